@@ -1,0 +1,61 @@
+"""Sizes and parameter checks that the networks share."""
+
+from collections.abc import Sequence
+from numbers import Integral, Real
+
+
+def check_counts(**counts: int) -> None:
+    """Raise a ValueError unless all counts are positive integers."""
+    for name, value in counts.items():
+        if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+            raise ValueError(f"{name}={value!r} should be an integer >= 1.")
+
+
+def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    """Raise a ValueError that lists the choices unless value is one of them."""
+    if value not in choices:
+        raise ValueError(f"{name}={value!r} should be one of {list(choices)}.")
+
+
+def check_image_size(
+    image_size: int | tuple[int, int], *, minimum: int, net: str
+) -> tuple[int, int]:
+    """Height and width, each at least minimum."""
+    size = (image_size,) * 2 if isinstance(image_size, Integral) else tuple(image_size)
+    if len(size) != 2 or not all(isinstance(side, Integral) for side in size):
+        raise ValueError(
+            f"image_size={image_size!r} should be an integer or (height, width)."
+        )
+    if min(size) < minimum:
+        raise ValueError(
+            f"image_size={image_size!r} is too small for the pools of {net}: height "
+            f"and width should be >= {minimum}. Enlarge or pad the images."
+        )
+    return size
+
+
+def dropout_rates(dropout: float | tuple[float, float]) -> tuple[float, float]:
+    """Rates of the convolutional and of the dense part."""
+    rates = (dropout,) * 2 if isinstance(dropout, Real) else tuple(dropout)
+    if len(rates) != 2 or not all(0 <= rate < 1 for rate in rates):
+        raise ValueError(
+            f"dropout={dropout!r} should be a rate in [0, 1), or two of them: after "
+            "the pools, and between the dense layers."
+        )
+    return rates
+
+
+def scaled(n_units: int, width: float) -> int:
+    """Number of units of a layer in a network of another width."""
+    if not isinstance(width, Real) or not 0 < width < float("inf"):
+        raise ValueError(f"width={width!r} should be a positive number.")
+    return max(1, round(n_units * width))
+
+
+def size_after_pools(
+    size: tuple[int, int], *, n_pools: int, shrink: int
+) -> tuple[int, int]:
+    """Height and width after stages that take shrink pixels off and halve the rest."""
+    for _ in range(n_pools):
+        size = tuple((side - shrink) // 2 for side in size)
+    return size
