@@ -1,6 +1,7 @@
 """The small convolutional networks of the papers, and estimators made of them."""
 
+from skdfal.nets._classifier import RestartingClassifier, make_classifier
 from skdfal.nets._lenet5 import LeNet5
 from skdfal.nets._vgg8 import VGG8
 
-__all__ = ["LeNet5", "VGG8"]
+__all__ = ["VGG8", "LeNet5", "RestartingClassifier", "make_classifier"]

@@ -1,0 +1,374 @@
+"""The networks have the layers of the paper; the classifier trains as it says."""
+
+import pickle
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+from torch import nn
+
+from skdfal.nets import VGG8, LeNet5, RestartingClassifier, make_classifier
+from skdfal.nets._classifier import _ArrayDataset
+
+# Cheap settings for the classifier: two classes on 16x16 images, a slim net.
+CHEAP = {"n_classes": 2, "image_size": 16, "width": 0.5}
+
+
+def n_parameters(module):
+    return sum(p.numel() for p in module.parameters())
+
+
+def conv(c_in, c_out, kernel):
+    return c_out * (c_in * kernel**2 + 1)
+
+
+def dense(n_in, n_out):
+    return n_out * (n_in + 1)
+
+
+def layers(module, kind):
+    return [m for m in module.modules() if isinstance(m, kind)]
+
+
+def weights(net):
+    return [p.detach().clone() for p in net.module_.parameters()]
+
+
+def seeded_fit(net, X, y, seed=0):
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return net.fit(X, y)
+
+
+@pytest.fixture(scope="module")
+def data():
+    """Forty images of two classes: bright above, bright below."""
+    rng = np.random.default_rng(0)
+    X = rng.uniform(0, 0.5, (40, 1, 16, 16)).astype(np.float32)
+    y = np.arange(40) % 2
+    X[y == 0, :, :8] += 0.5
+    X[y == 1, :, 8:] += 0.5
+    return X, y
+
+
+# The networks
+
+
+@pytest.mark.parametrize("net_class", [LeNet5, VGG8])
+@pytest.mark.parametrize(
+    ("n_classes", "in_channels", "image_size"),
+    [(10, 1, 28), (4, 1, (28, 36)), (2, 3, 64), (3, 2, 16), (10, 3, 32), (5, 1, 19)],
+)
+def test_logits_have_one_column_a_class(net_class, n_classes, in_channels, image_size):
+    net = net_class(n_classes, in_channels, image_size, width=0.1)
+    size = image_size if isinstance(image_size, tuple) else (image_size, image_size)
+    logits = net(torch.zeros(3, in_channels, *size))
+    assert logits.shape == (3, n_classes)
+
+
+@pytest.mark.parametrize("tail", ["classic", "author"])
+def test_lenet5_parameters_in_closed_form(tail):
+    # 28 -> 24 -> 12 -> 8 -> 4 pixels a side.
+    expected = conv(1, 6, 5) + conv(6, 16, 5) + conv(16, 120, 1)
+    expected += dense(120 * 4 * 4, 84)
+    expected += {
+        "classic": dense(84, 10),
+        "author": dense(84, 10) + dense(10, 10),
+    }[tail]
+    assert n_parameters(LeNet5(tail=tail)) == expected
+
+
+def test_vgg8_parameters_in_closed_form():
+    # 28 -> 14 -> 7 -> 3 -> 1 pixels a side.
+    channels = [1, 64, 128, 256, 256, 512, 512]
+    expected = sum(conv(i, o, 3) for i, o in pairwise(channels))
+    expected += dense(512, 4096) + dense(4096, 10)
+    with torch.device("meta"):
+        assert n_parameters(VGG8()) == expected
+
+
+def test_width_multiplies_every_hidden_layer():
+    units = [m.out_channels for m in layers(LeNet5(width=0.5), nn.Conv2d)]
+    assert units == [3, 8, 60]
+    assert [m.out_features for m in layers(LeNet5(width=2), nn.Linear)] == [168, 10]
+    units = [m.out_channels for m in layers(VGG8(width=0.125), nn.Conv2d)]
+    assert units == [8, 16, 32, 32, 64, 64]
+    # No layer vanishes.
+    assert min(m.out_channels for m in layers(LeNet5(width=0.01), nn.Conv2d)) == 1
+
+
+@pytest.mark.parametrize(
+    ("net", "n_conv_dropouts"),
+    [
+        (LeNet5(), 2),
+        (LeNet5(tail="author"), 2),
+        (VGG8(width=0.1), 4),
+    ],
+)
+def test_dropout_follows_pools_and_precedes_the_last_layer(net, n_conv_dropouts):
+    flat = [*net.features, *net.classifier]
+    places = [i for i, m in enumerate(flat) if isinstance(m, nn.Dropout)]
+    assert [flat[i].p for i in places] == [0.25] * n_conv_dropouts + [0.5]
+    for i in places[:-1]:
+        assert isinstance(flat[i - 1], nn.MaxPool2d)
+    assert places[-1] == len(flat) - 2
+    assert isinstance(flat[-1], nn.Linear)
+
+
+def test_dropout_rates():
+    assert [m.p for m in layers(LeNet5(dropout=0), nn.Dropout)] == [0, 0, 0]
+    assert [m.p for m in layers(LeNet5(dropout=(0.1, 0.3)), nn.Dropout)][1:] == [
+        0.1,
+        0.3,
+    ]
+
+
+@pytest.mark.parametrize("net_class", [LeNet5, VGG8])
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"n_classes": 0}, r"n_classes=0 should be an integer >= 1"),
+        ({"n_classes": 2.0}, r"n_classes=2.0 should be an integer"),
+        ({"in_channels": True}, r"in_channels=True should be an integer"),
+        ({"image_size": 15}, r"image_size=15 is too small .* should be >= 16"),
+        ({"image_size": (28, 8)}, r"image_size=\(28, 8\) is too small"),
+        ({"image_size": (28, 28, 1)}, r"image_size=.* or \(height, width\)"),
+        ({"width": 0}, r"width=0 should be a positive number"),
+        ({"width": float("nan")}, r"width=nan should be a positive number"),
+        ({"dropout": 1.0}, r"dropout=1.0 should be a rate in \[0, 1\)"),
+        ({"dropout": (0.1, 0.2, 0.3)}, r"dropout=.* or two of them"),
+    ],
+)
+def test_bad_parameters_of_nets(net_class, params, message):
+    with pytest.raises(ValueError, match=message):
+        net_class(**params)
+
+
+def test_bad_tail():
+    with pytest.raises(ValueError, match="tail='modern' should be one of"):
+        LeNet5(tail="modern")
+
+
+# The classifier
+
+
+def test_settings_of_the_paper():
+    net = make_classifier().initialize()
+    assert isinstance(net.module_, LeNet5)
+    assert isinstance(net.optimizer_, torch.optim.Adam)
+    assert isinstance(net.criterion_, nn.CrossEntropyLoss)
+    assert (net.lr, net.batch_size, net.train_split) == (0.001, 32, None)
+    assert net.optimizer_.param_groups[0]["lr"] == 0.001
+
+
+@pytest.mark.parametrize("module", ["lenet5", "vgg8"])
+def test_learns_and_predicts(module, data):
+    X, y = data
+    net = make_classifier(module, **CHEAP | {"width": 0.25}, lr=0.005, max_epochs=15)
+    seeded_fit(net, X, y)
+    assert net.score(X, y) > 0.9
+    assert net.predict_proba(X).shape == (40, 2)
+    np.testing.assert_allclose(net.predict_proba(X).sum(1), 1, rtol=1e-5)
+
+
+def test_column_for_classes_without_label(data):
+    X, y = data
+    net = make_classifier(image_size=16, max_epochs=1).fit(X, y)
+    assert net.classes_.tolist() == list(range(10))
+    assert net.predict_proba(X[:3]).shape == (3, 10)
+
+
+def test_clone_pickle_set_params(data):
+    X, y = data
+    net = make_classifier(**CHEAP, max_epochs=2, patience=1, n_restarts=2)
+    net.set_params(lr=0.01, n_restarts=3, callbacks__early_stopping__patience=4)
+    twin = clone(net)
+    assert twin.get_params()["n_restarts"] == 3
+    assert twin.lr == 0.01
+    assert twin.initialize().optimizer_.param_groups[0]["lr"] == 0.01
+    seeded_fit(net, X, y)
+    again = pickle.loads(pickle.dumps(net))
+    np.testing.assert_array_equal(again.predict_proba(X), net.predict_proba(X))
+    assert again.n_restarts == 3
+
+
+def test_another_optimizer(data):
+    # The fused option of Adam does not stick to what replaces it.
+    net = make_classifier(**CHEAP, max_epochs=1).set_params(optimizer=torch.optim.Rprop)
+    assert isinstance(net.fit(*data).optimizer_, torch.optim.Rprop)
+
+
+def test_grid_search(data):
+    grid = GridSearchCV(
+        make_classifier(**CHEAP, max_epochs=3),
+        {"lr": [1e-6, 0.01], "n_restarts": [1], "module__dropout": [0.0]},
+        cv=2,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        grid.fit(*data)
+    assert grid.best_params_["lr"] == 0.01
+
+
+@pytest.mark.parametrize("patience", [None, 2])
+def test_reproducible_from_torch_alone(patience, data):
+    net = make_classifier(
+        **CHEAP,
+        max_epochs=4,
+        patience=patience,
+        n_restarts=1 if patience is None else 2,
+    )
+    np.random.seed(0)  # noqa: NPY002
+    one = weights(seeded_fit(clone(net), *data))
+    np.random.seed(1)  # noqa: NPY002
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    two = weights(seeded_fit(clone(net), *data))
+    other = weights(seeded_fit(clone(net), *data, seed=1))
+    # Bit for bit the same weights after the same seed, others after another.
+    assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+    # numpy's generator is neither asked nor touched.
+    np.testing.assert_array_equal(before, np.random.get_state()[1])  # noqa: NPY002
+
+
+def test_labels_and_inputs_of_other_kinds(data):
+    X, y = data
+    net = make_classifier(**CHEAP, max_epochs=2)
+    one = weights(seeded_fit(net, X, y))
+    dataset = torch.utils.data.TensorDataset(torch.from_numpy(X), torch.from_numpy(y))
+    # Whole batches, tensors, small label types and the sample-by-sample path of a
+    # torch Dataset train alike.
+    for inputs in [
+        (torch.from_numpy(X), torch.from_numpy(y)),
+        (X, y.astype(np.uint8)),
+        (X, y.astype(np.int32)),
+        (dataset, None),
+    ]:
+        two = weights(seeded_fit(net, *inputs))
+        assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+
+
+def test_array_dataset_falls_back_to_single_samples():
+    X = {"a": np.arange(6.0).reshape(3, 2)}
+    batch = _ArrayDataset(X, np.arange(3)).__getitems__([0, 2])
+    assert len(batch) == 2
+    np.testing.assert_array_equal(batch[1][0]["a"], [4, 5])
+
+
+def test_own_modules(data):
+    X, y = data
+
+    class Own(nn.Module):
+        def __init__(self, n_classes, image_size):
+            super().__init__()
+            self.dense = nn.Linear(image_size**2, n_classes)
+
+        def forward(self, x):
+            return self.dense(x.flatten(1))
+
+    net = make_classifier(Own, n_classes=2, image_size=16, max_epochs=1)
+    assert net.fit(X, y).predict(X).shape == (40,)
+
+    # An instance is where each fit starts, and stays as it was given.
+    instance = nn.Sequential(nn.Flatten(), nn.Linear(256, 2))
+    before = instance[1].weight.detach().clone()
+    net = make_classifier(instance, max_epochs=2)
+    one = weights(seeded_fit(net, X, y))
+    two = weights(seeded_fit(net, X, y))
+    assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+    assert torch.equal(instance[1].weight, before)
+    assert not torch.equal(one[0], before)
+
+
+def test_early_stopping_with_ten_samples(data):
+    X, _ = data
+    # Nine of a class and one of another: no stratified split exists.
+    y = np.array([0] * 9 + [1])
+    net = make_classifier(**CHEAP, max_epochs=100, lr=0.02, patience=2)
+    seeded_fit(net, X[:10], y)
+    losses = net.history[:, "valid_loss"]
+    assert len(losses) < 100
+    # The weights are those of the best epoch: patience epochs follow it.
+    assert int(np.argmin(losses)) == len(losses) - 1 - 2
+    assert net.history[0, "batches", -1, "valid_batch_size"] == 2
+    assert net.history[0, "batches", 0, "train_batch_size"] == 8
+
+
+def test_one_label_is_too_few_to_split(data):
+    X, y = data
+    net = make_classifier(**CHEAP, patience=2)
+    with pytest.raises(ValueError, match="n_samples=1, but a split"):
+        net.fit(X[:1], y[:1])
+
+
+def test_the_best_restart_is_kept(data):
+    X, y = data
+    net = make_classifier(**CHEAP, max_epochs=4, patience=3, n_restarts=4)
+    seeds_of_fits = []
+
+    class Recording(RestartingClassifier):
+        def _valid_loss(self):
+            seeds_of_fits.append((super()._valid_loss(), weights(self)))
+            return seeds_of_fits[-1][0]
+
+    net = Recording(**net.get_params(deep=False))
+    seeded_fit(net, X, y)
+    losses = [loss for loss, _ in seeds_of_fits]
+    assert net.valid_losses_ == losses
+    assert len(set(losses)) == 4
+    best = seeds_of_fits[int(np.argmin(losses))][1]
+    assert all(torch.equal(a, b) for a, b in zip(weights(net), best, strict=True))
+    # History, optimizer and weights belong to one and the same restart.
+    assert min(net.history[:, "valid_loss"]) == pytest.approx(min(losses), rel=1e-5)
+    parameters = net.optimizer_.param_groups[0]["params"]
+    assert all(
+        a is b for a, b in zip(parameters, net.module_.parameters(), strict=True)
+    )
+
+
+def test_nan_losses_never_win(data):
+    class Losses(RestartingClassifier):
+        def _valid_loss(self):
+            return next(losses)
+
+    losses = iter([float("nan"), 2.0, float("nan"), 1.0, 3.0])
+    params = make_classifier(**CHEAP, max_epochs=1, patience=1).get_params(deep=False)
+    net = Losses(**params | {"n_restarts": 5})
+    histories = []
+    net.on_train_end = lambda *args, **kwargs: histories.append(net.history)
+    net.fit(*data)
+    assert net.history is histories[3]
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"n_restarts": 2}, r"n_restarts=2 needs a validation split .* Set patience"),
+        (
+            {"n_restarts": 2, "patience": 1, "warm_start": True},
+            r"n_restarts=2 starts from scratch, but warm_start=True",
+        ),
+    ],
+)
+def test_restarts_that_cannot_be(params, message, data):
+    with pytest.raises(ValueError, match=message):
+        make_classifier(**CHEAP, **params).fit(*data)
+
+
+def test_bad_n_restarts_at_fit(data):
+    net = make_classifier(**CHEAP).set_params(n_restarts=0)
+    with pytest.raises(ValueError, match="n_restarts=0 should be an integer >= 1"):
+        net.fit(*data)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{"module": "resnet"}, {"lr": 0}, {"n_classes": 1}, {"patience": 0}, {"width": 0}],
+)
+def test_bad_parameters_of_make_classifier(params):
+    (name,) = params
+    with pytest.raises(ValueError, match=f"The '{name}' parameter of make_classifier"):
+        make_classifier(**params)
