@@ -1,5 +1,21 @@
 """Adversarial active learning for deep networks, in scikit-learn's manner."""
 
+from skdfal._active import ActiveLearningClassifier
+from skdfal._modal_compat import repair_modal
 from skdfal._version import __version__
+from skdfal.adversarial import *  # noqa: F403
+from skdfal.adversarial import __all__ as _adversarial
+from skdfal.nets import *  # noqa: F403
+from skdfal.nets import __all__ as _nets
+from skdfal.strategies import *  # noqa: F403
+from skdfal.strategies import __all__ as _strategies
 
-__all__ = ["__version__"]
+repair_modal()
+
+__all__ = [
+    "ActiveLearningClassifier",
+    "__version__",
+    *_adversarial,
+    *_nets,
+    *_strategies,
+]

@@ -1,5 +1,11 @@
-"""The one file that imports scikit-learn's private validation names."""
+"""The one file that imports scikit-learn's private validation names.
 
+It also holds the constraints that many functions share.
+"""
+
+from numbers import Integral, Real
+
+import numpy as np
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -11,6 +17,10 @@ from sklearn.utils._param_validation import (
 from sklearn.utils.validation import _num_samples
 
 __all__ = [
+    "ATTACK_PARAMETERS",
+    "COUNT",
+    "QUERY_PARAMETERS",
+    "SCORE_PARAMETERS",
     "HasMethods",
     "Interval",
     "InvalidParameterError",
@@ -19,3 +29,21 @@ __all__ = [
     "_num_samples",
     "validate_params",
 ]
+
+COUNT = Interval(Integral, 1, None, closed="left")
+
+SCORE_PARAMETERS = {"batch_size": [COUNT]}
+
+QUERY_PARAMETERS = {
+    "n_instances": [COUNT],
+    "n_candidates": [COUNT, None],
+    "random_state": ["random_state"],
+    **SCORE_PARAMETERS,
+}
+
+ATTACK_PARAMETERS = {
+    "p": [Interval(Real, 1, None, closed="left")],
+    "max_iter": [COUNT],
+    "overshoot": [Interval(Real, 0, np.inf, closed="left")],
+    "n_top_classes": [Interval(Integral, 2, None, closed="left"), None],
+}

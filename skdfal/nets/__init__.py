@@ -2,6 +2,7 @@
 
 from skdfal.nets._classifier import RestartingClassifier, make_classifier
 from skdfal.nets._lenet5 import LeNet5
+from skdfal.nets._mlp import MLP
 from skdfal.nets._vgg8 import VGG8
 
-__all__ = ["VGG8", "LeNet5", "RestartingClassifier", "make_classifier"]
+__all__ = ["MLP", "VGG8", "LeNet5", "RestartingClassifier", "make_classifier"]

@@ -1,1 +1,44 @@
+"""Query strategies, one a file; this reads as the table of contents."""
 
+from skdfal.strategies._deepfool_margin import (
+    deepfool_margin_sampling,
+    deepfool_margin_score,
+    dfal,
+)
+from skdfal.strategies._random import random_sampling
+from skdfal.strategies._uncertainty import (
+    entropy_sampling,
+    entropy_score,
+    least_confidence_sampling,
+    least_confidence_score,
+    margin_sampling,
+    margin_score,
+)
+
+uncertainty_sampling = entropy_sampling  # the paper's "uncertainty"
+
+# Names for ActiveLearningClassifier(query_strategy=...) and the command line.
+STRATEGIES = {
+    "dfal": dfal,
+    "deepfool_margin": deepfool_margin_sampling,
+    "entropy": entropy_sampling,
+    "uncertainty": uncertainty_sampling,
+    "least_confidence": least_confidence_sampling,
+    "margin": margin_sampling,
+    "random": random_sampling,
+}
+
+__all__ = [
+    "STRATEGIES",
+    "deepfool_margin_sampling",
+    "deepfool_margin_score",
+    "dfal",
+    "entropy_sampling",
+    "entropy_score",
+    "least_confidence_sampling",
+    "least_confidence_score",
+    "margin_sampling",
+    "margin_score",
+    "random_sampling",
+    "uncertainty_sampling",
+]

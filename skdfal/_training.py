@@ -1,0 +1,57 @@
+"""How the meta-estimators train a net: seeds, label codes, the default net."""
+
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from skdfal._adapter import wants_float_targets
+from skdfal.nets import MLP, make_classifier
+
+
+def as_numpy(X):
+    """Return a tensor as an array on the CPU, anything else as it is."""
+    return X.detach().cpu().numpy() if isinstance(X, torch.Tensor) else X
+
+
+@contextmanager
+def seeded(seed):
+    """Seed the global generators of torch and numpy, and put them back afterwards.
+
+    Layers are initialized, batches shuffled and units dropped by global generators:
+    there is no other way to make the training of a net reproducible.
+    """
+    state = np.random.get_state()  # noqa: NPY002
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        np.random.seed(seed % 2**32)  # noqa: NPY002
+        try:
+            yield
+        finally:
+            np.random.set_state(state)  # noqa: NPY002
+
+
+def fit_encoded(estimator, X, y):
+    """Fit on float32 samples and on labels 0, ..., n_classes - 1, as nets want them."""
+    X = np.asarray(X, dtype=np.float32)
+    y = np.asarray(y, dtype=np.float32 if wants_float_targets(estimator) else np.int64)
+    return estimator.fit(X, y)
+
+
+def default_classifier(X, n_classes):
+    """Return a small net for the shape of ``X``: LeNet5 for images, else an MLP."""
+    shape = X.shape[1:]
+    if len(shape) == 3 and min(shape[1:]) >= 16:
+        return make_classifier(
+            "lenet5",
+            n_classes=n_classes,
+            in_channels=shape[0],
+            image_size=shape[1:],
+        )
+    return make_classifier(
+        MLP,
+        module__n_features=int(np.prod(shape)),
+        module__n_classes=n_classes,
+        max_epochs=30,
+        lr=0.01,
+    )

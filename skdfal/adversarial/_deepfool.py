@@ -1,0 +1,327 @@
+"""DeepFool: the smallest step over the decision boundary, for any ``nn.Module``."""
+
+from __future__ import annotations
+
+import math
+from numbers import Integral, Real
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from skdfal._torch import as_two_classes, evaluation_mode
+
+
+class DeepFoolResult(NamedTuple):
+    """What :func:`deepfool` found, one row a sample.
+
+    Attributes
+    ----------
+    perturbation : Tensor, same shape as ``x``
+        The accumulated steps ``Σ r_i``, without the overshoot. The adversarial twin
+        is ``x + (1 + overshoot) * perturbation``.
+    norm : Tensor of shape (n_samples,)
+        The margin ``||Σ r_i||_p`` in input units; infinite where ``converged`` is
+        false.
+    label : Tensor of shape (n_samples,)
+        Class of ``x``: the ``k0`` of the paper.
+    adversarial_label : Tensor of shape (n_samples,)
+        Class of the twin; equal to ``label`` where the class never flipped.
+    n_iter : Tensor of shape (n_samples,)
+        Number of steps made.
+    converged : Tensor of shape (n_samples,), bool
+        Whether the class flipped within ``max_iter`` steps.
+    """
+
+    perturbation: Tensor
+    norm: Tensor
+    label: Tensor
+    adversarial_label: Tensor
+    n_iter: Tensor
+    converged: Tensor
+
+
+def deepfool(
+    module: nn.Module,
+    x: Tensor,
+    *,
+    p: float = 2,
+    max_iter: int = 50,
+    overshoot: float = 0.02,
+    n_top_classes: int | None = None,
+    batch_size: int = 128,
+) -> DeepFoolResult:
+    r"""Find a small perturbation that changes the class of each sample [1]_.
+
+    The norm of the perturbation estimates the distance of the sample to the
+    decision boundary of the network, which is what DFAL [2]_ queries by.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Maps ``x`` to logits of shape (n_samples, n_classes), or to one logit, (n,) or
+        (n, 1), whose sign is the class. It is attacked in evaluation mode and left
+        as it was. Log-probabilities do as well as logits, probabilities do not.
+    x : Tensor of shape (n_samples, ...)
+        Samples, on the device and of the dtype of the module.
+    p : float in [1, inf], default=2
+        Norm that is made small.
+    max_iter : int, default=50
+        Upper bound on the steps for one sample; most samples need two or three.
+    overshoot : float >= 0, default=0.02
+        The iterates are ``x + (1 + overshoot) Σ r_i``, so that they cross the
+        boundary rather than stop on it. With 0 the iterates approach the boundary
+        from one side, as in the first published MATLAB code.
+    n_top_classes : int >= 2, default=None
+        Attack only towards the likeliest classes of ``x``, its own included. None, or
+        a number above ``n_classes``, means all.
+    batch_size : int, default=128
+        Samples in work at a time. It bounds the memory; 128 suits CPU caches.
+
+    Returns
+    -------
+    DeepFoolResult
+        A named tuple of ``perturbation``, ``norm``, ``label``, ``adversarial_label``,
+        ``n_iter`` and ``converged``.
+
+    Raises
+    ------
+    TypeError
+        If ``module`` is not a module or ``x`` not a floating point tensor.
+    ValueError
+        If ``x`` has no samples or holds NaN or infinity, if a parameter is out of its
+        range, or if the module's output is not of shape (n_samples, n_classes).
+
+    Notes
+    -----
+    With logits ``f``, the class ``k0`` of ``x`` and, at the iterate ``x_i``,
+
+    .. math::
+        w'_k = \nabla f_k(x_i) - \nabla f_{k_0}(x_i), \quad
+        f'_k = f_k(x_i) - f_{k_0}(x_i), \quad
+        l = \arg\min_{k \ne k_0} |f'_k| / \|w'_k\|_q
+
+    (1/p + 1/q = 1), the step to the boundary of class ``l``, were it a plane, is
+
+    .. math::
+        r_i = \frac{|f'_l|}{\|w'_l\|_q^q} |w'_l|^{q-1} \operatorname{sign}(w'_l).
+
+    Four things go beyond the paper. A sample that reaches its boundary leaves the
+    batch and a new one takes its place. From the second step on a plain forward pass
+    comes first, and only what has not flipped gets a graph. From that step on a
+    gap of logits below rounding is raised to it, so that no sample stalls on the
+    boundary. A sample with no finite ratio (dead ReLUs, NaN) is given up at once.
+
+    References
+    ----------
+    .. [1] S.-M. Moosavi-Dezfooli, A. Fawzi, P. Frossard, "DeepFool: a simple and
+       accurate method to fool deep neural networks", CVPR 2016, arXiv:1511.04599.
+    .. [2] M. Ducoffe, F. Precioso, "Adversarial Active Learning for Deep Networks: a
+       Margin Based Approach", 2018, arXiv:1802.09841.
+
+    Examples
+    --------
+    On an affine classifier one step is exact: (2, 1) lies at distance 3 / √2 of the
+    boundary between ``f_0 = x_0 + x_1`` and ``f_1 = 0``.
+
+    >>> import torch
+    >>> from skdfal import deepfool
+    >>> affine = torch.nn.Linear(2, 2)
+    >>> _ = affine.weight.data.copy_(torch.tensor([[1.0, 1.0], [0.0, 0.0]]))
+    >>> _ = affine.bias.data.zero_()
+    >>> result = deepfool(affine, torch.tensor([[2.0, 1.0]]))
+    >>> result.norm
+    tensor([2.1213])
+    >>> result.label.item(), result.adversarial_label.item(), result.n_iter.item()
+    (0, 1, 1)
+    """
+    _check_module_and_input(module, x)
+    check_attack_parameters(p, max_iter, overshoot, n_top_classes, batch_size)
+    return _deepfool(
+        module,
+        x.detach(),
+        p=p,
+        max_iter=max_iter,
+        overshoot=overshoot,
+        n_top_classes=n_top_classes,
+        batch_size=batch_size,
+    )
+
+
+def _deepfool(
+    module: nn.Module,
+    x: Tensor,
+    *,
+    p: float,
+    max_iter: int,
+    overshoot: float,
+    n_top_classes: int | None,
+    batch_size: int,
+    max_norm: float = math.inf,
+) -> DeepFoolResult:
+    """Run the paper's loop; give a sample up once its norm passes ``max_norm``."""
+    with evaluation_mode(module), torch.inference_mode(False), torch.enable_grad():
+        n, device, eps = len(x), x.device, torch.finfo(x.dtype).eps
+        r = torch.zeros_like(x)
+        label = torch.zeros(n, dtype=torch.long, device=device)
+        adversarial_label, n_iter = label.clone(), label.clone()
+        converged = torch.zeros(n, dtype=torch.bool, device=device)
+        stuck = converged.clone()
+        top = None
+        active, n_started = label[:0], 0
+
+        while True:
+            if len(active):
+                with torch.no_grad():
+                    x_i = x[active] + (1 + overshoot) * r[active]
+                    found = _logits(module, x_i).argmax(1)
+                flipped = found != label[active]  # until k(x_i) != k(x_0)
+                adversarial_label[active], converged[active] = found, flipped
+                going = ~flipped & (n_iter[active] < max_iter) & ~stuck[active]
+                if max_norm < math.inf:
+                    going &= _norm(r[active], p) <= max_norm
+                active = active[going]
+
+            n_fresh = min(n - n_started, batch_size - len(active))
+            fresh = torch.arange(n_started, n_started + n_fresh, device=device)
+            active, n_started = torch.cat([active, fresh]), n_started + n_fresh
+            if not len(active):
+                break
+
+            x_i = (x[active] + (1 + overshoot) * r[active]).requires_grad_()
+            logits = _logits(module, x_i)  # (a, C)
+            if n_fresh:  # k0 and its rivals, by rank, are those of x_0
+                rank = logits[-n_fresh:].argsort(dim=1, descending=True, stable=True)
+                rank = rank[:, :n_top_classes]
+                if top is None:
+                    top = rank.new_empty(n, rank.shape[1])
+                top[fresh], label[fresh] = rank, rank[:, 0]
+                adversarial_label[fresh] = rank[:, 0]
+            f, w, ratio = _nearest_plane(logits.gather(1, top[active]), x_i, p)
+            alive = ratio.isfinite()
+            # Steps of rounding size could stall on the boundary: let them grow.
+            rounding = n_iter[active] * eps * logits.detach().abs().amax(1)
+            r_i = _step_onto_plane(torch.maximum(f.abs(), rounding), w, p)
+            r[active] += torch.where(alive[:, None], r_i, 0).view_as(x_i)
+            n_iter[active] += alive.long()
+            stuck[active] = ~alive
+
+    norm = torch.where(converged, _norm(r, p), math.inf)
+    return DeepFoolResult(r, norm, label, adversarial_label, n_iter, converged)
+
+
+def _nearest_plane(
+    top_logits: Tensor, x_i: Tensor, p: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Take l = argmin_k |f'_k| / ||w'_k||_q, one backward pass a rival class.
+
+    ``top_logits`` is (a, K) with the logit of k0 in column 0. Returns f'_l of shape
+    (a,), w'_l of shape (a, D) and the ratio of shape (a,), infinite where undefined.
+    """
+    q = _dual(p)
+    n_classes = top_logits.shape[1]
+    for k in range(1, n_classes):
+        f_k = top_logits[:, k] - top_logits[:, 0]  # f'_k = f_k - f_k0
+        (w_k,) = torch.autograd.grad(  # w'_k = ∇f_k - ∇f_k0
+            f_k.sum(), x_i, retain_graph=k < n_classes - 1
+        )
+        f_k, w_k = f_k.detach(), w_k.flatten(1)
+        ratio_k = f_k.abs() / torch.linalg.vector_norm(w_k, q, dim=1)
+        ratio_k = ratio_k.nan_to_num(nan=math.inf, posinf=math.inf)
+        if k == 1:
+            f, w, ratio = f_k, w_k, ratio_k
+        else:
+            nearer = ratio_k < ratio
+            f = torch.where(nearer, f_k, f)
+            w = torch.where(nearer[:, None], w_k, w)
+            ratio = torch.where(nearer, ratio_k, ratio)
+    return f, w, ratio
+
+
+def _step_onto_plane(f: Tensor, w: Tensor, p: float) -> Tensor:
+    """Shortest step, in the p-norm, that raises ``w · r`` by ``f >= 0``; (a, D)."""
+    if p == 2:
+        return (f / w.square().sum(1))[:, None] * w
+    if p == math.inf:
+        return (f / w.abs().sum(1))[:, None] * w.sign()
+    largest, where = w.abs().max(1, keepdim=True)
+    if p == 1:  # q = inf: all of the step goes into the steepest coordinate
+        return torch.zeros_like(w).scatter(
+            1, where, f[:, None] / w.gather(1, where).abs() * w.gather(1, where).sign()
+        )
+    q = _dual(p)
+    v = w.abs() / largest  # in [0, 1], so that no power overflows
+    scale = f[:, None] / (largest * v.pow(q).sum(1, keepdim=True))
+    return scale * v.pow(q - 1) * w.sign()
+
+
+def _dual(p: float) -> float:
+    """Exponent q with 1/p + 1/q = 1."""
+    if p == 1:
+        return math.inf
+    return 1.0 if p == math.inf else p / (p - 1)
+
+
+def _norm(r: Tensor, p: float) -> Tensor:
+    return torch.linalg.vector_norm(r.flatten(1), p, dim=1)
+
+
+def _logits(module: nn.Module, x: Tensor) -> Tensor:
+    logits = module(x)
+    if not isinstance(logits, Tensor):
+        raise ValueError(
+            f"{type(module).__name__} returned {type(logits).__name__}; deepfool needs "
+            "a tensor of logits of shape (n_samples, n_classes)."
+        )
+    two_or_more = as_two_classes(logits)
+    if two_or_more.ndim != 2 or len(two_or_more) != len(x):
+        raise ValueError(
+            f"{type(module).__name__} returned shape {tuple(logits.shape)} for "
+            f"{len(x)} samples; deepfool needs logits of shape (n_samples, n_classes), "
+            "or (n_samples,) for two classes. Flatten what is left over."
+        )
+    return two_or_more
+
+
+def _check_module_and_input(module: nn.Module, x: Tensor) -> None:
+    if not isinstance(module, nn.Module):
+        raise TypeError(
+            f"module should be a torch.nn.Module, got {type(module).__name__}. For a "
+            "fitted estimator use deepfool_margin_score."
+        )
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        what = x.dtype if isinstance(x, Tensor) else type(x).__name__
+        raise TypeError(f"x should be a floating point torch.Tensor, got {what}.")
+    if x.ndim < 2 or not len(x):
+        raise ValueError(
+            f"x has shape {tuple(x.shape)}, but should be (n_samples, ...) with at "
+            "least one sample. For a single sample use x[None]."
+        )
+    if not x.isfinite().all():
+        raise ValueError("x contains NaN or infinity. Clean it before the attack.")
+
+
+def check_attack_parameters(
+    p: float,
+    max_iter: int,
+    overshoot: float,
+    n_top_classes: int | None,
+    batch_size: int,
+) -> None:
+    """Raise where a parameter of DeepFool is of a wrong type or out of its range."""
+
+    def check(name: str, value: object, kind: type, low: float) -> None:
+        if isinstance(value, bool) or not isinstance(value, kind):
+            expected = "an integer" if kind is Integral else "a number"
+            raise TypeError(f"{name}={value!r} should be {expected} >= {low}.")
+        if not value >= low:  # NaN as well
+            raise ValueError(f"{name}={value!r} should be >= {low}.")
+
+    check("p", p, Real, 1)
+    check("max_iter", max_iter, Integral, 1)
+    check("overshoot", overshoot, Real, 0)
+    check("batch_size", batch_size, Integral, 1)
+    if n_top_classes is not None:
+        check("n_top_classes", n_top_classes, Integral, 2)
+    if overshoot == math.inf:
+        raise ValueError("overshoot=inf should be finite.")

@@ -1,0 +1,322 @@
+"""DFAL's query: the samples that DeepFool moves over the boundary with least effort."""
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+
+from skdfal._adapter import torch_nets
+from skdfal._selection import draw_candidates, query_strategy, take, top_k
+from skdfal._validation import (
+    ATTACK_PARAMETERS,
+    QUERY_PARAMETERS,
+    SCORE_PARAMETERS,
+    validate_params,
+)
+from skdfal.adversarial._deepfool import _deepfool
+
+# The attack keeps this many batches' perturbations: finished samples are replaced by
+# waiting ones, so only the last batch of a chunk runs half empty.
+_BATCHES_PER_CHUNK = 16
+
+# The pruned search stops where the proxy says that the margin is at least this part
+# of what it would be at the smallest margin-to-proxy ratio seen so far.
+_SAFETY = 0.6
+
+
+@validate_params(
+    ATTACK_PARAMETERS | SCORE_PARAMETERS, prefer_skip_nested_validation=True
+)
+def deepfool_margin_score(
+    estimator,
+    X,
+    *,
+    p=2,
+    max_iter=50,
+    overshoot=0.02,
+    n_top_classes=None,
+    batch_size=128,
+):
+    r"""Score samples by their distance to the decision boundary [1]_.
+
+    The distance is that of a DeepFool attack, an upper bound that is close in
+    practice. It is a margin in input space: it does not depend on how the net scales
+    its confidence, which a net trained on few labels gets wrong.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        A skorch net, a Pipeline that ends in one (the attack runs in the net's input
+        space), or a modAL learner or committee around them (a committee is attacked
+        as one classifier, the mean of its members' probabilities; where its members
+        transform X differently, the margin is the mean of theirs).
+    X : array-like of shape (n_samples, n_channels, height, width)
+        Pool to score, a numpy array or a torch tensor, scaled as for ``fit``.
+    p : float in [1, inf], default=2
+        Norm of the margin.
+    max_iter : int, default=50
+        Upper bound on DeepFool steps; most samples stop much earlier.
+    overshoot : float >= 0, default=0.02
+        How far the iterates go beyond the boundary, relative to the perturbation.
+    n_top_classes : int >= 2, default=None
+        Attack only towards the likeliest classes, the predicted one included.
+    batch_size : int, default=128
+        Samples under attack at a time; bounds the memory.
+
+    Returns
+    -------
+    score : ndarray of shape (n_samples,)
+        Minus the p-norm of the perturbation, in input units; -inf where DeepFool does
+        not converge. Larger is queried first.
+
+    Raises
+    ------
+    NotFittedError
+        If the estimator is not fitted.
+    TypeError
+        If there is no torch net in the estimator.
+    ValueError
+        If ``X`` is empty, not finite, or of a shape that the net cannot take, or if a
+        parameter is out of its range.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If some samples kept their class for ``max_iter`` steps; says how many.
+
+    See Also
+    --------
+    deepfool : The attack itself, on a module and a tensor.
+
+    Notes
+    -----
+    The score is :math:`-\|\sum_i r_i\|_p`, with the steps r_i of :func:`deepfool`.
+
+    References
+    ----------
+    .. [1] M. Ducoffe, F. Precioso, "Adversarial Active Learning for Deep Networks: a
+       Margin Based Approach", 2018, arXiv:1802.09841.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdfal import deepfool_margin_score
+    >>> from skdfal.nets import make_classifier
+    >>> net = make_classifier("lenet5", image_size=16).initialize()
+    >>> deepfool_margin_score(net, torch.rand(3, 1, 16, 16)).shape
+    (3,)
+    """
+    attack = _attack(p, max_iter, overshoot, n_top_classes, batch_size)
+    margins = [_margins(net, attack) for net in torch_nets(estimator, X)]
+    score = -np.mean(margins, axis=0)
+    _warn_of_unconverged(np.isinf(score).sum(), len(score), max_iter)
+    return score
+
+
+@query_strategy
+@validate_params(
+    ATTACK_PARAMETERS | QUERY_PARAMETERS | {"prune": ["boolean"]},
+    prefer_skip_nested_validation=True,
+)
+def deepfool_margin_sampling(
+    estimator,
+    X,
+    n_instances=1,
+    *,
+    p=2,
+    n_candidates=None,
+    max_iter=50,
+    overshoot=0.02,
+    n_top_classes=None,
+    prune=False,
+    batch_size=128,
+    random_state=None,
+):
+    r"""Query the samples nearest to the decision boundary: DFAL [1]_.
+
+    ``dfal`` is the same function under its short name. The adversarial twins of what
+    it finds come from :class:`AdversarialAugmenter`.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        As for :func:`deepfool_margin_score`.
+    X : array-like of shape (n_samples, n_channels, height, width)
+        Pool to query from.
+    n_instances : int, default=1
+        Number of samples to query, the paper's n_query.
+    p : float in [1, inf], default=2
+        Norm of the margin.
+    n_candidates : int, default=None
+        Score this many samples, drawn at random: the paper's K. None scores all.
+    max_iter : int, default=50
+        Upper bound on DeepFool steps.
+    overshoot : float >= 0, default=0.02
+        How far the iterates go beyond the boundary, relative to the perturbation.
+    n_top_classes : int >= 2, default=None
+        Attack only towards the likeliest classes, the predicted one included.
+    prune : bool, default=False
+        Search best first and stop early instead of attacking every candidate. Many
+        times as fast, and nearly always the same answer; see Notes.
+    batch_size : int, default=128
+        Samples under attack at a time.
+    random_state : int, RandomState instance or None, default=None
+        Determines the candidates.
+
+    Returns
+    -------
+    indices : ndarray of shape (n_instances,)
+        Distinct indices into ``X``, smallest margin first.
+
+    Raises
+    ------
+    NotFittedError
+        If the estimator is not fitted.
+    TypeError
+        If there is no torch net in the estimator.
+    ValueError
+        If ``n_instances`` or ``n_candidates`` is larger than the pool, or where
+        :func:`deepfool_margin_score` raises.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If DeepFool did not converge on some of the samples it attacked.
+
+    Notes
+    -----
+    With ``prune=True`` one forward pass ranks the candidates by a proxy of the margin,
+
+    .. math:: \pi(x) = \min_k (f_{k_0} - f_k) / \|W_{k_0} - W_k\|_2,
+
+    W being the weights of the last linear layer (without one, the plain gap). Blocks
+    are attacked in that order; a sample is dropped once its perturbation is longer
+    than the n-th smallest margin found, and the search ends where
+    0.6 :math:`\rho\,\pi(x)` is larger too, ρ being the smallest ratio of margin to
+    proxy seen. It can miss a sample whose ratio is less than 0.6 of every ratio seen
+    before, or whose perturbation grows beyond the n-th smallest margin and then
+    shrinks again. Committees whose members transform ``X`` differently are attacked
+    in full.
+
+    References
+    ----------
+    .. [1] M. Ducoffe, F. Precioso, "Adversarial Active Learning for Deep Networks: a
+       Margin Based Approach", 2018, arXiv:1802.09841.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdfal import deepfool_margin_sampling
+    >>> from skdfal.nets import make_classifier
+    >>> net = make_classifier("lenet5", image_size=16).initialize()
+    >>> deepfool_margin_sampling(net, torch.rand(20, 1, 16, 16), n_instances=5).shape
+    (5,)
+    """
+    S_k = draw_candidates(X, n_instances, n_candidates, random_state)
+    X = take(X, S_k)
+    if prune:
+        nets = torch_nets(estimator, X)
+        if len(nets) == 1:
+            attack = _attack(p, max_iter, overshoot, n_top_classes, batch_size)
+            found = _pruned_search(nets[0], n_instances, attack)
+            _warn_of_unconverged(found.n_unconverged, found.n_attacked, max_iter)
+            return S_k[found.indices]
+    score = deepfool_margin_score(
+        estimator,
+        X,
+        p=p,
+        max_iter=max_iter,
+        overshoot=overshoot,
+        n_top_classes=n_top_classes,
+        batch_size=batch_size,
+    )
+    return S_k[top_k(score, n_instances)]  # the smallest ||r_i||_p first
+
+
+class PrunedSearch(NamedTuple):
+    """What the search found, and what it cost."""
+
+    indices: np.ndarray
+    n_attacked: int
+    n_unconverged: int
+
+
+def _pruned_search(net, n_instances, attack):
+    """Find the ``n_instances`` smallest margins, best first by proxy."""
+    proxy = _margin_proxy(net)
+    order = np.argsort(proxy, kind="stable")
+    margin = np.full(len(order), np.inf)
+    block_size = int(np.clip(2 * n_instances, 32, attack["batch_size"]))
+    worst = smallest_ratio = np.inf
+    n_attacked = n_unconverged = 0
+    while n_attacked < len(order):
+        block = order[n_attacked : n_attacked + block_size]
+        if worst < np.inf and _SAFETY * smallest_ratio * proxy[block[0]] > worst:
+            break
+        result = _deepfool(net.module, net.batch(block), max_norm=worst, **attack)
+        margin[block] = result.norm.cpu().numpy()
+        n_attacked += len(block)
+        n_unconverged += int((result.n_iter >= attack["max_iter"]).sum())
+        found = np.isfinite(margin[block]) & (proxy[block] > 0)
+        ratio = margin[block][found] / proxy[block][found]
+        smallest_ratio = min(smallest_ratio, ratio.min(initial=np.inf))
+        worst = np.partition(margin, n_instances - 1)[n_instances - 1]
+    return PrunedSearch(top_k(-margin, n_instances), n_attacked, n_unconverged)
+
+
+def _margin_proxy(net):
+    """min_k (f_k0 - f_k) / ||W_k0 - W_k||, the margin seen from the last layer; (n,).
+
+    One forward pass; for a net without a last linear layer of logits the plain gap.
+    """
+    logits = net.logits(batch_size=512)  # (n, C)
+    W = _last_weights(net).to(logits)  # (C, D)
+    largest, k0 = logits.max(1)
+    distance = torch.cdist(W, W)[k0]  # (n, C)
+    ratio = (largest[:, None] - logits) / distance
+    ratio.scatter_(1, k0[:, None], torch.inf)
+    return ratio.nan_to_num(torch.inf).amin(1).cpu().numpy()
+
+
+def _last_weights(net):
+    """Weights of the logits, (C, D); an identity where they are not a linear layer."""
+    if net.linear is not None:
+        W = net.linear.weight.detach()
+        if len(W) == 1:  # one logit for two classes
+            W = torch.cat([torch.zeros_like(W), W])
+        if len(W) == net.n_classes:
+            return W
+    return torch.eye(net.n_classes)
+
+
+def _margins(net, attack):
+    """||Σ r_i||_p of every sample, +inf where DeepFool does not converge; (n,)."""
+    chunk = _BATCHES_PER_CHUNK * attack["batch_size"]
+    norms = [_deepfool(net.module, x, **attack).norm for x in net.batches(chunk)]
+    return torch.cat(norms).double().cpu().numpy()
+
+
+def _attack(p, max_iter, overshoot, n_top_classes, batch_size):
+    """Gather the parameters of :func:`_deepfool`."""
+    return {
+        "p": p,
+        "max_iter": max_iter,
+        "overshoot": overshoot,
+        "n_top_classes": n_top_classes,
+        "batch_size": batch_size,
+    }
+
+
+def _warn_of_unconverged(n_unconverged, n_samples, max_iter):
+    if n_unconverged:
+        warnings.warn(
+            f"DeepFool did not change the class of {n_unconverged} of {n_samples} "
+            f"samples within {max_iter} steps. Their margin is taken as infinite.",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
+
+
+dfal = deepfool_margin_sampling

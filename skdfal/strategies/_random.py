@@ -1,0 +1,46 @@
+"""RANDOM: the baseline that every strategy has to beat."""
+
+from sklearn.utils import check_random_state
+
+from skdfal._selection import draw_candidates, query_strategy
+from skdfal._validation import COUNT, validate_params
+
+
+@query_strategy
+@validate_params(
+    {"n_instances": [COUNT], "random_state": ["random_state"]},
+    prefer_skip_nested_validation=True,
+)
+def random_sampling(estimator, X, n_instances=1, *, random_state=None):
+    """Draw samples uniformly, without replacement.
+
+    Parameters
+    ----------
+    estimator : object
+        Not used; here so that the signature is that of every strategy.
+    X : array-like of shape (n_samples, ...)
+        Pool to draw from.
+    n_instances : int, default=1
+        Number of samples to draw.
+    random_state : int, RandomState instance or None, default=None
+        Determines the draw.
+
+    Returns
+    -------
+    indices : ndarray of shape (n_instances,)
+        Distinct indices into ``X``.
+
+    Raises
+    ------
+    ValueError
+        If the pool is empty or smaller than ``n_instances``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdfal import random_sampling
+    >>> random_sampling(None, np.zeros((100, 1, 28, 28)), 3, random_state=0)
+    array([26, 86,  2])
+    """
+    pool = draw_candidates(X, n_instances)
+    return check_random_state(random_state).permutation(pool)[:n_instances]

@@ -1,0 +1,314 @@
+"""Uncertainty sampling by entropy (the paper's "uncertainty"), confidence, margin."""
+
+import numpy as np
+from scipy.special import xlogy
+
+from skdfal._adapter import predict_proba
+from skdfal._selection import draw_candidates, query_strategy, take, top_k
+from skdfal._validation import QUERY_PARAMETERS, SCORE_PARAMETERS, validate_params
+
+
+def _entropy(proba):
+    """H(p) = -Σ_c p_c log p_c in nats, with 0 log 0 = 0; (n, C) -> (n,)."""
+    return -xlogy(proba, proba).sum(axis=1)
+
+
+def _least_confidence(proba):
+    """Return 1 - max_c p_c; (n, C) -> (n,)."""
+    return 1 - proba.max(axis=1)
+
+
+def _negative_margin(proba):
+    """Return p_(2) - p_(1), the second largest less the largest; (n, C) -> (n,)."""
+    second, first = np.sort(proba, axis=1)[:, -2:].T
+    return second - first
+
+
+@validate_params(SCORE_PARAMETERS, prefer_skip_nested_validation=True)
+def entropy_score(estimator, X, *, batch_size=512):
+    """Score samples by the entropy of the prediction [1]_.
+
+    The "uncertainty" baseline of the DFAL paper: it looks at all classes at once.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        A skorch net, a Pipeline that ends in one, a modAL learner or committee around
+        them, or any classifier with ``predict_proba``.
+    X : array-like of shape (n_samples, ...)
+        Pool to score, as for ``fit``.
+    batch_size : int, default=512
+        Samples in one forward pass.
+
+    Returns
+    -------
+    score : ndarray of shape (n_samples,)
+        Entropy in nats, in [0, log n_classes]. Larger is queried first.
+
+    Raises
+    ------
+    NotFittedError
+        If the estimator is not fitted.
+    ValueError
+        If ``X`` is empty, not finite, or of a shape that the estimator cannot take.
+
+    References
+    ----------
+    .. [1] C. E. Shannon, "A mathematical theory of communication", Bell System
+       Technical Journal 27, 1948, doi:10.1002/j.1538-7305.1948.tb01338.x.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skdfal import entropy_score
+    >>> clf = LogisticRegression().fit([[-1.0], [1.0]], [0, 1])
+    >>> int(entropy_score(clf, [[-2.0], [0.0], [1.0]]).argmax())
+    1
+    """
+    return _entropy(predict_proba(estimator, X, batch_size))
+
+
+@query_strategy
+@validate_params(QUERY_PARAMETERS, prefer_skip_nested_validation=True)
+def entropy_sampling(
+    estimator,
+    X,
+    n_instances=1,
+    *,
+    n_candidates=None,
+    batch_size=512,
+    random_state=None,
+):
+    """Query the samples with the largest :func:`entropy_score`.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        As for :func:`entropy_score`.
+    X : array-like of shape (n_samples, ...)
+        Pool to query from.
+    n_instances : int, default=1
+        Number of samples to query.
+    n_candidates : int, default=None
+        Score this many samples, drawn at random. None scores the whole pool.
+    batch_size : int, default=512
+        Samples in one forward pass.
+    random_state : int, RandomState instance or None, default=None
+        Determines the candidates.
+
+    Returns
+    -------
+    indices : ndarray of shape (n_instances,)
+        Distinct indices into ``X``, best first.
+
+    Raises
+    ------
+    ValueError
+        If ``n_instances`` or ``n_candidates`` is larger than the pool, or where
+        :func:`entropy_score` raises.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skdfal import entropy_sampling
+    >>> clf = LogisticRegression().fit([[-1.0], [1.0]], [0, 1])
+    >>> entropy_sampling(clf, [[-2.0], [0.0], [1.0]], n_instances=2)
+    array([1, 2])
+    """
+    S_k = draw_candidates(X, n_instances, n_candidates, random_state)
+    score = entropy_score(estimator, take(X, S_k), batch_size=batch_size)
+    return S_k[top_k(score, n_instances)]
+
+
+@validate_params(SCORE_PARAMETERS, prefer_skip_nested_validation=True)
+def least_confidence_score(estimator, X, *, batch_size=512):
+    """Score samples by one minus the highest probability [1]_.
+
+    It looks at the likeliest class only.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        A skorch net, a Pipeline that ends in one, a modAL learner or committee around
+        them, or any classifier with ``predict_proba``.
+    X : array-like of shape (n_samples, ...)
+        Pool to score, as for ``fit``.
+    batch_size : int, default=512
+        Samples in one forward pass.
+
+    Returns
+    -------
+    score : ndarray of shape (n_samples,)
+        One minus the highest probability, in [0, 1 - 1 / n_classes].
+        Larger is queried first.
+
+    Raises
+    ------
+    NotFittedError
+        If the estimator is not fitted.
+    ValueError
+        If ``X`` is empty, not finite, or of a shape that the estimator cannot take.
+
+    References
+    ----------
+    .. [1] D. D. Lewis, W. A. Gale, "A sequential algorithm for training text
+       classifiers", SIGIR 1994, arXiv:cmp-lg/9407020.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skdfal import least_confidence_score
+    >>> clf = LogisticRegression().fit([[-1.0], [1.0]], [0, 1])
+    >>> int(least_confidence_score(clf, [[-2.0], [0.0], [1.0]]).argmax())
+    1
+    """
+    return _least_confidence(predict_proba(estimator, X, batch_size))
+
+
+@query_strategy
+@validate_params(QUERY_PARAMETERS, prefer_skip_nested_validation=True)
+def least_confidence_sampling(
+    estimator,
+    X,
+    n_instances=1,
+    *,
+    n_candidates=None,
+    batch_size=512,
+    random_state=None,
+):
+    """Query the samples with the largest :func:`least_confidence_score`.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        As for :func:`least_confidence_score`.
+    X : array-like of shape (n_samples, ...)
+        Pool to query from.
+    n_instances : int, default=1
+        Number of samples to query.
+    n_candidates : int, default=None
+        Score this many samples, drawn at random. None scores the whole pool.
+    batch_size : int, default=512
+        Samples in one forward pass.
+    random_state : int, RandomState instance or None, default=None
+        Determines the candidates.
+
+    Returns
+    -------
+    indices : ndarray of shape (n_instances,)
+        Distinct indices into ``X``, best first.
+
+    Raises
+    ------
+    ValueError
+        If ``n_instances`` or ``n_candidates`` is larger than the pool, or where
+        :func:`least_confidence_score` raises.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skdfal import least_confidence_sampling
+    >>> clf = LogisticRegression().fit([[-1.0], [1.0]], [0, 1])
+    >>> least_confidence_sampling(clf, [[-2.0], [0.0], [1.0]], n_instances=2)
+    array([1, 2])
+    """
+    S_k = draw_candidates(X, n_instances, n_candidates, random_state)
+    score = least_confidence_score(estimator, take(X, S_k), batch_size=batch_size)
+    return S_k[top_k(score, n_instances)]
+
+
+@validate_params(SCORE_PARAMETERS, prefer_skip_nested_validation=True)
+def margin_score(estimator, X, *, batch_size=512):
+    """Score samples by the gap between the two likeliest classes [1]_.
+
+    A margin in probability, not in input space: see :func:`deepfool_margin_score`
+    for that.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        A skorch net, a Pipeline that ends in one, a modAL learner or committee around
+        them, or any classifier with ``predict_proba``.
+    X : array-like of shape (n_samples, ...)
+        Pool to score, as for ``fit``.
+    batch_size : int, default=512
+        Samples in one forward pass.
+
+    Returns
+    -------
+    score : ndarray of shape (n_samples,)
+        Second highest less highest probability, in [-1, 0]. Larger is queried first.
+
+    Raises
+    ------
+    NotFittedError
+        If the estimator is not fitted.
+    ValueError
+        If ``X`` is empty, not finite, or of a shape that the estimator cannot take.
+
+    References
+    ----------
+    .. [1] T. Scheffer, C. Decomain, S. Wrobel, "Active hidden Markov models for
+       information extraction", IDA 2001, doi:10.1007/3-540-44816-0_31.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skdfal import margin_score
+    >>> clf = LogisticRegression().fit([[-1.0], [1.0]], [0, 1])
+    >>> int(margin_score(clf, [[-2.0], [0.0], [1.0]]).argmax())
+    1
+    """
+    return _negative_margin(predict_proba(estimator, X, batch_size))
+
+
+@query_strategy
+@validate_params(QUERY_PARAMETERS, prefer_skip_nested_validation=True)
+def margin_sampling(
+    estimator,
+    X,
+    n_instances=1,
+    *,
+    n_candidates=None,
+    batch_size=512,
+    random_state=None,
+):
+    """Query the samples with the largest :func:`margin_score`.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        As for :func:`margin_score`.
+    X : array-like of shape (n_samples, ...)
+        Pool to query from.
+    n_instances : int, default=1
+        Number of samples to query.
+    n_candidates : int, default=None
+        Score this many samples, drawn at random. None scores the whole pool.
+    batch_size : int, default=512
+        Samples in one forward pass.
+    random_state : int, RandomState instance or None, default=None
+        Determines the candidates.
+
+    Returns
+    -------
+    indices : ndarray of shape (n_instances,)
+        Distinct indices into ``X``, best first.
+
+    Raises
+    ------
+    ValueError
+        If ``n_instances`` or ``n_candidates`` is larger than the pool, or where
+        :func:`margin_score` raises.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skdfal import margin_sampling
+    >>> clf = LogisticRegression().fit([[-1.0], [1.0]], [0, 1])
+    >>> margin_sampling(clf, [[-2.0], [0.0], [1.0]], n_instances=2)
+    array([1, 2])
+    """
+    S_k = draw_candidates(X, n_instances, n_candidates, random_state)
+    score = margin_score(estimator, take(X, S_k), batch_size=batch_size)
+    return S_k[top_k(score, n_instances)]
