@@ -116,7 +116,7 @@ def fetch_fashion_shoe_bag(*, data_home=None, download_if_missing=True, scaled=T
     """Load shoes against bags out of Fashion-MNIST, a stand-in for Shoe-Bag.
 
     The DFAL paper has the Shoe-Bag set of [1]_: 184,792 and 4,000 colour images of
-    64x64 pixels, which are not publicly served as one set. Here sneakers and ankle
+    64x64 pixels, for which there is no fetcher here. Instead, sneakers and ankle
     boots of Fashion-MNIST [2]_ stand against its bags: the same question, but grey,
     smaller and easier. Results are not comparable with those on Shoe-Bag.
 
