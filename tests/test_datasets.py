@@ -376,6 +376,7 @@ def test_mnist_with_other_counts(small_mnist, tmp_path, monkeypatch):
     assert not (tmp_path / "skdfal" / "mnist.npz").exists()
 
 
+@pytest.mark.filterwarnings("ignore:Invalid cache")  # scikit-learn tries twice
 def test_mnist_with_another_md5(small_mnist, tmp_path, monkeypatch):
     serve_openml(
         small_mnist, monkeypatch, 554, small_mnist.X, small_mnist.y, md5="0" * 32
