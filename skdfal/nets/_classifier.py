@@ -64,7 +64,7 @@ def _random_fifth(dataset, y=None):
 
 
 class RestartingClassifier(skorch.NeuralNetClassifier):
-    """skorch classifier that fits several times and keeps the best net.
+    """Classifier of skorch that fits several times and keeps the best net.
 
     A net trained on ten samples depends much on its first weights. Each restart
     starts from scratch, all see the same split into training and validation, and
