@@ -6,6 +6,7 @@ linear in everything; `k_center_mip` bisects over the radius and asks a 0-1 prog
 whether that radius can be had. This is the one file that imports OR-tools.
 """
 
+import atexit
 import threading
 import time
 from numbers import Integral, Real
@@ -413,10 +414,10 @@ def _bisect(pool, d0, centers, distance, n_outliers, deadline):
     """Bisect over the distances; proven when the lower end meets the radius."""
     n_centers, n_solves = len(centers), 0
     upper = _robust_radius(distance, n_outliers)
-    active, lower = _packing(pool, centers, distance, n_outliers)
-    lower = min(lower, upper)
-    d = np.array([_distances(pool.X, pool.X[i]) for i in active])  # (n_active, n)
-    while lower < upper:
+    active, lower = _packing(pool, centers, distance, n_outliers, deadline)
+    d = np.empty((0, len(d0)))  # d_ij, i active
+    while lower < upper and len(active) * len(d0) <= _MAX_PAIRS:
+        d = np.vstack([d, *(_distances(pool.X, pool.X[i]) for i in active[len(d) :])])
         values = np.concatenate([d[(d >= lower) & (d < upper)], d0[active]])
         values = values[(values >= lower) & (values < upper)]
         if len(values) == 0:  # no radius left between the two
@@ -424,10 +425,9 @@ def _bisect(pool, d0, centers, distance, n_outliers, deadline):
             break
         middle = (len(values) - 1) // 2
         delta = np.partition(values, middle)[middle]
-        # What d0 covers needs no row.
-        within = d[d0[active] > delta] <= delta
-        n_solves += 1
+        within = d[d0[active] > delta] <= delta  # the others need no center
         feasible, found = _solve(within, n_centers, n_outliers, deadline)
+        n_solves += 1
         if feasible is None:  # out of time, which proves nothing
             break
         if not feasible:  # drop all values <= δ
@@ -437,22 +437,29 @@ def _bisect(pool, d0, centers, distance, n_outliers, deadline):
         radius = _robust_radius(distance, n_outliers)  # the actual one, often < δ
         if radius < upper:
             centers, upper = found, radius
-        new = _left_out(pool, active, distance, delta) if radius > delta else []
-        active = active + new
-        if (radius > delta and not new) or len(active) * len(d0) > _MAX_PAIRS:
-            break
-        d = np.vstack([d, *(_distances(pool.X, pool.X[i]) for i in new)])
-    return centers, upper, float(lower), n_solves
+        if radius > delta:
+            new = _left_out(pool, active, distance, delta)
+            if not new:  # never, unless distances disagree in their last digit
+                break
+            active = active + new
+    return centers, upper, min(float(lower), upper), n_solves
 
 
-def _packing(pool, centers, distance, n_outliers):
+def _packing(pool, centers, distance, n_outliers, deadline):
     """Return samples too far apart to share a ball, and the radius they rule out."""
-    n_points = min(len(centers) + n_outliers, len(distance))
-    points, distance = _farthest_first(pool, distance, n_points, centers)
-    farthest = int(distance.argmax())
-    if distance[farthest] == 0:  # fewer than b + Ξ + 1 distinct points
+    points = list(centers)
+    if (len(points) + n_outliers) * len(distance) > _MAX_PAIRS:
         return points, 0.0
-    return [*points, farthest], distance[farthest] / 2
+    while len(points) < min(len(centers) + n_outliers, len(distance)):
+        if time.monotonic() > deadline:
+            return points, 0.0
+        points, distance = _farthest_first(pool, distance, len(points) + 1, points)
+    farthest = int(distance.argmax())
+    if distance[farthest] == 0:  # fewer than b + Ξ + 1 distinct samples
+        return points, 0.0
+    # A shade less than half, since computed distances may break the triangle
+    # inequality in their last digit.
+    return [*points, farthest], (0.5 - 1e-9) * distance[farthest]
 
 
 def _fill(pool, d0, centers, n_centers):
@@ -560,18 +567,29 @@ def _drop(block, a, inside):
 
 
 def _run_interruptibly(solver, model):
-    """Solve in a thread: Ctrl-C reaches Python only while it is not inside C++."""
+    """Solve in a thread, since Python hears no Ctrl-C while it is inside C++."""
     outcome = []
     thread = threading.Thread(
         target=lambda: outcome.append(solver.solve(model)), daemon=True
     )
-    thread.start()
-    try:
+
+    def stop():
+        # Wait for the thread: one that is in C++ when Python exits aborts.
         while thread.is_alive():
-            thread.join(0.1)
+            solver.stop_search()
+            thread.join(0.05)
+
+    # The caller may itself be a daemon thread that Ctrl-C leaves behind.
+    atexit.register(stop)
+    try:
+        thread.start()
+        while thread.is_alive():
+            thread.join(0.1)  # without a limit, Windows would not hear it either
     except BaseException:
-        solver.stop_search()
+        stop()
         raise
+    finally:
+        atexit.unregister(stop)
     return outcome[0]
 
 
