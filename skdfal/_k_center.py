@@ -569,22 +569,27 @@ def _drop(block, a, inside):
 def _run_interruptibly(solver, model):
     """Solve in a thread, since Python hears no Ctrl-C while it is inside C++."""
     outcome = []
-    thread = threading.Thread(
-        target=lambda: outcome.append(solver.solve(model)), daemon=True
-    )
+    # Not Thread.join: interrupted, it calls a running thread finished (Python < 3.13).
+    done = threading.Event()
+
+    def run():
+        try:
+            outcome.append(solver.solve(model))
+        finally:
+            done.set()
 
     def stop():
         # Wait for the thread: one that is in C++ when Python exits aborts.
-        while thread.is_alive():
+        while not done.is_set():
             solver.stop_search()
-            thread.join(0.05)
+            done.wait(0.05)
 
+    threading.Thread(target=run, daemon=True).start()
     # The caller may itself be a daemon thread that Ctrl-C leaves behind.
     atexit.register(stop)
     try:
-        thread.start()
-        while thread.is_alive():
-            thread.join(0.1)  # without a limit, Windows would not hear it either
+        while not done.wait(0.1):  # without a limit, Windows would not hear it either
+            pass
     except BaseException:
         stop()
         raise
