@@ -5,6 +5,7 @@ import hashlib
 import json
 import shlex
 import sys
+import traceback
 from concurrent.futures.process import BrokenProcessPool
 from itertools import chain
 from pathlib import Path
@@ -18,7 +19,7 @@ _OK, _FAILED, _BAD_ARGUMENTS, _INTERRUPTED = 0, 1, 2, 130
 
 # Chosen for the embedded digits: a comparison in about two minutes on two cores.
 _COMPARED = ("dfal", "uncertainty", "random")
-_MAX_EPOCHS = 30
+_MAX_EPOCHS = 50
 
 _COMPARE_TEXT = """\
 Compare query strategies: over some trials, each buys labels round by round, trains
@@ -50,6 +51,8 @@ def main(argv=None):
     status : int
         0 done, 1 failed, 2 bad arguments, 130 interrupted.
     """
+    from skdfal.experiment import TrialError
+
     argv = sys.argv[1:] if argv is None else list(argv)
     parser = _parser()
     try:
@@ -60,6 +63,9 @@ def main(argv=None):
         return arguments.run(arguments)
     except KeyboardInterrupt:
         return _stopped(argv, "Interrupted.", _INTERRUPTED)
+    except TrialError as error:
+        traceback.print_exception(error.__cause__)
+        return _stopped(argv, str(error), _FAILED)
     except BrokenProcessPool:
         reason = "A worker process was killed, perhaps for want of memory."
         return _stopped(argv, reason, _FAILED)
@@ -94,25 +100,16 @@ def _refused(arguments, reason):
 
 def _compare(arguments):
     from skdfal.experiment import run_experiment
-    from skdfal.experiment._run import n_cores
 
     protocol = _compare_protocol(arguments)
     arguments.out = arguments.out or _default_folder(protocol, arguments)
-    n_jobs = arguments.jobs or n_cores()
-    print(
-        f"{', '.join(arguments.strategies)} on {protocol.dataset} with {protocol.net}: "
-        f"{_counted(arguments.trials, 'trial')} of {protocol.n_initial} to "
-        f"{protocol.max_annotations} annotations, "
-        f"{_counted(n_jobs, 'process', 'processes')}",
-        file=sys.stderr,
-    )
     records = run_experiment(
         protocol,
         arguments.strategies,
         arguments.trials,
         seed=arguments.seed,
         out_dir=arguments.out,
-        n_jobs=n_jobs,
+        n_jobs=arguments.jobs,
         n_threads=arguments.threads,
         device=arguments.device,
         resume=arguments.resume,
@@ -193,10 +190,6 @@ def _report(records, protocol, out_dir):
     names = ["rounds.csv", "table.md", "learning_curves.png", "twins.png"]
     found = [name for name in names if (out_dir / name).exists()]
     print(f"Results in {out_dir}: {', '.join(found)}")
-
-
-def _counted(n, noun, plural=None):
-    return f"{n} {noun if n == 1 else plural or noun + 's'}"
 
 
 # The parser

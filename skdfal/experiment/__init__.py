@@ -13,7 +13,7 @@ from skdfal.experiment._protocol import (
     derive_seed,
     load_data,
 )
-from skdfal.experiment._run import run_experiment
+from skdfal.experiment._run import TrialError, run_experiment
 from skdfal.experiment._table import accuracy_table, summarize
 from skdfal.experiment._trial import run_trial
 
@@ -23,6 +23,7 @@ __all__ = [
     "PAPER_STRATEGIES",
     "FolderError",
     "Protocol",
+    "TrialError",
     "accuracy_table",
     "derive_seed",
     "load_data",

@@ -6,8 +6,6 @@ import json
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-import numpy as np
-
 from skdfal import datasets
 from skdfal.nets import make_classifier
 from skdfal.strategies import STRATEGIES
@@ -164,10 +162,9 @@ class Protocol:
         """
         if self.marks:
             return self.marks
-        rounds = np.array(self.rounds())
-        wanted = self.max_annotations * np.arange(1, _N_MARKS + 1) / _N_MARKS
-        nearest = [int(rounds[np.abs(rounds - mark).argmin()]) for mark in wanted]
-        return tuple(dict.fromkeys(nearest))
+        wanted = [self.max_annotations * i / _N_MARKS for i in range(1, _N_MARKS + 1)]
+        marks = [next(r for r in self.rounds() if r >= mark) for mark in wanted]
+        return tuple(dict.fromkeys(marks))
 
     def settings(self):
         """Return what two runs must share to belong to one experiment.

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -34,6 +35,10 @@ from skdfal.strategies import STRATEGIES
 
 _POLL = 0.1  # seconds between two looks at what the workers report
 _PACKAGES = ("modAL-python", "numpy", "ortools", "scikit-learn", "skorch", "torch")
+
+
+class TrialError(RuntimeError):
+    """A trial that failed; its cause is the exception."""
 
 
 def run_experiment(
@@ -91,6 +96,10 @@ def run_experiment(
         If ``out_dir`` is not empty and ``resume`` is not set.
     FolderError
         If it holds an experiment with other settings, or another process works in it.
+    TrialError
+        If a trial failed. The others are ended, and can be resumed.
+    ValueError
+        If a strategy is unknown, the data too few, or the device not there.
 
     Notes
     -----
@@ -105,7 +114,8 @@ def run_experiment(
     out_dir = Path(out_dir)
     data = load_data(protocol)  # downloaded once, before there are several workers
     protocol.check_data(data)
-    protocol.make_net(data, device).initialize()  # refuses a size or a device
+    _check_device(device)
+    protocol.make_net(data, device).initialize()  # refuses images that are too small
     settings = {
         **protocol.settings(),
         "seed": seed,
@@ -124,10 +134,25 @@ def run_experiment(
         ]
         if tasks:
             n_jobs = min(n_jobs or n_cores(), len(tasks))
+            if verbose:
+                print(
+                    f"{', '.join(strategies)} on {protocol.dataset} with "
+                    f"{protocol.net}, {protocol.n_initial} to "
+                    f"{protocol.max_annotations} annotations: {len(tasks)} trials to "
+                    f"run, {n_jobs} at a time",
+                    file=sys.stderr,
+                )
             work = (protocol, seed, out_dir, device)
             with _Progress(protocol, tasks, out_dir, verbose) as progress:
                 _run_tasks(work, tasks, n_jobs, n_threads, progress)
         return _sum_up(out_dir, settings)
+
+
+def _check_device(device):
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"{device=!r} cannot be used: {error}") from error
 
 
 def n_cores():
@@ -191,16 +216,28 @@ def _run_tasks(work, tasks, n_jobs, n_threads, progress):
     try:
         # A worker inherits that it should not hear Ctrl-C, from its first moment on.
         with _sigint_ignored():
-            pending = {executor.submit(_run_task, *work, *task) for task in tasks}
+            tasks_of = {
+                executor.submit(_run_task, *work, *task): task for task in tasks
+            }
+        pending = set(tasks_of)
         while pending:
             done, pending = wait(pending, _POLL, return_when=FIRST_COMPLETED)
             progress.take(reports)
             for future in done:
-                future.result()
+                _check_end(future, *tasks_of[future])
     finally:
         stop.set()
         executor.shutdown(cancel_futures=True)
         reports.close()
+
+
+def _check_end(future, strategy, trial):
+    try:
+        future.result()
+    except BrokenProcessPool:
+        raise
+    except Exception as error:
+        raise TrialError(f"Trial {trial + 1} of {strategy} failed: {error}") from error
 
 
 @contextmanager

@@ -142,16 +142,22 @@ def _test_set(protocol, data, seed):
 
 
 def _save_twins(path, learner, data, used):
-    """Keep the last samples that were queried, with their twins by the final net."""
-    chosen = used[learner.annotated_indices_[-_N_TWINS:]]
-    X, y = data.X_train[chosen], data.y_train[chosen]
-    augmenter = AdversarialAugmenter(learner.estimator_, prefit=True)
-    X_twin = augmenter.transform(X)
+    """Keep the newest samples that the net has right, with their twins.
+
+    Where it is wrong, the way from the label to that of the twin would say nothing.
+    """
+    queried = used[learner.annotated_indices_[::-1]]
+    X, y = data.X_train[queried], data.y_train[queried]
+    right = np.flatnonzero(learner.predict(X) == y)[:_N_TWINS]
+    if not len(right):
+        return
+    X, y = X[right], y[right]
+    X_twin = AdversarialAugmenter(learner.estimator_, prefit=True).transform(X)
     np.savez_compressed(
         path,
         X=X,
         X_twin=X_twin,
         y=y,
-        y_twin=learner.classes_[learner.estimator_.predict(X_twin)],
+        y_twin=learner.predict(X_twin),
         class_names=data.target_names,
     )
