@@ -158,7 +158,7 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
     >>> X, y = make_blobs(200, centers=3, random_state=0)
     >>> clf = ActiveLearningClassifier(max_annotations=30, random_state=0).fit(X, y)
     >>> clf.annotated_indices_.shape, clf.X_train_.shape
-    ((30,), (60, 2))
+    ((30,), (50, 2))
     """
 
     _parameter_constraints = {

@@ -201,7 +201,9 @@ def predict_proba(estimator, X, batch_size: int) -> np.ndarray:
     if _has_net(estimator) or not hasattr(type(estimator), "predict_proba"):
         nets = torch_nets(estimator, X)
         return np.mean([net.proba(batch_size) for net in nets], axis=0)
-    check_is_fitted(getattr(estimator, "estimator", estimator))
+    for learner in getattr(estimator, "learner_list", [estimator]):
+        is_modal = hasattr(learner, "X_training")
+        check_is_fitted(learner.estimator if is_modal else learner)
     return np.asarray(estimator.predict_proba(X), dtype=float)
 
 
@@ -249,7 +251,7 @@ def _unwrap(estimator, X, outermost: str) -> list[tuple[list, Any, Any]]:
     """List (pipeline steps, net, transformed X) of every net within ``estimator``."""
     if isinstance(estimator, nn.Module) or isinstance(estimator, type):
         raise TypeError(
-            f"{outermost} is not a fitted estimator. Wrap the module in "
+            f"{outermost} is not a fitted skorch net. Wrap the module in "
             "skorch.NeuralNetClassifier and fit it, or call deepfool(module, x)."
         )
     if hasattr(estimator, "module_"):
@@ -272,7 +274,7 @@ def _unwrap(estimator, X, outermost: str) -> list[tuple[list, Any, Any]]:
             return _unwrap(getattr(estimator, inner), X, outermost)
     if hasattr(estimator, "query_strategy") and hasattr(estimator, "X_training"):
         return _unwrap(estimator.estimator, X, outermost)
-    if isinstance(getattr(estimator, "estimator", None), BaseEstimator):
+    if isinstance(getattr(estimator, "estimator", ""), BaseEstimator | None):
         raise NotFittedError(
             f"This {type(estimator).__name__} instance is not fitted yet. Call 'fit' "
             "with labelled samples before a query."

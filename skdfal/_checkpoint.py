@@ -15,8 +15,8 @@ class CheckpointError(ValueError):
 def fingerprint(estimator, X, y, ignore=()):
     """Return a dict that two runs share only if they would do the same.
 
-    Addresses are taken out of the reprs, so that it holds across processes; so are
-    private parameters, such as the set in which skorch keeps names, in any order.
+    Addresses are taken out of the reprs, and private parameters (skorch has some)
+    left out, so that it holds across processes.
     """
     parameters = {
         name: re.sub(r" at 0x[0-9a-f]+", "", repr(value))

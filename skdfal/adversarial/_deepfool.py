@@ -199,8 +199,11 @@ def _deepfool(
                 adversarial_label[fresh] = rank[:, 0]
             f, w, ratio = _nearest_plane(logits.gather(1, top[active]), x_i, p)
             alive = ratio.isfinite()
-            # Steps of rounding size could stall on the boundary: let them grow.
-            rounding = n_iter[active] * eps * logits.detach().abs().amax(1)
+            # A step of rounding size could stall on the boundary: let it grow.
+            size = logits.detach().abs().amax(1) + (
+                w * x_i.detach().flatten(1)
+            ).abs().sum(1)
+            rounding = n_iter[active] * eps * size
             r_i = _step_onto_plane(torch.maximum(f.abs(), rounding), w, p)
             r[active] += torch.where(alive[:, None], r_i, 0).view_as(x_i)
             n_iter[active] += alive.long()

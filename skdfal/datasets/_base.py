@@ -96,8 +96,8 @@ def check_sha256(path, expected):
     got = sha256(path)
     if got != expected:
         raise OSError(
-            f"{path} is damaged or another file: expected sha256 {expected}, got {got}. "
-            "Replace or remove it."
+            f"{path} is damaged or another file: expected sha256 {expected}, got "
+            f"{got}. Replace or remove it."
         )
 
 

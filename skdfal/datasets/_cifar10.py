@@ -33,8 +33,8 @@ _HOW_TO_PLACE = (
 _DESCR = """
 CIFAR-10: 60,000 colour photographs, 32x32 pixels, ten classes.
 
-Authors: Alex Krizhevsky, Vinod Nair, Geoffrey Hinton, who state no licence and ask for a
-citation of A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images",
+Authors: Alex Krizhevsky, Vinod Nair, Geoffrey Hinton, who state no licence and ask for
+a citation of A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images",
 technical report, University of Toronto, 2009.
 """
 

@@ -42,8 +42,8 @@ def load_digits(*, image_size=24, n_test=500, random_state=0):
     data : Bunch
         With the attributes
 
-        X_train, X_test : ndarray of float32, shape (n_samples, 1, image_size, image_size)
-            Images, white on black, in [0, 1].
+        X_train, X_test : ndarray of shape (n_samples, 1, image_size, image_size)
+            Images, white on black, float32 in [0, 1].
         y_train, y_test : ndarray of int64, shape (n_samples,)
             Labels, the digit.
         target_names : ndarray of shape (10,)

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import http.client
-from urllib.error import HTTPError
+from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 from skdfal.datasets._base import offline_error, replacing
@@ -34,28 +34,27 @@ def download(url, path, *, title, how_to_place):
                 "classes."
             ) from error
         raise offline_error(title, url, error, how_to_place) from error
-    except _Damaged:
-        raise
-    except (OSError, http.client.HTTPException) as error:
+    except (
+        URLError,
+        TimeoutError,
+        ConnectionError,
+        http.client.HTTPException,
+    ) as error:
         raise offline_error(title, url, error, how_to_place) from error
-
-
-class _Damaged(OSError):
-    """What came is not what the server stated."""
 
 
 def _check_complete(headers, url, n_bytes, md5):
     expected = headers.get("Content-Length")
     if expected is not None and n_bytes != int(expected):
-        raise _Damaged(
+        raise OSError(
             f"{url} broke off after {n_bytes} of {expected} bytes. Nothing was kept; "
             "try again."
         )
     expected = _stated_md5(headers)
     if expected is not None and md5 != expected:
-        raise _Damaged(
-            f"{url} came damaged: expected md5 {expected}, got {md5}. Nothing was kept; "
-            "try again."
+        raise OSError(
+            f"{url} came damaged: expected md5 {expected}, got {md5}. Nothing was "
+            "kept; try again."
         )
 
 

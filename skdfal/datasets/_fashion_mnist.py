@@ -49,7 +49,7 @@ def fetch_fashion_mnist(*, data_home=None, download_if_missing=True, scaled=True
 
     The idx files in ``fashion_mnist/`` of the folder that the environment variable
     ``SKDFAL_DATA`` names come first, or in that folder itself; their sha256 is
-    checked. Then the cache; then OpenML (data set 40996, 36 MB compressed).
+    checked. Then the cache; then OpenML (data set 40996, some 30 MB compressed).
 
     Parameters
     ----------

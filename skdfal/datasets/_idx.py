@@ -84,9 +84,9 @@ def _find_idx_folder(idx_set):
         return root / idx_set.name
     # All such sets name their files alike. Files that lie in SKDFAL_DATA itself are
     # ours only if one of them is: they may be whole, and those of another set.
-    files = [(root / file, digest) for file, digest in zip(_FILES, idx_set.sha256)]
-    if any(path.exists() and sha256(path) == digest for path, digest in files):
-        return root
+    for file, digest in zip(_FILES, idx_set.sha256, strict=True):
+        if (root / file).exists() and sha256(root / file) == digest:
+            return root
     return None
 
 

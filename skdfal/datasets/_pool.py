@@ -10,7 +10,17 @@ from skdfal._validation import Interval, validate_params
 
 
 class PoolSplit(NamedTuple):
-    """Three disjoint arrays of indices, each in random order."""
+    """Three disjoint arrays of indices, each in random order.
+
+    Parameters
+    ----------
+    initial : ndarray of shape (n_initial,)
+        Samples labelled at the start.
+    pool : ndarray of shape (n_pool,)
+        Samples that queries choose from.
+    test : ndarray of shape (n_test,)
+        Samples kept for testing or validation.
+    """
 
     initial: np.ndarray
     pool: np.ndarray

@@ -204,8 +204,8 @@ class AdversarialDisplay(NotebookPicture):
             None takes the smallest and the largest of samples and twins.
         amplify : "auto" or float, default="auto"
             Factor on the perturbations. At 1 the full colours stand for a change as
-            large as the value range. "auto" takes the largest of 1, 2, 5, 10, 20, ...
-            with which no perturbation goes beyond. The row says which it was.
+            large as the value range. "auto" takes the largest round number with
+            which no perturbation goes beyond. The row says which it was.
 
         Returns
         -------
@@ -266,8 +266,17 @@ class AdversarialDisplay(NotebookPicture):
         ):
             ax.set_ylabel(name, fontsize="small")
         if self._owns_figure and not _is_color(self.X):
+            # Of all axes, so that none is made smaller than its neighbours; its length
+            # and place are those of the middle row.
             bar = self.figure_.colorbar(
-                changes, ax=self.axes_[1, -1], ticks=[-limit, 0, limit], format="%.2g"
+                changes,
+                ax=self.axes_,
+                ticks=[-limit, 0, limit],
+                format="%.2g",
+                shrink=0.28,
+                aspect=12,
+                fraction=0.12 / n_samples,
+                pad=0.08 / n_samples,
             )
             bar.ax.tick_params(labelsize="x-small")
             bar.outline.set_linewidth(0.5)
@@ -300,7 +309,10 @@ class AdversarialDisplay(NotebookPicture):
             same = self.y is not None and self.y[i] == self.y_twin[i]
             twin = "(same)" if same else f"→ {self._name(self.y_twin[i])}"
             label = f"{label} {twin}".strip()
-        return f"{textwrap.fill(label, TITLE_WIDTH)}\n{norm}"
+        if len(label) > TITLE_WIDTH:
+            label = label.replace(" →", "\n→")
+        lines = [textwrap.fill(line, TITLE_WIDTH) for line in label.split("\n")]
+        return "\n".join([*lines, norm])
 
     def _name(self, label):
         return str(
@@ -322,12 +334,12 @@ def _is_color(X):
 
 
 def _round_factor(bound):
-    """Return the largest of 1, 2, 5, 10, 20, ... up to `bound`, and at least 1."""
+    """Round `bound` down to one digit, such as 3 or 20, but not below 1."""
     if bound < 1:
         return 1.0
     power = 10.0 ** math.floor(math.log10(bound))
     # The tolerance keeps 1 / 0.05 at 20, whichever way it was rounded.
-    return max(m * power for m in (1, 2, 5) if m * power <= bound * (1 + 1e-9))
+    return math.floor(bound / power * (1 + 1e-9)) * power
 
 
 def _images(X, name):

@@ -1,13 +1,13 @@
 """Learning curves of active learning: score against the number of labels bought."""
 
 import math
-import textwrap
+import re
 from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
+from sklearn.exceptions import NotFittedError
 
 from skdfal.plot._display import NotebookPicture, load_matplotlib
 from skdfal.plot._styles import strategy_styles
@@ -27,12 +27,14 @@ SPREADS = {
 
 LEGEND_WIDTH = 28  # characters; longer names are wrapped
 MARKERS_A_LINE = 8
+MARKER_SIZES = {"*": 9, "P": 7, "X": 7, "d": 7}  # points; the thin ones are larger
+SMALL_AXES = 3.0  # inches; smaller axes have smaller letters
 
 
 class Curve(NamedTuple):
     """Score of one strategy at each annotation mark, summed up over its trials.
 
-    Attributes
+    Parameters
     ----------
     annotations : ndarray of shape (n_marks,)
         The marks, increasing.
@@ -358,10 +360,9 @@ class ActiveLearningCurveDisplay(NotebookPicture):
 
         Examples
         --------
-        >>> from sklearn.base import BaseEstimator
         >>> from skdfal.plot import ActiveLearningCurveDisplay
-        >>> class Learner(BaseEstimator):
-        ...     def fit(self, X=None, y=None):
+        >>> class Learner:
+        ...     def fit(self):
         ...         self.history_ = [{"annotations": 10, "score": 0.5}]
         ...         return self
         >>> display = ActiveLearningCurveDisplay.from_estimators(
@@ -379,7 +380,11 @@ class ActiveLearningCurveDisplay(NotebookPicture):
         for strategy, trials in estimators.items():
             trials = trials if isinstance(trials, (list, tuple)) else [trials]
             for estimator in trials:
-                check_is_fitted(estimator, "history_")
+                if not hasattr(estimator, "history_"):
+                    raise NotFittedError(
+                        f"The {type(estimator).__name__} of strategy {strategy!r} has "
+                        "no history_. Call its fit first."
+                    )
             histories[strategy] = [estimator.history_ for estimator in trials]
         return cls.from_histories(
             histories, x=x, y=y, interpolate=interpolate, min_trials=min_trials
@@ -424,7 +429,7 @@ class ActiveLearningCurveDisplay(NotebookPicture):
         legend : {"auto", "outside", None} or str, default="auto"
             Where the legend goes: "outside", to the right of the axes, or one of
             matplotlib's places such as "lower right". "auto" is "outside" in a figure
-            of ours or with constrained layout, and "best" elsewhere. None draws none.
+            of its own, which is widened for it, and "best" in yours. None draws none.
 
         Returns
         -------
@@ -471,8 +476,10 @@ class ActiveLearningCurveDisplay(NotebookPicture):
         ]
         self._draw_points(styles, points)
 
-        ax.set_xlabel(AXIS_LABELS.get(self.x_name, self.x_name.replace("_", " ")))
-        ax.set_ylabel(AXIS_LABELS.get(self.y_name, self.y_name.replace("_", " ")))
+        size = "small" if min(self._size_of_axes()) < SMALL_AXES else "medium"
+        ax.set_xlabel(_axis_label(self.x_name), fontsize=size)
+        ax.set_ylabel(_axis_label(self.y_name), fontsize=size)
+        ax.tick_params(labelsize=size)
         ax.xaxis.set_major_locator(
             matplotlib.ticker.MaxNLocator(
                 nbins="auto", steps=[1, 2, 2.5, 5, 10], integer=True
@@ -551,6 +558,7 @@ class ActiveLearningCurveDisplay(NotebookPicture):
     def _draw_curves(self, styles, spread):
         self.lines_, self.bands_ = {}, {}
         alpha = 0.18 if len(self.curves) <= 4 else 0.10
+        scale = 0.7 if min(self._size_of_axes()) < SMALL_AXES * 0.75 else 1.0
         # The best is drawn last, above the others.
         for place, strategy in enumerate(reversed(self.ranking)):
             curve, style = self.curves[strategy], styles[strategy]
@@ -561,10 +569,10 @@ class ActiveLearningCurveDisplay(NotebookPicture):
                 **style._asdict(),
                 # Markers of neighbours at different marks, so that none hides another.
                 markevery=(place % step, step),
-                markersize=5,
+                markersize=scale * MARKER_SIZES.get(style.marker, 5.5),
                 markeredgecolor="white",
-                markeredgewidth=0.6,
-                linewidth=1.6,
+                markeredgewidth=0.5,
+                linewidth=scale * 1.6,
                 label=strategy,
                 zorder=3 + place / 100,
             )
@@ -593,36 +601,58 @@ class ActiveLearningCurveDisplay(NotebookPicture):
     def _draw_legend(self, entries, place, spread):
         if place is None:
             return None
-        constrained = type(self.figure_.get_layout_engine()).__name__.startswith("Cons")
         if place == "auto":
-            place = "outside" if self._owns_figure or constrained else "best"
-        where = {"loc": place}
+            place = "outside" if self._owns_figure else "best"
+        labels = [_wrapped(label, LEGEND_WIDTH) for _, label in entries]
+        look = {"loc": place, "fontsize": 8.5}
         if place == "outside":
-            where = {
-                "loc": "upper left",
-                "bbox_to_anchor": (1.01, 1.0),
-                "borderaxespad": 0.0,
-            }
+            look |= {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0)}
+            look |= {"borderaxespad": 0.0, "frameon": False}
+        else:
+            # At most 60 % of the height, as long as the letters can be read.
+            height = 72 * self._size_of_axes()[1]
+            n_lines = 1 + sum(label.count("\n") + 1 for label in labels)
+            look["fontsize"] = min(8.5, max(5.0, 0.6 * height / (1.5 * n_lines)))
+            look["borderpad"] = 0.3
         legend = self.ax_.legend(
             [artist for artist, _ in entries],
-            [textwrap.fill(label, LEGEND_WIDTH) for _, label in entries],
-            title=f"{SPREADS[spread]}, {self._count_of_trials()}",
-            frameon=place != "outside",
-            fontsize="small",
-            title_fontsize="small",
+            labels,
+            title=self._legend_title(spread),
+            title_fontsize=look["fontsize"],
             alignment="left",
             handlelength=3.2,
-            **where,
+            **look,
         )
         if self._owns_figure and place == "outside":
             _make_room(self.figure_, legend)
         return legend
 
-    def _count_of_trials(self):
+    def _legend_title(self, spread):
         counts = {len(trials) for trials in self.scores.values()}
         low, high = min(counts), max(counts)
-        number = f"{high}" if low == high else f"{low} to {high}"
-        return f"{number} trial{'s' if high > 1 else ''}"
+        if high == 1:
+            return "one trial"
+        return (
+            f"{SPREADS[spread]}, {high if low == high else f'{low} to {high}'} trials"
+        )
+
+    def _size_of_axes(self):
+        extent = self.ax_.get_window_extent()
+        return extent.width / self.figure_.dpi, extent.height / self.figure_.dpi
+
+
+def _axis_label(name):
+    return AXIS_LABELS.get(name, name.replace("_", " "))
+
+
+def _wrapped(label, width):
+    """Break a label into lines after its spaces, hyphens and underscores."""
+    lines = [""]
+    for word in re.split(r"(?<=[\s_-])", label):
+        if lines[-1] and len(lines[-1] + word.rstrip()) > width:
+            lines.append("")
+        lines[-1] += word
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _make_room(figure, legend):
@@ -631,7 +661,7 @@ def _make_room(figure, legend):
     extent = legend.get_window_extent()
     width, height = figure.get_size_inches()
     figure.set_size_inches(
-        width + extent.width / figure.dpi + 0.1,
+        width + extent.width / figure.dpi + 0.15,
         max(height, extent.height / figure.dpi + 0.8),
     )
 

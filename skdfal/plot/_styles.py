@@ -1,15 +1,15 @@
 """One colour, line and marker a strategy, the same in every figure.
 
 The first seven colours are those of Okabe and Ito [1]_ without the yellow, which is
-hard to see on white; the others are from Tol's muted set [2]_. No twelve colours can be
-told apart by everybody, so line style and marker say the same thing a second time.
+hard to see on white; the others are from Tol's muted set [2]_, and a grey. No twelve
+colours can be told apart by everybody, so line and marker say it a second time.
 
 References
 ----------
 .. [1] M. Okabe, K. Ito. "Color Universal Design: how to make figures and presentations
    that are friendly to colorblind people", 2008. https://jfly.uni-koeln.de/color/
 .. [2] P. Tol. "Colour schemes", SRON technical note SRON/EPS/TN/09-002, 2021.
-   https://sronpersonalpages.nl/~pault/
+   https://personal.sron.nl/~pault/
 """
 
 import re

@@ -1,0 +1,98 @@
+"""Data and fitted estimators of every kind that a strategy must take."""
+
+import numpy as np
+import pytest
+import torch
+from modAL.models import ActiveLearner, Committee
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier
+from torch import nn
+
+import skdfal
+from tests.adversarial_nets import small_cnn
+
+N_CLASSES = 4
+
+
+def make_blobs_of_images(n_samples=160, seed=0):
+    """Noise around one random 1x8x8 picture a class: easy, but not trivially so."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(n_samples) % N_CLASSES
+    centers = np.random.default_rng(42).random((N_CLASSES, 1, 8, 8))
+    X = 0.5 * centers[y] + 0.5 * rng.random((n_samples, 1, 8, 8))
+    return X.astype(np.float32), y
+
+
+def make_net(seed=0, n_outputs=None, **kwargs):
+    """Stock skorch net, as a user has it."""
+    settings = {
+        "module": small_cnn,
+        "module__n_classes": N_CLASSES,
+        "module__seed": seed,
+        "criterion": nn.CrossEntropyLoss,
+        "optimizer": torch.optim.Adam,
+        "lr": 0.01,
+        "max_epochs": 8,
+        "batch_size": 16,
+        "train_split": None,
+        "verbose": 0,
+    }
+    if n_outputs is not None:
+        settings["module__n_outputs"] = n_outputs
+    return NeuralNetClassifier(**settings | kwargs)
+
+
+def half(X):
+    return X / 2
+
+
+def double(X):
+    return X * 2
+
+
+def make_steps():
+    return FunctionTransformer(half, double)
+
+
+@pytest.fixture(scope="session")
+def data():
+    return make_blobs_of_images()
+
+
+@pytest.fixture(scope="session")
+def pool(data):
+    return data[0][60:100]
+
+
+@pytest.fixture(scope="session")
+def estimators(data):
+    """One fitted estimator of each kind, by name."""
+    X, y = data[0][:60], data[1][:60]
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        learners = [
+            ActiveLearner(make_net(seed), skdfal.dfal, X_training=X, y_training=y)
+            for seed in (0, 1)
+        ]
+        return {
+            "net": make_net().fit(X, y),
+            "pipeline": make_pipeline(make_steps(), make_net()).fit(X, y),
+            "learner": learners[0],
+            "committee": Committee(learners, query_strategy=skdfal.dfal),
+        }
+
+
+@pytest.fixture(scope="session")
+def binary_net(data):
+    X, y = data[0][:60], (data[1][:60] % 2).astype(np.float32)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return NeuralNetBinaryClassifier(
+            small_cnn(n_outputs=1),
+            optimizer=torch.optim.Adam,
+            lr=0.01,
+            max_epochs=8,
+            train_split=None,
+            verbose=0,
+        ).fit(X, y)

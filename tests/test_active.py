@@ -1,0 +1,520 @@
+"""The loop: what it buys, what it trains on, how it goes on after a kill."""
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import joblib
+import numpy as np
+import pytest
+import skorch
+import torch
+from modAL.uncertainty import uncertainty_sampling as modal_uncertainty
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils.estimator_checks import parametrize_with_checks
+from skorch import NeuralNetBinaryClassifier
+from torch import nn
+
+import skdfal
+from skdfal import ActiveLearningClassifier, AdversarialAugmenter
+from skdfal._checkpoint import CheckpointError
+from tests.adversarial_nets import small_cnn
+from tests.conftest import make_blobs_of_images, make_net, make_steps
+
+BUDGET = {"n_initial": 8, "n_instances": 4, "max_annotations": 16, "random_state": 0}
+
+
+def make_loop(**kwargs):
+    return ActiveLearningClassifier(make_net(max_epochs=3), **BUDGET | kwargs)
+
+
+@parametrize_with_checks([ActiveLearningClassifier()])
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+def test_the_account_of_a_dfal_run(data):
+    X, y = data
+    rows = []
+    clf = make_loop().fit(
+        X, y, X_val=X[:40], y_val=y[:40], monitor=lambda est, row: rows.append(row)
+    )
+    annotated = clf.annotated_indices_
+    # Labels bought: 8, 12, 16; each round's twins join the training set.
+    assert [row["annotations"] for row in clf.history_] == [8, 12, 16]
+    assert [row["labeled_data"] for row in clf.history_] == [8, 16, 24]
+    assert len(set(annotated.tolist())) == 16
+    assert clf.n_iter_ == 3
+    assert clf.termination_condition_ == "max_annotations"
+    np.testing.assert_array_equal(
+        clf.labeled_iter_[annotated], [0] * 8 + [1] * 4 + [2] * 4
+    )
+    assert (clf.labeled_iter_ == -1).sum() == len(X) - 16
+    # The training set is: initial samples, then queried samples and their twins.
+    np.testing.assert_array_equal(clf.X_train_[:12], X[annotated[:12]])
+    np.testing.assert_array_equal(clf.X_train_[16:20], X[annotated[12:]])
+    np.testing.assert_array_equal(clf.y_train_[8:12], clf.y_train_[12:16])
+    assert not (clf.X_train_[12:16] == X[annotated[8:12]]).all(axis=(1, 2, 3)).any()
+    # The twins are of no class of the oracle's choice but of the same label.
+    np.testing.assert_array_equal(clf.y_train_[12:16], y[annotated[8:12]])
+    assert all(0 <= row["score"] <= 1 for row in clf.history_)
+    assert all(row["fit_seconds"] > 0 for row in clf.history_)
+    assert np.isnan(clf.history_[-1]["query_seconds"])
+    assert [row["annotations"] for row in rows] == [8, 12, 16]
+    assert clf.score(X[:40], y[:40]) == clf.history_[-1]["score"]
+
+
+def test_fit_is_the_papers_algorithm(data):
+    """The loop against a literal one with the same seeds."""
+    X, y = data
+    clf = make_loop(n_candidates=30).fit(X, y)
+    from skdfal._active import _CANDIDATES, _TRAIN, _rng, _seed
+    from skdfal._training import seeded
+
+    seed = np.random.RandomState(0).randint(2**31 - 1)
+    L = list(clf.annotated_indices_[:8])
+    X_L, y_L = X[L], y[L]
+    for k in range(3):
+        with seeded(_seed(seed, k, _TRAIN)):
+            A_k = make_net(max_epochs=3).fit(X_L, y_L)
+        if k == 2:
+            break
+        U_k = np.setdiff1d(np.arange(len(X)), L)
+        S_k = _rng(seed, k, _CANDIDATES).choice(U_k, 30, replace=False)
+        r = skdfal.deepfool(A_k.module_, torch.from_numpy(X[S_k]))
+        index = np.argsort(r.norm.numpy(), kind="stable")[:4]
+        Q_k = S_k[index]
+        r = skdfal.deepfool(A_k.module_, torch.from_numpy(X[Q_k]))
+        twins = (torch.from_numpy(X[Q_k]) + 1.02 * r.perturbation).numpy()
+        L += list(Q_k)
+        X_L = np.concatenate([X_L, X[Q_k], twins])
+        y_L = np.concatenate([y_L, y[Q_k], y[Q_k]])
+    np.testing.assert_array_equal(clf.annotated_indices_, L)
+    np.testing.assert_allclose(clf.X_train_, X_L, atol=1e-6)
+    np.testing.assert_allclose(clf.predict_proba(X), A_k.predict_proba(X), atol=1e-5)
+
+
+@pytest.mark.parametrize("strategy", sorted(skdfal.STRATEGIES))
+def test_every_strategy_by_name(strategy, data):
+    X, y = data
+    clf = make_loop(query_strategy=strategy).fit(X, y)
+    again = make_loop(query_strategy=strategy).fit(X, y)
+    assert len(set(clf.annotated_indices_.tolist())) == 16
+    np.testing.assert_array_equal(clf.annotated_indices_, again.annotated_indices_)
+    np.testing.assert_array_equal(clf.predict_proba(X), again.predict_proba(X))
+    assert clf.history_[-1]["labeled_data"] >= 16
+
+
+def test_same_seed_same_initial_sample_for_all_strategies(data):
+    first = [
+        make_loop(query_strategy=s, max_annotations=8).fit(*data).annotated_indices_
+        for s in ("dfal", "entropy", "random")
+    ]
+    np.testing.assert_array_equal(first[0], first[1])
+    np.testing.assert_array_equal(first[0], first[2])
+
+
+def test_fit_leaves_the_global_generators_alone(data):
+    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1]  # noqa: NPY002
+    numpy_state = numpy_state.copy()
+    make_loop().fit(*data)
+    assert torch.equal(torch.get_rng_state(), torch_state)
+    np.testing.assert_array_equal(np.random.get_state()[1], numpy_state)  # noqa: NPY002
+
+
+def test_twins_only_if_asked_for(data):
+    X, y = data
+    query_only = make_loop(query_strategy="deepfool_margin").fit(X, y)
+    function = make_loop(query_strategy=skdfal.dfal).fit(X, y)
+    none = make_loop(augmenter=[]).fit(X, y)
+    for clf in (query_only, function, none):
+        assert len(clf.X_train_) == 16
+    both = make_loop(query_strategy="entropy", augmenter=AdversarialAugmenter())
+    assert len(both.fit(X, y).X_train_) == 24
+
+
+def test_parameters_of_the_query_reach_the_twins(data):
+    X, y = data
+    clf = make_loop(query_params={"overshoot": 1.0}).fit(X, y)
+    own = make_loop(augmenter=AdversarialAugmenter(overshoot=1.0))
+    own.set_params(query_params={"overshoot": 1.0}).fit(X, y)
+    np.testing.assert_array_equal(clf.X_train_, own.X_train_)
+    plain = make_loop().fit(X, y)
+    assert not np.array_equal(clf.X_train_[12:16], plain.X_train_[12:16])
+
+
+def test_own_augmenter_for_one_training_only(data):
+    X, y = data
+
+    class Echo:
+        is_lasting = False
+
+        def augment(self, estimator, X, y, X_pool, n_round):
+            self.seen = [*getattr(self, "seen", []), (len(X), len(X_pool), n_round)]
+            return X_pool[:3], np.zeros(3, dtype=int)
+
+    echo = Echo()
+    clf = make_loop(query_strategy="random", augmenter=[echo]).fit(X, y)
+    assert echo.seen == [(4, 148, 0), (4, 144, 1)]
+    assert [row["labeled_data"] for row in clf.history_] == [8, 15, 19]
+    assert len(clf.X_train_) == 16
+
+
+@pytest.mark.parametrize(
+    ("encode", "missing"),
+    [
+        (lambda y: y, -1),
+        (lambda y: y + 5, 0),
+        (lambda y: y.astype(float), np.nan),
+        (lambda y: np.array(["ant", "bee", "cat", "dog"])[y], "?"),
+        (lambda y: np.array(["ant", "bee", "cat", "dog"], dtype=object)[y], None),
+        (lambda y: np.array(["ant", "bee", "cat", "dog"], dtype=object)[y], -1),
+    ],
+)
+def test_missing_labels_are_never_asked_for(encode, missing, data):
+    X, y = data
+    labels = encode(y)
+    hidden = np.arange(len(y)) % 3 == 0
+    with_gaps = labels.astype("<U5") if labels.dtype.kind == "U" else labels.copy()
+    with_gaps[hidden] = missing
+    clf = make_loop(missing_label=missing, max_annotations=40).fit(X, with_gaps)
+    assert not hidden[clf.annotated_indices_].any()
+    np.testing.assert_array_equal(clf.classes_, np.unique(labels))
+    np.testing.assert_array_equal(clf.y_train_[:8], labels[clf.annotated_indices_[:8]])
+    assert set(clf.predict(X)) <= set(labels)
+    # What stands where there is no label makes no difference.
+    shuffled = make_loop(max_annotations=40, missing_label=-1)
+    codes = y.copy()
+    codes[hidden] = -1
+    np.testing.assert_array_equal(
+        shuffled.fit(X, codes).annotated_indices_, clf.annotated_indices_
+    )
+
+
+def test_minus_one_and_one_are_classes(data):
+    X, y = data
+    with pytest.warns(UserWarning, match="both are taken as classes"):
+        clf = make_loop().fit(X, np.where(y % 2, 1, -1))
+    np.testing.assert_array_equal(clf.classes_, [-1, 1])
+
+
+def test_the_oracle_is_asked_for_nothing_else(data):
+    """Labels that are never bought may be anything at all."""
+    X, y = data
+    clf = make_loop().fit(X, y)
+    lies = (y + 1) % 4
+    lies[clf.annotated_indices_] = y[clf.annotated_indices_]
+    again = make_loop(initial=clf.annotated_indices_[:8]).fit(X, lies)
+    np.testing.assert_array_equal(again.annotated_indices_, clf.annotated_indices_)
+
+
+def test_stops_where_the_pool_ends(data):
+    X, y = data[0][:14], data[1][:14]
+    clf = make_loop(max_annotations=100).fit(X, y)
+    assert clf.termination_condition_ == "pool_exhausted"
+    assert [row["annotations"] for row in clf.history_] == [8, 12, 14]
+    exact = make_loop(max_annotations=14).fit(X, y)
+    assert exact.termination_condition_ == "max_annotations"
+
+
+def test_stratified_initial_sample():
+    X, y = make_blobs_of_images(100)
+    y = np.where(np.arange(100) < 90, 0, 1 + np.arange(100) % 3)  # three rare classes
+    for seed in range(3):
+        clf = make_loop(initial="stratified", max_annotations=8, random_state=seed)
+        counts = np.bincount(y[clf.fit(X, y).annotated_indices_], minlength=4)
+        assert counts.min() >= 2
+
+
+def test_given_initial_sample(data):
+    clf = make_loop(initial=[3, 1, 2]).fit(*data)
+    np.testing.assert_array_equal(clf.annotated_indices_[:3], [3, 1, 2])
+    assert [row["annotations"] for row in clf.history_] == [3, 7, 11, 15, 16]
+
+
+def test_warm_start_goes_on_with_the_net(data):
+    cold, warm = (
+        make_loop(warm_start=w, query_strategy="random").fit(*data)
+        for w in (False, True)
+    )
+    assert len(cold.estimator_.history) == 3
+    assert len(warm.estimator_.history) == 9
+    pipeline = make_pipeline(make_steps(), make_net(max_epochs=2))
+    clf = make_loop(warm_start=True).set_params(estimator=pipeline).fit(*data)
+    assert len(clf.estimator_[-1].history) == 6
+    assert not pipeline[-1].warm_start
+
+
+def test_modal_strategy_as_callable(data):
+    clf = make_loop(query_strategy=modal_uncertainty).fit(*data)
+    own = make_loop(query_strategy="least_confidence").fit(*data)
+    assert set(clf.annotated_indices_) == set(own.annotated_indices_)
+
+
+def test_labelled_samples_reach_a_strategy_that_asks(data):
+    seen = []
+
+    def first(estimator, X, n_instances, X_labeled=None):
+        seen.append(None if X_labeled is None else len(X_labeled))
+        return np.arange(n_instances)
+
+    twins = AdversarialAugmenter()
+    make_loop(query_strategy=first, augmenter=twins).fit(*data)
+    make_loop(
+        query_strategy=first, augmenter=twins, query_params={"X_labeled": "train"}
+    ).fit(*data)
+    assert seen == [8, 12, 8, 16]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [[0, 0, 1, 2], [0, 1, 2], [0, 1, 2, 1000], [-1, 0, 1, 2], [0.5, 1, 2, 3]],
+)
+def test_a_strategy_that_answers_nonsense(answer, data):
+    with pytest.raises(ValueError, match="expected 4 distinct indices"):
+        make_loop(query_strategy=lambda e, X, n: np.array(answer)).fit(*data)
+
+
+def test_pipeline_inside_and_around(data):
+    X, y = data
+    inside = make_loop().set_params(
+        estimator=make_pipeline(make_steps(), make_net(max_epochs=3))
+    )
+    assert len(inside.fit(X, y).X_train_) == 24
+    reshape = FunctionTransformer(lambda X: X.reshape(-1, 1, 8, 8))
+    around = make_pipeline(reshape, make_loop()).fit(X.reshape(len(X), -1), y)
+    np.testing.assert_array_equal(
+        around.predict(X.reshape(len(X), -1)), make_loop().fit(X, y).predict(X)
+    )
+
+
+def test_binary_net_and_surplus_outputs(data):
+    X, y = data[0], np.array(["no", "yes"])[data[1] % 2]
+    binary = NeuralNetBinaryClassifier(
+        small_cnn, module__n_outputs=1, train_split=None, max_epochs=2, verbose=0
+    )
+    clf = make_loop().set_params(estimator=binary).fit(X, y)
+    assert clf.predict_proba(X).shape == (len(X), 2)
+    assert len(clf.X_train_) == 24
+    wide = make_loop().fit(X, y)  # four outputs, two classes
+    np.testing.assert_allclose(wide.predict_proba(X).sum(1), 1, rtol=1e-5)
+    assert wide.predict_proba(X).shape == (len(X), 2)
+    narrow = make_net(n_outputs=3, max_epochs=1)
+    with pytest.raises((ValueError, IndexError), match=r"3 outputs|out of bounds"):
+        make_loop().set_params(estimator=narrow).fit(*data).predict(X)
+
+
+def test_grid_search_over_strategy_and_learning_rate(data):
+    X, y = data[0][:80], data[1][:80]
+    grid = {"query_strategy": ["dfal", "random"], "estimator__lr": [0.001, 0.01]}
+    search = GridSearchCV(make_loop(), grid, cv=2, error_score="raise").fit(X, y)
+    assert len(search.cv_results_["params"]) == 4
+    assert search.predict(X).shape == (80,)
+    # a query reaches the net inside of a search
+    assert skdfal.dfal(search, X, 3).shape == (3,)
+
+
+def test_cross_validation_in_parallel(data):
+    serial = cross_val_score(make_loop(), *data, cv=2)
+    parallel = cross_val_score(make_loop(), *data, cv=2, n_jobs=2)
+    np.testing.assert_array_equal(serial, parallel)
+
+
+def test_clone_and_pickle(data):
+    clf = make_loop().fit(*data)
+    again = pickle.loads(pickle.dumps(clf))
+    np.testing.assert_array_equal(
+        again.predict_proba(data[0]), clf.predict_proba(data[0])
+    )
+    assert len(again.history_) == 3
+    copy = clone(clf)
+    assert not hasattr(copy, "estimator_")
+    assert copy.get_params()["n_instances"] == 4
+
+
+def test_scoring_by_name_and_by_function(data):
+    X, y = data
+    held_out = {"X_val": X[:40], "y_val": y[:40]}
+    loss = make_loop(scoring="neg_log_loss").fit(X, y, **held_out)
+    assert all(row["score"] < 0 for row in loss.history_)
+    one = make_loop(scoring=lambda est, X, y: 1.0).fit(X, y, **held_out)
+    assert [row["score"] for row in one.history_] == [1, 1, 1]
+    # The held-out set has no part in the run.
+    np.testing.assert_array_equal(
+        loss.annotated_indices_, make_loop().fit(X, y).annotated_indices_
+    )
+
+
+def without_seconds(history):
+    keep = ("annotations", "labeled_data", "score")
+    return [[row[name] for name in keep] for row in history]
+
+
+@pytest.mark.parametrize(
+    "params", [{}, {"warm_start": True}, {"query_strategy": "random"}], ids=str
+)
+@pytest.mark.parametrize("broken_after", [1, 2, 3])
+def test_an_interrupted_run_ends_as_if_it_had_not_been(
+    params, broken_after, data, tmp_path
+):
+    X, y = data
+    held_out = {"X_val": X[:40], "y_val": y[:40]}
+    whole = make_loop(**params).fit(X, y, **held_out)
+
+    class PowerCut(Exception):
+        pass
+
+    def cut(est, row):
+        if row["annotations"] == 8 + 4 * (broken_after - 1):
+            raise PowerCut
+
+    path = tmp_path / "folder" / "run.ckpt"
+    with pytest.raises(PowerCut):
+        make_loop(checkpoint=path, **params).fit(X, y, **held_out, monitor=cut)
+    resumed = make_loop(checkpoint=str(path), **params)
+    rows = []
+    resumed.fit(X, y, **held_out, monitor=lambda est, row: rows.append(row))
+    assert len(rows) == 4 - broken_after
+    np.testing.assert_array_equal(resumed.annotated_indices_, whole.annotated_indices_)
+    np.testing.assert_array_equal(resumed.X_train_, whole.X_train_)
+    np.testing.assert_array_equal(resumed.predict_proba(X), whole.predict_proba(X))
+    assert without_seconds(resumed.history_) == without_seconds(whole.history_)
+    # Once more, on a finished run: the same again.
+    np.testing.assert_array_equal(resumed.fit(X, y).predict(X), whole.predict(X))
+
+
+SCRIPT = """
+import sys, joblib
+from tests.test_active import make_loop
+from tests.conftest import make_blobs_of_images
+X, y = make_blobs_of_images()
+clf = make_loop(max_annotations=60, checkpoint=sys.argv[1])
+clf.fit(X, y, monitor=lambda est, row: print(row["annotations"], flush=True))
+joblib.dump((clf.annotated_indices_, clf.predict_proba(X)), sys.argv[2])
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL on Windows")
+def test_killed_in_another_process(data, tmp_path):
+    arguments = [sys.executable, "-c", textwrap.dedent(SCRIPT)]
+    arguments += [tmp_path / "run.ckpt", tmp_path / "result"]
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
+    for line in process.stdout:
+        if line.strip() == "20":
+            break
+    time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "result").exists()
+    subprocess.run(arguments, check=True, stdout=subprocess.DEVNULL)
+    annotated, proba = joblib.load(tmp_path / "result")
+    whole = make_loop(max_annotations=60).fit(*data)
+    np.testing.assert_array_equal(annotated, whole.annotated_indices_)
+    np.testing.assert_array_equal(proba, whole.predict_proba(data[0]))
+
+
+def test_interrupt_ends_the_run_and_not_one_training(data, tmp_path):
+    path = tmp_path / "run.ckpt"
+
+    class Interrupt(skorch.callbacks.Callback):
+        def on_epoch_begin(self, net, **kwargs):
+            if len(net.history) == 2:
+                signal.raise_signal(signal.SIGINT)
+
+    clf = make_loop(checkpoint=path).set_params(estimator__callbacks=[Interrupt()])
+    with pytest.raises(KeyboardInterrupt):
+        clf.fit(*data)
+    assert path.exists()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_checkpoint_of_another_run_is_refused_and_kept(data, tmp_path):
+    X, y = data
+    path = tmp_path / "run.ckpt"
+    make_loop(checkpoint=path).fit(X, y)
+    before = path.read_bytes()
+    with pytest.raises(CheckpointError, match="other n_instances"):
+        make_loop(checkpoint=path, n_instances=3).fit(X, y)
+    with pytest.raises(CheckpointError, match=r"other X\. Delete it"):
+        make_loop(checkpoint=path).fit(X + 1, y)
+    with pytest.raises(CheckpointError, match="other estimator__lr"):
+        make_loop(checkpoint=path).set_params(estimator__lr=0.5).fit(X, y)
+    assert path.read_bytes() == before
+    path.write_bytes(b"no checkpoint")
+    with pytest.raises(CheckpointError, match="not a readable checkpoint"):
+        make_loop(checkpoint=path).fit(X, y)
+
+
+def test_a_finished_run_goes_on_with_a_larger_budget(data, tmp_path):
+    path = tmp_path / "run.ckpt"
+    make_loop(checkpoint=path).fit(*data)
+    more = make_loop(checkpoint=path, max_annotations=24).fit(*data)
+    whole = make_loop(max_annotations=24).fit(*data)
+    np.testing.assert_array_equal(more.annotated_indices_, whole.annotated_indices_)
+
+
+def test_verbose(data, capsys):
+    make_loop(verbose=1).fit(*data)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert "16 annotations, 24 training samples" in lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("params", "spoil", "error", "message"),
+    [
+        ({}, lambda X, y: (X, None), ValueError, "requires y"),
+        ({}, lambda X, y: (X, y[:-1]), ValueError, "inconsistent numbers"),
+        ({}, lambda X, y: (X, y * 0), ValueError, "one class only, .*0"),
+        ({}, lambda X, y: (X, y * 0 - 1), ValueError, "missing_label=-1: nothing"),
+        ({}, lambda X, y: (X, y + 0.5), ValueError, "continuous"),
+        ({}, lambda X, y: (X[:0], y[:0]), ValueError, "0 sample"),
+        ({}, lambda X, y: (X * np.nan, y), ValueError, "NaN"),
+        ({}, lambda X, y: (X[:4], y[:4]), ValueError, "n_initial=8 should be <= the 4"),
+        ({"missing_label": "?"}, lambda X, y: (X, y), TypeError, "not of the kind"),
+        ({"n_initial": 20}, lambda X, y: (X, y), ValueError, "max_annotations=16"),
+        ({"n_initial": 0}, lambda X, y: (X, y), ValueError, "n_initial"),
+        ({"n_instances": 0}, lambda X, y: (X, y), ValueError, "n_instances"),
+        ({"query_strategy": "best"}, lambda X, y: (X, y), ValueError, "'dfal'"),
+        ({"query_params": {"foo": 1}}, lambda X, y: (X, y), ValueError, "'foo'"),
+        ({"initial": [0, 0]}, lambda X, y: (X, y), ValueError, "distinct indices"),
+        ({"initial": [9999]}, lambda X, y: (X, y), ValueError, r"\[0, 160\)"),
+        ({"augmenter": "twins"}, lambda X, y: (X, y), ValueError, "augmenter"),
+        ({"augmenter": ["twins"]}, lambda X, y: (X, y), TypeError, "'augment'"),
+        ({"estimator": 3}, lambda X, y: (X, y), ValueError, "estimator"),
+        ({"scoring": "best"}, lambda X, y: (X, y), ValueError, "scoring"),
+    ],
+)
+def test_bad_input(params, spoil, error, message, data):
+    clf = make_loop().set_params(**params)
+    with pytest.raises(error, match=message):
+        clf.fit(*spoil(*data))
+
+
+def test_held_out_set_without_labels(data):
+    with pytest.raises(ValueError, match="both, or neither"):
+        make_loop().fit(*data, X_val=data[0])
+
+
+def test_not_fitted(data):
+    for method in ("predict", "predict_proba"):
+        with pytest.raises(NotFittedError):
+            getattr(make_loop(), method)(data[0])
+
+
+def test_default_net_is_a_cnn_for_images():
+    rng = np.random.default_rng(0)
+    y = np.arange(30) % 3
+    X = rng.random((30, 1, 16, 16)) / 2 + y[:, None, None, None] / 4
+    clf = ActiveLearningClassifier(max_annotations=20, random_state=0).fit(X, y)
+    assert isinstance(clf.estimator_.module_, skdfal.LeNet5)
+    assert any(isinstance(m, nn.Conv2d) for m in clf.estimator_.module_.modules())
+    assert clf.predict(torch.from_numpy(X)).shape == (30,)
