@@ -37,6 +37,22 @@ learning_curves.png, twins.png, and run.json (settings, versions, seeds, seconds
 Exit status: 0 done, 1 failed, 2 bad arguments, 130 interrupted (go on with --resume).
 """
 
+_REPRODUCE_TEXT = """\
+Run an experiment of the DFAL paper (arXiv:1802.09841) again, and print what comes out
+beside the paper's numbers. The scale says how much of it: "paper" is the whole of it,
+"laptop" saves training time, "smoke" shows in minutes that all runs. How a scale
+departs from the paper is printed on the table and the picture.
+"""
+_REPRODUCE_EXAMPLES = """\
+examples:
+  skdfal reproduce table1 --dataset mnist --net lenet5 --scale smoke
+  skdfal reproduce table1 --scale laptop --strategies dfal,random --trials 5
+
+Interrupt or kill it at any time: the same command goes on where it stood, and runs no
+finished trial again. In the results folder: table1.md, learning_curves.png and .svg,
+rounds.csv (a row a round), seconds.csv, run.json (settings, versions, seeds, seconds).
+"""
+
 
 def main(argv=None):
     """Run the command.
@@ -80,7 +96,9 @@ def main(argv=None):
 
 
 def _stopped(argv, reason, status):
-    again = ["skdfal", *argv] + ([] if "--resume" in argv else ["--resume"])
+    again = ["skdfal", *argv]
+    if argv[0] == "compare" and "--resume" not in argv:
+        again.append("--resume")
     print(
         f"\n{reason} Nothing that was done is lost; go on with:\n  {shlex.join(again)}",
         file=sys.stderr,
@@ -173,23 +191,106 @@ def _report(records, protocol, out_dir):
     print(f"\n{title}\n\n{accuracy_table(records, marks)}\n")
     markdown = accuracy_table(records, marks, tablefmt="github")
     write_text(out_dir / "table.md", f"{title}\n\n{markdown}\n")
-    try:
+
+    def draw():
         save_learning_curves(
             records,
             out_dir / "learning_curves.png",
             title=f"{protocol.dataset}, {protocol.net}",
         )
         save_twins(out_dir, out_dir / "twins.png")
+
+    _draw(draw)
+    _name_files(out_dir, ["rounds.csv", "table.md", "learning_curves.png", "twins.png"])
+
+
+def _draw(draw):
+    """Draw, or say what it takes."""
+    try:
+        draw()
     except ImportError:
         print(
             "No pictures: matplotlib cannot be imported. Install it by\n"
             '  pip install "skdfal[plots]"\n'
-            "and give the same command with --resume.",
+            "and go on: finished trials are not run again.",
             file=sys.stderr,
         )
-    names = ["rounds.csv", "table.md", "learning_curves.png", "twins.png"]
+
+
+def _name_files(out_dir, names):
     found = [name for name in names if (out_dir / name).exists()]
     print(f"Results in {out_dir}: {', '.join(found)}")
+
+
+# reproduce
+
+
+def _reproduce(arguments):
+    from skdfal.experiment import PAPER_METHODS, load_protocol, run_experiment
+
+    paper = load_protocol(arguments.dataset, arguments.net, arguments.scale)
+    protocol, deviations = paper.protocol, list(paper.deviations)
+    strategies = arguments.strategies or PAPER_METHODS
+    n_trials = arguments.trials or paper.n_trials
+    name = f"{arguments.what}-{protocol.dataset}-{protocol.net}-{arguments.scale}"
+    out_dir = arguments.out = arguments.out or RESULTS / f"{name}-seed{arguments.seed}"
+    records = run_experiment(
+        protocol,
+        strategies,
+        n_trials,
+        seed=arguments.seed,
+        out_dir=out_dir,
+        n_jobs=arguments.jobs,
+        n_threads=arguments.threads,
+        device=arguments.device,
+        resume=True,
+    )
+    _report_table1(records, protocol, arguments.scale, deviations, out_dir)
+    return _OK
+
+
+def _report_table1(records, protocol, scale, deviations, out_dir):
+    from skdfal.experiment import paper_accuracies, paper_table
+    from skdfal.experiment._folder import write_text
+    from skdfal.experiment._pictures import save_learning_curves
+
+    published = paper_accuracies(protocol.dataset, protocol.net)
+    marks = protocol.table_marks()
+    title = (
+        f"Table 1, {protocol.dataset}, {protocol.net}: test accuracy in percent at "
+        "annotation marks, mean ± standard deviation over trials"
+    )
+    departs = "Departs from the paper: " + "; ".join(deviations) + "."
+    note = f'Scale "{scale}". {departs if deviations else "As in the paper."}'
+    table = paper_table(records, marks, published)
+    print(f"\n{title}\n{note}\n\n{table}\n")
+    markdown = paper_table(records, marks, published, tablefmt="github")
+    source = "The paper's values: arXiv:1802.09841, Table 1."
+    write_text(out_dir / "table1.md", f"{title}\n\n{note} {source}\n\n{markdown}\n")
+    points = {
+        name: [(n, value) for n, value in values.items() if n != "all"]
+        for name, values in published.items()
+        if any(row["strategy"] == name for row in records)
+    }
+    within = protocol.max_annotations
+    points = {
+        name: [(n, value) for n, value in pairs if n <= within]
+        for name, pairs in points.items()
+    }
+    _draw(
+        lambda: save_learning_curves(
+            records,
+            out_dir / "learning_curves.png",
+            title=f"{protocol.dataset}, {protocol.net}",
+            note=note,
+            formats=("png", "svg"),
+            points={name: pairs for name, pairs in points.items() if pairs},
+        )
+    )
+    _name_files(
+        out_dir,
+        ["table1.md", "rounds.csv", "learning_curves.png", "learning_curves.svg"],
+    )
 
 
 # The parser
@@ -202,14 +303,20 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser():
-    from skdfal.experiment import DATASETS, NETS
-
     parser = _Parser(
         prog="skdfal",
         description="Deep active learning: buy few labels, and buy the right ones.",
     )
     parser.add_argument("--version", action="version", version=f"skdfal {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)
+    _add_compare(commands)
+    _add_reproduce(commands)
+    return parser
+
+
+def _add_compare(commands):
+    from skdfal.experiment import DATASETS, NETS
+
     compare = commands.add_parser(
         "compare",
         help="compare query strategies on a data set",
@@ -244,13 +351,6 @@ def _parser():
         metavar="NAMES",
     )
     what.add_argument("--trials", **_count(3, "trials of each strategy"))
-    what.add_argument(
-        "--seed",
-        type=_at_least(0),
-        default=0,
-        help="what all random numbers derive from (default: 0)",
-        metavar="N",
-    )
 
     loop = compare.add_argument_group("the loop")
     loop.add_argument("--n-initial", **_count(10, "labels before the first training"))
@@ -295,11 +395,66 @@ def _parser():
         help="factor on the width of the net (default: 1)",
         metavar="X",
     )
-    training.add_argument(
-        "--device", default="cpu", help="cpu (default), cuda, ...", metavar="NAME"
+
+    running = _add_running(compare)
+    running.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with what is in the folder: an interrupted run, or more trials "
+        "and strategies",
     )
 
-    running = compare.add_argument_group("running")
+
+def _add_reproduce(commands):
+    from skdfal.experiment import NETS, PAPER_DATASETS, PAPER_METHODS, SCALES
+
+    reproduce = commands.add_parser(
+        "reproduce",
+        help="run an experiment of the paper again",
+        description=_REPRODUCE_TEXT,
+        epilog=_REPRODUCE_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    reproduce.set_defaults(run=_reproduce)
+    reproduce.add_argument("what", choices=["table1"], help="table1", metavar="WHAT")
+    for name, allowed in [
+        ("dataset", list(PAPER_DATASETS)),
+        ("net", NETS),
+        ("scale", SCALES),
+    ]:
+        default = "laptop" if name == "scale" else allowed[0]
+        reproduce.add_argument(
+            f"--{name}",
+            choices=allowed,
+            default=default,
+            help=f"{', '.join(allowed)} (default: {default})",
+            metavar="NAME",
+        )
+    reproduce.add_argument(
+        "--strategies",
+        type=_strategies,
+        help=f"some, with commas between (default: {','.join(PAPER_METHODS)})",
+        metavar="NAMES",
+    )
+    reproduce.add_argument(
+        "--trials", **_count(None, "trials of each strategy", "as the scale says")
+    )
+    _add_running(reproduce)
+
+
+def _add_running(command):
+    """Add the options of both commands that say where and how it runs."""
+    running = command.add_argument_group("running")
+    running.add_argument(
+        "--seed",
+        type=_at_least(0),
+        default=0,
+        help="what all random numbers derive from (default: 0)",
+        metavar="N",
+    )
+    running.add_argument(
+        "--device", default="cpu", help="cpu (default), cuda, ...", metavar="NAME"
+    )
     running.add_argument("--jobs", **_count(None, "processes", "one a core"))
     running.add_argument(
         "--threads", **_count(1, "threads in each; results depend on it a little")
@@ -311,13 +466,7 @@ def _parser():
         "settings)",
         metavar="FOLDER",
     )
-    running.add_argument(
-        "--resume",
-        action="store_true",
-        help="go on with what is in the folder: an interrupted run, or more trials "
-        "and strategies",
-    )
-    return parser
+    return running
 
 
 def _count(default, text, default_text=None):

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+import skdfal.experiment
 from skdfal import __version__, cli
 from skdfal.cli import main
-from skdfal.experiment import PAPER_STRATEGIES, read_records
+from skdfal.experiment import PAPER_STRATEGIES, load_protocol, read_records
 from skdfal.strategies import STRATEGIES
 
 TINY = (
@@ -108,6 +109,9 @@ def test_default_folder_is_named_after_the_settings():
         (["compare", "--max-annotations", "5000"], "1297 training samples"),
         (["compare", "--n-test", "5000"], "500 test samples"),
         (["compare", "--device", "abacus"], "abacus"),
+        (["reproduce", "table9"], "table1"),
+        (["reproduce", "table1", "--scale", "huge"], "smoke"),
+        (["reproduce", "table1", "--dataset", "digits"], "quickdraw"),
     ],
 )
 def test_bad_arguments_are_refused_in_one_line(
@@ -121,6 +125,36 @@ def test_bad_arguments_are_refused_in_one_line(
     assert captured.err.endswith(line + "\n")
     assert not captured.out
     assert not list(tmp_path.iterdir())
+
+
+def test_reproduce_prints_ours_beside_the_paper(tmp_path, monkeypatch, capsys):
+    """The same command goes on; here with nothing left to run but the report."""
+    pytest.importorskip("matplotlib")
+    records = [
+        {"strategy": name, "trial": trial, "annotations": n, "score": score}
+        for name, score in [("dfal", 0.85), ("random", 0.75)]
+        for trial in (0, 1)
+        for n in load_protocol("mnist", "lenet5", "smoke").protocol.rounds()
+    ]
+    asked = {}
+
+    def run_nothing(protocol, strategies, n_trials, *, out_dir, **options):
+        asked.update(options, strategies=strategies, n_trials=n_trials)
+        out_dir.mkdir()
+        return records
+
+    monkeypatch.setattr(skdfal.experiment, "run_experiment", run_nothing)
+    out = tmp_path / "out"
+    arguments = ["--scale", "smoke", "--strategies", "dfal,random", "--out", str(out)]
+    assert main(["reproduce", "table1", *arguments]) == 0
+    assert asked["resume"]
+    assert asked["n_trials"] == 2
+    printed = capsys.readouterr().out
+    assert 'Scale "smoke". Departs from the paper: two trials' in printed
+    assert "+2.2" in printed  # 85.0 - 82.77
+    assert "arXiv:1802.09841" in (out / "table1.md").read_text()
+    assert (out / "learning_curves.png").exists()
+    assert (out / "learning_curves.svg").exists()
 
 
 def test_all_means_those_of_the_paper():

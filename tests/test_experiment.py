@@ -16,12 +16,18 @@ import torch
 from skdfal import ActiveLearningClassifier
 from skdfal.cli import main
 from skdfal.experiment import (
+    NETS,
+    PAPER_DATASETS,
     PAPER_STRATEGIES,
+    SCALES,
     FolderError,
     Protocol,
     TrialError,
     accuracy_table,
     derive_seed,
+    load_protocol,
+    paper_accuracies,
+    paper_table,
     read_records,
     run_experiment,
     run_trial,
@@ -336,3 +342,47 @@ def test_n_instances_may_change_by_the_round():
     for wrong in ([], [0], [1.5], [[1]]):
         with pytest.raises(ValueError, match="n_instances="):
             learner.set_params(n_instances=wrong).fit(data, y)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("net", NETS)
+@pytest.mark.parametrize("dataset", PAPER_DATASETS)
+def test_protocols_of_the_paper(dataset, net, scale):
+    protocol, n_trials, deviations = load_protocol(dataset, net, scale)
+    assert (protocol.dataset, protocol.net) == (dataset, net)
+    assert n_trials >= 2
+    full = load_protocol(dataset, net).protocol
+    assert full.rounds() == list(range(10, 1001, 10))
+    assert (full.n_candidates, full.n_restarts, full.patience) == (800, 5, 5)
+    assert full.table_marks() == (100, 500, 800, 1000)
+    if scale == "paper":
+        assert bool(deviations) == (dataset != "mnist")
+    else:
+        assert protocol != full
+        assert deviations
+
+
+def test_values_of_the_paper():
+    published = paper_accuracies("mnist", "lenet5")
+    assert len(published) == 7
+    assert published["core_set"] == {
+        100: 0.7886,
+        500: 0.9652,
+        800: 0.9753,
+        1000: 0.9803,
+    }
+    assert published["random"]["all"] == 0.9904
+    assert paper_accuracies("fashion_shoe_bag", "vgg8")["random"]["all"] == 0.995
+
+
+def test_paper_table_has_the_difference():
+    records = [
+        {"strategy": "dfal", "trial": trial, "annotations": n, "score": score}
+        for trial, score in enumerate([0.83, 0.85])
+        for n in (50, 100)
+    ]
+    published = paper_accuracies("mnist", "lenet5")
+    table = paper_table(records, [50, 100], published, tablefmt="github").splitlines()
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table]
+    assert cells[0] == ["method", "50", "100", "paper", "diff.", "trials"]
+    assert cells[2] == ["DFAL", "84.0 ± 1.4", "84.0 ± 1.4", "82.8", "+1.2", "2"]

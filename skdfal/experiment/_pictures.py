@@ -1,5 +1,6 @@
 """The pictures of an experiment: learning curves, and twins."""
 
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,12 @@ from skdfal.experiment._folder import finished_trials
 from skdfal.experiment._trial import TWINNED
 from skdfal.plot import ActiveLearningCurveDisplay, AdversarialDisplay
 
+_NOTE_WIDTH = 90  # characters
 
-def save_learning_curves(records, path, *, title, formats=("png",), **parameters):
+
+def save_learning_curves(
+    records, path, *, title, note="", formats=("png",), **parameters
+):
     """Draw the learning curves of all strategies.
 
     Parameters
@@ -20,6 +25,8 @@ def save_learning_curves(records, path, *, title, formats=("png",), **parameters
         Where to; the suffix comes from the formats.
     title : str
         What stands above the curves.
+    note : str, default=""
+        What stands in small print below them.
     formats : sequence of str, default=("png",)
         File formats.
     **parameters : dict
@@ -32,6 +39,17 @@ def save_learning_curves(records, path, *, title, formats=("png",), **parameters
     """
     display = ActiveLearningCurveDisplay.from_records(records).plot(**parameters)
     display.ax_.set_title(title)
+    if note:
+        # Below the label of the axis, as wide as the axes.
+        display.ax_.annotate(
+            textwrap.fill(note, _NOTE_WIDTH),
+            xy=(0, 0),
+            xytext=(0, -45),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            va="top",
+            fontsize="x-small",
+        )
     return _save(display, path, formats)
 
 
