@@ -37,7 +37,14 @@ _NUMBERS["score"] = float
 
 
 class FolderError(ValueError):
-    """A folder that holds something else than the experiment that is asked for."""
+    """A folder that holds something else than the experiment that is asked for.
+
+    Examples
+    --------
+    >>> from skdfal.experiment import FolderError
+    >>> issubclass(FolderError, ValueError)
+    True
+    """
 
 
 def write_text(path, text):
@@ -80,6 +87,12 @@ def read_records(path):
     -------
     records : list of dict
         A row a round, as ``ActiveLearningCurveDisplay.from_records`` takes them.
+
+    Examples
+    --------
+    >>> from skdfal.experiment import read_records
+    >>> read_records("results/that-are-not-there/rounds.csv")
+    []
     """
     path = Path(path)
     if not path.exists():

@@ -132,6 +132,15 @@ def paper_table(records, marks, published, *, tablefmt="simple"):
     -------
     table : str
         A line a strategy; at marks that the paper does not have, ours alone.
+
+    Examples
+    --------
+    >>> from skdfal.experiment import paper_accuracies, paper_table
+    >>> records = [{"strategy": "dfal", "annotations": 100, "score": 0.85}]
+    >>> published = paper_accuracies("mnist", "lenet5")
+    >>> print(paper_table(records, [100], published, tablefmt="plain"))
+    method      100    paper    diff.    trials
+    DFAL       85.0     82.8     +2.2         1
     """
     from tabulate import tabulate
 

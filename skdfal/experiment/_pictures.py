@@ -9,7 +9,7 @@ from skdfal.experiment._folder import finished_trials
 from skdfal.experiment._trial import TWINNED
 from skdfal.plot import ActiveLearningCurveDisplay, AdversarialDisplay
 
-_NOTE_WIDTH = 90  # characters
+_NOTE_WIDTH = 110  # characters
 
 
 def save_learning_curves(

@@ -323,6 +323,12 @@ def load_data(protocol):
     -------
     data : Bunch
         With ``X_train``, ``y_train``, ``X_test``, ``y_test``, ``target_names``.
+
+    Examples
+    --------
+    >>> from skdfal.experiment import Protocol, load_data
+    >>> load_data(Protocol("digits")).X_train.shape
+    (1297, 1, 24, 24)
     """
     params = tuple(
         (name, tuple(value) if isinstance(value, list) else value)

@@ -38,7 +38,14 @@ _PACKAGES = ("modAL-python", "numpy", "ortools", "scikit-learn", "skorch", "torc
 
 
 class TrialError(RuntimeError):
-    """A trial that failed; its cause is the exception."""
+    """A trial that failed; its cause is the exception.
+
+    Examples
+    --------
+    >>> from skdfal.experiment import TrialError
+    >>> issubclass(TrialError, RuntimeError)
+    True
+    """
 
 
 def run_experiment(
@@ -105,6 +112,14 @@ def run_experiment(
     -----
     Workers are spawned, so a script should call it below
     ``if __name__ == "__main__":``.
+
+    Examples
+    --------
+    >>> from skdfal.experiment import Protocol, run_experiment
+    >>> if __name__ == "__main__":  # doctest: +SKIP
+    ...     records = run_experiment(
+    ...         Protocol("mnist"), ["dfal", "random"], 5, out_dir="results"
+    ...     )
     """
     unknown = [name for name in strategies if name not in STRATEGIES]
     if unknown:

@@ -72,6 +72,14 @@ def accuracy_table(records, marks, *, tablefmt="simple"):
     -------
     table : str
         A line a strategy.
+
+    Examples
+    --------
+    >>> from skdfal.experiment import accuracy_table
+    >>> records = [{"strategy": "dfal", "annotations": 10, "score": 0.5}]
+    >>> print(accuracy_table(records, [10], tablefmt="plain"))
+    strategy      10    trials
+    dfal        50.0         1
     """
     from tabulate import tabulate
 

@@ -58,6 +58,16 @@ def run_trial(
     -----
     skorch ends a training at Ctrl-C and goes on; so interrupt :func:`run_experiment`,
     whose workers do not hear it, rather than this function.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from skdfal.experiment import Protocol, run_trial
+    >>> protocol = Protocol("digits", max_annotations=20, max_epochs=1, n_test=50)
+    >>> with TemporaryDirectory() as folder:
+    ...     rows = run_trial(protocol, "random", 0, out_dir=folder)
+    >>> [row["annotations"] for row in rows]
+    [10, 20]
     """
     files = TrialFiles(out_dir, strategy, trial)
     files.folder.mkdir(parents=True, exist_ok=True)
