@@ -1,0 +1,648 @@
+"""K-center covers of plain arrays: the radius, the greedy cover, the exact program.
+
+The objective comes first (`cover_radius` and the distances under it), then the two
+searches that lower it. `k_center_greedy` is within a factor two of the optimum and
+linear in everything; `k_center_mip` bisects over the radius and asks a 0-1 program
+whether that radius can be had. This is the one file that imports OR-tools.
+"""
+
+import atexit
+import threading
+import time
+from numbers import Integral, Real
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.utils import check_array, gen_batches
+
+from skdfal._validation import Interval, validate_params
+
+# Entries a temporary array may hold (8 MiB of float64), whatever the size of the pool.
+_BLOCK = 2**20
+# Distances the program may hold (400 MB); a pool that asks for more stays unproven.
+_MAX_PAIRS = 50_000_000
+# Points added to the program when its cover leaves some of the pool uncovered.
+_N_NEW_ROWS = 8
+# Beyond this the squares of differences overflow.
+_LARGEST = 1e150
+
+
+class KCenterResult(NamedTuple):
+    """A cover of a pool by some of its own points.
+
+    Attributes
+    ----------
+    centers : ndarray of shape (n_centers,)
+        Indices into the pool, distinct, in farthest-first order.
+    radius : float
+        Distance from the worst covered sample to its nearest center or labelled
+        point, the `n_outliers` worst samples left aside.
+    proven : bool
+        Whether no other choice of centers has a smaller radius.
+    greedy_radius : float
+        The same radius for the greedy centers, with the same number of outliers.
+    lower_bound : float
+        No choice of centers has a radius below this one.
+    n_outliers : int
+        Samples the radius leaves aside.
+    n_solves : int
+        0-1 programs solved on the way.
+    """
+
+    centers: np.ndarray
+    radius: float
+    proven: bool
+    greedy_radius: float
+    lower_bound: float
+    n_outliers: int
+    n_solves: int
+
+
+# The objective.
+
+
+def _distances(X, Y):
+    """Euclidean distance from each row of X to Y, one point or one a row of X.
+
+    Every reported or compared distance comes from here: taken from differences it
+    keeps its digits however far the data lie from the origin, and d_ij == d_ji.
+    """
+    Y = np.broadcast_to(Y, X.shape)
+    square = np.empty(len(X))
+    for rows in gen_batches(len(X), max(1, _BLOCK // X.shape[1])):
+        difference = X[rows] - Y[rows]
+        square[rows] = np.einsum("ij,ij->i", difference, difference)
+    return np.sqrt(square)
+
+
+class _Pool:
+    """Points to cover, with what makes the distance to many others fast."""
+
+    def __init__(self, X):
+        self.X = X
+        self.mean = X.mean(axis=0)
+        self.Z = X - self.mean
+        self.square = np.einsum("ij,ij->i", self.Z, self.Z)
+
+    def lower(self, distance, points):
+        """Lower `distance`, in place, to the nearest of `points` where that is less.
+
+        One matrix product screens; the few pairs it cannot rule out, given its own
+        rounding error, are settled by `_distances`.
+        """
+        Z_p = points - self.mean
+        square_p = np.einsum("ij,ij->i", Z_p, Z_p)
+        rounding = 8 * (self.X.shape[1] + 4) * np.finfo(float).eps
+        for rows in gen_batches(len(self.X), max(1, _BLOCK // len(points))):
+            slack = rounding * (self.square[rows] + square_p.max())
+            screen = self.Z[rows] @ (-2 * Z_p.T)  # (n_rows, n_points)
+            screen += square_p  # d² - ||z||²
+            bound = np.minimum(
+                screen.min(axis=1), distance[rows] ** 2 - self.square[rows]
+            )
+            i, p = np.nonzero(screen <= (bound + slack)[:, np.newaxis])
+            i += rows.start
+            for near in gen_batches(len(i), max(1, _BLOCK // self.X.shape[1])):
+                exact = _distances(self.X[i[near]], points[p[near]])
+                np.minimum.at(distance, i[near], exact)
+        return distance
+
+    def distance_to(self, points):
+        """Distance from each sample to the nearest of `points`; inf without any."""
+        distance = np.full(len(self.X), np.inf)
+        return self.lower(distance, points) if len(points) else distance
+
+
+def _robust_radius(distance, n_outliers):
+    """Return the largest distance once the `n_outliers` largest are left aside."""
+    last = len(distance) - 1 - n_outliers
+    return float(np.partition(distance, last)[last]) if last >= 0 else 0.0
+
+
+@validate_params(
+    {
+        "X": ["array-like"],
+        "centers": ["array-like"],
+        "X_labeled": ["array-like", None],
+        "n_outliers": [Interval(Integral, 0, None, closed="left")],
+    },
+    prefer_skip_nested_validation=True,
+)
+def cover_radius(X, centers, *, X_labeled=None, n_outliers=0):
+    """Distance from the worst covered sample to its nearest center.
+
+    The objective of CORE-SET [1]_: the smaller the radius, the better the centers
+    and the labelled points together stand for the pool.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+        Pool to cover.
+    centers : array-like of shape (n_centers,)
+        Indices into `X`.
+    X_labeled : array-like of shape (n_labeled, n_features), default=None
+        Points that are centers already.
+    n_outliers : int, default=0
+        Samples that may stay uncovered: the farthest ones are left aside.
+
+    Returns
+    -------
+    radius : float
+        Euclidean distance, in the units of `X`; 0 when every sample may be left aside.
+
+    Raises
+    ------
+    ValueError
+        If an input is not finite, if `X_labeled` has other features than `X`, if
+        `centers` are not indices into `X`, or if there is nothing to measure from.
+
+    Notes
+    -----
+    With s the centers and the labelled points, the radius is
+
+        max_i min_{j in s} d(i, j)
+
+    over the samples i that are not left aside.
+
+    References
+    ----------
+    .. [1] O. Sener, S. Savarese, "Active Learning for Convolutional Neural Networks:
+       A Core-Set Approach", ICLR 2018, https://arxiv.org/abs/1708.00489
+
+    Examples
+    --------
+    >>> from skdfal._k_center import cover_radius
+    >>> X = [[0.0], [1.0], [2.0], [9.0]]
+    >>> cover_radius(X, [1])
+    8.0
+    >>> cover_radius(X, [1], n_outliers=1)
+    1.0
+    >>> cover_radius(X, [1], X_labeled=[[7.0]])
+    2.0
+    """
+    X, X_labeled = _check_points(X, X_labeled)
+    centers = _check_centers(centers, len(X))
+    points = np.concatenate([X_labeled, X[centers]])
+    if len(points) == 0:
+        raise ValueError(
+            "cover_radius got no center and no labelled point, so there is nothing to "
+            "measure from. Pass indices in centers, or points in X_labeled."
+        )
+    return _robust_radius(_Pool(X).distance_to(points), n_outliers)
+
+
+# The greedy cover.
+
+
+@validate_params(
+    {
+        "X": ["array-like"],
+        "n_centers": [Interval(Integral, 1, None, closed="left")],
+        "X_labeled": ["array-like", None],
+    },
+    prefer_skip_nested_validation=True,
+)
+def k_center_greedy(X, n_centers, *, X_labeled=None):
+    """Cover a pool by farthest-first traversal [1]_, [2]_.
+
+    Each center is the sample farthest from the labelled points and the centers before
+    it. The radius is at most twice the smallest one, and no polynomial algorithm
+    promises better; time is linear in `n_samples`, in `n_centers` and in the number
+    of labelled points, and memory in `n_samples`.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+        Pool to cover.
+    n_centers : int
+        Samples to choose, at most `n_samples`.
+    X_labeled : array-like of shape (n_labeled, n_features), default=None
+        Points that are centers already. Without any, the first center is the sample
+        nearest to the mean of `X`.
+
+    Returns
+    -------
+    result : KCenterResult
+        `centers` (ndarray of shape (n_centers,), first picked first, distinct),
+        `radius`, `proven`, `greedy_radius` (here the radius itself) and
+        `lower_bound`, half of it. `proven` is true only for radius 0: by itself
+        the greedy cover does not know how near to the optimum it came.
+
+    Raises
+    ------
+    ValueError
+        If `n_centers` exceeds `n_samples`, an input is not finite, or `X_labeled` has
+        other features than `X`.
+
+    See Also
+    --------
+    k_center_mip : The smallest radius, by a 0-1 program.
+
+    Notes
+    -----
+    Repeat `n_centers` times, with s the labelled points and the centers so far:
+
+        u = argmax_i min_{j in s} d(i, j),  s = s ∪ {u}
+
+    Ties go to the lowest index. The bound holds for whatever first center.
+
+    References
+    ----------
+    .. [1] T. F. Gonzalez, "Clustering to minimize the maximum intercluster distance",
+       Theoretical Computer Science 38, 1985,
+       https://doi.org/10.1016/0304-3975(85)90224-5
+    .. [2] O. Sener, S. Savarese, "Active Learning for Convolutional Neural Networks:
+       A Core-Set Approach", ICLR 2018, https://arxiv.org/abs/1708.00489
+
+    Examples
+    --------
+    >>> from skdfal._k_center import k_center_greedy
+    >>> result = k_center_greedy([[0.0], [1.0], [2.0], [9.0]], 2)
+    >>> result.centers, result.radius
+    (array([2, 3]), 2.0)
+    """
+    X, X_labeled = _check_points(X, X_labeled)
+    _check_n_centers(n_centers, len(X))
+    pool = _Pool(X)
+    d0 = pool.distance_to(X_labeled)
+    centers, distance = _farthest_first(pool, d0, n_centers)
+    radius = _robust_radius(distance, 0)
+    return KCenterResult(
+        centers=np.array(centers),
+        radius=radius,
+        proven=radius == 0,
+        greedy_radius=radius,
+        lower_bound=radius / 2,
+        n_outliers=0,
+        n_solves=0,
+    )
+
+
+def _farthest_first(pool, distance, n_centers, centers=()):
+    """Extend `centers` to `n_centers`; `distance` is to all that is chosen already."""
+    # A center is marked by -1, so that it is not chosen twice when all is covered.
+    distance, centers = distance.copy(), list(centers)
+    distance[centers] = -1
+    while len(centers) < n_centers:
+        if np.isinf(distance[0]):  # nothing labelled and nothing chosen
+            u = int(_distances(pool.X, pool.mean).argmin())
+        else:
+            u = int(distance.argmax())  # u = argmax_i min_{j in s} d(i, j)
+        pool.lower(distance, pool.X[[u]])  # s = s ∪ {u}
+        distance[u] = -1
+        centers.append(u)
+    return centers, np.maximum(distance, 0)
+
+
+# The program.
+
+
+@validate_params(
+    {
+        "X": ["array-like"],
+        "n_centers": [Interval(Integral, 1, None, closed="left")],
+        "X_labeled": ["array-like", None],
+        "outlier_fraction": [Interval(Real, 0, 1, closed="both")],
+        "time_limit": [Interval(Real, 0, None, closed="both")],
+    },
+    prefer_skip_nested_validation=True,
+)
+def k_center_mip(X, n_centers, *, X_labeled=None, outlier_fraction=1e-4, time_limit=60):
+    """Cover a pool with the smallest radius, by a 0-1 program [1]_.
+
+    Starts from the greedy cover and bisects over the distances of the pool; never
+    worse than greedy, usually proven optimal. Takes seconds where greedy takes
+    milliseconds. Ctrl-C ends it at once.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+        Pool to cover.
+    n_centers : int
+        Samples to choose, at most `n_samples`.
+    X_labeled : array-like of shape (n_labeled, n_features), default=None
+        Points that are centers already.
+    outlier_fraction : float, default=1e-4
+        Part of the pool, in [0, 1], that may stay uncovered; rounded down to a number
+        of samples.
+    time_limit : float, default=60
+        Seconds for the whole call, greedy included (though greedy always finishes).
+        A search that runs out of time returns the best cover so far, not proven.
+
+    Returns
+    -------
+    result : KCenterResult
+        `centers` (ndarray of shape (n_centers,), distinct, in farthest-first order),
+        `radius`, `proven`, `greedy_radius`, `lower_bound`, `n_outliers` and
+        `n_solves`.
+
+    Raises
+    ------
+    ValueError
+        If `n_centers` exceeds `n_samples`, an input is not finite, or `X_labeled` has
+        other features than `X`.
+
+    See Also
+    --------
+    k_center_greedy : Within a factor two, and much faster.
+    cover_radius : The objective.
+
+    Notes
+    -----
+    For a radius δ, with d0_i the distance to the labelled points, ask for
+
+        u_j ∈ {0, 1} for j in the pool;  o_i ∈ {0, 1} for i with d0_i > δ
+        Σ_j u_j ≤ b
+        Σ_{j: d_ij ≤ δ} u_j + o_i ≥ 1    for each such i
+        Σ_i o_i ≤ Ξ
+
+    u_j : sample j is a center; o_i : sample i is an outlier; b : `n_centers`;
+    Ξ : `n_outliers`, the floor of `outlier_fraction` times `n_samples`.
+
+    Departures, none of which changes the optimum: constraints are written for few
+    samples i at first, and for more as covers leave them out (infeasible for a few is
+    infeasible for all); an objective is added, so that the linear relaxation has
+    something to bound; a cover of fewer than b centers is filled with the farthest
+    samples. The search starts from half the greedy radius after b + Ξ centers:
+    b + Ξ + 1 samples at least that radius apart cannot be covered by b balls of less
+    than half of it.
+
+    One thread and a fixed seed: the same input has the same answer, unless the time
+    limit cuts in.
+
+    References
+    ----------
+    .. [1] O. Sener, S. Savarese, "Active Learning for Convolutional Neural Networks:
+       A Core-Set Approach", ICLR 2018, https://arxiv.org/abs/1708.00489
+
+    Examples
+    --------
+    >>> from skdfal._k_center import k_center_mip
+    >>> X = [[0.0], [1.0], [2.0], [8.0], [9.0], [10.0], [99.0]]
+    >>> result = k_center_mip(X, 2, outlier_fraction=0.15)
+    >>> sorted(result.centers.tolist()), result.radius, result.proven
+    ([1, 4], 1.0, True)
+    """
+    deadline = time.monotonic() + time_limit
+    X, X_labeled = _check_points(X, X_labeled)
+    _check_n_centers(n_centers, len(X))
+    # Rounding first: 0.29 * 100 is 28.999... in floating point.
+    n_outliers = int(np.floor(np.round(outlier_fraction * len(X), 9)))
+    pool = _Pool(X)
+    d0 = pool.distance_to(X_labeled)
+    greedy, distance = _farthest_first(pool, d0, n_centers)
+    greedy_radius = _robust_radius(distance, n_outliers)
+
+    centers, radius, lower, n_solves = _bisect(
+        pool, d0, greedy, distance, n_outliers, deadline
+    )
+    if n_solves and radius < greedy_radius:
+        order, _ = _farthest_first(_Pool(X[centers]), d0[centers], n_centers)
+        centers = np.array(centers)[order]
+    return KCenterResult(
+        centers=np.array(centers),
+        radius=radius,
+        proven=lower >= radius,
+        greedy_radius=greedy_radius,
+        lower_bound=lower,
+        n_outliers=n_outliers,
+        n_solves=n_solves,
+    )
+
+
+def _bisect(pool, d0, centers, distance, n_outliers, deadline):
+    """Bisect over the distances; proven when the lower end meets the radius."""
+    n_centers, n_solves = len(centers), 0
+    upper = _robust_radius(distance, n_outliers)
+    active, lower = _packing(pool, centers, distance, n_outliers, deadline)
+    d = np.empty((0, len(d0)))  # d_ij, i active
+    while lower < upper and len(active) * len(d0) <= _MAX_PAIRS:
+        d = np.vstack([d, *(_distances(pool.X, pool.X[i]) for i in active[len(d) :])])
+        values = np.concatenate([d[(d >= lower) & (d < upper)], d0[active]])
+        values = values[(values >= lower) & (values < upper)]
+        if len(values) == 0:  # no radius left between the two
+            lower = upper
+            break
+        middle = (len(values) - 1) // 2
+        delta = np.partition(values, middle)[middle]
+        within = d[d0[active] > delta] <= delta  # the others need no center
+        feasible, found = _solve(within, n_centers, n_outliers, deadline)
+        n_solves += 1
+        if feasible is None:  # out of time, which proves nothing
+            break
+        if not feasible:  # drop all values <= δ
+            lower = values[values > delta].min(initial=upper)
+            continue
+        found, distance = _fill(pool, d0, found, n_centers)
+        radius = _robust_radius(distance, n_outliers)  # the actual one, often < δ
+        if radius < upper:
+            centers, upper = found, radius
+        if radius > delta:
+            new = _left_out(pool, active, distance, delta)
+            if not new:  # never, unless distances disagree in their last digit
+                break
+            active = active + new
+    return centers, upper, min(float(lower), upper), n_solves
+
+
+def _packing(pool, centers, distance, n_outliers, deadline):
+    """Return samples too far apart to share a ball, and the radius they rule out."""
+    points = list(centers)
+    if (len(points) + n_outliers) * len(distance) > _MAX_PAIRS:
+        return points, 0.0
+    while len(points) < min(len(centers) + n_outliers, len(distance)):
+        if time.monotonic() > deadline:
+            return points, 0.0
+        points, distance = _farthest_first(pool, distance, len(points) + 1, points)
+    farthest = int(distance.argmax())
+    if distance[farthest] == 0:  # fewer than b + Ξ + 1 distinct samples
+        return points, 0.0
+    # A shade less than half, since computed distances may break the triangle
+    # inequality in their last digit.
+    return [*points, farthest], (0.5 - 1e-9) * distance[farthest]
+
+
+def _fill(pool, d0, centers, n_centers):
+    """Complete a cover by farthest samples, and return the distances to it."""
+    distance = d0.copy()
+    if centers:
+        pool.lower(distance, pool.X[centers])
+    return _farthest_first(pool, distance, n_centers, centers)
+
+
+def _left_out(pool, active, distance, delta):
+    """Return some samples beyond δ, farthest first, no two within δ of each other."""
+    distance = distance.copy()
+    distance[active] = 0
+    new = []
+    while len(new) < _N_NEW_ROWS and distance.max() > delta:
+        new.append(int(distance.argmax()))
+        distance[_distances(pool.X, pool.X[new[-1]]) <= delta] = 0
+    return new
+
+
+def _solve(within, n_centers, n_outliers, deadline):
+    """Ask whether `n_centers` columns of `within` cover all but `n_outliers` rows.
+
+    Returns (True, columns), (False, None), or (None, None) when time was too short.
+    """
+    from ortools.sat.python import cp_model
+
+    rows, columns = _reduce(within, n_outliers)
+    within = within[np.ix_(rows, columns)]
+    model = cp_model.CpModel()
+    u = [model.new_bool_var(f"u_{j}") for j in columns]
+    o = [model.new_bool_var(f"o_{i}") for i in rows] if n_outliers else []
+    # At most b samples become centers.
+    model.add(sum(u) <= n_centers)
+    # Each sample has a center within δ, or is an outlier.
+    for i, row in enumerate(within):
+        model.add_bool_or([u[j] for j in np.flatnonzero(row)] + o[i : i + 1])
+    # At most Ξ samples are outliers.
+    model.add(sum(o) <= n_outliers)
+    # Any objective would do: it gives the linear relaxation something to bound, and
+    # the bound proves in seconds what the clauses alone do not in minutes.
+    model.minimize(sum(o) if n_outliers else sum(u))
+
+    solver = cp_model.CpSolver()
+    solver.parameters.num_workers = 1  # several would race, and answers would differ
+    solver.parameters.random_seed = 0
+    solver.parameters.linearization_level = 2  # clauses too enter the relaxation
+    solver.parameters.catch_sigint_signal = False
+    remaining = deadline - time.monotonic()
+    if remaining <= 0:
+        return None, None
+    solver.parameters.max_time_in_seconds = remaining
+    status = _run_interruptibly(solver, model)
+    if status == cp_model.INFEASIBLE:
+        return False, None
+    if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+        return None, None
+    chosen = [solver.boolean_value(u_j) for u_j in u]
+    return True, columns[chosen].tolist()
+
+
+def _reduce(within, n_outliers):
+    """Rows and columns that suffice: a cover of these is a cover of all."""
+    rows, columns = np.arange(within.shape[0]), np.arange(within.shape[1])
+    while True:
+        size = len(rows) + len(columns)
+        # A center that covers no more than another does is not needed.
+        columns = columns[_maximal(within[np.ix_(rows, columns)])]
+        if n_outliers:  # a row implied by an outlier is implied no more
+            return rows, columns
+        # Whoever covers a sample of few neighbours covers those with more of them.
+        rows = rows[_maximal(~within[np.ix_(rows, columns)].T)]
+        if len(rows) + len(columns) == size:
+            return rows, columns
+
+
+def _maximal(A):
+    """Columns of a boolean matrix that no other column contains, first of equals."""
+    n_true = A.sum(axis=0)
+    order = np.argsort(-n_true, kind="stable")  # what contains a column comes first
+    keep, kept = [], np.empty((len(A), 0), dtype=np.float32)
+    for batch in gen_batches(len(order), 512):
+        block = order[batch]
+        a = A[:, block].astype(np.float32)
+        block, a = _drop(block, a, _inside(a, kept, n_true[block]))
+        inside = _inside(a, a, n_true[block]) & np.tri(len(block), k=-1, dtype=bool)
+        block, a = _drop(block, a, inside)
+        keep, kept = [*keep, block], np.hstack([kept, a])
+    return np.sort(np.concatenate(keep))
+
+
+def _inside(a, others, n_true):
+    """Whether each column of `a` is contained in each of `others`.
+
+    It is where the two share as many rows as the column has at all.
+    """
+    return a.T @ others > n_true[:, np.newaxis] - 0.5
+
+
+def _drop(block, a, inside):
+    """Leave out the columns that lie inside some other."""
+    alone = ~inside.any(axis=1)
+    return block[alone], a[:, alone]
+
+
+def _run_interruptibly(solver, model):
+    """Solve in a thread, since Python hears no Ctrl-C while it is inside C++."""
+    outcome = []
+    # Not Thread.join: interrupted, it calls a running thread finished (Python < 3.13).
+    done = threading.Event()
+
+    def run():
+        try:
+            outcome.append(solver.solve(model))
+        finally:
+            done.set()
+
+    def stop():
+        # Wait for the thread: one that is in C++ when Python exits aborts.
+        while not done.is_set():
+            solver.stop_search()
+            done.wait(0.05)
+
+    threading.Thread(target=run, daemon=True).start()
+    # The caller may itself be a daemon thread that Ctrl-C leaves behind.
+    atexit.register(stop)
+    try:
+        while not done.wait(0.1):  # without a limit, Windows would not hear it either
+            pass
+    except BaseException:
+        stop()
+        raise
+    finally:
+        atexit.unregister(stop)
+    return outcome[0]
+
+
+# Input.
+
+
+def _check_points(X, X_labeled):
+    """Validate the pool and the labelled points; (0, n_features) without any."""
+    X = _check_finite(X, "X")
+    if X_labeled is None or len(X_labeled) == 0:
+        return X, np.empty((0, X.shape[1]))
+    X_labeled = _check_finite(X_labeled, "X_labeled")
+    if X_labeled.shape[1] != X.shape[1]:
+        raise ValueError(
+            f"X_labeled has {X_labeled.shape[1]} features, but X has {X.shape[1]}: "
+            "both should come from the same layer or the same columns."
+        )
+    return X, X_labeled
+
+
+def _check_finite(X, name):
+    X = check_array(X, dtype=np.float64, order="C", input_name=name)
+    if np.abs(X).max() > _LARGEST:
+        raise ValueError(
+            f"{name} holds a value beyond {_LARGEST:g}, whose square overflows. "
+            "Scale the data down."
+        )
+    return X
+
+
+def _check_n_centers(n_centers, n_samples):
+    if n_centers > n_samples:
+        raise ValueError(f"n_centers={n_centers} should be <= n_samples={n_samples}.")
+
+
+def _check_centers(centers, n_samples):
+    """Validate indices into the pool."""
+    centers = np.asarray(centers)
+    if centers.size == 0:
+        return np.empty(0, dtype=np.intp)
+    if centers.ndim != 1 or not np.issubdtype(centers.dtype, np.integer):
+        raise ValueError(
+            "centers should be a one-dimensional array of integer indices into X, got "
+            f"shape {centers.shape} and dtype {centers.dtype}."
+        )
+    if centers.min() < 0 or centers.max() >= n_samples:
+        raise ValueError(
+            f"centers should lie in [0, n_samples={n_samples}), got values from "
+            f"{centers.min()} to {centers.max()}."
+        )
+    return centers
