@@ -15,12 +15,13 @@ class CheckpointError(ValueError):
 def fingerprint(estimator, X, y, ignore=()):
     """Return a dict that two runs share only if they would do the same.
 
-    Addresses are taken out of the reprs, so that it holds across processes.
+    Addresses are taken out of the reprs, and private parameters (skorch has some)
+    left out, so that it holds across processes.
     """
     parameters = {
         name: re.sub(r" at 0x[0-9a-f]+", "", repr(value))
         for name, value in estimator.get_params(deep=True).items()
-        if name.split("__")[0] not in ignore
+        if name.split("__")[0] not in ignore and "___" not in name
     }
     return {**parameters, "X": joblib.hash(X), "y": joblib.hash(y)}
 

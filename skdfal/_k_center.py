@@ -30,7 +30,7 @@ _LARGEST = 1e150
 class KCenterResult(NamedTuple):
     """A cover of a pool by some of its own points.
 
-    Attributes
+    Parameters
     ----------
     centers : ndarray of shape (n_centers,)
         Indices into the pool, distinct, in farthest-first order.

@@ -1,5 +1,7 @@
 """How the meta-estimators train a net: seeds, label codes, the default net."""
 
+import signal
+import threading
 from contextlib import contextmanager
 
 import numpy as np
@@ -35,7 +37,31 @@ def fit_encoded(estimator, X, y):
     """Fit on float32 samples and on labels 0, ..., n_classes - 1, as nets want them."""
     X = np.asarray(X, dtype=np.float32)
     y = np.asarray(y, dtype=np.float32 if wants_float_targets(estimator) else np.int64)
-    return estimator.fit(X, y)
+    with _interruptible():
+        return estimator.fit(X, y)
+
+
+@contextmanager
+def _interruptible():
+    """Let Ctrl-C end more than the training of one net, at which skorch stops it."""
+    previous = signal.getsignal(signal.SIGINT)
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not in_main_thread or not callable(previous):
+        yield
+        return
+    interrupted = []
+
+    def note_and_pass_on(signum, frame):
+        interrupted.append(True)
+        previous(signum, frame)
+
+    signal.signal(signal.SIGINT, note_and_pass_on)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+        if interrupted:
+            raise KeyboardInterrupt
 
 
 def default_classifier(X, n_classes):

@@ -1,1 +1,19 @@
+"""Image data sets of the papers, and a split into labelled samples, pool and test."""
 
+from skdfal.datasets._cifar10 import fetch_cifar10
+from skdfal.datasets._digits import load_digits
+from skdfal.datasets._fashion_mnist import fetch_fashion_mnist, fetch_fashion_shoe_bag
+from skdfal.datasets._mnist import fetch_mnist
+from skdfal.datasets._pool import PoolSplit, split_pool
+from skdfal.datasets._quickdraw import fetch_quickdraw
+
+__all__ = [
+    "PoolSplit",
+    "fetch_cifar10",
+    "fetch_fashion_mnist",
+    "fetch_fashion_shoe_bag",
+    "fetch_mnist",
+    "fetch_quickdraw",
+    "load_digits",
+    "split_pool",
+]

@@ -64,7 +64,7 @@ def _random_fifth(dataset, y=None):
 
 
 class RestartingClassifier(skorch.NeuralNetClassifier):
-    """skorch classifier that fits several times and keeps the best net.
+    """Classifier of skorch that fits several times and keeps the best net.
 
     A net trained on ten samples depends much on its first weights. Each restart
     starts from scratch, all see the same split into training and validation, and
@@ -323,9 +323,9 @@ def make_classifier(
     >>> import torch
     >>> from skdfal.datasets import load_digits
     >>> from skdfal.nets import make_classifier
-    >>> digits = load_digits(image_size=16)
+    >>> digits = load_digits()
     >>> _ = torch.manual_seed(0)
-    >>> net = make_classifier("lenet5", image_size=16, max_epochs=20)
+    >>> net = make_classifier("lenet5", image_size=24, max_epochs=20)
     >>> net = net.fit(digits.X_train[:200], digits.y_train[:200])
     >>> bool(net.score(digits.X_test, digits.y_test) > 0.7)
     True

@@ -119,7 +119,7 @@ class LeNet5(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits of a batch of images.
+        """Compute the logits of a batch of images.
 
         Parameters
         ----------

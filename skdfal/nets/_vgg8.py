@@ -105,7 +105,7 @@ class VGG8(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits of a batch of images.
+        """Compute the logits of a batch of images.
 
         Parameters
         ----------

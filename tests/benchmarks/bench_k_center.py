@@ -161,6 +161,7 @@ def bench_program(points, source, time_limit, n_repeats):
         for n_centers in (10, 50, 100)
         for n_outliers in (0, 8, 80)
     ]
+    cases += [(0, 10_000, b, n_outliers) for b in (10, 50) for n_outliers in (0, 8)]
     for n_labeled, n_samples, n_centers, n_outliers in cases:
         pool = points[1_000 : 1_000 + n_samples]
         start = time.perf_counter()

@@ -1,0 +1,125 @@
+"""CIFAR-10, whole or a part of it."""
+
+from skdfal._validation import validate_params
+from skdfal.datasets._base import (
+    COMMON_PARAMS,
+    cache_folder,
+    cached,
+    data_folder,
+    to_bunch,
+)
+from skdfal.datasets._npz import read_npz
+from skdfal.datasets._openml import from_openml
+
+_LOCAL_FILE = "cifar10_subset.npz"
+_OPENML_ID = 40927
+_CLASSES = (
+    "airplane",
+    "automobile",
+    "bird",
+    "cat",
+    "deer",
+    "dog",
+    "frog",
+    "horse",
+    "ship",
+    "truck",
+)
+_HOW_TO_PLACE = (
+    f"Put a file {_LOCAL_FILE} (uint8 arrays X_train, y_train, X_test, y_test, images "
+    "of shape (n, 32, 32, 3), and class_names) into the folder that the environment "
+    "variable SKDFAL_DATA names."
+)
+_DESCR = """
+CIFAR-10: 60,000 colour photographs, 32x32 pixels, ten classes.
+
+Authors: Alex Krizhevsky, Vinod Nair, Geoffrey Hinton, who state no licence and ask for
+a citation of A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images",
+technical report, University of Toronto, 2009.
+"""
+
+
+@validate_params(COMMON_PARAMS, prefer_skip_nested_validation=True)
+def fetch_cifar10(*, data_home=None, download_if_missing=True, scaled=True):
+    """Load CIFAR-10, small colour photographs [1]_, downloading them if need be.
+
+    A file ``cifar10_subset.npz`` in the folder that the environment variable
+    ``SKDFAL_DATA`` names comes first, and may hold fewer images than the original's
+    50,000 and 10,000. Then the cache; then OpenML (data set 40927), a large text
+    file: allow for some hundred megabytes, minutes, and gigabytes of memory.
+
+    Parameters
+    ----------
+    data_home : str or path-like, default=None
+        Folder of the cache; None for scikit-learn's ``get_data_home()``. The arrays
+        are kept in ``skdfal/cifar10.npz`` (184 MB) below it.
+    download_if_missing : bool, default=True
+        Whether to download what is not at hand.
+    scaled : bool, default=True
+        Whether to give float32 pixels in [0, 1] rather than uint8 in [0, 255].
+
+    Returns
+    -------
+    data : Bunch
+        With the attributes
+
+        X_train, X_test : ndarray of shape (n_samples, 3, 32, 32)
+            Images; red, green and blue along the second axis.
+        y_train, y_test : ndarray of int64, shape (n_samples,)
+            Labels, indices into ``target_names``.
+        target_names : ndarray of shape (10,)
+            Names of the classes.
+        DESCR : str
+            Authors, licence, and where this copy lies.
+        source : str
+            Where this copy lies, which tells a part from the whole.
+
+    Raises
+    ------
+    ConnectionError
+        If it has to be downloaded and cannot; the message says how to place a file
+        by hand.
+    OSError
+        If a file is damaged, or absent with ``download_if_missing=False``.
+
+    See Also
+    --------
+    fetch_mnist : Grey images, smaller to download and to train on.
+
+    References
+    ----------
+    .. [1] A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images",
+           technical report, University of Toronto, 2009.
+           https://www.cs.toronto.edu/~kriz/learning-features-2009-TR.pdf
+
+    Examples
+    --------
+    >>> from skdfal.datasets import fetch_cifar10
+    >>> cifar10 = fetch_cifar10()  # doctest: +SKIP
+    >>> cifar10.X_train.shape[1:]  # doctest: +SKIP
+    (3, 32, 32)
+    """
+    root = data_folder()
+    if root is not None and (root / _LOCAL_FILE).exists():
+        source = root / _LOCAL_FILE
+        arrays, _ = read_npz(source, class_names=_CLASSES)
+    else:
+        source = cache_folder(data_home) / "cifar10.npz"
+        arrays = cached(
+            source,
+            lambda: from_openml(
+                _OPENML_ID,
+                title="CIFAR-10",
+                image_shape=(3, 32, 32),
+                train_counts=(5000,) * 10,
+                test_counts=(1000,) * 10,
+                data_home=data_home,
+                how_to_place=_HOW_TO_PLACE,
+            ),
+            title="CIFAR-10",
+            how_to_place=_HOW_TO_PLACE,
+            download_if_missing=download_if_missing,
+        )
+    return to_bunch(
+        arrays, target_names=_CLASSES, descr=_DESCR, source=source, scaled=scaled
+    )

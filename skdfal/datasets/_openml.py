@@ -1,0 +1,48 @@
+"""Download of an image data set from OpenML, which keeps images as rows of pixels."""
+
+import importlib.util
+from urllib.error import URLError
+
+import numpy as np
+
+from skdfal.datasets._base import Arrays, check_split, offline_error
+
+
+def from_openml(
+    data_id, *, title, image_shape, train_counts, test_counts, data_home, how_to_place
+):
+    """Download, reshape and check; the first rows are the training part.
+
+    scikit-learn compares the md5 of the file with that in OpenML's description, and
+    keeps the file in its own cache below data_home.
+    """
+    from sklearn.datasets import fetch_openml
+
+    try:
+        raw = fetch_openml(
+            data_id=data_id,
+            data_home=data_home,
+            as_frame=False,
+            **_parser(),
+        )
+    except (URLError, TimeoutError, ConnectionError) as error:
+        url = f"https://www.openml.org/d/{data_id}"
+        raise offline_error(title, url, error, how_to_place) from error
+
+    X = np.asarray(raw.data).astype(np.uint8)
+    y = np.asarray(raw.target).astype(np.int64)
+    n_train = sum(train_counts)
+    if X.size == len(y) * np.prod(image_shape):
+        X = X.reshape(-1, *image_shape)
+    arrays = Arrays(X[:n_train], y[:n_train], X[n_train:], y[n_train:])
+    check_split(title, arrays, image_shape, train_counts, test_counts)
+    return arrays
+
+
+def _parser():
+    """The fast parser where pandas is installed, which is no dependency of ours."""
+    if importlib.util.find_spec("pandas") is None:
+        return {"parser": "liac-arff"}
+    # Pixels and labels are small numbers. Told so, pandas takes an eighth of the
+    # memory, and its releases cannot differ in how they read labels.
+    return {"parser": "pandas", "read_csv_kwargs": {"dtype": "uint8"}}

@@ -1,0 +1,109 @@
+"""Split of a data set into what an experiment in active learning starts with."""
+
+from numbers import Integral
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from skdfal._validation import Interval, validate_params
+
+
+class PoolSplit(NamedTuple):
+    """Three disjoint arrays of indices, each in random order.
+
+    Parameters
+    ----------
+    initial : ndarray of shape (n_initial,)
+        Samples labelled at the start.
+    pool : ndarray of shape (n_pool,)
+        Samples that queries choose from.
+    test : ndarray of shape (n_test,)
+        Samples kept for testing or validation.
+    """
+
+    initial: np.ndarray
+    pool: np.ndarray
+    test: np.ndarray
+
+
+@validate_params(
+    {
+        "y": ["array-like"],
+        "n_initial": [Interval(Integral, 0, None, closed="left")],
+        "n_pool": [Interval(Integral, 0, None, closed="left"), None],
+        "n_test": [Interval(Integral, 0, None, closed="left")],
+        "stratified": ["boolean"],
+        "random_state": ["random_state"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def split_pool(
+    y, *, n_initial=10, n_pool=None, n_test=0, stratified=False, random_state=None
+):
+    """Draw the first labelled samples, a pool and a test set.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Labels of the whole data set.
+    n_initial : int, default=10
+        Samples labelled at the start; 10 in the DFAL paper.
+    n_pool : int or None, default=None
+        Samples of the pool, beside the initial ones; None for all that remain.
+    n_test : int, default=0
+        Samples kept for testing or validation, which no query ever sees.
+    stratified : bool, default=False
+        Whether the initial samples are spread evenly over the classes: equally many
+        of each, up to one. Else they are drawn uniformly, and may miss classes.
+    random_state : int, RandomState instance or None, default=None
+        Draws the split.
+
+    Returns
+    -------
+    split : PoolSplit
+        Named tuple of the index arrays ``initial``, ``pool`` and ``test``.
+
+    Raises
+    ------
+    ValueError
+        If more samples are asked for than there are.
+
+    See Also
+    --------
+    sklearn.model_selection.train_test_split : Two parts, of arrays.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdfal.datasets import split_pool
+    >>> y = np.repeat(["cat", "face"], 50)
+    >>> split = split_pool(y, n_initial=4, n_test=20, stratified=True, random_state=0)
+    >>> len(split.initial), len(split.pool), len(split.test)
+    (4, 76, 20)
+    >>> sorted(y[split.initial].tolist())
+    ['cat', 'cat', 'face', 'face']
+    """
+    y = np.asarray(y)
+    n_asked = n_initial + n_test + (n_pool or 0)
+    if n_asked > len(y):
+        raise ValueError(
+            f"n_initial={n_initial}, n_pool={n_pool} and n_test={n_test} should add up "
+            f"to <= n_samples={len(y)}."
+        )
+    random_state = check_random_state(random_state)
+    order = random_state.permutation(len(y))
+    if stratified:
+        order = order[np.argsort(_turn_of(y[order]), kind="stable")]
+    initial, rest = order[:n_initial], random_state.permutation(order[n_initial:])
+    test, rest = rest[:n_test], rest[n_test:]
+    return PoolSplit(initial, rest[:n_pool], test)
+
+
+def _turn_of(y):
+    """How many samples of its own class come before each: a b a a -> 0 0 1 2."""
+    turn = np.empty(len(y), dtype=int)
+    for label in np.unique(y):
+        of_class = np.flatnonzero(y == label)
+        turn[of_class] = np.arange(len(of_class))
+    return turn

@@ -1,0 +1,790 @@
+"""Learning curves of active learning: score against the number of labels bought."""
+
+import math
+import re
+from collections.abc import Mapping
+from numbers import Integral, Real
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.exceptions import NotFittedError
+
+from skdfal.plot._display import NotebookPicture, load_matplotlib
+from skdfal.plot._styles import strategy_styles
+
+AXIS_LABELS = {
+    "annotations": "annotations (labels bought)",
+    "labeled_data": "labelled data (twins and pseudo-labels counted)",
+    "score": "test accuracy",
+}
+
+SPREADS = {
+    "std": "mean ± std",
+    "sem": "mean ± standard error",
+    "minmax": "mean, min to max",
+    None: "mean",
+}
+
+LEGEND_WIDTH = 28  # characters; longer names are wrapped
+MARKERS_A_LINE = 8
+MARKER_SIZES = {"*": 9, "P": 7, "X": 7, "d": 7}  # points; the thin ones are larger
+SMALL_AXES = 3.0  # inches; smaller axes have smaller letters
+
+
+class Curve(NamedTuple):
+    """Score of one strategy at each annotation mark, summed up over its trials.
+
+    Parameters
+    ----------
+    annotations : ndarray of shape (n_marks,)
+        The marks, increasing.
+    mean : ndarray of shape (n_marks,)
+        Mean score of the trials that cover the mark.
+    std : ndarray of shape (n_marks,)
+        Standard deviation between trials, with n_trials - 1 in the denominator; NaN
+        where there is a single trial, whose spread nobody knows.
+    sem : ndarray of shape (n_marks,)
+        Standard error of the mean, std / √n_trials.
+    min, max : ndarray of shape (n_marks,)
+        Worst and best trial.
+    n_trials : ndarray of shape (n_marks,)
+        How many trials cover the mark.
+    """
+
+    annotations: np.ndarray
+    mean: np.ndarray
+    std: np.ndarray
+    sem: np.ndarray
+    min: np.ndarray
+    max: np.ndarray
+    n_trials: np.ndarray
+
+
+class ActiveLearningCurveDisplay(NotebookPicture):
+    """Learning curves of several strategies, each the mean over its trials.
+
+    Build it with :meth:`from_records`, :meth:`from_histories` or
+    :meth:`from_estimators`, which check the data and keep it; :meth:`plot` draws it, as
+    often as you like.
+
+    Parameters
+    ----------
+    annotations : dict of str to list of array-like of shape (n_rounds,)
+        For each strategy and trial, the number of annotations at each round. Rounds
+        may come in any order; no number may occur twice within a trial.
+    scores : dict of str to list of array-like of shape (n_rounds,)
+        For each strategy and trial, the score at each round.
+    interpolate : bool, default=True
+        Whether a trial counts between its own rounds, on the straight line that joins
+        them. A trial never counts before its first round or after its last.
+    min_trials : int, default=None
+        A mark is kept where at least so many trials of its strategy count. None asks
+        for all of them, so that every point of a line is a mean over the same trials.
+    x_name, y_name : str, default="annotations", "score"
+        What the two axes are; known names become full axis labels.
+
+    Attributes
+    ----------
+    annotations : dict of str to list of ndarray of shape (n_rounds,)
+        As given, sorted within each trial.
+    scores : dict of str to list of ndarray of shape (n_rounds,)
+        As given, in the order of `annotations`.
+    curves : dict of str to Curve
+        Mean and spread at each mark, a curve a strategy.
+    ranking : list of str
+        The strategies by mean score at the right end of their curve, best first.
+    ax_ : matplotlib Axes
+        Where the curves were drawn, once they were.
+    figure_ : matplotlib Figure
+        The figure of `ax_`.
+    lines_ : dict of str to matplotlib Line2D
+        The line of each strategy.
+    bands_ : dict of str to matplotlib PolyCollection
+        The band of each strategy that has one.
+    legend_ : matplotlib Legend or None
+        The legend.
+
+    Raises
+    ------
+    ValueError
+        If a list is empty, lengths differ, a score is missing, infinite or no number,
+        a mark occurs twice in a trial, or no mark has `min_trials` trials.
+
+    See Also
+    --------
+    AdversarialDisplay : Samples beside their adversarial twins.
+
+    Notes
+    -----
+    The marks of a strategy are the annotation counts of all its trials together. With
+    10, 20, 30 in one trial and 10, 30, 50 in another they are 10, 20, 30: the second
+    trial counts at 20 with the mean of its scores at 10 and 30, and 50 is left out
+    because the first trial stopped before. ``min_trials=1`` keeps 50, at the price of a
+    step in the mean where a trial drops out; ``interpolate=False`` leaves out 20, where
+    the second trial has not been measured. If all trials have the same rounds, as in
+    one experiment they should, none of this matters.
+
+    Examples
+    --------
+    >>> from skdfal.plot import ActiveLearningCurveDisplay
+    >>> display = ActiveLearningCurveDisplay(
+    ...     annotations={"dfal": [[10, 20, 30], [10, 30, 50]]},
+    ...     scores={"dfal": [[0.4, 0.6, 0.8], [0.6, 0.8, 0.9]]},
+    ... )
+    >>> display.curves["dfal"].annotations
+    array([10., 20., 30.])
+    >>> display.curves["dfal"].mean.round(2)
+    array([0.5 , 0.65, 0.8 ])
+    """
+
+    def __init__(
+        self,
+        *,
+        annotations,
+        scores,
+        interpolate=True,
+        min_trials=None,
+        x_name="annotations",
+        y_name="score",
+    ):
+        _check_min_trials(min_trials)
+        if not annotations:
+            raise ValueError("There is no strategy to show: annotations is empty.")
+        if set(annotations) != set(scores):
+            raise ValueError(
+                f"annotations has the strategies {sorted(map(str, annotations))}, "
+                f"scores has {sorted(map(str, scores))}; they should be the same."
+            )
+        self.interpolate = interpolate
+        self.min_trials = min_trials
+        self.x_name = x_name
+        self.y_name = y_name
+        self.annotations, self.scores, self.curves = {}, {}, {}
+        for strategy in annotations:
+            trials = self._checked_trials(
+                strategy, annotations[strategy], scores[strategy]
+            )
+            self.annotations[strategy] = [x for x, _ in trials]
+            self.scores[strategy] = [y for _, y in trials]
+            self.curves[strategy] = self._summed_up(strategy)
+
+    @property
+    def ranking(self):
+        """Strategies by mean score at the right end of their curve, best first."""
+
+        def right_end(strategy):
+            mean = self.curves[strategy].mean
+            return mean[-1], mean.mean()  # the whole curve decides between equals
+
+        return sorted(self.curves, key=right_end, reverse=True)
+
+    @classmethod
+    def from_records(
+        cls,
+        records,
+        *,
+        x="annotations",
+        y="score",
+        strategy="strategy",
+        trial="trial",
+        interpolate=True,
+        min_trials=None,
+    ):
+        """Take the curves from a table with a row a round.
+
+        Parameters
+        ----------
+        records : iterable of dict or pandas DataFrame
+            The rows, in any order, such as the lines of a CSV file. Keys other than
+            the four below are not looked at. Numbers may be strings of digits.
+        x, y : str, default="annotations", "score"
+            Keys of the two axes. ``x="labeled_data"`` counts twins and pseudo-labels.
+        strategy : str, default="strategy"
+            Key of the name of the line.
+        trial : str, default="trial"
+            Key of what tells the trials of a strategy apart. None if each strategy
+            has one trial and no such key.
+        interpolate : bool, default=True
+            Whether a trial counts between its own rounds.
+        min_trials : int, default=None
+            A mark is kept where at least so many trials count; None asks for all.
+
+        Returns
+        -------
+        display : ActiveLearningCurveDisplay
+            The data, not yet drawn.
+
+        Raises
+        ------
+        ValueError
+            If there are no records, a key is missing, a number is missing or none, or
+            a trial has two rows at one mark.
+
+        Examples
+        --------
+        >>> from skdfal.plot import ActiveLearningCurveDisplay
+        >>> records = [
+        ...     {"strategy": "dfal", "trial": 0, "annotations": 10, "score": 0.5},
+        ...     {"strategy": "dfal", "trial": 1, "annotations": 10, "score": 0.7},
+        ... ]
+        >>> display = ActiveLearningCurveDisplay.from_records(records)
+        >>> display.curves["dfal"].mean
+        array([0.6])
+        """
+        trials = {}
+        for i, row in enumerate(_rows(records)):
+            name = str(_value(row, strategy, i))
+            label = None if trial is None else _value(row, trial, i)
+            marks, values = trials.setdefault(name, {}).setdefault(label, ([], []))
+            marks.append(_number(row, x, i))
+            values.append(_number(row, y, i))
+        if not trials:
+            raise ValueError("records is empty; it should have a row a round.")
+        return cls(
+            annotations={s: [xs for xs, _ in t.values()] for s, t in trials.items()},
+            scores={s: [ys for _, ys in t.values()] for s, t in trials.items()},
+            interpolate=interpolate,
+            min_trials=min_trials,
+            x_name=x,
+            y_name=y,
+        )
+
+    @classmethod
+    def from_histories(
+        cls,
+        histories,
+        *,
+        x="annotations",
+        y="score",
+        interpolate=True,
+        min_trials=None,
+    ):
+        """Take the curves from the histories that active learning kept.
+
+        Parameters
+        ----------
+        histories : dict of str to list
+            For each strategy its history (a list of dicts, a dict a round, with the
+            keys `x` and `y`), or a list of histories, one a trial.
+        x, y : str, default="annotations", "score"
+            Keys of the two axes.
+        interpolate : bool, default=True
+            Whether a trial counts between its own rounds.
+        min_trials : int, default=None
+            A mark is kept where at least so many trials count; None asks for all.
+
+        Returns
+        -------
+        display : ActiveLearningCurveDisplay
+            The data, not yet drawn.
+
+        Raises
+        ------
+        TypeError
+            If `histories` is not a dict.
+        ValueError
+            If a strategy has no history, a history is empty or lacks a key, or a score
+            is missing (because fit was given no held-out set to score on).
+
+        Examples
+        --------
+        >>> from skdfal.plot import ActiveLearningCurveDisplay
+        >>> history = [
+        ...     {"annotations": 10, "labeled_data": 10, "score": 0.5},
+        ...     {"annotations": 20, "labeled_data": 30, "score": 0.75},
+        ... ]
+        >>> display = ActiveLearningCurveDisplay.from_histories({"dfal": history})
+        >>> display.curves["dfal"].mean
+        array([0.5 , 0.75])
+        """
+        if not isinstance(histories, Mapping):
+            raise TypeError(
+                "histories should be a dict from strategy to its histories, got "
+                f"{type(histories).__name__}."
+            )
+        records = []
+        for strategy, trials in histories.items():
+            trials = list(trials)
+            if trials and isinstance(trials[0], Mapping):
+                trials = [trials]
+            if not trials:
+                raise ValueError(f"Strategy {strategy!r} has no history.")
+            for trial, history in enumerate(trials):
+                rows = list(_rows(history))
+                if not rows:
+                    raise ValueError(
+                        f"Strategy {strategy!r} has an empty history, trial {trial}."
+                    )
+                records += [
+                    {**row, "strategy": strategy, "trial": trial} for row in rows
+                ]
+        return cls.from_records(
+            records, x=x, y=y, interpolate=interpolate, min_trials=min_trials
+        )
+
+    @classmethod
+    def from_estimators(
+        cls,
+        estimators,
+        *,
+        x="annotations",
+        y="score",
+        interpolate=True,
+        min_trials=None,
+    ):
+        """Take the curves from fitted active learners, by their `history_`.
+
+        Parameters
+        ----------
+        estimators : dict of str to estimator or list of estimator
+            For each strategy a fitted `ActiveLearningClassifier`, or a list of them,
+            one a trial. Any object with a `history_` will do.
+        x, y : str, default="annotations", "score"
+            Keys of the two axes in each round of the history.
+        interpolate : bool, default=True
+            Whether a trial counts between its own rounds.
+        min_trials : int, default=None
+            A mark is kept where at least so many trials count; None asks for all.
+
+        Returns
+        -------
+        display : ActiveLearningCurveDisplay
+            The data, not yet drawn.
+
+        Raises
+        ------
+        TypeError
+            If `estimators` is not a dict.
+        NotFittedError
+            If an estimator has no `history_`.
+
+        Examples
+        --------
+        >>> from skdfal.plot import ActiveLearningCurveDisplay
+        >>> class Learner:
+        ...     def fit(self):
+        ...         self.history_ = [{"annotations": 10, "score": 0.5}]
+        ...         return self
+        >>> display = ActiveLearningCurveDisplay.from_estimators(
+        ...     {"dfal": [Learner().fit(), Learner().fit()]}
+        ... )
+        >>> display.curves["dfal"].n_trials
+        array([2])
+        """
+        if not isinstance(estimators, Mapping):
+            raise TypeError(
+                "estimators should be a dict from strategy to estimators, got "
+                f"{type(estimators).__name__}."
+            )
+        histories = {}
+        for strategy, trials in estimators.items():
+            trials = trials if isinstance(trials, (list, tuple)) else [trials]
+            for estimator in trials:
+                if not hasattr(estimator, "history_"):
+                    raise NotFittedError(
+                        f"The {type(estimator).__name__} of strategy {strategy!r} has "
+                        "no history_. Call its fit first."
+                    )
+            histories[strategy] = [estimator.history_ for estimator in trials]
+        return cls.from_histories(
+            histories, x=x, y=y, interpolate=interpolate, min_trials=min_trials
+        )
+
+    def plot(
+        self,
+        ax=None,
+        *,
+        spread="std",
+        reference=None,
+        points=None,
+        points_label="paper",
+        labels=None,
+        legend="auto",
+    ):
+        """Draw a line a strategy, with a band for the spread over its trials.
+
+        Colour, line and marker belong to the strategy: "dfal" looks the same in every
+        figure. The legend lists the strategies in the order of their right ends, and
+        says what the band means and how many trials there are.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw. None makes a figure of its own, which opens no window; save
+            it with ``display.figure_.savefig(...)``. A notebook shows it when the
+            display is the last value of the cell.
+        spread : {"std", "sem", "minmax"} or None, default="std"
+            What the band shows: standard deviation, standard error, or worst to best
+            trial. Marks with a single trial have no band.
+        reference : float or dict of str to float, default=None
+            Scores to draw as horizontal lines, by their label. A number alone is
+            labelled "full training set".
+        points : dict of str to sequence of (float, float), default=None
+            Published values, a list of (annotations, score) for each strategy: hollow
+            markers in the strategy's colour. The strategy need not have a curve.
+        points_label : str, default="paper"
+            What the legend calls `points`.
+        labels : dict of str to str, default=None
+            Names for the legend; a strategy that is not in it keeps its own.
+        legend : {"auto", "outside", None} or str, default="auto"
+            Where the legend goes: "outside", to the right of the axes, or one of
+            matplotlib's places such as "lower right". "auto" is "outside" in a figure
+            of its own, which is widened for it, and "best" in yours. None draws none.
+
+        Returns
+        -------
+        self : ActiveLearningCurveDisplay
+            With `ax_`, `figure_`, `lines_`, `bands_` and `legend_`.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        ValueError
+            If `spread` is none of the four, or a reference or point is no number.
+
+        Examples
+        --------
+        >>> from skdfal.plot import ActiveLearningCurveDisplay
+        >>> display = ActiveLearningCurveDisplay(
+        ...     annotations={"dfal": [[10, 20], [10, 20]]},
+        ...     scores={"dfal": [[0.5, 0.75], [0.6, 0.85]]},
+        ... )
+        >>> display = display.plot(reference=0.99, points={"dfal": [(20, 0.8)]})
+        >>> display.ax_.get_xlabel()
+        'annotations (labels bought)'
+        >>> display.lines_["dfal"].get_ydata()
+        array([0.55, 0.8 ])
+        """
+        matplotlib = load_matplotlib(self)
+        if spread not in SPREADS:
+            raise ValueError(
+                f'spread={spread!r} should be "std", "sem", "minmax" or None.'
+            )
+        reference, points = _checked_references(reference), _checked_points(points)
+        self._owns_figure = ax is None
+        if ax is None:
+            figure = matplotlib.figure.Figure(figsize=(5.6, 4.2), layout="constrained")
+            ax = figure.subplots()
+        self.ax_, self.figure_ = ax, ax.figure
+
+        styles = strategy_styles([*self.curves, *(set(points) - set(self.curves))])
+        self._draw_curves(styles, spread)
+        reference_lines = [
+            ax.axhline(score, color="#555555", lw=1.2, ls=(0, (2, 2)), zorder=1)
+            for score in reference.values()
+        ]
+        self._draw_points(styles, points)
+
+        size = "small" if min(self._size_of_axes()) < SMALL_AXES else "medium"
+        ax.set_xlabel(_axis_label(self.x_name), fontsize=size)
+        ax.set_ylabel(_axis_label(self.y_name), fontsize=size)
+        ax.tick_params(labelsize=size)
+        ax.xaxis.set_major_locator(
+            matplotlib.ticker.MaxNLocator(
+                nbins="auto", steps=[1, 2, 2.5, 5, 10], integer=True
+            )
+        )
+        ax.grid(color="#dddddd", lw=0.6)
+        ax.set_axisbelow(True)
+        ax.spines[["top", "right"]].set_visible(False)
+        if self._owns_figure:
+            self._hide_impossible_scores()
+
+        entries = [(self.lines_[s], (labels or {}).get(s, s)) for s in self.ranking]
+        entries += [
+            (line, f"{label} ({score:.4g})")
+            for line, (label, score) in zip(
+                reference_lines, reference.items(), strict=True
+            )
+        ]
+        if points:
+            hollow = matplotlib.lines.Line2D(
+                [], [], ls="", marker="o", mfc="white", mec="#555555", mew=1.3, ms=7
+            )
+            entries.append((hollow, points_label))
+        self.legend_ = self._draw_legend(entries, legend, spread)
+        return self
+
+    def _checked_trials(self, strategy, annotations, scores):
+        """Arrays of one strategy, (annotations, scores) a trial, sorted."""
+        if len(annotations) == 0 or len(annotations) != len(scores):
+            raise ValueError(
+                f"Strategy {strategy!r} has {len(annotations)} trials of annotations "
+                f"and {len(scores)} of scores; expected as many, and at least one."
+            )
+        trials = []
+        for trial, (x, y) in enumerate(zip(annotations, scores, strict=True)):
+            where = f"strategy {strategy!r}, trial {trial}"
+            x = _float_array(x, self.x_name, where)
+            y = _float_array(y, self.y_name, where)
+            if len(x) != len(y):
+                raise ValueError(
+                    f"{where} has {len(x)} {self.x_name} and {len(y)} {self.y_name}; "
+                    "expected as many."
+                )
+            order = np.argsort(x)
+            x, y = x[order], y[order]
+            twice = x[1:][x[1:] == x[:-1]]
+            if len(twice):
+                raise ValueError(
+                    f"{where} has two rows at {self.x_name}={twice[0]:g}. Are these "
+                    "several runs in one table? Then choose one (data set, net), or "
+                    "give each a trial of its own."
+                )
+            trials.append((x, y))
+        return trials
+
+    def _summed_up(self, strategy):
+        """The curve of one strategy, over the marks that enough trials cover."""
+        xs, ys = self.annotations[strategy], self.scores[strategy]
+        marks = np.unique(np.concatenate(xs))
+        values = np.full((len(xs), len(marks)), np.nan)  # NaN: trial does not count
+        for value, x, y in zip(values, xs, ys, strict=True):
+            if self.interpolate:
+                value[:] = np.interp(marks, x, y, left=np.nan, right=np.nan)
+            else:
+                value[np.searchsorted(marks, x)] = y
+        wanted = len(xs) if self.min_trials is None else self.min_trials
+        keep = np.isfinite(values).sum(axis=0) >= wanted
+        if not keep.any():
+            raise ValueError(
+                f"Strategy {strategy!r} has no mark with min_trials={wanted} of its "
+                f"{len(xs)} trials: their {self.x_name} do not overlap. Give a "
+                "smaller min_trials, or leave out the trials that stopped early."
+            )
+        return _curve(marks[keep], values[:, keep])
+
+    def _draw_curves(self, styles, spread):
+        self.lines_, self.bands_ = {}, {}
+        alpha = 0.18 if len(self.curves) <= 4 else 0.10
+        scale = 0.7 if min(self._size_of_axes()) < SMALL_AXES * 0.75 else 1.0
+        # The best is drawn last, above the others.
+        for place, strategy in enumerate(reversed(self.ranking)):
+            curve, style = self.curves[strategy], styles[strategy]
+            step = math.ceil(len(curve.mean) / MARKERS_A_LINE)
+            (self.lines_[strategy],) = self.ax_.plot(
+                curve.annotations,
+                curve.mean,
+                **style._asdict(),
+                # Markers of neighbours at different marks, so that none hides another.
+                markevery=(place % step, step),
+                markersize=scale * MARKER_SIZES.get(style.marker, 5.5),
+                markeredgecolor="white",
+                markeredgewidth=0.5,
+                linewidth=scale * 1.6,
+                label=strategy,
+                zorder=3 + place / 100,
+            )
+            low, high = _band(curve, spread)
+            if np.isfinite(low).any():
+                self.bands_[strategy] = self.ax_.fill_between(
+                    curve.annotations, low, high, color=style.color, alpha=alpha, lw=0
+                )
+
+    def _draw_points(self, styles, points):
+        for strategy, pairs in points.items():
+            x, y = np.transpose(pairs)
+            style = styles[strategy]
+            self.ax_.plot(
+                x, y, ls="", marker=style.marker, mfc="white", mec=style.color,
+                mew=1.3, ms=7, zorder=5,
+            )  # fmt: skip
+
+    def _hide_impossible_scores(self):
+        """End the axis at 1 if all scores are fractions, though a band may go on."""
+        scores = np.concatenate([y for trials in self.scores.values() for y in trials])
+        if scores.min() >= 0 and scores.max() <= 1:
+            low, high = self.ax_.get_ylim()
+            self.ax_.set_ylim(max(low, -0.02), min(high, 1.02))
+
+    def _draw_legend(self, entries, place, spread):
+        if place is None:
+            return None
+        if place == "auto":
+            place = "outside" if self._owns_figure else "best"
+        labels = [_wrapped(label, LEGEND_WIDTH) for _, label in entries]
+        look = {"loc": place, "fontsize": 8.5}
+        if place == "outside":
+            look |= {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0)}
+            look |= {"borderaxespad": 0.0, "frameon": False}
+        else:
+            # At most 60 % of the height, as long as the letters can be read.
+            height = 72 * self._size_of_axes()[1]
+            n_lines = 1 + sum(label.count("\n") + 1 for label in labels)
+            look["fontsize"] = min(8.5, max(5.0, 0.6 * height / (1.5 * n_lines)))
+            look["borderpad"] = 0.3
+        legend = self.ax_.legend(
+            [artist for artist, _ in entries],
+            labels,
+            title=self._legend_title(spread),
+            title_fontsize=look["fontsize"],
+            alignment="left",
+            handlelength=3.2,
+            **look,
+        )
+        if self._owns_figure and place == "outside":
+            _make_room(self.figure_, legend)
+        return legend
+
+    def _legend_title(self, spread):
+        counts = {len(trials) for trials in self.scores.values()}
+        low, high = min(counts), max(counts)
+        if high == 1:
+            return "one trial"
+        return (
+            f"{SPREADS[spread]}, {high if low == high else f'{low} to {high}'} trials"
+        )
+
+    def _size_of_axes(self):
+        extent = self.ax_.get_window_extent()
+        return extent.width / self.figure_.dpi, extent.height / self.figure_.dpi
+
+
+def _axis_label(name):
+    return AXIS_LABELS.get(name, name.replace("_", " "))
+
+
+def _wrapped(label, width):
+    """Break a label into lines after its spaces, hyphens and underscores."""
+    lines = [""]
+    for word in re.split(r"(?<=[\s_-])", label):
+        if lines[-1] and len(lines[-1] + word.rstrip()) > width:
+            lines.append("")
+        lines[-1] += word
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _make_room(figure, legend):
+    """Widen the figure by its legend, so that the curves keep their room."""
+    figure.draw_without_rendering()
+    extent = legend.get_window_extent()
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(
+        width + extent.width / figure.dpi + 0.15,
+        max(height, extent.height / figure.dpi + 0.8),
+    )
+
+
+def _curve(marks, values):
+    """Mean and spread of `values`, (n_trials, n_marks), NaN where not measured."""
+    n_trials = np.isfinite(values).sum(axis=0)
+    mean = np.nansum(values, axis=0) / n_trials
+    squares = np.nansum((values - mean) ** 2, axis=0)
+    # NaN for a single trial: 0 / NaN.
+    std = np.sqrt(squares / np.where(n_trials > 1, n_trials - 1, np.nan))
+    return Curve(
+        annotations=marks,
+        mean=mean,
+        std=std,
+        sem=std / np.sqrt(n_trials),
+        min=np.nanmin(values, axis=0),
+        max=np.nanmax(values, axis=0),
+        n_trials=n_trials,
+    )
+
+
+def _band(curve, spread):
+    if spread is None:
+        nothing = np.full_like(curve.mean, np.nan)
+        return nothing, nothing
+    if spread == "minmax":
+        several = curve.n_trials > 1
+        return np.where(several, curve.min, np.nan), np.where(
+            several, curve.max, np.nan
+        )
+    half = getattr(curve, spread)
+    return curve.mean - half, curve.mean + half
+
+
+def _rows(records):
+    """The rows of a DataFrame or of an iterable of dicts."""
+    if isinstance(records, (Mapping, str)) or not (
+        hasattr(records, "to_dict") or hasattr(records, "__iter__")
+    ):
+        raise TypeError(
+            "Expected an iterable of dicts, one a round, or a DataFrame, got "
+            f"{type(records).__name__}."
+        )
+    if hasattr(records, "to_dict"):
+        records = records.to_dict("records")
+    for i, row in enumerate(records):
+        if not isinstance(row, Mapping):
+            raise TypeError(f"Row {i} should be a dict, got {type(row).__name__}.")
+        yield row
+
+
+def _value(row, key, i):
+    if key not in row:
+        raise ValueError(f"Row {i} has no key {key!r}; it has {sorted(map(str, row))}.")
+    value = row[key]
+    if value is None or (isinstance(value, Real) and math.isnan(value)):
+        hint = " Was there a held-out set to score on?" if key == "score" else ""
+        raise ValueError(f"Row {i} has no value for {key!r}.{hint}")
+    return value
+
+
+def _number(row, key, i):
+    value = _value(row, key, i)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"Row {i}: {key}={value!r} is not a number.") from None
+    if not math.isfinite(number):
+        raise ValueError(f"Row {i}: {key}={value!r} should be finite.")
+    return number
+
+
+def _float_array(values, name, where):
+    try:
+        array = np.asarray(values, dtype=float)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"{where}: {name} should be numbers, got {values!r}."
+        ) from None
+    if array.ndim != 1 or len(array) == 0:
+        raise ValueError(
+            f"{where}: {name} should have shape (n_rounds,) with n_rounds >= 1, got "
+            f"shape {array.shape}."
+        )
+    if not np.isfinite(array).all():
+        raise ValueError(f"{where}: {name} contains NaN or infinity.")
+    return array
+
+
+def _check_min_trials(min_trials):
+    if min_trials is not None and (
+        not isinstance(min_trials, Integral) or min_trials < 1
+    ):
+        raise ValueError(f"min_trials={min_trials!r} should be None or an int >= 1.")
+
+
+def _checked_references(reference):
+    if reference is None:
+        return {}
+    if not isinstance(reference, Mapping):
+        reference = {"full training set": reference}
+    for label, score in reference.items():
+        if not isinstance(score, Real) or not math.isfinite(score):
+            raise ValueError(f"reference {label!r} should be a number, got {score!r}.")
+    return reference
+
+
+def _checked_points(points):
+    for strategy, pairs in (points or {}).items():
+        array = _float_pairs(pairs)
+        if array is None:
+            raise ValueError(
+                f"points[{strategy!r}] should be a list of (annotations, score), got "
+                f"{pairs!r}."
+            )
+    return points or {}
+
+
+def _float_pairs(pairs):
+    try:
+        array = np.asarray(pairs, dtype=float)
+    except (TypeError, ValueError):
+        return None
+    fine = array.ndim == 2 and array.shape[1] == 2 and np.isfinite(array).all()
+    return array if fine and len(array) else None
