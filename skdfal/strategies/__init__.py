@@ -1,6 +1,7 @@
 """Query strategies, one a file; this reads as the table of contents."""
 
 from skdfal.strategies._bald import bald_sampling, bald_score
+from skdfal.strategies._ceal import ceal_pseudo_labels, ceal_sampling
 from skdfal.strategies._deepfool_margin import (
     deepfool_margin_sampling,
     deepfool_margin_score,
@@ -28,6 +29,7 @@ STRATEGIES = {
     "least_confidence": least_confidence_sampling,
     "margin": margin_sampling,
     "bald": bald_sampling,
+    "ceal": ceal_sampling,
     "egl": egl_sampling,
     "random": random_sampling,
 }
@@ -36,6 +38,8 @@ __all__ = [
     "STRATEGIES",
     "bald_sampling",
     "bald_score",
+    "ceal_pseudo_labels",
+    "ceal_sampling",
     "deepfool_margin_sampling",
     "deepfool_margin_score",
     "dfal",

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from skdfal._adapter import member_nets
 from skdfal._selection import draw_candidates, query_strategy, take, top_k
-from skdfal._torch import evaluation_mode
+from skdfal._torch import as_two_classes, evaluation_mode
 from skdfal._validation import (
     QUERY_PARAMETERS,
     SCORE_PARAMETERS,
@@ -182,8 +182,10 @@ def _score_last(net, batch_size):
     """Σ_c p_c ||p - e_c|| sqrt(||h||² + 1) of every sample; (n,)."""
     linear = net.linear
     _check_last(net)
-    h = net.features(batch_size).double()  # (n, D)
-    proba = net.logits(batch_size).double().softmax(1)
+    h = net.features(batch_size)  # (n, D)
+    with torch.no_grad():
+        proba = as_two_classes(linear(h)).double().softmax(1)
+    h = h.double()
     squared = torch.zeros_like(h[:, 0])
     if linear.weight.requires_grad:
         squared += h.square().sum(1)
