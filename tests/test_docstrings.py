@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 import skdfal
+import skdfal.analysis
 import skdfal.datasets
 import skdfal.plot
 
 numpydoc_validate = pytest.importorskip("numpydoc.validate")
 tomllib = pytest.importorskip("tomllib", reason="tomllib came with Python 3.11")
 
-MODULES = [skdfal, skdfal.datasets, skdfal.plot]
+MODULES = [skdfal, skdfal.analysis, skdfal.datasets, skdfal.plot]
 SETTINGS = tomllib.loads(
     (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
 )

@@ -130,8 +130,10 @@ def same_region(
     class: a sliver of another class between two points goes unseen, the less likely
     the larger ``n_points``. Not connected means that this search found no path; there
     may be one. Anchors may lie outside the range of the data, such as pixels below 0,
-    where the network was never trained. In [1]_ it is the midpoint of a segment that
-    is pulled back, rather than its worst point.
+    where the network was never trained.
+
+    The idea is that of [1]_; which point becomes an anchor, and how it is pulled back,
+    is our choice.
 
     References
     ----------
