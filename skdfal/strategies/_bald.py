@@ -112,25 +112,8 @@ def bald_score(estimator, X, *, n_draws=10, batch_size=512, random_state=None):
     >>> bald_score(net, torch.rand(3, 1, 16, 16), random_state=0).shape
     (3,)
     """
-    nets = member_nets(estimator, X)
-    if len(nets) == 1 and not _dropout_layers(nets[0].module):
-        raise ValueError(
-            f"bald_score needs dropout, but {nets[0].name} has no dropout layer, so "
-            "all draws would agree. Add one, or pass a Committee."
-        )
-    any_drops = any(_dropout_layers(net.module) for net in nets)
-    n_draws = n_draws if any_drops else 1
-    runs_once = [_prefix_runs_once(net) for net in nets]
-    n_rows = max(1, batch_size // n_draws)
-    score = []
-    with _seeded(nets[0].device, random_state):
-        for batches in zip(*(net.batches(n_rows) for net in nets), strict=True):
-            proba = [
-                _draw(net.module, x, n_draws, once)
-                for net, x, once in zip(nets, batches, runs_once, strict=True)
-            ]
-            score.append(_mutual_information(np.concatenate(proba)))
-    return np.concatenate(score)
+    draws = dropout_draws(estimator, X, n_draws, batch_size, random_state, "bald_score")
+    return np.concatenate([_mutual_information(proba) for proba in draws])
 
 
 @query_strategy
@@ -193,6 +176,31 @@ def bald_sampling(
         random_state=random_state,
     )
     return S_k[top_k(score, n_instances)]
+
+
+def dropout_draws(estimator, X, n_draws, batch_size, random_state, caller):
+    """Yield the probabilities of all draws, (n_draws, n, C), a batch at a time.
+
+    Each member of a Committee is drawn from ``n_draws`` times, or once where none of
+    them has dropout. ``caller`` is named if there is nothing to draw from.
+    """
+    nets = member_nets(estimator, X)
+    if len(nets) == 1 and not _dropout_layers(nets[0].module):
+        raise ValueError(
+            f"{caller} needs dropout, but {nets[0].name} has no dropout layer, so "
+            "all draws would agree. Add one, or pass a Committee."
+        )
+    any_drops = any(_dropout_layers(net.module) for net in nets)
+    n_draws = n_draws if any_drops else 1
+    runs_once = [_prefix_runs_once(net) for net in nets]
+    n_rows = max(1, batch_size // n_draws)
+    with _seeded(nets[0].device, random_state):
+        for batches in zip(*(net.batches(n_rows) for net in nets), strict=True):
+            proba = [
+                _draw(net.module, x, n_draws, once)
+                for net, x, once in zip(nets, batches, runs_once, strict=True)
+            ]
+            yield np.concatenate(proba)
 
 
 def _dropout_layers(module):
