@@ -201,7 +201,7 @@ def test_killed_interrupted_and_resumed_is_as_never_broken(uninterrupted, tmp_pa
     process.send_signal(signal.SIGINT)
     asked = time.monotonic()
     _, errors = process.communicate(timeout=30)
-    assert time.monotonic() - asked < 5
+    assert time.monotonic() - asked < 15
     assert process.returncode == 130
     assert "Nothing that was done is lost" in errors
     assert "--resume" in errors

@@ -78,6 +78,7 @@ def load_protocol(dataset, net, scale="paper"):
         if name in _FIELDS
     }
     n_trials, deviations = values.pop("n_trials"), values.pop("deviations")
+    deviations = [*changed.get("deviations_of_loop", []), *deviations]
     return PaperProtocol(Protocol(**values), n_trials, deviations)
 
 
@@ -96,11 +97,29 @@ def load_experiment(what, dataset, net, scale):
     settings : dict
         The values of the section; "deviations" is always among them.
     """
-    settings = {}
-    for name in ("experiments", f"{dataset}-{net}"):
-        values, changed = _sections(name, scale)
-        settings |= values.get(what, {}) | changed.get(what, {})
-    return {"deviations": []} | settings
+    files = [_sections(n, scale) for n in ("experiments", f"{dataset}-{net}")]
+    settings = {"deviations": []}
+    for sections in zip(*files, strict=True):  # those of "paper", then of the scale
+        for section in sections:
+            settings |= section.get(what, {})
+    return settings
+
+
+def deviations_in_training(dataset, net, scale):
+    """Return how data and training depart from the paper, whatever the experiment.
+
+    Parameters
+    ----------
+    dataset, net, scale : str
+        As of :func:`load_protocol`.
+
+    Returns
+    -------
+    deviations : list of str
+        Those of :func:`load_protocol` without what concerns the loop.
+    """
+    values, changed = _sections(f"{dataset}-{net}", scale)
+    return (values | changed)["deviations"]
 
 
 def changed_protocol(paper, settings):

@@ -205,7 +205,7 @@ def _sum_up(out_dir, settings):
         out_dir / "run.json",
         {
             "settings": settings,
-            "versions": _versions(),
+            "versions": package_versions(),
             "machine": {"platform": platform.platform(), "cores": n_cores()},
             "trials": trials,
         },
@@ -213,7 +213,7 @@ def _sum_up(out_dir, settings):
     return records
 
 
-def _versions():
+def package_versions():
     versions = {"python": platform.python_version(), "skdfal": __version__}
     for package in _PACKAGES:
         try:

@@ -143,7 +143,7 @@ def run_trial(
 
 
 def samples_of_trial(protocol, data, trial, seed):
-    """Return the indices of the samples that a trial may use, the initial ones first."""
+    """Return the indices of what a trial may use, the initial samples first."""
     split = split_pool(
         data.y_train,
         n_initial=protocol.n_initial,
