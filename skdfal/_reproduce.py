@@ -4,6 +4,7 @@ import json
 import platform
 import statistics
 import sys
+from itertools import starmap
 from typing import NamedTuple
 
 WHAT = (
@@ -380,15 +381,18 @@ def _two_nets(run):
     """Train two nets on the same samples; return them, and lines that say how well."""
     from skdfal.experiment import NETS, load_protocol
     from skdfal.experiment._agreement import TwoNets
-    from skdfal.experiment._paper import deviations_in_training, load_experiment
+    from skdfal.experiment._paper import (
+        changed_protocol,
+        deviations_in_training,
+        load_experiment,
+    )
 
     arguments = run.arguments
-    protocols = [
-        load_protocol(arguments.dataset, net, arguments.scale).protocol for net in NETS
-    ]
-    nets = load_experiment("nets", arguments.dataset, NETS[0], arguments.scale)
+    places = [(arguments.dataset, net, arguments.scale) for net in NETS]
+    nets = load_experiment("nets", *places[0])
+    papers = [changed_protocol(load_protocol(*place), nets) for place in places]
     two = TwoNets(
-        protocols,
+        [paper.protocol for paper in papers],
         nets["n_labeled"],
         arguments.trials or nets["n_trials"],
         n_jobs=arguments.jobs,
@@ -396,9 +400,8 @@ def _two_nets(run):
     )
     scores = two.train()
     deviations = list(run.paper.deviations)
-    for net in NETS:
-        training = deviations_in_training(arguments.dataset, net, arguments.scale)
-        deviations += [d for d in training if d not in deviations]
+    for new in [*starmap(deviations_in_training, places), nets["deviations"]]:
+        deviations += [d for d in new if d not in deviations]
     accuracies = ", ".join(
         f"{net} {statistics.fmean(found):.1%}" for net, found in scores.items()
     )

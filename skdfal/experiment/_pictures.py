@@ -157,7 +157,7 @@ def save_regions(display, path, *, title, note="", formats=("png",)):
 
 def _add_note(figure, note):
     """Write small print below all else of a figure, as wide as it is."""
-    width = int(figure.get_size_inches()[0] * 15)  # characters
+    width = int(figure.get_size_inches()[0] * 19)  # characters
     text = textwrap.fill(note, width)
     figure.text(0.02, -0.01, text, va="top", fontsize="x-small")
 

@@ -136,7 +136,9 @@ def run_trial(
         ],
     }
     limit = _time_limit(protocol, strategy)
-    end["n_cut_short"] = sum((s or 0) >= limit for s in end["query_seconds"])
+    end["n_cut_short"] = sum(
+        seconds is not None and seconds >= limit for seconds in end["query_seconds"]
+    )
     write_json(files.end, end)
     files.clean()
     return read_records(files.rows)
