@@ -115,7 +115,7 @@ def paired_difference(
     With d_1, ..., d_n the differences, their mean :math:`\bar d`, standard deviation s
     and t the quantile of Student's distribution with n - 1 degrees of freedom, the
     interval is :math:`\bar d \pm t s / \sqrt n`. It and ``p_value_t`` agree on what is
-    significant. The permutation test counts, among all :math:`2^n` ways to flip the
+    significant. The permutation test [1]_ counts, among all :math:`2^n` ways to flip the
     signs of the differences, those with a mean at least as far from 0. With five
     trials its least p-value is 0.0625: all five must point one way, and 0.05 is out of
     reach. Seven strategies at four marks make many comparisons: choose one mark, or
