@@ -67,7 +67,9 @@ def accuracy_by_labels(strategy, seed):
         asked = candidates[learner.query(X[candidates], n_instances=20)[0]]
         labelled = X[asked], y[asked]
         if strategy is dfal:
-            labelled = AdversarialAugmenter(learner, prefit=True).fit_resample(*labelled)
+            labelled = AdversarialAugmenter(learner, prefit=True).fit_resample(
+                *labelled
+            )
         learner.teach(*labelled)
         scores.append(learner.score(digits.X_test, digits.y_test))
         pool = np.setdiff1d(pool, asked)

@@ -62,7 +62,9 @@ for i, (x_i, p, column) in enumerate(zip(walk, proba, axes.T, strict=True)):
     column[0].set_title("the digit" if i == 0 else f"step {i}")
     column[1].imshow((x_i - x)[0, 0], cmap="RdBu_r", vmin=-scale, vmax=scale)
     column[1].set_xlabel(f"length {float((x_i - x).norm()):.2f}")
-    colors = [BLUE if k == before else ORANGE if k == after else GREY for k in range(10)]
+    colors = [
+        BLUE if k == before else ORANGE if k == after else GREY for k in range(10)
+    ]
     column[2].bar(range(10), p, color=colors)
     column[2].set(ylim=(0, 1), xticks=[before, after], yticks=[0, 0.5, 1])
     column[2].tick_params(labelleft=i == 0)
