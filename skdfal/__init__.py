@@ -2,6 +2,7 @@
 
 from skdfal._active import ActiveLearningClassifier
 from skdfal._modal_compat import repair_modal
+from skdfal._pseudo_labels import PseudoLabelAugmenter
 from skdfal._version import __version__
 from skdfal.adversarial import *  # noqa: F403
 from skdfal.adversarial import __all__ as _adversarial
@@ -14,6 +15,7 @@ repair_modal()
 
 __all__ = [
     "ActiveLearningClassifier",
+    "PseudoLabelAugmenter",
     "__version__",
     *_adversarial,
     *_nets,

@@ -6,7 +6,24 @@ import torch
 
 
 class MLP(torch.nn.Sequential):
-    """Two dense layers on flattened samples, for tables and very small images."""
+    """Two dense layers on flattened samples, for tables and very small images.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of values of a sample.
+    n_classes : int
+        Number of classes.
+    n_hidden : int, default=64
+        Units of the hidden layer.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdfal import MLP
+    >>> MLP(n_features=12, n_classes=3)(torch.rand(5, 3, 4)).shape
+    torch.Size([5, 3])
+    """
 
     def __init__(self, n_features: int, n_classes: int, n_hidden: int = 64) -> None:
         super().__init__(

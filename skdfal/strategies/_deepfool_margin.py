@@ -23,7 +23,7 @@ _BATCHES_PER_CHUNK = 16
 
 # The pruned search stops where the proxy says that the margin is at least this part
 # of what it would be at the smallest margin-to-proxy ratio seen so far.
-_SAFETY = 0.6
+_SAFETY = 0.7
 
 
 @validate_params(
@@ -194,8 +194,8 @@ def deepfool_margin_sampling(
     W being the weights of the last linear layer (without one, the plain gap). Blocks
     are attacked in that order; a sample is dropped once its perturbation is longer
     than the n-th smallest margin found, and the search ends where
-    0.6 :math:`\rho\,\pi(x)` is larger too, ρ being the smallest ratio of margin to
-    proxy seen. It can miss a sample whose ratio is less than 0.6 of every ratio seen
+    0.7 :math:`\rho\,\pi(x)` is larger too, ρ being the smallest ratio of margin to
+    proxy seen. It can miss a sample whose ratio is less than 0.7 of every ratio seen
     before, or whose perturbation grows beyond the n-th smallest margin and then
     shrinks again. Committees whose members transform ``X`` differently are attacked
     in full.

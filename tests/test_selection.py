@@ -1,0 +1,50 @@
+"""Ranking and drawing."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from skdfal._selection import draw_candidates, take, top_k
+
+scores = hnp.arrays(
+    float, st.integers(1, 30), elements=st.sampled_from([-np.inf, -1.5, 0.0, 2.0, 7.0])
+)
+
+
+@given(score=scores, data=st.data())
+def test_top_k_is_a_stable_sort(score, data):
+    n = data.draw(st.integers(1, len(score)))
+    expected = sorted(range(len(score)), key=lambda i: (-score[i], i))[:n]
+    assert top_k(score, n).tolist() == expected
+
+
+def test_nan_never_passes():
+    with pytest.raises(ValueError, match="1 of 3 scores are NaN"):
+        top_k(np.array([1.0, np.nan, 2.0]), 1)
+
+
+def test_candidates_are_uniform():
+    draws = [draw_candidates(np.zeros(10), 1, 3, seed) for seed in range(400)]
+    counts = np.bincount(np.concatenate(draws), minlength=10)
+    assert counts.sum() == 1200
+    assert counts.min() > 80  # 120 expected, standard deviation 9
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        np.arange(12).reshape(4, 3),
+        torch.arange(12).reshape(4, 3),
+        pd.DataFrame(np.arange(12).reshape(4, 3)),
+        np.arange(12).reshape(4, 3).tolist(),
+    ],
+    ids=lambda X: type(X).__name__,
+)
+def test_take(X):
+    rows = take(X, np.array([2, 0]))
+    np.testing.assert_array_equal(np.asarray(rows), [[6, 7, 8], [0, 1, 2]])
+    assert take(X, np.arange(4)) is X
