@@ -1,6 +1,7 @@
 """Adversarial active learning for deep networks, in scikit-learn's manner."""
 
 from skdfal._active import ActiveLearningClassifier
+from skdfal._k_center import cover_radius, k_center_greedy, k_center_mip
 from skdfal._modal_compat import repair_modal
 from skdfal._pseudo_labels import PseudoLabelAugmenter
 from skdfal._version import __version__
@@ -20,4 +21,7 @@ __all__ = [
     *_adversarial,
     *_nets,
     *_strategies,
+    "cover_radius",
+    "k_center_greedy",
+    "k_center_mip",
 ]

@@ -152,12 +152,8 @@ class TorchNet:
     def features(self, batch_size: int, layer: str | nn.Module | None = None) -> Tensor:
         """Return what goes into the last linear layer, or comes out of ``layer``.
 
-        Flattened, of shape (n_samples, n_features); those of the members of a Committee
-        side by side.
+        Flattened, of shape (n_samples, n_features).
         """
-        if self.members:
-            parts = [member.features(batch_size, layer) for member in self.members]
-            return torch.cat(parts, dim=1)
         seen: list[Tensor] = []
         if layer is None:
             hook = self._last_hidden().register_forward_pre_hook(
@@ -264,6 +260,13 @@ def predict_proba(estimator, X, batch_size: int) -> np.ndarray:
         is_modal = hasattr(learner, "X_training")
         check_is_fitted(learner.estimator if is_modal else learner)
     return np.asarray(estimator.predict_proba(X), dtype=float)
+
+
+def hidden_features(estimator, X, batch_size: int, layer=None) -> np.ndarray:
+    """Features by :meth:`TorchNet.features`, (n, D); a Committee's side by side."""
+    nets = member_nets(estimator, X)
+    parts = [net.features(batch_size, layer).double().cpu() for net in nets]
+    return torch.cat(parts, dim=1).numpy()
 
 
 def class_labels(estimator, n_classes: int) -> np.ndarray:

@@ -2,11 +2,13 @@
 
 from skdfal.strategies._bald import bald_sampling, bald_score
 from skdfal.strategies._ceal import ceal_pseudo_labels, ceal_sampling
+from skdfal.strategies._core_set import core_set_sampling
 from skdfal.strategies._deepfool_margin import (
     deepfool_margin_sampling,
     deepfool_margin_score,
     dfal,
 )
+from skdfal.strategies._dfal_diverse import dfal_diverse_sampling
 from skdfal.strategies._egl import egl_sampling, egl_score
 from skdfal.strategies._random import random_sampling
 from skdfal.strategies._uncertainty import (
@@ -23,6 +25,7 @@ uncertainty_sampling = entropy_sampling  # the paper's "uncertainty"
 # Names for ActiveLearningClassifier(query_strategy=...) and the command line.
 STRATEGIES = {
     "dfal": dfal,
+    "dfal_diverse": dfal_diverse_sampling,
     "deepfool_margin": deepfool_margin_sampling,
     "entropy": entropy_sampling,
     "uncertainty": uncertainty_sampling,
@@ -30,6 +33,7 @@ STRATEGIES = {
     "margin": margin_sampling,
     "bald": bald_sampling,
     "ceal": ceal_sampling,
+    "core_set": core_set_sampling,
     "egl": egl_sampling,
     "random": random_sampling,
 }
@@ -40,9 +44,11 @@ __all__ = [
     "bald_score",
     "ceal_pseudo_labels",
     "ceal_sampling",
+    "core_set_sampling",
     "deepfool_margin_sampling",
     "deepfool_margin_score",
     "dfal",
+    "dfal_diverse_sampling",
     "egl_sampling",
     "egl_score",
     "entropy_sampling",

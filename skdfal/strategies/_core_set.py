@@ -3,11 +3,10 @@
 import warnings
 from numbers import Real
 
-import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
-from skdfal._adapter import labeled_samples, member_nets
+from skdfal._adapter import hidden_features, labeled_samples
 from skdfal._k_center import k_center_greedy, k_center_mip
 from skdfal._selection import draw_candidates, query_strategy, take
 from skdfal._validation import (
@@ -103,7 +102,8 @@ def core_set_sampling(
     Warns
     -----
     ConvergenceWarning
-        If "mip" ran out of time; its cover, the best so far, is returned.
+        If "mip" could not prove its cover the smallest within ``time_limit``; the
+        best so far is returned.
 
     See Also
     --------
@@ -132,11 +132,11 @@ def core_set_sampling(
     (5,)
     """
     S_k = draw_candidates(X, n_instances, n_candidates, random_state)
-    features = _features(estimator, take(X, S_k), layer, batch_size)
+    features = hidden_features(estimator, take(X, S_k), batch_size, layer)
     if X_labeled is None:
         X_labeled = labeled_samples(estimator)
     if X_labeled is not None and _num_samples(X_labeled):
-        X_labeled = _features(estimator, X_labeled, layer, batch_size)
+        X_labeled = hidden_features(estimator, X_labeled, batch_size, layer)
     else:
         X_labeled = None
     if solver == "greedy":
@@ -151,18 +151,11 @@ def core_set_sampling(
     )
     if not cover.proven:
         warnings.warn(
-            f"The cover of radius {cover.radius:.4g} is not proven the smallest: time "
-            f"ran out, {time_limit=} s. It lies between {cover.lower_bound:.4g} and "
-            f"greedy's {cover.greedy_radius:.4g}. Raise time_limit, lower n_candidates "
-            'or outlier_fraction, or use solver="greedy".',
+            f"The cover of radius {cover.radius:.4g} is not proven the smallest within "
+            f"{time_limit=} s: the smallest is at least {cover.lower_bound:.4g}, "
+            f"greedy's is {cover.greedy_radius:.4g}. Raise time_limit, lower "
+            'n_candidates or outlier_fraction, or use solver="greedy".',
             ConvergenceWarning,
             stacklevel=4,
         )
     return S_k[cover.centers]
-
-
-def _features(estimator, X, layer, batch_size):
-    """Features of every sample, those of a Committee's members side by side."""
-    nets = member_nets(estimator, X)
-    parts = [net.features(batch_size, layer).double().cpu().numpy() for net in nets]
-    return np.hstack(parts)
