@@ -99,3 +99,10 @@ ax_right.invert_yaxis()
 ax_right.grid(axis="x", color="#DDDDDD")
 ax_right.set(xlabel="test accuracy", title="After 80 labels, each trial")
 plt.show()
+
+# %%
+# We saw that every strategy beats buying labels at random, and that three trials do
+# not tell the six others apart: trials differ as much as strategies do. DFAL is among
+# them, not above them, on this toy; and DFAL and CEAL train for longer than the others,
+# since their training sets are larger (see example 3). To compare in earnest take your
+# own data, your own net, and more trials.

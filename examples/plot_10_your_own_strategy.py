@@ -105,9 +105,10 @@ display.plot(ax=ax, legend="lower right")
 ax.set_title("Five trials of each")
 for name, trials in learners.items():
     distances = np.sort(np.concatenate([nearest_in_batch(a) for a in trials]))
-    (same,) = ax_right.plot(distances, np.linspace(0, 1, len(distances)), markevery=50)
-    same.update_from(display.lines_[name])
-    same.set_markevery(50)
+    line = display.lines_[name]
+    look = {"color": line.get_color(), "ls": line.get_linestyle()}
+    look |= {"marker": line.get_marker(), "mec": "white", "markevery": 50}
+    ax_right.plot(distances, np.linspace(0, 1, len(distances)), **look)
 ax_right.set(
     xlabel="distance to the nearest image of the batch", ylabel="share of images"
 )
