@@ -100,6 +100,7 @@ ax.set_title("LeNet5 on 24-pixel digits")
 plt.show()
 
 # %%
-# We saw that ten lines are enough, and that here the labels that DFAL asked for taught
-# the net more than as many labels at random. How much of this is due to the twins, and
-# how much to the choice, is the question of example 3.
+# We saw that ten lines are enough, and that here DFAL learnt more from its labels than
+# the same net did from as many labels at random. Part of that lead is not the choice:
+# with twins a training set is twice as large, and so is the number of training steps in
+# an epoch. Example 3 takes the two apart.

@@ -63,7 +63,7 @@ def accuracy(name, X_chosen, y_chosen, seed):
 
 recipes = {
     "lenet5": (100, {"lr": 0.004}),  # as many steps as the last training of DFAL
-    "vgg8": (250, {"lr": 0.002, "width": 0.125, "module__dropout": 0}),
+    "vgg8": (200, {"lr": 0.002, "width": 0.125, "module__dropout": 0}),
 }
 scores = {"lenet5": {}, "vgg8": {}}
 
@@ -106,7 +106,7 @@ for ax, title, by_set in zip(axes, titles, scores.values(), strict=True):
             mec="white",
             ms=8,
         )
-    ax.set_xticks(range(2), [f"chosen by {name}" for name in by_set])
+    ax.set_xticks(range(2), ["chosen by DFAL", "drawn at random"])
     ax.set(title=title, xlim=(-0.5, 1.5))
     ax.grid(axis="y", color="#DDDDDD")
     ax.set_axisbelow(True)
@@ -115,3 +115,10 @@ plt.show()
 
 for name, by_set in scores.items():
     print(name, {chosen_by: f"{np.mean(v):.3f}" for chosen_by, v in by_set.items()})
+
+# %%
+# We saw that the images and twins that LeNet5 chose serve VGG8 about as well as images
+# drawn at random, no worse and no better on average, and more unevenly from trial to
+# trial. When both train for the same number of steps that is so for LeNet5 itself. With
+# 80 easy digits there is little to choose; the paper sees DFAL ahead on VGG8 with some
+# hundred labels. The safe reading is that what DFAL buys is not spoilt for the next net.
