@@ -118,7 +118,7 @@ for name, by_set in scores.items():
 
 # %%
 # We saw that the images and twins that LeNet5 chose serve VGG8 about as well as images
-# drawn at random, no worse and no better on average, and more unevenly from trial to
-# trial. When both train for the same number of steps that is so for LeNet5 itself. With
-# 80 easy digits there is little to choose; the paper sees DFAL ahead on VGG8 with some
-# hundred labels. The safe reading is that what DFAL buys is not spoilt for the next net.
+# drawn at random, no better and no worse on average, and more unevenly from trial to
+# trial. Where both are trained for the same number of steps, that is so for LeNet5
+# itself: among 80 easy digits there is little to choose. On MNIST the paper found
+# DFAL's set three points better for VGG8 than a random one.
