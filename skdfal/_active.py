@@ -3,7 +3,6 @@
 import inspect
 import os
 import time
-import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,13 +18,24 @@ from sklearn.utils.validation import (
 
 from skdfal._adapter import is_net
 from skdfal._checkpoint import fingerprint, load_checkpoint, save_checkpoint
-from skdfal._training import as_numpy, default_classifier, fit_encoded, seeded
+from skdfal._pseudo_labels import PseudoLabelAugmenter
+from skdfal._training import (
+    as_numpy,
+    default_classifier,
+    fit_encoded,
+    is_missing,
+    seeded,
+)
 from skdfal._validation import COUNT, HasMethods, StrOptions, _fit_context
 from skdfal.adversarial import AdversarialAugmenter
 from skdfal.strategies import STRATEGIES
 
 # What a strategy brings with it when it is asked for by name.
-_OWN_AUGMENTER = {"dfal": AdversarialAugmenter}
+_OWN_AUGMENTER = {
+    "dfal": AdversarialAugmenter,
+    "dfal_diverse": AdversarialAugmenter,
+    "ceal": PseudoLabelAugmenter,
+}
 
 _INITIAL, _TRAIN, _CANDIDATES, _QUERY = range(4)  # purposes of random numbers
 
@@ -80,7 +90,7 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         One of the names in ``skdfal.strategies.STRATEGIES``, or a function
         ``(estimator, X, n_instances, **query_params)`` that returns indices into X,
         such as modAL's. "dfal" is the whole method, twins included;
-        "deepfool_margin" is its query alone.
+        "deepfool_margin" is its query alone. "ceal" brings pseudo-labels.
     augmenter : augmenter or list of augmenters, default=None
         What adds samples to the training set for free, in place of what the strategy
         brings with it; an empty list adds nothing.
@@ -96,9 +106,10 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         Score this many samples of the pool a round, drawn at random: the paper's K.
         None, or more than are left, scores the whole pool.
     query_params : dict, default=None
-        Further parameters of the strategy. For a strategy that takes ``X_labeled``
-        the annotated samples are given; ``{"X_labeled": "train"}`` gives all training
-        samples, twins included.
+        Further parameters of the strategy, and of what it brings with it, such as
+        CEAL's ``{"threshold": 0.05, "decay": 0.0033}``. For a strategy that takes
+        ``X_labeled`` the annotated samples are given; ``{"X_labeled": "train"}`` gives
+        all training samples, twins included.
     warm_start : bool, default=False
         Go on training the net of the last round rather than from scratch, as the
         paper does.
@@ -350,6 +361,8 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         k = len(L.history) - 1
         parameters = dict(self.query_params or {})
         accepted = inspect.signature(strategy).parameters
+        for name in parameters.keys() - accepted.keys() & self._own_parameters():
+            del parameters[name]  # the augmenter's alone
         if "random_state" in accepted:
             parameters.setdefault("random_state", _seed(seed, k, _QUERY))
         if "X_labeled" in accepted:
@@ -436,7 +449,7 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         X = self._validate_X(X, reset=True)
         y = column_or_1d(as_numpy(y), warn=True)
         check_consistent_length(X, y)
-        missing = _is_missing(y, self.missing_label)
+        missing = is_missing(y, self.missing_label)
         known = y[~missing]
         if not len(known):
             raise ValueError(
@@ -511,9 +524,10 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         accepted = inspect.signature(strategy).parameters
         if any(p.kind is p.VAR_KEYWORD for p in accepted.values()):
             return strategy
-        unknown = sorted(set(self.query_params or {}) - set(accepted))
+        known = [*list(accepted)[3:], *sorted(self._own_parameters() - set(accepted))]
+        unknown = sorted(set(self.query_params or {}) - set(known))
         if unknown:
-            names = ", ".join(list(accepted)[3:]) or "none"
+            names = ", ".join(known) or "none"
             raise ValueError(
                 f"query_params has {', '.join(map(repr, unknown))}, but "
                 f"{_name(strategy)} takes {names}."
@@ -533,35 +547,22 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
             return augmenters
         if self.query_strategy in _OWN_AUGMENTER:
             own = _OWN_AUGMENTER[self.query_strategy]()
-            shared = own.get_params(deep=False).keys() & (self.query_params or {})
+            shared = self._own_parameters() & set(self.query_params or {})
             return [
                 own.set_params(**{name: self.query_params[name] for name in shared})
             ]
         return []
 
-
-def _is_missing(y, missing_label):
-    """Return the mask of the entries of ``y`` without a label."""
-    is_text = isinstance(missing_label, str)
-    if y.dtype.kind in "US" and not is_text:
-        return np.zeros(len(y), dtype=bool)
-    if y.dtype.kind in "biuf" and (is_text or missing_label is None):
-        raise TypeError(
-            f"{missing_label=!r} is not of the kind of y, which is {y.dtype}. Use a "
-            "number that is no label, such as -1."
-        )
-    if missing_label != missing_label:  # NaN
-        return np.asarray(y != y)
-    missing = np.asarray(y == missing_label)
-    if missing_label == -1 and set(np.unique(y[~missing])) == {1} and missing.any():
-        warnings.warn(
-            "y holds -1 and 1 only; both are taken as classes, although "
-            "missing_label=-1. Set another missing_label to silence this.",
-            UserWarning,
-            stacklevel=4,
-        )
-        return np.zeros(len(y), dtype=bool)
-    return missing
+    def _own_parameters(self):
+        """Names in ``query_params`` that go to what the strategy brings with it."""
+        if self.augmenter is not None or self.query_strategy not in _OWN_AUGMENTER:
+            return set()
+        own = _OWN_AUGMENTER[self.query_strategy]()
+        return set(own.get_params(deep=False)) - {
+            "estimator",
+            "prefit",
+            "missing_label",
+        }
 
 
 def _with_warm_start(estimator):

@@ -150,6 +150,55 @@ class TorchNet:
         """Return class probabilities of shape (n_samples, n_classes)."""
         return self.logits(batch_size).double().softmax(1).cpu().numpy()
 
+    def features(self, batch_size: int, layer: str | nn.Module | None = None) -> Tensor:
+        """Return what goes into the last linear layer, or comes out of ``layer``.
+
+        Flattened, of shape (n_samples, n_features).
+        """
+        seen: list[Tensor] = []
+        if layer is None:
+            hook = self._last_hidden().register_forward_pre_hook(
+                lambda _, args: seen.append(args[0].flatten(1))
+            )
+        else:
+            hook = self._layer(layer).register_forward_hook(
+                lambda _, args, out: seen.append(_first(out).flatten(1))
+            )
+        features = []
+        try:
+            with evaluation_mode(self.module), torch.no_grad():
+                for x in self.batches(batch_size):
+                    self.module(x)
+                    if not seen or len(seen[-1]) != len(x):
+                        raise ValueError(
+                            f"{layer=} gives no row a sample in a forward pass of "
+                            f"{self.name}. Name a layer that it runs once a batch."
+                        )
+                    features.append(seen[-1].clone())
+                    seen.clear()
+        finally:
+            hook.remove()
+        return torch.cat(features)
+
+    def _last_hidden(self) -> nn.Linear:
+        if self.linear is None:
+            raise ValueError(
+                f"{self.name} has no linear layer whose input could serve as features. "
+                "Name a layer, such as layer='features'."
+            )
+        return self.linear
+
+    def _layer(self, layer: str | nn.Module) -> nn.Module:
+        """Find a layer by the name that it has in the user's module, or by itself."""
+        layers = dict(self.module.module.named_modules())
+        if layer in layers:
+            return layers[layer]
+        if any(layer is module for module in layers.values()):
+            return layer
+        raise ValueError(
+            f"{layer=} is not in {self.name}. Its layers are {', '.join(layers)[2:]}."
+        )
+
     def inverse_transform(self, X: np.ndarray) -> np.ndarray:
         """Bring samples from the net's input space back to the Pipeline's."""
         for name, step in reversed(self.steps):
@@ -183,15 +232,21 @@ def torch_nets(estimator, X) -> list[TorchNet]:
         _probe(net, steps, X_in, type(estimator).__name__)
         for steps, net, X_in in _unwrap(estimator, X, type(estimator).__name__)
     ]
-    if len(nets) == 1 or not all(_same(net.X, nets[0].X) for net in nets[1:]):
-        return nets
     if len({net.n_classes for net in nets}) > 1:
         raise ValueError(
             "The members of the Committee have different numbers of classes: "
             f"{[net.n_classes for net in nets]}. Give all modules the same."
         )
+    if len(nets) == 1 or not all(_same(net.X, nets[0].X) for net in nets[1:]):
+        return nets
     consensus = Consensus([net.module for net in nets])
     return [replace(nets[0], module=consensus, linear=None, members=tuple(nets))]
+
+
+def member_nets(estimator, X) -> list[TorchNet]:
+    """Unwrap an estimator as :func:`torch_nets` does, a Committee into its members."""
+    nets = torch_nets(estimator, X)
+    return list(nets[0].members) or nets
 
 
 def predict_proba(estimator, X, batch_size: int) -> np.ndarray:
@@ -206,6 +261,32 @@ def predict_proba(estimator, X, batch_size: int) -> np.ndarray:
         is_modal = hasattr(learner, "X_training")
         check_is_fitted(learner.estimator if is_modal else learner)
     return np.asarray(estimator.predict_proba(X), dtype=float)
+
+
+def hidden_features(estimator, X, batch_size: int, layer=None) -> np.ndarray:
+    """Features by :meth:`TorchNet.features`, (n, D); a Committee's side by side."""
+    nets = member_nets(estimator, X)
+    parts = [net.features(batch_size, layer).double().cpu() for net in nets]
+    return torch.cat(parts, dim=1).numpy()
+
+
+def class_labels(estimator, n_classes: int) -> np.ndarray:
+    """Return what ``predict`` answers for each column of :func:`predict_proba`.
+
+    A net answers the number of the column: its ``classes_`` are only those that it
+    saw in training.
+    """
+    if is_net(estimator):
+        return np.arange(n_classes)
+    if hasattr(estimator, "steps"):
+        return class_labels(estimator.steps[-1][1], n_classes)
+    if hasattr(estimator, "best_estimator_"):
+        return class_labels(estimator.best_estimator_, n_classes)
+    if hasattr(estimator, "X_training"):
+        return class_labels(estimator.estimator, n_classes)
+    if hasattr(estimator, "learner_list") and _has_net(estimator):
+        return class_labels(estimator.learner_list[0], n_classes)
+    return np.asarray(estimator.classes_)
 
 
 def labeled_samples(estimator):

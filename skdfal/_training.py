@@ -2,10 +2,12 @@
 
 import signal
 import threading
+import warnings
 from contextlib import contextmanager
 
 import numpy as np
 import torch
+from sklearn.base import clone
 
 from skdfal._adapter import wants_float_targets
 from skdfal.nets import MLP, make_classifier
@@ -64,6 +66,14 @@ def _interruptible():
             raise KeyboardInterrupt
 
 
+def fit_own(estimator, X, y, n_classes):
+    """Fit a clone of ``estimator``, or the default net where it is None, on codes."""
+    if estimator is None:
+        with seeded(0):  # the default net is part of the meta-estimator: no chance
+            return fit_encoded(default_classifier(X, n_classes), X, y)
+    return fit_encoded(clone(estimator), X, y)
+
+
 def default_classifier(X, n_classes):
     """Return a small net for the shape of ``X``: LeNet5 for images, else an MLP."""
     shape = X.shape[1:]
@@ -81,3 +91,27 @@ def default_classifier(X, n_classes):
         max_epochs=30,
         lr=0.01,
     )
+
+
+def is_missing(y, missing_label):
+    """Return the mask of the entries of ``y`` without a label."""
+    is_text = isinstance(missing_label, str)
+    if y.dtype.kind in "US" and not is_text:
+        return np.zeros(len(y), dtype=bool)
+    if y.dtype.kind in "biuf" and (is_text or missing_label is None):
+        raise TypeError(
+            f"{missing_label=!r} is not of the kind of y, which is {y.dtype}. Use a "
+            "number that is no label, such as -1."
+        )
+    if missing_label != missing_label:  # NaN
+        return np.asarray(y != y)
+    missing = np.asarray(y == missing_label)
+    if missing_label == -1 and set(np.unique(y[~missing])) == {1} and missing.any():
+        warnings.warn(
+            "y holds -1 and 1 only; both are taken as classes, although "
+            "missing_label=-1. Set another missing_label to silence this.",
+            UserWarning,
+            stacklevel=4,
+        )
+        return np.zeros(len(y), dtype=bool)
+    return missing

@@ -45,4 +45,11 @@ CASES = [
     Case(skdfal.margin_sampling, skdfal.margin_score, needs_net=False),
     Case(skdfal.deepfool_margin_sampling, skdfal.deepfool_margin_score),
     Case(skdfal.deepfool_margin_sampling, params={"prune": True}),
+    Case(skdfal.bald_sampling, skdfal.bald_score, {"n_draws": 4}, is_random=True),
+    Case(skdfal.ceal_sampling, needs_net=False),
+    Case(skdfal.core_set_sampling, is_nested=False),
+    Case(skdfal.core_set_sampling, params={"solver": "greedy"}),
+    Case(skdfal.dfal_diverse_sampling, is_nested=False),
+    Case(skdfal.egl_sampling, skdfal.egl_score),
+    Case(skdfal.egl_sampling, skdfal.egl_score, {"layers": "last"}),
 ]

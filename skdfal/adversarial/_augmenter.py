@@ -6,7 +6,7 @@ from numbers import Real
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, TransformerMixin, clone
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.metaestimators import available_if
@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdfal._adapter import torch_nets
-from skdfal._training import as_numpy, default_classifier, fit_encoded, seeded
+from skdfal._training import as_numpy, fit_own
 from skdfal._validation import (
     ATTACK_PARAMETERS,
     COUNT,
@@ -279,12 +279,7 @@ class AdversarialAugmenter(
                 f"y holds one class only, {self.classes_[0]!r}: there is no decision "
                 "boundary to cross. Give samples of two classes at least."
             )
-        if self.estimator is None:
-            with seeded(0):  # the default net is part of the transformer: no chance
-                net = default_classifier(X, len(self.classes_))
-                self.estimator_ = fit_encoded(net, X, encoded)
-        else:
-            self.estimator_ = fit_encoded(clone(self.estimator), X, encoded)
+        self.estimator_ = fit_own(self.estimator, X, encoded, len(self.classes_))
 
     def _twins(self, X, consequence):
         """Return the twins of ``X`` and whether each is of another class."""

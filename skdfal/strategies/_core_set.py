@@ -1,0 +1,161 @@
+"""CORE-SET: the samples that, with the labelled ones, cover the pool best."""
+
+import warnings
+from numbers import Real
+
+from sklearn.exceptions import ConvergenceWarning
+from torch import nn
+
+from skdfal._adapter import hidden_features, labeled_samples
+from skdfal._k_center import k_center_greedy, k_center_mip
+from skdfal._selection import draw_candidates, query_strategy, take
+from skdfal._validation import (
+    QUERY_PARAMETERS,
+    Interval,
+    StrOptions,
+    _num_samples,
+    validate_params,
+)
+
+
+@query_strategy
+@validate_params(
+    QUERY_PARAMETERS
+    | {
+        "X_labeled": "no_validation",
+        "layer": [str, nn.Module, None],
+        "solver": [StrOptions({"mip", "greedy"})],
+        "outlier_fraction": [Interval(Real, 0, 1, closed="both")],
+        "time_limit": [Interval(Real, 0, None, closed="both")],
+    },
+    prefer_skip_nested_validation=True,
+)
+def core_set_sampling(
+    estimator,
+    X,
+    n_instances=1,
+    *,
+    X_labeled=None,
+    layer=None,
+    solver="mip",
+    outlier_fraction=1e-4,
+    time_limit=60,
+    n_candidates=None,
+    batch_size=512,
+    random_state=None,
+):
+    r"""Query the samples that leave no other far from a labelled one [1]_.
+
+    Distance is that of the features of the net. No label and no probability is looked
+    at: it asks for what is typical of parts of the pool that nobody has labelled.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        A skorch net, a Pipeline that ends in one, or a modAL learner or committee
+        around them (whose members' features stand side by side).
+    X : array-like of shape (n_samples, ...)
+        Pool to query from, as for ``fit``.
+    n_instances : int, default=1
+        Number of samples to query, the paper's b.
+    X_labeled : array-like of shape (n_labeled, ...), default=None
+        Samples labelled already, of the kind of ``X``. None takes what a modAL
+        learner was taught; :class:`ActiveLearningClassifier` gives what was annotated.
+        Without any, the first sample found is the one nearest to the mean of all
+        features.
+    layer : str or nn.Module, default=None
+        Features are what this layer gives out, flattened; a name is one of the
+        module's ``named_modules``. None takes what goes into the last linear layer,
+        the activations of the last hidden layer.
+    solver : {"mip", "greedy"}, default="mip"
+        "mip" searches the smallest cover by integer programs, :func:`k_center_mip`;
+        "greedy" takes the farthest sample each time, :func:`k_center_greedy`, whose
+        radius is at most twice the smallest.
+    outlier_fraction : float in [0, 1], default=1e-4
+        Part of the candidates that may stay uncovered, the paper's Ξ; for "mip".
+    time_limit : float, default=60
+        Seconds that "mip" may take.
+    n_candidates : int, default=None
+        Query among this many samples, drawn at random, and cover only them. None
+        takes the whole pool.
+    batch_size : int, default=512
+        Samples in one forward pass.
+    random_state : int, RandomState instance or None, default=None
+        Determines the candidates.
+
+    Returns
+    -------
+    indices : ndarray of shape (n_instances,)
+        Distinct indices into ``X``, the farthest from what is labelled first.
+
+    Raises
+    ------
+    NotFittedError
+        If the estimator is not fitted.
+    TypeError
+        If there is no torch net in the estimator.
+    ValueError
+        If ``n_instances`` or ``n_candidates`` is larger than the pool, if ``layer`` is
+        not in the module, or if ``X`` or ``X_labeled`` is not finite, or of a shape
+        that the net cannot take.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If "mip" could not prove its cover the smallest within ``time_limit``; the
+        best so far is returned.
+
+    See Also
+    --------
+    cover_radius : The objective, on plain arrays.
+
+    Notes
+    -----
+    With s the labelled samples and d the Euclidean distance of features, choose
+
+    .. math:: \min_{|Q| = b} \max_i \min_{j \in s \cup Q} d(i, j),
+
+    Ξ of the candidates i left aside.
+
+    References
+    ----------
+    .. [1] O. Sener, S. Savarese, "Active Learning for Convolutional Neural Networks:
+       A Core-Set Approach", ICLR 2018, arXiv:1708.00489.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdfal import core_set_sampling
+    >>> from skdfal.nets import make_classifier
+    >>> net = make_classifier("lenet5", image_size=16).initialize()
+    >>> core_set_sampling(net, torch.rand(20, 1, 16, 16), n_instances=5).shape
+    (5,)
+    """
+    S_k = draw_candidates(X, n_instances, n_candidates, random_state)
+    features = hidden_features(estimator, take(X, S_k), batch_size, layer)
+    if X_labeled is None:
+        X_labeled = labeled_samples(estimator)
+    if X_labeled is not None and _num_samples(X_labeled):
+        X_labeled = hidden_features(estimator, X_labeled, batch_size, layer)
+    else:
+        X_labeled = None
+    if solver == "greedy":
+        cover = k_center_greedy(features, n_instances, X_labeled=X_labeled)
+        return S_k[cover.centers]
+    cover = k_center_mip(
+        features,
+        n_instances,
+        X_labeled=X_labeled,
+        outlier_fraction=outlier_fraction,
+        time_limit=time_limit,
+    )
+    if not cover.proven:
+        warnings.warn(
+            f"The cover of radius {cover.radius:.4g} is not proven the smallest within "
+            f"{time_limit=} s: the smallest is at least {cover.lower_bound:.4g}, "
+            f"greedy's is {cover.greedy_radius:.4g}. Raise time_limit, lower "
+            'n_candidates or outlier_fraction, or use solver="greedy".',
+            ConvergenceWarning,
+            stacklevel=4,
+        )
+    return S_k[cover.centers]

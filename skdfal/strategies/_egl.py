@@ -1,0 +1,404 @@
+"""EGL: how far one training step on the sample would move the weights."""
+
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import nn
+from torch.func import functional_call, jacrev, vmap
+from torch.nn import functional as F
+
+from skdfal._adapter import member_nets
+from skdfal._selection import draw_candidates, query_strategy, take, top_k
+from skdfal._torch import as_two_classes, evaluation_mode
+from skdfal._validation import (
+    QUERY_PARAMETERS,
+    SCORE_PARAMETERS,
+    StrOptions,
+    validate_params,
+)
+
+_LAYERS = {"layers": [StrOptions({"all", "last"})]}
+
+# Numbers that the Jacobians of a batch may hold where they are written out.
+_JACOBIAN_SIZE = 2**25
+
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
+_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+def _expected_length(proba, G):
+    """Σ_c p_c ||∂CE(x, c)/∂θ||, with ∂CE/∂θ = Jᵀ(p - e_c) and G = J Jᵀ; (n,).
+
+    ``proba`` is (n, C), ``G`` is (n, C, C).
+    """
+    v = proba[:, None, :] - torch.eye(proba.shape[1]).to(proba)  # row c: p - e_c
+    squared = torch.einsum("ncj,njk,nck->nc", v, G, v).clamp_min(0)
+    return (proba * squared.sqrt()).sum(1)
+
+
+@validate_params(SCORE_PARAMETERS | _LAYERS, prefer_skip_nested_validation=True)
+def egl_score(estimator, X, *, layers="all", batch_size=64):
+    r"""Score samples by the expected length of their gradient [1]_.
+
+    The gradient is that of the cross-entropy with respect to the weights. Its length
+    is averaged over the labels that the sample may turn out to have, each as likely
+    as the net says. Large where one training step on the sample would change much.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        A skorch net, a Pipeline that ends in one, or a modAL learner or committee
+        around them (the mean of its members' scores).
+    X : array-like of shape (n_samples, ...)
+        Pool to score, as for ``fit``.
+    layers : {"all", "last"}, default="all"
+        Gradients of all trainable weights, or of the last linear layer alone, which
+        costs one forward pass.
+    batch_size : int, default=64
+        Samples in one forward pass. It bounds the memory.
+
+    Returns
+    -------
+    score : ndarray of shape (n_samples,)
+        Expected gradient length, 0 or more. Larger is queried first.
+
+    Raises
+    ------
+    NotFittedError
+        If the estimator is not fitted.
+    TypeError
+        If there is no torch net in the estimator.
+    ValueError
+        If no weight is trainable, if ``layers="last"`` and the module does not end in
+        a linear layer, or if ``X`` is empty, not finite, or of a shape that the net
+        cannot take.
+
+    Notes
+    -----
+    With probabilities p, one-hot label e_c and the Jacobian J of the logits with
+    respect to the weights θ, the score is
+
+    .. math:: \sum_c p_c \|\nabla_\theta CE(x, c)\|_2
+        = \sum_c p_c \sqrt{(p - e_c)^\top J J^\top (p - e_c)}.
+
+    So one Gram matrix :math:`J J^\top` of C x C numbers a sample has all C lengths in
+    it. It is a sum over layers. A linear or convolutional layer with the input U (a
+    column a position) and the gradients δ_j of the logits at its output has
+    :math:`\partial f_j / \partial W = δ_j U^\top`, and contributes
+    :math:`\langle δ_j U^\top U, δ_k \rangle`: no gradient is ever written out where
+    there are fewer positions than inputs. Modules with weights in layers of other
+    kinds than linear, 1-d and 2-d convolution and batch-norm, or with weights used
+    twice, get their Jacobians by ``torch.func``, at least one sample's at a time.
+
+    The last layer alone has, h being its input, the closed form
+    :math:`\sum_c p_c \|p - e_c\|_2 \sqrt{\|h\|^2 + 1}`.
+
+    Layers are in evaluation mode. The mean over classes is taken off the logits
+    before they are differentiated: p - e_c sums to zero, so nothing changes but the
+    rounding.
+
+    References
+    ----------
+    .. [1] B. Settles, M. Craven, S. Ray, "Multiple-Instance Active Learning", NIPS
+       2007, https://papers.nips.cc/paper/3252-multiple-instance-active-learning.
+    .. [2] Y. Zhang, M. Lease, B. C. Wallace, "Active Discriminative Text
+       Representation Learning", AAAI 2017, arXiv:1606.04212.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdfal import egl_score
+    >>> from skdfal.nets import make_classifier
+    >>> net = make_classifier("lenet5", image_size=16).initialize()
+    >>> egl_score(net, torch.rand(3, 1, 16, 16)).shape
+    (3,)
+    """
+    score = _score_last if layers == "last" else _score_all
+    return np.mean([score(net, batch_size) for net in member_nets(estimator, X)], 0)
+
+
+@query_strategy
+@validate_params(QUERY_PARAMETERS | _LAYERS, prefer_skip_nested_validation=True)
+def egl_sampling(
+    estimator,
+    X,
+    n_instances=1,
+    *,
+    layers="all",
+    n_candidates=None,
+    batch_size=64,
+    random_state=None,
+):
+    """Query the samples with the largest :func:`egl_score`.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        As for :func:`egl_score`.
+    X : array-like of shape (n_samples, ...)
+        Pool to query from.
+    n_instances : int, default=1
+        Number of samples to query.
+    layers : {"all", "last"}, default="all"
+        Gradients of all trainable weights, or of the last linear layer alone.
+    n_candidates : int, default=None
+        Score this many samples, drawn at random. None scores the whole pool.
+    batch_size : int, default=64
+        Samples in one forward pass. It bounds the memory.
+    random_state : int, RandomState instance or None, default=None
+        Determines the candidates.
+
+    Returns
+    -------
+    indices : ndarray of shape (n_instances,)
+        Distinct indices into ``X``, best first.
+
+    Raises
+    ------
+    ValueError
+        If ``n_instances`` or ``n_candidates`` is larger than the pool, or where
+        :func:`egl_score` raises.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdfal import egl_sampling
+    >>> from skdfal.nets import make_classifier
+    >>> net = make_classifier("lenet5", image_size=16).initialize()
+    >>> egl_sampling(net, torch.rand(20, 1, 16, 16), n_instances=5).shape
+    (5,)
+    """
+    S_k = draw_candidates(X, n_instances, n_candidates, random_state)
+    X = take(X, S_k)
+    score = egl_score(estimator, X, layers=layers, batch_size=batch_size)
+    return S_k[top_k(score, n_instances)]
+
+
+# The last layer, in closed form
+
+
+def _score_last(net, batch_size):
+    """Σ_c p_c ||p - e_c|| sqrt(||h||² + 1) of every sample; (n,)."""
+    linear = net.linear
+    _check_last(net)
+    h = net.features(batch_size)  # (n, D)
+    with torch.no_grad():
+        proba = as_two_classes(linear(h)).double().softmax(1)
+    h = h.double()
+    squared = torch.zeros_like(h[:, 0])
+    if linear.weight.requires_grad:
+        squared += h.square().sum(1)
+    if linear.bias is not None and linear.bias.requires_grad:
+        squared += 1
+    J = torch.eye(net.n_classes).to(proba)  # of the logits in the layer's outputs
+    if linear.out_features == 1:  # the logits are 0 and f
+        J = J[:, 1:]
+    G = (J @ J.T).expand(len(h), -1, -1)
+    return (_expected_length(proba, G) * squared.sqrt()).cpu().numpy()
+
+
+def _check_last(net):
+    """Raise unless the last linear layer gives the logits and can be trained."""
+    is_last = net.linear is not None
+    if is_last:
+        x = net.batch(slice(0, 2))
+        with evaluation_mode(net.module), torch.no_grad():
+            with _recording([net.linear]) as seen:
+                logits = net.module(x)
+            _, out = seen[net.linear]
+            f = logits[:, 1:] - logits[:, :1]
+            out = out if out.shape[1:] == (1,) else out[:, 1:] - out[:, :1]
+            is_last = f.shape == out.shape and torch.allclose(
+                f, out, rtol=1e-3, atol=1e-4
+            )
+    if not is_last:
+        raise ValueError(
+            f'layers="last" needs a module that ends in a linear layer, but {net.name} '
+            'does not. Use layers="all".'
+        )
+    if not any(p.requires_grad for p in net.linear.parameters()):
+        raise ValueError(
+            f"The last linear layer of {net.name} has no trainable weight "
+            '(requires_grad), so there is no gradient. Use layers="all".'
+        )
+
+
+# All layers
+
+
+def _score_all(net, batch_size):
+    """Expected gradient length over all trainable weights of a net; (n,)."""
+    parameters = {n: p for n, p in net.module.named_parameters() if p.requires_grad}
+    if not parameters:
+        raise ValueError(
+            f"{net.name} has no trainable weight (requires_grad), so there is no "
+            "gradient whose length could be expected."
+        )
+    score = []
+    with evaluation_mode(net.module), torch.inference_mode(False), torch.enable_grad():
+        gram = _gram_by_layers
+        if not _layers_suffice(net):
+            gram = _gram_by_jacobians
+            size = net.n_classes * sum(p.numel() for p in parameters.values())
+            batch_size = min(batch_size, max(1, _JACOBIAN_SIZE // size))
+        for x in net.batches(batch_size):
+            logits, G = gram(net.module, x)
+            proba = logits.double().softmax(1)
+            score.append(_expected_length(proba, G.double()).cpu().numpy())
+    return np.concatenate(score)
+
+
+def _layers_suffice(net):
+    """Whether all layers with trainable weights have a rule, and the rules hold.
+
+    They do not where a weight is used twice, or where samples are not in the first
+    dimension: plain gradients of one sample, in a batch of two, tell.
+    """
+    if not all(_has_rule(layer) for layer in _trainable_layers(net.module)):
+        return False
+    x = net.batch(slice(0, 2))
+    try:
+        _, G = _gram_by_layers(net.module, x)
+    except (RuntimeError, IndexError):
+        return False
+    parameters = [p for p in net.module.parameters() if p.requires_grad]
+    expected = []
+    for f_c in _centred(net.module(x))[-1]:
+        gradient = torch.autograd.grad(
+            f_c, parameters, retain_graph=True, materialize_grads=True
+        )
+        expected.append(sum(g.square().sum() for g in gradient))
+    expected = torch.stack(expected)
+    found = G[-1].diagonal()
+    return torch.allclose(found, expected, rtol=1e-3, atol=1e-4 * float(expected.max()))
+
+
+def _trainable_layers(module):
+    return [
+        layer
+        for layer in module.modules()
+        if any(p.requires_grad for p in layer.parameters(recurse=False))
+    ]
+
+
+def _has_rule(layer):
+    own = {name for name, _ in layer.named_parameters(recurse=False)}
+    is_frozen_norm = type(layer) in _BATCH_NORMS and layer.running_mean is not None
+    is_known = type(layer) in (nn.Linear, *_CONVOLUTIONS) or is_frozen_norm
+    return is_known and own <= {"weight", "bias"}
+
+
+def _centred(logits):
+    return logits - logits.mean(1, keepdim=True)
+
+
+def _gram_by_layers(module, x):
+    """Return logits (n, C) and the Gram matrix of their gradients (n, C, C)."""
+    with _recording(_trainable_layers(module)) as seen:
+        logits = module(x)
+    n, C = logits.shape
+    f, outputs = _centred(logits), [out for _, out in seen.values()]
+    delta = [
+        torch.autograd.grad(
+            f[:, c].sum(), outputs, retain_graph=c < C - 1, materialize_grads=True
+        )
+        for c in range(C)
+    ]
+    G = logits.new_zeros(n, C, C)
+    for layer, *delta_c in zip(seen, *delta, strict=True):
+        h, _ = seen[layer]
+        G += _gram_of_layer(layer, h, torch.stack(delta_c, dim=1))
+    return logits.detach(), G
+
+
+@contextmanager
+def _recording(layers):
+    """Collect {layer: (input, output)} of a forward pass."""
+    seen = {}
+
+    def record(layer, args, out):
+        seen[layer] = (args[0].detach(), out)
+        return out.clone()  # what follows may work in place
+
+    hooks = [layer.register_forward_hook(record) for layer in layers]
+    try:
+        yield seen
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _gram_of_layer(layer, h, delta):
+    """Σ over the layer's trainable weights of ∂f_j/∂w · ∂f_k/∂w; (n, C, C).
+
+    ``h`` is the input, (n, ...), and ``delta`` has the gradients of the logits with
+    respect to the output, (n, C, ...).
+    """
+    n, C = delta.shape[:2]
+    if type(layer) in _BATCH_NORMS:  # ∂f_j/∂γ = Σ δ_j x̂
+        normalized = F.batch_norm(
+            h, layer.running_mean, layer.running_var, eps=layer.eps
+        )
+        delta = delta.reshape(n, C, h.shape[1], -1)
+        U = normalized.reshape(n, 1, h.shape[1], -1)
+        J = _with_bias(layer, (delta * U).sum(3), delta.sum(3), dim=2)  # (n, C, D)
+        return J @ J.mT
+    if type(layer) is nn.Linear:
+        U = h.reshape(n, 1, -1, h.shape[-1]).mT  # (n, 1, D, L)
+        delta = delta.reshape(n, 1, C, -1, delta.shape[-1]).mT  # (n, 1, C, E, L)
+    else:
+        U = _patches(layer, h)  # (n, groups, D, L)
+        delta = delta.reshape(n, C, layer.groups, -1, U.shape[-1]).transpose(1, 2)
+    U = _with_bias(layer, U, torch.ones_like(U[:, :, :1]), dim=2)
+    _, groups, _, E, L = delta.shape
+    rows = delta.reshape(n, groups, C * E, L)
+    if U.shape[2] < L:  # fewer inputs than positions: ∂f_j/∂W = δ_j Uᵀ itself
+        J = (rows @ U.mT).reshape(n, groups, C, -1)
+        return (J @ J.mT).sum(1)
+    right = (rows @ (U.mT @ U)).reshape(n, groups, C, E * L)
+    return (rows.reshape(n, groups, C, E * L) @ right.mT).sum(1)
+
+
+def _with_bias(layer, of_weight, of_bias, dim):
+    """Join what belongs to the weight and to the bias, where they are trainable."""
+    parts = [(layer.weight, of_weight), (layer.bias, of_bias)]
+    return torch.cat(
+        [part for w, part in parts if w is not None and w.requires_grad], dim
+    )
+
+
+def _patches(conv, h):
+    """Return what each position of a convolution's output sees; (n, groups, D, L)."""
+    sides = [(0, 0)] * len(conv.kernel_size)
+    if conv.padding == "same":
+        extent = zip(conv.dilation, conv.kernel_size, strict=True)
+        total = [d * (k - 1) for d, k in extent]
+        sides = [(t // 2, t - t // 2) for t in total]
+    elif conv.padding != "valid":
+        sides = [(p, p) for p in conv.padding]
+    mode = "constant" if conv.padding_mode == "zeros" else conv.padding_mode
+    h = F.pad(h, [side for pair in reversed(sides) for side in pair], mode)
+    kernel, dilation, stride = conv.kernel_size, conv.dilation, conv.stride
+    if h.ndim == 3:  # unfold wants images: one row of pixels
+        h = h.unsqueeze(2)
+        kernel, dilation, stride = (1, *kernel), (1, *dilation), (1, *stride)
+    U = F.unfold(h, kernel, dilation=dilation, stride=stride)
+    return U.reshape(len(h), conv.groups, -1, U.shape[-1])
+
+
+def _gram_by_jacobians(module, x):
+    """Return what `_gram_by_layers` does, for any module, with J written out."""
+    parameters = {n: p for n, p in module.named_parameters() if p.requires_grad}
+
+    def f(parameters, x):
+        return _centred(functional_call(module, parameters, (x[None],)))[0]
+
+    try:
+        J = vmap(jacrev(f), (None, 0))(parameters, x)
+    except RuntimeError:  # some layers have no batching rule: a row at a time
+        rows = [jacrev(f, chunk_size=1)(parameters, x_i) for x_i in x]
+        J = {name: torch.stack([row[name] for row in rows]) for name in parameters}
+    with torch.no_grad():
+        J = torch.cat([J_w.flatten(2) for J_w in J.values()], dim=2)  # (n, C, P)
+        return module(x), J.detach() @ J.detach().mT
