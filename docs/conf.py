@@ -1,7 +1,6 @@
 """Configuration of the documentation; see contributing.rst for how to build it."""
 
 import sys
-import warnings
 from pathlib import Path
 
 DOCS = Path(__file__).parent
@@ -21,6 +20,7 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.intersphinx",
     "sphinx.ext.mathjax",
+    "myst_parser",
     "numpydoc",
     "sphinx_copybutton",
     "sphinx_design",
@@ -66,9 +66,6 @@ sphinx_gallery_conf = {
     "abort_on_example_error": False,
 }
 plot_gallery = "True"  # -D plot_gallery=0 builds the pages without running them
-# What examples warn of belongs to their output; matplotlib draws without a screen.
-warnings.filterwarnings("ignore", message=".*non-interactive.*")
-
 html_theme = "pydata_sphinx_theme"
 html_title = f"skdfal {release}"
 html_static_path = ["_static"]

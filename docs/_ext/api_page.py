@@ -7,7 +7,9 @@ MODULES = ("skdfal", "skdfal.datasets", "skdfal.plot", "skdfal.experiment")
 # Where a name of ``skdfal`` is listed, by the module that defines it.
 SECTIONS = {
     "skdfal._active": "The loop",
+    "skdfal._pseudo_labels": "The loop",
     "skdfal.strategies": "Query strategies",
+    "skdfal._k_center": "Covers of arrays",
     "skdfal.adversarial": "DeepFool and adversarial twins",
     "skdfal.nets": "Networks and classifiers",
     "skdfal": "Everything else",
@@ -75,14 +77,16 @@ def api_page():
                 (module_name, name)
             )
     parts = [HEAD]
-    for title in SECTIONS.values():
+    for title in dict.fromkeys(SECTIONS.values()):
         if title not in listed and title not in data:
             continue
         parts.append(f"\n{title}\n{'-' * len(title)}\n")
         names = listed.get(title, [])
         for module_name in dict.fromkeys(module for module, _ in names):
             parts.append(f"\n.. currentmodule:: {module_name}\n")
-            parts.append("\n.. autosummary::\n   :toctree: generated\n   :nosignatures:\n")
+            parts.append(
+                "\n.. autosummary::\n   :toctree: generated\n   :nosignatures:\n"
+            )
             own = sorted((n for m, n in names if m == module_name), key=str.lower)
             parts.extend([f"\n   {name}" for name in own] + ["\n"])
         for module_name, name in data.get(title, []):
