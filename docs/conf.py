@@ -1,5 +1,6 @@
 """Configuration of the documentation; see contributing.rst for how to build it."""
 
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -25,7 +26,10 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
+    "api_page",
 ]
+if importlib.util.find_spec("sphinx-mathjax-offline"):
+    extensions.append("sphinx-mathjax-offline")  # formulas without a network
 exclude_patterns = ["_build", "_inventories", "readme_section.md", "*.inc"]
 templates_path = ["_templates"]
 default_role = "literal"
@@ -71,11 +75,30 @@ html_title = f"skdfal {release}"
 html_static_path = ["_static"]
 html_css_files = ["skdfal.css"]
 html_show_sourcelink = False
+# Pages without others below them have no use for the navigation on the left.
+html_sidebars = {
+    page: []
+    for page in (
+        "changes",
+        "citing",
+        "comparison",
+        "contributing",
+        "getting_started",
+        "index",
+        "installation",
+    )
+}
 html_theme_options = {
     "show_prev_next": True,
     "navigation_with_keys": False,
     "show_toc_level": 2,
-    "header_links_before_dropdown": 6,
+    "header_links_before_dropdown": 5,
+    "navbar_align": "left",
+    "secondary_sidebar_items": {
+        "**": ["page-toc"],
+        "comparison": [],
+        "index": [],
+    },
     "footer_start": ["copyright"],
     "footer_end": ["sphinx-version"],
     "search_bar_text": "Search",

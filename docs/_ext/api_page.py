@@ -1,6 +1,7 @@
 """Write the page of the API from the public names of the package."""
 
 import importlib
+import re
 
 MODULES = ("skdfal", "skdfal.datasets", "skdfal.plot", "skdfal.experiment")
 
@@ -24,10 +25,16 @@ DATA = {
     "skdfal.STRATEGIES": "Names for the ``query_strategy`` of "
     ":class:`ActiveLearningClassifier` and for the command line, each with its "
     "function.",
-    "skdfal.experiment.DATASETS": "Names of the data sets of ``skdfal compare``.",
+    "skdfal.experiment.DATASETS": "Data sets of ``skdfal compare``, by name.",
     "skdfal.experiment.NETS": "Names of the networks of ``skdfal compare``.",
-    "skdfal.experiment.PAPER_STRATEGIES": "The strategies that the DFAL paper "
-    "compares.",
+    "skdfal.experiment.PAPER_DATASETS": "Data sets of ``skdfal reproduce``, each with "
+    "its name in the DFAL paper.",
+    "skdfal.experiment.PAPER_METHODS": "Names of the seven methods of the paper's "
+    "Table 1.",
+    "skdfal.experiment.PAPER_STRATEGIES": "Those methods and the diverse DFAL that the "
+    "paper leaves open.",
+    "skdfal.experiment.SCALES": "Scales of ``skdfal reproduce``: how much of the "
+    "paper's experiment is run.",
 }
 
 HEAD = """\
@@ -103,3 +110,18 @@ def write_api_page(path):
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists() or path.read_text() != text:
         path.write_text(text)
+
+
+def setup(app):
+    """Show summaries in the tables of the API without their citation marks."""
+    from sphinx.ext.autosummary import Autosummary
+
+    class PlainAutosummary(Autosummary):
+        def get_items(self, names):
+            return [
+                (name, signature, re.sub(r",?\s*\[R\w+-\d+\]_", "", summary), real)
+                for name, signature, summary, real in super().get_items(names)
+            ]
+
+    app.add_directive("autosummary", PlainAutosummary, override=True)
+    return {"parallel_read_safe": True}
