@@ -39,6 +39,7 @@ write_api_page(DOCS / "api" / "index.rst")
 autosummary_generate = True
 autodoc_typehints = "none"  # the docstrings have them
 numpydoc_show_class_members = False
+toc_object_entries_show_parents = "hide"
 
 # Each project has a small inventory of our own beside its published one, so that the
 # build neither warns nor loses a link where there is no network.
@@ -92,7 +93,7 @@ html_theme_options = {
     "show_prev_next": True,
     "navigation_with_keys": False,
     "show_toc_level": 2,
-    "header_links_before_dropdown": 5,
+    "header_links_before_dropdown": 6,
     "navbar_align": "left",
     "secondary_sidebar_items": {
         "**": ["page-toc"],

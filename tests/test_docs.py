@@ -72,7 +72,15 @@ PAGES = pages()
 PAGES_WITH_CODE = [path for path in PAGES if code_blocks(path)]
 
 
-@pytest.mark.parametrize("page", PAGES_WITH_CODE, ids=page_id)
+@pytest.mark.parametrize(
+    "page",
+    [
+        # Worker processes take their time to start.
+        pytest.param(page, marks=[pytest.mark.slow] * (page.stem == "compare"))
+        for page in PAGES_WITH_CODE
+    ],
+    ids=map(page_id, PAGES_WITH_CODE),
+)
 def test_code_of_the_page_runs(page, tmp_path, monkeypatch):
     # All blocks of a page, in order, in one program, in an empty folder.
     monkeypatch.chdir(tmp_path)
@@ -144,7 +152,7 @@ def listed_names():
         elif line.startswith(".. autosummary::"):
             in_table = True
         elif data := re.match(r"\.\. py:data:: (\S+)", line):
-            pending = data[1]
+            pending, in_table = data[1], False
         elif owner := re.match(r" +:module: (\S+)", line):
             found.append(f"{owner[1]}.{pending}")
         elif in_table and re.match(r"   [A-Za-z_]", line):
