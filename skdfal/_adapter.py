@@ -282,10 +282,11 @@ def class_labels(estimator, n_classes: int) -> np.ndarray:
         return class_labels(estimator.steps[-1][1], n_classes)
     if hasattr(estimator, "best_estimator_"):
         return class_labels(estimator.best_estimator_, n_classes)
-    if hasattr(estimator, "X_training"):
+    if hasattr(estimator, "learner_list"):
+        if _has_net(estimator):
+            return class_labels(estimator.learner_list[0], n_classes)
+    elif hasattr(estimator, "X_training"):
         return class_labels(estimator.estimator, n_classes)
-    if hasattr(estimator, "learner_list") and _has_net(estimator):
-        return class_labels(estimator.learner_list[0], n_classes)
     return np.asarray(estimator.classes_)
 
 

@@ -1,5 +1,6 @@
 """EGL: how far one training step on the sample would move the weights."""
 
+import warnings
 from contextlib import contextmanager
 
 import numpy as np
@@ -395,7 +396,9 @@ def _gram_by_jacobians(module, x):
         return _centred(functional_call(module, parameters, (x[None],)))[0]
 
     try:
-        J = vmap(jacrev(f), (None, 0))(parameters, x)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "There is a performance drop")
+            J = vmap(jacrev(f), (None, 0))(parameters, x)
     except RuntimeError:  # some layers have no batching rule: a row at a time
         rows = [jacrev(f, chunk_size=1)(parameters, x_i) for x_i in x]
         J = {name: torch.stack([row[name] for row in rows]) for name in parameters}
