@@ -115,9 +115,8 @@ class Toy:
 
 
 def figure(n_panels=1):
-    width = 5.4 if n_panels == 1 else 3.6 * n_panels
-    height = 4.6 if n_panels == 1 else 3.6
-    return plt.subplots(1, n_panels, figsize=(width, height), layout="constrained")
+    size = {1: (5.4, 4.6), 2: (7.2, 3.6), 3: (8.4, 3.1)}[n_panels]
+    return plt.subplots(1, n_panels, figsize=size, layout="constrained")
 
 
 def legend(fig, ax, n_columns=5):
