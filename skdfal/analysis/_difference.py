@@ -11,6 +11,7 @@ from skdfal.analysis._area import area, covered_range
 from skdfal.analysis._curves import of_strategy, overlap, read_curves, score_at
 from skdfal.analysis._reach import paired_trials
 
+_ROUNDING = 1e-12  # of differences of scores
 _MAX_EXACT_TRIALS = 14  # 2^14 sign flips are enumerated, more trials are sampled
 
 
@@ -115,8 +116,8 @@ def paired_difference(
     With d_1, ..., d_n the differences, their mean :math:`\bar d`, standard deviation s
     and t the quantile of Student's distribution with n - 1 degrees of freedom, the
     interval is :math:`\bar d \pm t s / \sqrt n`. It and ``p_value_t`` agree on what is
-    significant. The permutation test counts, among all :math:`2^n` ways to flip the
-    signs of the differences, those with a mean at least as far from 0. With five
+    significant. The permutation test [1]_ counts, among all :math:`2^n` ways to flip
+    the signs of the differences, those with a mean at least as far from 0. With five
     trials its least p-value is 0.0625: all five must point one way, and 0.05 is out of
     reach. Seven strategies at four marks make many comparisons: choose one mark, or
     the area, beforehand. If all differences are the same, the interval has no length
@@ -188,8 +189,8 @@ def _measure(pairs, annotations):
 
 def _t_test(differences, confidence):
     mean = float(differences.mean())
-    if np.ptp(differences) == 0:  # no variance: t is infinite, or 0 / 0
-        return mean, mean, float(mean == 0)
+    if np.ptp(differences) < _ROUNDING:  # no variance: t is infinite, or 0 / 0
+        return mean, mean, float(abs(mean) < _ROUNDING)
     test = ttest_1samp(differences, 0)  # of differences: the paired test
     low, high = test.confidence_interval(confidence)
     return float(low), float(high), float(test.pvalue)

@@ -73,7 +73,7 @@ def annotations_to_reach(records, target, *, interpolate=False):
     Where n_reached < n_trials the means are lower bounds, since a trial that never
     reached the target counts with its last round. The paper does the same in its rows
     marked "no". All counts of its Table 2 are multiples of ten, its n_query, which
-    means of five counts would not be; so compare it with the mean curve.
+    means of five counts would seldom be; so compare it with the mean curve.
 
     References
     ----------

@@ -20,7 +20,7 @@ class ConfidenceDisplay(NotebookPicture):
     confidence_a, confidence_b : array-like of shape (n_samples,)
         Highest probability that each network gives to any class, in [0, 1].
     correlation : float, default=None
-        Their rank correlation, for the title. None leaves it out.
+        Their rank correlation, for the title. None or NaN leaves it out.
     name_a, name_b : str, default="network A", "network B"
         Names of the networks.
 
@@ -155,7 +155,7 @@ class ConfidenceDisplay(NotebookPicture):
         ax.plot(ends, ends, color="#555555", lw=1, ls=(0, (2, 2)), zorder=0)
         ax.set(xlim=ends, ylim=ends, aspect="equal")
         title = f"{len(self.confidence_a)} samples"
-        if self.correlation is not None:
+        if self.correlation is not None and np.isfinite(self.correlation):
             title += f", rank correlation {self.correlation:.2f}"
         ax.set_title(title, fontsize="medium")
         ax.grid(color="#dddddd", lw=0.6)

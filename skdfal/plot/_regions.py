@@ -218,7 +218,7 @@ class RegionsDisplay(NotebookPicture):
             "same": "same region in both",
             "only_a": f"same class, path in {self.name_a} only",
             "only_b": f"same class, path in {self.name_b} only",
-            "neither": "same class, no common path in either",
+            "neither": "same class, no common path",
             "class": "different classes",
         }[state]
         return f"{what}: {rows.sum()} ({100 * rows.mean():.1f} %)"
