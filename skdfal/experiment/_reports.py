@@ -190,7 +190,7 @@ def query_time_table(rows, *, tablefmt="simple"):
     return _table(headers, lines, tablefmt)
 
 
-def transfer_rows(own, records, published, mark):
+def transfer_rows(own, records, published, mark, paper_mark):
     """Return a row a strategy of Table 4.
 
     Parameters
@@ -203,11 +203,14 @@ def transfer_rows(own, records, published, mark):
         What :func:`paper_transfer` returned.
     mark : int
         Number of annotations.
+    paper_mark : int
+        Number of annotations in the paper.
 
     Returns
     -------
     rows : list of dict
-        Means and deviations over trials, in [0, 1].
+        Means and deviations over trials, in [0, 1]; "difference" to the paper only
+        where the annotations are as many.
     """
     chose, trained = summarize(own, [mark]), summarize(records, [mark])
     return [
@@ -219,7 +222,13 @@ def transfer_rows(own, records, published, mark):
             "score_mean": trained[name][mark].mean,
             "score_std": trained[name][mark].std,
             "n_trials": trained[name][mark].n_trials,
+            "paper_annotations": paper_mark,
             "paper_score": published.get(name),
+            "difference": (
+                trained[name][mark].mean - published[name]
+                if mark == paper_mark and name in published
+                else None
+            ),
         }
         for name in trained
     ]
@@ -246,15 +255,14 @@ def transfer_table(rows, chosen_with, trained, *, tablefmt="simple"):
     headers += ["paper", "diff.", "trials"]
     lines = []
     for row in rows:
-        paper = row["paper_score"]
-        known = paper is not None
+        paper, difference = row["paper_score"], row["difference"]
         lines.append(
             [
                 METHODS.get(row["strategy"], row["strategy"]),
                 _percent(row["chooser_mean"], row["chooser_std"]),
                 _percent(row["score_mean"], row["score_std"]),
-                f"{100 * paper:.1f}" if known else "",
-                f"{100 * (row['score_mean'] - paper):+.1f}" if known else "",
+                "" if paper is None else f"{100 * paper:.1f}",
+                "" if difference is None else f"{100 * difference:+.1f}",
                 row["n_trials"],
             ]
         )
