@@ -98,8 +98,9 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         Number of samples annotated before the first training.
     initial : {"random", "stratified"} or array-like of int, default="random"
         How they are drawn; or their indices, and ``n_initial`` is ignored.
-    n_instances : int, default=10
-        Samples annotated a round, the paper's n_query.
+    n_instances : int or sequence of int, default=10
+        Samples annotated a round, the paper's n_query. Of a sequence, one number a
+        round, the last one serves all further rounds.
     max_annotations : int, default=100
         Annotation budget, the initial samples included; the paper's N.
     n_candidates : int, default=None
@@ -177,7 +178,7 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         "augmenter": [HasMethods(["augment"]), list, tuple, None],
         "n_initial": [COUNT],
         "initial": [StrOptions({"random", "stratified"}), "array-like"],
-        "n_instances": [COUNT],
+        "n_instances": [COUNT, "array-like"],
         "max_annotations": [COUNT],
         "n_candidates": [COUNT, None],
         "query_params": [dict, None],
@@ -255,6 +256,7 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         strategy, augmenters = self._resolve_strategy(), self._resolve_augmenters()
         held_out = self._validate_held_out(X_val, y_val)
         n_initial, initial = self._validate_initial(y)
+        n_instances = self._validate_n_instances()
         run = seed = None
         if self.checkpoint is not None:
             ignore = {"checkpoint", "verbose", "max_annotations"}
@@ -279,7 +281,9 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
 
             U_k = np.setdiff1d(np.flatnonzero(y >= 0), L.annotated)
             n_query = min(
-                self.n_instances, self.max_annotations - len(L.annotated), len(U_k)
+                n_instances[min(k, len(n_instances) - 1)],
+                self.max_annotations - len(L.annotated),
+                len(U_k),
             )
             if n_query <= 0:  # while k < N
                 break
@@ -506,6 +510,21 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
                 f"{n_initial=} should be <= max_annotations={self.max_annotations}."
             )
         return n_initial, initial
+
+    def _validate_n_instances(self):
+        """Return the list of sizes of the queries, the last one to be repeated."""
+        sizes = np.atleast_1d(self.n_instances)
+        if (
+            sizes.ndim != 1
+            or not len(sizes)
+            or sizes.dtype.kind not in "iu"
+            or (sizes < 1).any()
+        ):
+            raise ValueError(
+                f"n_instances={self.n_instances!r} should be an int >= 1, or a "
+                "sequence of such, one a round."
+            )
+        return sizes.tolist()
 
     def _draw_initial(self, y, n_initial, rng):
         order = rng.permutation(np.flatnonzero(y >= 0))

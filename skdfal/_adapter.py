@@ -132,7 +132,8 @@ class TorchNet:
         """Return the samples at ``indices`` as a tensor for the module."""
         x = self.X[indices]
         if not isinstance(x, Tensor):
-            x = torch.from_numpy(np.ascontiguousarray(x))
+            x = np.ascontiguousarray(x)
+            x = torch.from_numpy(x if x.flags.writeable else x.copy())
         return x.to(self.device, self.dtype)
 
     def batches(self, batch_size: int) -> Iterator[Tensor]:

@@ -1,5 +1,12 @@
 """Data and fitted estimators of every kind that a strategy must take."""
 
+import os
+
+# Several threads gain nothing on nets this small, and sums in another order would
+# make runs in worker processes, which have fewer, differ in the last bits.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("SCIPY_ARRAY_API", "1")  # scikit-learn skips a check without it
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +19,7 @@ from torch import nn
 import skdfal
 from tests.adversarial_nets import small_cnn
 
+torch.set_num_threads(1)
 N_CLASSES = 4
 
 

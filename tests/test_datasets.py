@@ -6,8 +6,6 @@ import hashlib
 import io
 import json
 import shutil
-import subprocess
-import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
@@ -643,9 +641,3 @@ def test_stratified_pool_with_a_rare_class():
 def test_split_pool_of_too_few():
     with pytest.raises(ValueError, match=r"n_initial=10, n_pool=5 .*n_samples=14"):
         split_pool(np.zeros(14), n_pool=5)
-
-
-def test_import_is_light():
-    code = "import sys, skdfal.datasets; print('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stdout.strip() == "False", done.stderr

@@ -1,0 +1,108 @@
+"""Configuration of the documentation; see contributing.rst for how to build it."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+DOCS = Path(__file__).parent
+sys.path.insert(0, str(DOCS / "_ext"))
+
+from api_page import write_api_page  # noqa: E402
+
+from skdfal import __version__  # noqa: E402
+
+project = "skdfal"
+author = "The skdfal developers"
+copyright = author
+version = release = __version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.intersphinx",
+    "sphinx.ext.mathjax",
+    "myst_parser",
+    "numpydoc",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinx_gallery.gen_gallery",
+    "api_page",
+]
+if importlib.util.find_spec("sphinx-mathjax-offline"):
+    extensions.append("sphinx-mathjax-offline")  # formulas without a network
+exclude_patterns = ["_build", "_inventories", "readme_section.md", "*.inc"]
+templates_path = ["_templates"]
+default_role = "literal"
+
+# The API page is written from the public names, so that it cannot leave one out.
+write_api_page(DOCS / "api" / "index.rst")
+autosummary_generate = True
+autodoc_typehints = "none"  # the docstrings have them
+numpydoc_show_class_members = False
+toc_object_entries_show_parents = "hide"
+
+# Each project has a small inventory of our own beside its published one, so that the
+# build neither warns nor loses a link where there is no network.
+intersphinx_mapping = {
+    name: (url, (None, str(DOCS / "_inventories" / f"{name}.inv")))
+    for name, url in {
+        "modAL": "https://modal-python.readthedocs.io/en/latest/",
+        "numpy": "https://numpy.org/doc/stable/",
+        "python": "https://docs.python.org/3/",
+        "sklearn": "https://scikit-learn.org/stable/",
+        "skorch": "https://skorch.readthedocs.io/en/stable/",
+        "torch": "https://docs.pytorch.org/docs/stable/",
+    }.items()
+}
+intersphinx_timeout = 5  # seconds; without a network our own inventories serve
+
+
+sphinx_gallery_conf = {
+    "examples_dirs": str(DOCS.parent / "examples"),
+    "gallery_dirs": "auto_examples",
+    "filename_pattern": r"plot_",
+    "within_subsection_order": "FileNameSortKey",
+    "backreferences_dir": "api/backreferences",
+    "doc_module": ("skdfal",),
+    "reference_url": {"skdfal": None},
+    "remove_config_comments": True,
+    "show_memory": False,
+    "matplotlib_animations": False,
+    "abort_on_example_error": False,
+}
+plot_gallery = "True"  # -D plot_gallery=0 builds the pages without running them
+html_theme = "pydata_sphinx_theme"
+html_title = f"skdfal {release}"
+html_static_path = ["_static"]
+html_css_files = ["skdfal.css"]
+html_show_sourcelink = False
+# Pages without others below them have no use for the navigation on the left.
+html_sidebars = {
+    page: []
+    for page in (
+        "changes",
+        "citing",
+        "comparison",
+        "contributing",
+        "getting_started",
+        "index",
+        "installation",
+    )
+}
+html_theme_options = {
+    "show_prev_next": True,
+    "navigation_with_keys": False,
+    "show_toc_level": 2,
+    "header_links_before_dropdown": 6,
+    "navbar_align": "left",
+    "secondary_sidebar_items": {
+        "**": ["page-toc"],
+        "comparison": [],
+        "index": [],
+    },
+    "footer_start": ["copyright"],
+    "footer_end": ["sphinx-version"],
+    "search_bar_text": "Search",
+}
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True

@@ -1,0 +1,327 @@
+"""Make the pictures of the user guide: all of them, or those that are named.
+
+python docs/make_pictures.py [name ...]
+"""
+
+import sys
+from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.colors import ListedColormap
+from scipy.special import entr
+
+import skdfal
+
+IMAGES = Path(__file__).parent / "images"
+CLASS_COLORS = ["#0072B2", "#E69F00", "#009E73"]  # told apart by everybody
+ASKED = "#D55E00"
+N_ASKED = 8
+
+
+class Toy:
+    """Three classes in the plane, few labels, a pool, and a small net."""
+
+    def __init__(self, seed=3, n_labeled=18, n_pool=300, max_epochs=150):
+        rng = np.random.default_rng(seed)
+        n = n_labeled + n_pool
+        y = np.arange(n) % 3
+        centers = np.array([[-1.1, -0.5], [1.1, -0.4], [0.0, 1.2]])
+        X = centers[y] + rng.normal(0, 0.52, (n, 2))
+        self.X = X.astype(np.float32)
+        self.y = y
+        self.labeled, self.pool = np.arange(n_labeled), np.arange(n_labeled, n)
+        torch.manual_seed(seed)
+        self.net = skdfal.make_classifier(
+            skdfal.MLP,
+            n_classes=3,
+            module__n_features=2,
+            module__n_hidden=64,
+            lr=0.01,
+            max_epochs=max_epochs,
+        ).fit(self.X[self.labeled], self.y[self.labeled])
+
+    @property
+    def X_pool(self):
+        return self.X[self.pool]
+
+    def grid(self, n=220):
+        """Coordinates and points of a grid over the plane."""
+        low, high = self.X.min(0) - 0.3, self.X.max(0) + 0.3
+        u, v = np.linspace(low[0], high[0], n), np.linspace(low[1], high[1], n)
+        points = np.stack(np.meshgrid(u, v), -1).reshape(-1, 2).astype(np.float32)
+        return u, v, points
+
+    def draw(self, ax, score=None, asked=()):
+        """Regions or a shaded score, pool, labelled samples, rings."""
+        u, v, points = self.grid()
+        logits = self.net.predict_proba(points).reshape(len(v), len(u), 3)
+        region = logits.argmax(-1)
+        if score is None:
+            ax.contourf(
+                u,
+                v,
+                region,
+                levels=[-0.5, 0.5, 1.5, 2.5],
+                cmap=ListedColormap(CLASS_COLORS),
+                alpha=0.18,
+            )
+        else:
+            ax.imshow(
+                score(points).reshape(len(v), len(u)),
+                extent=(u[0], u[-1], v[0], v[-1]),
+                origin="lower",
+                cmap="Greys",
+                alpha=0.75,
+                aspect="auto",
+            )
+        for k in range(3):
+            ax.contour(u, v, region == k, levels=[0.5], colors="black", linewidths=0.8)
+        ax.scatter(*self.X_pool.T, s=7, c="#555555", linewidths=0, label="pool")
+        self.draw_labeled(ax)
+        if len(asked):
+            ax.scatter(
+                *self.X_pool[asked].T,
+                s=75,
+                facecolors="none",
+                edgecolors=ASKED,
+                linewidths=1.8,
+                label="asked for",
+                zorder=5,
+            )
+        ax.set(xticks=[], yticks=[], xlim=(u[0], u[-1]), ylim=(v[0], v[-1]))
+        ax.set_aspect("equal")
+
+    def draw_labeled(self, ax):
+        for k, (color, marker) in enumerate(
+            zip(CLASS_COLORS, ["o", "s", "^"], strict=True)
+        ):
+            of_k = self.labeled[self.y[self.labeled] == k]
+            ax.scatter(
+                *self.X[of_k].T,
+                s=60,
+                c=color,
+                marker=marker,
+                edgecolors="black",
+                linewidths=1,
+                label=f"labelled, class {k}",
+                zorder=4,
+            )
+
+
+def figure(n_panels=1):
+    size = {1: (5.4, 4.6), 2: (7.2, 3.6), 3: (8.4, 3.1)}[n_panels]
+    return plt.subplots(1, n_panels, figsize=size, layout="constrained")
+
+
+def legend(fig, ax, n_columns=5):
+    fig.legend(
+        *ax.get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=n_columns,
+        frameon=False,
+        fontsize=8.5,
+        handletextpad=0.2,
+        columnspacing=1.2,
+    )
+
+
+def dfal():
+    toy = Toy(n_pool=48)
+    fig, ax = figure()
+    asked = skdfal.dfal(toy.net, toy.X_pool, N_ASKED)
+    toy.draw(ax, asked=asked)
+    twins = skdfal.AdversarialAugmenter(toy.net, prefit=True)
+    X_twin = twins.transform(toy.X_pool[asked])
+    for x, x_twin in zip(toy.X_pool[asked], X_twin, strict=True):
+        ax.plot(*zip(x, x_twin, strict=True), color=ASKED, lw=1.5, zorder=6)
+    ax.scatter(*X_twin.T, marker="x", c=ASKED, s=30, label="its twin", zorder=6)
+    legend(fig, ax, 3)
+    return fig
+
+
+def dfal_diverse():
+    toy = Toy()
+    fig, axes = figure(2)
+    for ax, strategy, title in (
+        (axes[0], skdfal.dfal, "dfal: the smallest margins"),
+        (axes[1], skdfal.dfal_diverse_sampling, "dfal_diverse: small, and different"),
+    ):
+        toy.draw(ax, asked=strategy(toy.net, toy.X_pool, 10))
+        ax.set_title(title, fontsize=10)
+    legend(fig, axes[0])
+    return fig
+
+
+def uncertainty():
+    toy = Toy()
+    fig, axes = figure(3)
+    for ax, name in zip(axes, ["entropy", "least_confidence", "margin"], strict=True):
+        score = getattr(skdfal, f"{name}_score")
+        sampling = getattr(skdfal, f"{name}_sampling")
+        toy.draw(
+            ax,
+            score=lambda points, score=score: score(toy.net, points),
+            asked=sampling(toy.net, toy.X_pool, N_ASKED),
+        )
+        ax.set_title(name)
+    legend(fig, axes[0])
+    return fig
+
+
+def bald():
+    toy = Toy()
+    fig, axes = figure(2)
+    u, v, points = toy.grid()
+    module = toy.net.module_
+    torch.manual_seed(0)
+    axes[0].set_title("boundaries of ten draws", fontsize=10)
+    module.train()
+    for _ in range(10):
+        mask = torch.nn.functional.dropout(torch.ones(1, module[1].out_features), 0.25)
+        with torch.no_grad():  # one mask for the whole plane: one net
+            hidden = module[2](module[1](torch.from_numpy(points))) * mask
+            drawn = module[4](hidden).argmax(1).numpy().reshape(len(v), len(u))
+        for k in range(3):
+            axes[0].contour(
+                u, v, drawn == k, levels=[0.5], colors="#0072B2", linewidths=0.7
+            )
+    module.eval()
+    axes[0].scatter(*toy.X_pool.T, s=7, c="#555555", linewidths=0)
+    toy.draw_labeled(axes[0])
+    axes[0].set(xticks=[], yticks=[], xlim=(u[0], u[-1]), ylim=(v[0], v[-1]))
+    axes[0].set_aspect("equal")
+    toy.draw(
+        axes[1],
+        score=lambda points: skdfal.bald_score(
+            toy.net, points, n_draws=200, random_state=0
+        ),
+        asked=skdfal.bald_sampling(
+            toy.net, toy.X_pool, N_ASKED, n_draws=200, random_state=0
+        ),
+    )
+    axes[1].set_title("mutual information (200 draws)", fontsize=10)
+    legend(fig, axes[1])
+    return fig
+
+
+def ceal():
+    toy = Toy(max_epochs=50)
+    threshold = 0.05
+    entropy = entr(toy.net.predict_proba(toy.X_pool)).sum(1)
+    asked = skdfal.ceal_sampling(toy.net, toy.X_pool, N_ASKED)
+    bins = np.linspace(0, np.log(3), 23)
+    bins = np.sort(np.append(bins, threshold))
+    fig, ax = figure()
+    parts = {
+        f"pseudo-labelled: entropy < δ = {threshold}": entropy < threshold,
+        "neither": entropy >= threshold,
+        "asked for: the highest": np.isin(np.arange(len(entropy)), asked),
+    }
+    parts["neither"] = parts["neither"] & ~list(parts.values())[2]
+    ax.hist(
+        [entropy[part] for part in parts.values()],
+        bins,
+        stacked=True,
+        color=["#0072B2", "#BBBBBB", ASKED],
+        label=[f"{name} ({part.sum()} samples)" for name, part in parts.items()],
+        edgecolor="white",
+        linewidth=0.4,
+    )
+    ax.axvline(threshold, color="black", linewidth=1, linestyle="--")
+    ax.text(threshold + 0.015, ax.get_ylim()[1] * 0.95, "δ")
+    ax.axvline(np.log(3), color="black", linewidth=1, linestyle=":")
+    ax.text(np.log(3) - 0.015, ax.get_ylim()[1] * 0.5, "log 3", ha="right")
+    ax.set(xlabel="entropy of the prediction (nats)", ylabel="samples of the pool")
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(frameon=False, loc="upper center")
+    return fig
+
+
+def egl():
+    toy = Toy()
+    fig, ax = figure()
+    toy.draw(
+        ax,
+        score=lambda points: skdfal.egl_score(toy.net, points, batch_size=4096),
+        asked=skdfal.egl_sampling(toy.net, toy.X_pool, N_ASKED),
+    )
+    legend(fig, ax, 3)
+    return fig
+
+
+def core_set():
+    rng = np.random.default_rng(1)
+    X = np.concatenate(
+        [rng.normal(center, 0.55, (25, 2)) for center in ([0, 0], [2.6, 0.4], [1, 2.2])]
+    )
+    X_labeled, X = X[:2], X[2:]
+    greedy = skdfal.k_center_greedy(X, 4, X_labeled=X_labeled)
+    best = skdfal.k_center_mip(X, 4, X_labeled=X_labeled, outlier_fraction=0)
+    fig, axes = figure(2)
+    for ax, found, name in zip(
+        axes, (greedy, best), ("greedy", "integer program"), strict=True
+    ):
+        for center in np.concatenate([X_labeled, X[found.centers]]):
+            ax.add_patch(
+                plt.Circle(center, found.radius, color="#56B4E9", alpha=0.16, lw=0)
+            )
+            ax.add_patch(
+                plt.Circle(center, found.radius, fill=False, color="#0072B2", lw=0.8)
+            )
+        ax.scatter(*X.T, s=9, c="#555555", linewidths=0, label="pool")
+        ax.scatter(*X_labeled.T, s=55, c="#0072B2", ec="black", label="labelled")
+        ax.scatter(
+            *X[found.centers].T,
+            s=75,
+            facecolors="none",
+            edgecolors=ASKED,
+            linewidths=1.8,
+            label="asked for",
+            zorder=5,
+        )
+        ax.set_title(f"{name}: radius {found.radius:.2f}", fontsize=10)
+        ax.set(xticks=[], yticks=[])
+        ax.set_aspect("equal")
+        margin = greedy.radius + 0.1
+        ax.set(
+            xlim=(X[:, 0].min() - margin, X[:, 0].max() + margin),
+            ylim=(X[:, 1].min() - margin, X[:, 1].max() + margin),
+        )
+    legend(fig, axes[0])
+    return fig
+
+
+def random():
+    toy = Toy()
+    fig, ax = figure()
+    asked = skdfal.random_sampling(None, toy.X_pool, N_ASKED, random_state=0)
+    toy.draw(ax, asked=asked)
+    legend(fig, ax, 3)
+    return fig
+
+
+PICTURES = {
+    f.__name__: f
+    for f in (dfal, dfal_diverse, uncertainty, bald, ceal, egl, core_set, random)
+}
+
+
+def main(names):
+    """Make the pictures."""
+    torch.set_num_threads(1)  # the same pictures on every machine, or nearly so
+    IMAGES.mkdir(exist_ok=True)
+    for name in names or PICTURES:
+        fig = PICTURES[name]()
+        fig.savefig(IMAGES / f"{name}.png", dpi=160)
+        plt.close(fig)
+        print(IMAGES / f"{name}.png")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

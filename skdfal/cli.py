@@ -1,0 +1,518 @@
+"""The command ``skdfal``: arguments in, experiment called, files out."""
+
+import argparse
+import hashlib
+import json
+import shlex
+import sys
+import traceback
+from concurrent.futures.process import BrokenProcessPool
+from itertools import chain
+from pathlib import Path
+
+from skdfal._version import __version__
+from skdfal.strategies import STRATEGIES
+
+RESULTS = Path("skdfal-results")
+
+_OK, _FAILED, _BAD_ARGUMENTS, _INTERRUPTED = 0, 1, 2, 130
+
+# Chosen for the embedded digits: a comparison in about two minutes on two cores.
+_COMPARED = ("dfal", "uncertainty", "random")
+_MAX_EPOCHS = 50
+
+_COMPARE_TEXT = """\
+Compare query strategies: over some trials, each buys labels round by round, trains
+a net from scratch, and is scored on the test set. All strategies of a trial start
+from the same samples and the same weights.
+"""
+_COMPARE_EXAMPLES = """\
+examples:
+  skdfal compare
+  skdfal compare --dataset mnist --strategies dfal,core_set,random --max-annotations 200
+  skdfal compare --trials 5 --resume       (two trials more than the first command)
+
+In the results folder: rounds.csv (a row a round), seconds.csv, table.md,
+learning_curves.png, twins.png, and run.json (settings, versions, seeds, seconds).
+Exit status: 0 done, 1 failed, 2 bad arguments, 130 interrupted (go on with --resume).
+"""
+
+_REPRODUCE_TEXT = """\
+Run an experiment of the DFAL paper (arXiv:1802.09841) again, and print what comes out
+beside the paper's numbers. The scale says how much of it: "paper" is the whole of it,
+"laptop" saves training time, "smoke" shows in minutes that all runs. How a scale
+departs from the paper is printed on the table and the picture.
+"""
+_REPRODUCE_EXAMPLES = """\
+examples:
+  skdfal reproduce table1 --dataset mnist --net lenet5 --scale smoke
+  skdfal reproduce table1 --scale laptop --strategies dfal,random --trials 5
+
+Interrupt or kill it at any time: the same command goes on where it stood, and runs no
+finished trial again. In the results folder: table1.md, learning_curves.png and .svg,
+rounds.csv (a row a round), seconds.csv, run.json (settings, versions, seeds, seconds).
+"""
+
+
+def main(argv=None):
+    """Run the command.
+
+    Parameters
+    ----------
+    argv : list of str, default=None
+        Arguments; None takes those of the process.
+
+    Returns
+    -------
+    status : int
+        0 done, 1 failed, 2 bad arguments, 130 interrupted.
+    """
+    from skdfal.experiment import TrialError
+
+    argv = sys.argv[1:] if argv is None else list(argv)
+    parser = _parser()
+    try:
+        arguments = parser.parse_args(argv)
+    except SystemExit as end:  # argparse has said why
+        return end.code
+    try:
+        return arguments.run(arguments)
+    except KeyboardInterrupt:
+        return _stopped(argv, "Interrupted.", _INTERRUPTED)
+    except TrialError as error:
+        traceback.print_exception(error.__cause__)
+        return _stopped(argv, str(error), _FAILED)
+    except BrokenProcessPool:
+        reason = "A worker process was killed, perhaps for want of memory."
+        return _stopped(argv, reason, _FAILED)
+    except FileExistsError:
+        return _refused(
+            arguments,
+            f"{arguments.out} holds results already. Go on with them by --resume, or "
+            "choose another folder by --out.",
+        )
+    except (ValueError, OSError) as error:
+        return _refused(arguments, error)
+
+
+def _stopped(argv, reason, status):
+    again = ["skdfal", *argv]
+    if argv[0] == "compare" and "--resume" not in argv:
+        again.append("--resume")
+    print(
+        f"\n{reason} Nothing that was done is lost; go on with:\n  {shlex.join(again)}",
+        file=sys.stderr,
+    )
+    return status
+
+
+def _refused(arguments, reason):
+    """Say in one line what is wrong with the arguments."""
+    reason = " ".join(str(reason).split())
+    print(f"skdfal {arguments.command}: error: {reason}", file=sys.stderr)
+    return _BAD_ARGUMENTS
+
+
+# compare
+
+
+def _compare(arguments):
+    from skdfal.experiment import run_experiment
+
+    protocol = _compare_protocol(arguments)
+    arguments.out = arguments.out or _default_folder(protocol, arguments)
+    records = run_experiment(
+        protocol,
+        arguments.strategies,
+        arguments.trials,
+        seed=arguments.seed,
+        out_dir=arguments.out,
+        n_jobs=arguments.jobs,
+        n_threads=arguments.threads,
+        device=arguments.device,
+        resume=arguments.resume,
+    )
+    _report(records, protocol, arguments.out)
+    return _OK
+
+
+def _compare_protocol(arguments):
+    from skdfal.experiment import Protocol
+
+    return Protocol(
+        dataset=arguments.dataset,
+        net=arguments.net,
+        width=arguments.width,
+        n_pool=arguments.n_pool,
+        n_test=arguments.n_test,
+        n_initial=arguments.n_initial,
+        n_instances=arguments.n_instances,
+        max_annotations=arguments.max_annotations,
+        n_candidates=arguments.n_candidates,
+        max_epochs=arguments.epochs,
+        patience=arguments.patience,
+        n_restarts=arguments.restarts,
+        # The same choice as attacking every candidate, nearly always, in less time.
+        query_params={"dfal": {"prune": True}},
+        marks=arguments.marks,
+    )
+
+
+def _default_folder(protocol, arguments):
+    """Return the folder of the settings; trials and strategies may grow in it."""
+    name = (
+        f"{protocol.dataset}-{protocol.net}-{protocol.max_annotations}"
+        f"-seed{arguments.seed}"
+    )
+    named = {
+        "--dataset": protocol.dataset,
+        "--net": protocol.net,
+        "--max-annotations": str(protocol.max_annotations),
+    }
+    plain = _parser().parse_args(["compare", *chain.from_iterable(named.items())])
+    settings, usual = (
+        [_compare_protocol(a).settings(), a.device, a.threads]
+        for a in (arguments, plain)
+    )
+    if settings != usual:
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+        name += f"-{digest.hexdigest()[:6]}"
+    return RESULTS / name
+
+
+def _report(records, protocol, out_dir):
+    """Print the table; write it and the pictures to the folder."""
+    from skdfal.experiment import accuracy_table
+    from skdfal.experiment._folder import write_text
+    from skdfal.experiment._pictures import save_learning_curves, save_twins
+
+    marks = protocol.table_marks()
+    title = "Test accuracy in percent at annotation marks, mean ± standard deviation"
+    print(f"\n{title}\n\n{accuracy_table(records, marks)}\n")
+    markdown = accuracy_table(records, marks, tablefmt="github")
+    write_text(out_dir / "table.md", f"{title}\n\n{markdown}\n")
+
+    def draw():
+        save_learning_curves(
+            records,
+            out_dir / "learning_curves.png",
+            title=f"{protocol.dataset}, {protocol.net}",
+        )
+        save_twins(out_dir, out_dir / "twins.png")
+
+    _draw(draw)
+    _name_files(out_dir, ["rounds.csv", "table.md", "learning_curves.png", "twins.png"])
+
+
+def _draw(draw):
+    """Draw, or say what it takes."""
+    try:
+        draw()
+    except ImportError:
+        print(
+            "No pictures: matplotlib cannot be imported. Install it by\n"
+            '  pip install "skdfal[plots]"\n'
+            "and go on: finished trials are not run again.",
+            file=sys.stderr,
+        )
+
+
+def _name_files(out_dir, names):
+    found = [name for name in names if (out_dir / name).exists()]
+    print(f"Results in {out_dir}: {', '.join(found)}")
+
+
+# reproduce
+
+
+def _reproduce(arguments):
+    from skdfal.experiment import PAPER_METHODS, load_protocol, run_experiment
+
+    paper = load_protocol(arguments.dataset, arguments.net, arguments.scale)
+    protocol, deviations = paper.protocol, list(paper.deviations)
+    strategies = arguments.strategies or PAPER_METHODS
+    n_trials = arguments.trials or paper.n_trials
+    name = f"{arguments.what}-{protocol.dataset}-{protocol.net}-{arguments.scale}"
+    out_dir = arguments.out = arguments.out or RESULTS / f"{name}-seed{arguments.seed}"
+    records = run_experiment(
+        protocol,
+        strategies,
+        n_trials,
+        seed=arguments.seed,
+        out_dir=out_dir,
+        n_jobs=arguments.jobs,
+        n_threads=arguments.threads,
+        device=arguments.device,
+        resume=True,
+    )
+    _report_table1(records, protocol, arguments.scale, deviations, out_dir)
+    return _OK
+
+
+def _report_table1(records, protocol, scale, deviations, out_dir):
+    from skdfal.experiment import paper_accuracies, paper_table
+    from skdfal.experiment._folder import write_text
+    from skdfal.experiment._pictures import save_learning_curves
+
+    published = paper_accuracies(protocol.dataset, protocol.net)
+    marks = protocol.table_marks()
+    title = (
+        f"Table 1, {protocol.dataset}, {protocol.net}: test accuracy in percent at "
+        "annotation marks, mean ± standard deviation over trials"
+    )
+    departs = "Departs from the paper: " + "; ".join(deviations) + "."
+    note = f'Scale "{scale}". {departs if deviations else "As in the paper."}'
+    table = paper_table(records, marks, published)
+    print(f"\n{title}\n{note}\n\n{table}\n")
+    markdown = paper_table(records, marks, published, tablefmt="github")
+    source = "The paper's values: arXiv:1802.09841, Table 1."
+    write_text(out_dir / "table1.md", f"{title}\n\n{note} {source}\n\n{markdown}\n")
+    points = {
+        name: [(n, value) for n, value in values.items() if n != "all"]
+        for name, values in published.items()
+        if any(row["strategy"] == name for row in records)
+    }
+    within = protocol.max_annotations
+    points = {
+        name: [(n, value) for n, value in pairs if n <= within]
+        for name, pairs in points.items()
+    }
+    _draw(
+        lambda: save_learning_curves(
+            records,
+            out_dir / "learning_curves.png",
+            title=f"{protocol.dataset}, {protocol.net}",
+            note=note,
+            formats=("png", "svg"),
+            points={name: pairs for name, pairs in points.items() if pairs},
+        )
+    )
+    _name_files(
+        out_dir,
+        ["table1.md", "rounds.csv", "learning_curves.png", "learning_curves.svg"],
+    )
+
+
+# The parser
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        """Say in one line what is wrong, without the usage."""
+        self.exit(_BAD_ARGUMENTS, f"{self.prog}: error: {message}\n")
+
+
+def _parser():
+    parser = _Parser(
+        prog="skdfal",
+        description="Deep active learning: buy few labels, and buy the right ones.",
+    )
+    parser.add_argument("--version", action="version", version=f"skdfal {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="command", required=True)
+    _add_compare(commands)
+    _add_reproduce(commands)
+    return parser
+
+
+def _add_compare(commands):
+    from skdfal.experiment import DATASETS, NETS
+
+    compare = commands.add_parser(
+        "compare",
+        help="compare query strategies on a data set",
+        description=_COMPARE_TEXT,
+        epilog=_COMPARE_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    compare.set_defaults(run=_compare)
+
+    what = compare.add_argument_group("what to compare")
+    what.add_argument(
+        "--dataset",
+        choices=list(DATASETS),
+        default="digits",
+        help=f"{', '.join(DATASETS)}; digits, the default, comes with scikit-learn, "
+        "the others are downloaded unless they are there",
+        metavar="NAME",
+    )
+    what.add_argument(
+        "--net",
+        choices=NETS,
+        default="lenet5",
+        help="lenet5 (default) or vgg8",
+        metavar="NAME",
+    )
+    what.add_argument(
+        "--strategies",
+        type=_strategies,
+        default=_COMPARED,
+        help=f"some of {', '.join(STRATEGIES)}, with commas between; or all, which is "
+        f"those of the paper (default: {','.join(_COMPARED)})",
+        metavar="NAMES",
+    )
+    what.add_argument("--trials", **_count(3, "trials of each strategy"))
+
+    loop = compare.add_argument_group("the loop")
+    loop.add_argument("--n-initial", **_count(10, "labels before the first training"))
+    loop.add_argument("--n-instances", **_count(10, "labels bought a round"))
+    loop.add_argument("--max-annotations", **_count(100, "labels at the end"))
+    loop.add_argument(
+        "--n-candidates",
+        **_count(
+            800,
+            "samples of the pool that dfal, bald, egl and core_set look at in a "
+            "round, the paper's K; the others look at all",
+        ),
+    )
+    loop.add_argument("--n-pool", **_count(None, "samples in the pool", "all"))
+    loop.add_argument("--n-test", **_count(None, "samples to score on", "all"))
+    loop.add_argument(
+        "--marks",
+        type=_marks,
+        default=(),
+        help="numbers of labels that the table shows, such as 50,100 (default: four)",
+        metavar="N,N",
+    )
+
+    training = compare.add_argument_group("training")
+    training.add_argument("--epochs", **_count(_MAX_EPOCHS, "epochs a round, at most"))
+    training.add_argument(
+        "--patience",
+        **_count(
+            None,
+            "stop after so many epochs without improvement on a fifth of the labels",
+            "train on all labels to the end",
+        ),
+    )
+    training.add_argument(
+        "--restarts",
+        **_count(1, "trainings a round, of which the best is kept; needs --patience"),
+    )
+    training.add_argument(
+        "--width",
+        type=_positive,
+        default=1.0,
+        help="factor on the width of the net (default: 1)",
+        metavar="X",
+    )
+
+    running = _add_running(compare)
+    running.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with what is in the folder: an interrupted run, or more trials "
+        "and strategies",
+    )
+
+
+def _add_reproduce(commands):
+    from skdfal.experiment import NETS, PAPER_DATASETS, PAPER_METHODS, SCALES
+
+    reproduce = commands.add_parser(
+        "reproduce",
+        help="run an experiment of the paper again",
+        description=_REPRODUCE_TEXT,
+        epilog=_REPRODUCE_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    reproduce.set_defaults(run=_reproduce)
+    reproduce.add_argument("what", choices=["table1"], help="table1", metavar="WHAT")
+    for name, allowed in [
+        ("dataset", list(PAPER_DATASETS)),
+        ("net", NETS),
+        ("scale", SCALES),
+    ]:
+        default = "laptop" if name == "scale" else allowed[0]
+        reproduce.add_argument(
+            f"--{name}",
+            choices=allowed,
+            default=default,
+            help=f"{', '.join(allowed)} (default: {default})",
+            metavar="NAME",
+        )
+    reproduce.add_argument(
+        "--strategies",
+        type=_strategies,
+        help=f"some, with commas between (default: {','.join(PAPER_METHODS)})",
+        metavar="NAMES",
+    )
+    reproduce.add_argument(
+        "--trials", **_count(None, "trials of each strategy", "as the scale says")
+    )
+    _add_running(reproduce)
+
+
+def _add_running(command):
+    """Add the options of both commands that say where and how it runs."""
+    running = command.add_argument_group("running")
+    running.add_argument(
+        "--seed",
+        type=_at_least(0),
+        default=0,
+        help="what all random numbers derive from (default: 0)",
+        metavar="N",
+    )
+    running.add_argument(
+        "--device", default="cpu", help="cpu (default), cuda, ...", metavar="NAME"
+    )
+    running.add_argument("--jobs", **_count(None, "processes", "one a core"))
+    running.add_argument(
+        "--threads", **_count(1, "threads in each; results depend on it a little")
+    )
+    running.add_argument(
+        "--out",
+        type=Path,
+        help=f"folder for the results (default: one in {RESULTS}, named after the "
+        "settings)",
+        metavar="FOLDER",
+    )
+    return running
+
+
+def _count(default, text, default_text=None):
+    """Return the parameters of an option that takes an integer >= 1."""
+    default_text = default if default_text is None else default_text
+    return {
+        "type": _at_least(1),
+        "default": default,
+        "help": f"{text} (default: {default_text})",
+        "metavar": "N",
+    }
+
+
+def _at_least(low):
+    def integer(text):
+        if not text.isdecimal() or int(text) < low:
+            raise argparse.ArgumentTypeError(f"{text!r} should be an integer >= {low}")
+        return int(text)
+
+    return integer
+
+
+def _positive(text):
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} should be a number > 0")
+    return value
+
+
+def _marks(text):
+    return tuple(map(_at_least(1), text.split(",")))
+
+
+def _strategies(text):
+    from skdfal.experiment import PAPER_STRATEGIES
+
+    if text == "all":
+        return PAPER_STRATEGIES
+    names = tuple(dict.fromkeys(text.split(",")))
+    unknown = [name for name in names if name not in STRATEGIES]
+    if unknown:
+        raise argparse.ArgumentTypeError(
+            f"unknown {', '.join(map(repr, unknown))}; choose among "
+            f"{', '.join(STRATEGIES)}, or all"
+        )
+    return names

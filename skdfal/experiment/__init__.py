@@ -1,0 +1,48 @@
+"""Experiments: protocols, trials that survive a kill, tables and pictures.
+
+One trial is one strategy, one data set, one seed. All strategies of a trial start
+from the same samples and the same weights, so that they are compared in pairs.
+"""
+
+from skdfal.experiment._folder import FolderError, read_records
+from skdfal.experiment._paper import (
+    PAPER_DATASETS,
+    PAPER_METHODS,
+    SCALES,
+    load_protocol,
+    paper_accuracies,
+    paper_table,
+)
+from skdfal.experiment._protocol import (
+    DATASETS,
+    NETS,
+    PAPER_STRATEGIES,
+    Protocol,
+    derive_seed,
+    load_data,
+)
+from skdfal.experiment._run import TrialError, run_experiment
+from skdfal.experiment._table import accuracy_table, summarize
+from skdfal.experiment._trial import run_trial
+
+__all__ = [
+    "DATASETS",
+    "NETS",
+    "PAPER_DATASETS",
+    "PAPER_METHODS",
+    "PAPER_STRATEGIES",
+    "SCALES",
+    "FolderError",
+    "Protocol",
+    "TrialError",
+    "accuracy_table",
+    "derive_seed",
+    "load_data",
+    "load_protocol",
+    "paper_accuracies",
+    "paper_table",
+    "read_records",
+    "run_experiment",
+    "run_trial",
+    "summarize",
+]

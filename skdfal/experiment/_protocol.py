@@ -1,0 +1,348 @@
+"""What an experiment does, as data: Protocol, its data sets, its seeds."""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from skdfal import datasets
+from skdfal.nets import make_classifier
+from skdfal.strategies import STRATEGIES
+
+DATASETS = {
+    "digits": datasets.load_digits,
+    "mnist": datasets.fetch_mnist,
+    "fashion_mnist": datasets.fetch_fashion_mnist,
+    "fashion_shoe_bag": datasets.fetch_fashion_shoe_bag,
+    "quickdraw": datasets.fetch_quickdraw,
+    "cifar10": datasets.fetch_cifar10,
+}
+
+NETS = ("lenet5", "vgg8")
+
+# The strategies of the DFAL paper, and the diverse DFAL that it leaves open.
+PAPER_STRATEGIES = tuple(
+    name
+    for name in (
+        "dfal",
+        "dfal_diverse",
+        "bald",
+        "ceal",
+        "core_set",
+        "egl",
+        "uncertainty",
+        "random",
+    )
+    if name in STRATEGIES
+)
+
+# What the paper runs on a random subset of the pool; the others see all of it.
+SUBSAMPLED = frozenset(
+    {"dfal", "dfal_diverse", "deepfool_margin", "bald", "core_set", "egl"}
+)
+
+_N_MARKS = 4
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Everything that determines an experiment but its seed.
+
+    Parameters
+    ----------
+    dataset : str, default="digits"
+        A name in ``DATASETS``.
+    dataset_params : dict, default={}
+        Parameters of its fetcher, such as ``{"classes": ["cat", "dog"]}``.
+    net : {"lenet5", "vgg8"}, default="lenet5"
+        The network.
+    width : float, default=1.0
+        Factor on the width of its layers; 1 is the paper's.
+    n_pool : int, default=None
+        Samples of the training set a trial may choose from, drawn for each trial,
+        beside the initial ones. None takes all.
+    n_test : int, default=None
+        Samples of the test set to score on, the same in all trials. None takes all.
+    n_initial : int, default=10
+        Annotations before the first training.
+    n_instances : int or tuple of (int, int), default=10
+        Annotations a round, n_query; or pairs ``(until, n)``: n a round until there
+        are so many annotations.
+    max_annotations : int, default=100
+        Annotations at the end, the initial ones included.
+    n_candidates : int, default=800
+        Candidates K of the strategies in ``SUBSAMPLED``; None is the whole pool.
+    max_epochs : int, default=50
+        Epochs a training, at most.
+    patience : int, default=None
+        Epochs without improvement before training stops early; None never stops.
+    n_restarts : int, default=1
+        Trainings a round, of which the best is kept.
+    lr : float, default=0.001
+        Learning rate of Adam.
+    batch_size : int, default=32
+        Samples a step.
+    query_params : dict of str to dict, default={}
+        Parameters of single strategies, such as ``{"bald": {"n_draws": 10}}``.
+    marks : tuple of int, default=()
+        Annotations at which the table shows the accuracy; empty for four of them,
+        evenly spread.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of its range or a name unknown.
+
+    Examples
+    --------
+    >>> from skdfal.experiment import Protocol
+    >>> Protocol(n_instances=((30, 10), (70, 20)), max_annotations=80).rounds()
+    [10, 20, 30, 50, 70, 80]
+    """
+
+    dataset: str = "digits"
+    dataset_params: dict = field(default_factory=dict)
+    net: str = "lenet5"
+    width: float = 1.0
+    n_pool: int | None = None
+    n_test: int | None = None
+    n_initial: int = 10
+    n_instances: int | tuple = 10
+    max_annotations: int = 100
+    n_candidates: int | None = 800
+    max_epochs: int = 50
+    patience: int | None = None
+    n_restarts: int = 1
+    lr: float = 0.001
+    batch_size: int = 32
+    query_params: dict = field(default_factory=dict)
+    marks: tuple = ()
+
+    def __post_init__(self):
+        # From a TOML or JSON file tuples come as lists.
+        if not isinstance(self.n_instances, int):
+            pairs = tuple(map(tuple, self.n_instances))
+            object.__setattr__(self, "n_instances", pairs)
+        object.__setattr__(self, "marks", tuple(self.marks))
+        self._check_names()
+        self._check_numbers()
+        unknown = sorted(set(self.marks) - set(self.rounds()))
+        if unknown:
+            raise ValueError(
+                f"marks={unknown} should be among the annotation counts of the rounds: "
+                f"{_shortened(self.rounds())}."
+            )
+
+    def rounds(self):
+        """Return the number of annotations at each training.
+
+        Returns
+        -------
+        rounds : list of int
+            From ``n_initial`` to ``max_annotations``.
+        """
+        schedule = self.n_instances
+        if isinstance(schedule, int):
+            schedule = [(self.max_annotations, schedule)]
+        rounds = [self.n_initial]
+        for until, n in [*schedule, (self.max_annotations, schedule[-1][1])]:
+            until = min(until, self.max_annotations)
+            while rounds[-1] < until:
+                rounds.append(min(rounds[-1] + n, until))
+        return rounds
+
+    def table_marks(self):
+        """Return the annotation counts that a table shows.
+
+        Returns
+        -------
+        marks : tuple of int
+            ``marks``, or where there are none up to four of the rounds.
+        """
+        if self.marks:
+            return self.marks
+        wanted = [self.max_annotations * i / _N_MARKS for i in range(1, _N_MARKS + 1)]
+        marks = [next(r for r in self.rounds() if r >= mark) for mark in wanted]
+        return tuple(dict.fromkeys(marks))
+
+    def settings(self):
+        """Return what two runs must share to belong to one experiment.
+
+        Returns
+        -------
+        settings : dict
+            All fields but ``marks``, which change nothing but the table; it is equal
+            to itself after a way through JSON.
+        """
+        settings = dataclasses.asdict(self)
+        del settings["marks"]
+        return json.loads(json.dumps(settings))
+
+    def make_net(self, data, device="cpu"):
+        """Return the unfitted classifier for a data set.
+
+        Parameters
+        ----------
+        data : Bunch
+            What :func:`load_data` returned.
+        device : str, default="cpu"
+            Where to train.
+
+        Returns
+        -------
+        net : RestartingClassifier
+            The classifier.
+        """
+        _, n_channels, *image_size = data.X_train.shape
+        return make_classifier(
+            self.net,
+            n_classes=len(data.target_names),
+            in_channels=n_channels,
+            image_size=tuple(image_size),
+            width=self.width,
+            max_epochs=self.max_epochs,
+            patience=self.patience,
+            n_restarts=self.n_restarts,
+            lr=self.lr,
+            batch_size=self.batch_size,
+            device=device,
+        )
+
+    def check_data(self, data):
+        """Raise a ValueError where the data set has too few samples.
+
+        Parameters
+        ----------
+        data : Bunch
+            What :func:`load_data` returned.
+        """
+        n_samples = len(data.X_train)
+        n_needed = max(self.max_annotations, self.n_initial + (self.n_pool or 0))
+        if n_needed > n_samples:
+            raise ValueError(
+                f"max_annotations={self.max_annotations}, and n_initial="
+                f"{self.n_initial} with n_pool={self.n_pool}, should be <= the "
+                f"{n_samples} training samples of {self.dataset}."
+            )
+        if self.n_test is not None and self.n_test > len(data.X_test):
+            raise ValueError(
+                f"n_test={self.n_test} should be <= the {len(data.X_test)} test "
+                f"samples of {self.dataset}."
+            )
+
+    def _check_names(self):
+        for name, allowed in [("dataset", DATASETS), ("net", NETS)]:
+            value = getattr(self, name)
+            if value not in allowed:
+                raise ValueError(
+                    f"{name}={value!r} should be one of {', '.join(allowed)}."
+                )
+        unknown = sorted(set(self.query_params) - set(STRATEGIES))
+        if unknown:
+            raise ValueError(
+                f"query_params has {', '.join(unknown)}; strategies are "
+                f"{', '.join(STRATEGIES)}."
+            )
+
+    def _check_numbers(self):
+        counts = ["n_initial", "max_annotations", "max_epochs", "n_restarts"]
+        counts += ["batch_size"]
+        may_be_none = ["n_pool", "n_test", "n_candidates", "patience"]
+        for name in counts + may_be_none:
+            value = getattr(self, name)
+            if name in may_be_none and value is None:
+                continue
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name}={value!r} should be an integer >= 1.")
+        for name in ["width", "lr"]:
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name}={getattr(self, name)!r} should be > 0.")
+        if self.n_initial > self.max_annotations:
+            raise ValueError(
+                f"n_initial={self.n_initial} should be <= max_annotations="
+                f"{self.max_annotations}."
+            )
+        if self.n_pool is not None and (
+            self.n_pool < self.max_annotations - self.n_initial
+        ):
+            raise ValueError(
+                f"n_pool={self.n_pool} should be >= max_annotations - n_initial = "
+                f"{self.max_annotations - self.n_initial}."
+            )
+        if self.n_restarts > 1 and self.patience is None:
+            raise ValueError(
+                f"n_restarts={self.n_restarts} needs patience, whose validation split "
+                "tells which restart is best."
+            )
+        schedule = self.n_instances
+        if isinstance(schedule, int):
+            schedule = ((self.max_annotations, schedule),)
+        if not schedule or any(
+            len(pair) != 2 or not all(isinstance(v, int) and v >= 1 for v in pair)
+            for pair in schedule
+        ):
+            raise ValueError(
+                f"n_instances={self.n_instances!r} should be an integer >= 1, or pairs "
+                "(until, n) of such."
+            )
+
+
+def derive_seed(*names):
+    """Return a seed that depends on names and nothing else.
+
+    Parameters
+    ----------
+    *names : object
+        What the seed is for, such as a data set, a net and the number of a trial.
+
+    Returns
+    -------
+    seed : int
+        In [0, 2**31), the same on every machine and in every version.
+
+    Examples
+    --------
+    >>> from skdfal.experiment import derive_seed
+    >>> derive_seed(0, "mnist", "lenet5", 1) == derive_seed(0, "mnist", "lenet5", 1)
+    True
+    """
+    digest = hashlib.sha256("\n".join(map(str, names)).encode()).digest()
+    return int.from_bytes(digest[:4], "big") >> 1
+
+
+def load_data(protocol):
+    """Load the data set of a protocol, and keep the last one loaded.
+
+    Parameters
+    ----------
+    protocol : Protocol
+        The experiment.
+
+    Returns
+    -------
+    data : Bunch
+        With ``X_train``, ``y_train``, ``X_test``, ``y_test``, ``target_names``.
+
+    Examples
+    --------
+    >>> from skdfal.experiment import Protocol, load_data
+    >>> load_data(Protocol("digits")).X_train.shape
+    (1297, 1, 24, 24)
+    """
+    params = tuple(
+        (name, tuple(value) if isinstance(value, list) else value)
+        for name, value in protocol.dataset_params.items()
+    )
+    return _load(protocol.dataset, params)
+
+
+@lru_cache(maxsize=1)
+def _load(dataset, params):
+    return DATASETS[dataset](**dict(params))
+
+
+def _shortened(rounds):
+    if len(rounds) <= 12:
+        return ", ".join(map(str, rounds))
+    return f"{', '.join(map(str, rounds[:10]))}, ..., {rounds[-1]}"

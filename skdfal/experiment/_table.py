@@ -1,0 +1,112 @@
+"""Accuracies at annotation marks: mean and standard deviation over trials."""
+
+import statistics
+from collections import defaultdict
+from typing import NamedTuple
+
+
+class Summary(NamedTuple):
+    """Score of a strategy at a mark; ``std`` is None for a single trial."""
+
+    mean: float
+    std: float | None
+    n_trials: int
+
+
+def summarize(records, marks):
+    """Return mean and standard deviation over trials.
+
+    Parameters
+    ----------
+    records : list of dict
+        Rows as of :func:`run_experiment`.
+    marks : sequence of int
+        Numbers of annotations.
+
+    Returns
+    -------
+    summaries : dict of str to dict of int to Summary
+        For each strategy and each mark that its trials have; the deviation has
+        n_trials - 1 in the denominator.
+
+    Examples
+    --------
+    >>> from skdfal.experiment import summarize
+    >>> records = [
+    ...     {"strategy": "dfal", "annotations": 10, "score": 0.25},
+    ...     {"strategy": "dfal", "annotations": 10, "score": 0.75},
+    ... ]
+    >>> summarize(records, [10])["dfal"][10].mean
+    0.5
+    """
+    scores = defaultdict(lambda: defaultdict(list))
+    for row in records:
+        scores[row["strategy"]][row["annotations"]].append(row["score"])
+    return {
+        strategy: {
+            mark: Summary(
+                statistics.fmean(at[mark]),
+                statistics.stdev(at[mark]) if len(at[mark]) > 1 else None,
+                len(at[mark]),
+            )
+            for mark in marks
+            if mark in at
+        }
+        for strategy, at in scores.items()
+    }
+
+
+def accuracy_table(records, marks, *, tablefmt="simple"):
+    """Return a table of accuracies in percent, best strategy at the last mark first.
+
+    Parameters
+    ----------
+    records : list of dict
+        Rows as of :func:`run_experiment`.
+    marks : sequence of int
+        Numbers of annotations, a column each.
+    tablefmt : str, default="simple"
+        A format of tabulate, such as "github" for Markdown.
+
+    Returns
+    -------
+    table : str
+        A line a strategy.
+
+    Examples
+    --------
+    >>> from skdfal.experiment import accuracy_table
+    >>> records = [{"strategy": "dfal", "annotations": 10, "score": 0.5}]
+    >>> print(accuracy_table(records, [10], tablefmt="plain"))
+    strategy      10    trials
+    dfal        50.0         1
+    """
+    from tabulate import tabulate
+
+    summaries = summarize(records, marks)
+    ranked = sorted(
+        summaries,
+        key=lambda name: [-summaries[name][m].mean for m in reversed(marks)],
+    )
+    lines = [
+        [
+            name,
+            *(in_percent(summaries[name][mark]) for mark in marks),
+            summaries[name][marks[-1]].n_trials,
+        ]
+        for name in ranked
+    ]
+    return tabulate(
+        lines,
+        headers=["strategy", *map(str, marks), "trials"],
+        tablefmt=tablefmt,
+        colalign=["left", *["right"] * len(marks), "right"],
+        disable_numparse=True,
+    )
+
+
+def in_percent(summary):
+    """Return a summary as text, such as "87.1 ± 1.2"."""
+    if summary.std is None:
+        return f"{100 * summary.mean:.1f}"
+    return f"{100 * summary.mean:.1f} ± {100 * summary.std:.1f}"

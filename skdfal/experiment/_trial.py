@@ -1,0 +1,173 @@
+"""One trial: one strategy, one data set, one seed, a row a round."""
+
+import math
+import time
+import warnings
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from skdfal._active import ActiveLearningClassifier
+from skdfal.adversarial import AdversarialAugmenter
+from skdfal.datasets import split_pool
+from skdfal.experiment._folder import (
+    COLUMNS,
+    TrialFiles,
+    read_records,
+    write_csv,
+    write_json,
+)
+from skdfal.experiment._protocol import SUBSAMPLED, derive_seed, load_data
+
+TWINNED = ("dfal", "dfal_diverse")  # strategies whose twins are worth a picture
+_N_TWINS = 8
+
+
+def run_trial(
+    protocol, strategy, trial, *, seed=0, out_dir, device="cpu", monitor=None
+):
+    """Run one trial, or what is left of it.
+
+    The rows go to ``trials/<strategy>-<trial>.csv`` in ``out_dir`` as they come. After
+    a kill the same call goes on where the trial stood, and ends with the same file.
+
+    Parameters
+    ----------
+    protocol : Protocol
+        The experiment.
+    strategy : str
+        A name in ``skdfal.strategies.STRATEGIES``.
+    trial : int
+        Number of the trial. With the seed it determines pool, first samples and
+        weights, which all strategies share.
+    seed : int, default=0
+        Seed of the experiment.
+    out_dir : path-like
+        Folder of the experiment.
+    device : str, default="cpu"
+        Where to train.
+    monitor : callable, default=None
+        Called with each new row.
+
+    Returns
+    -------
+    records : list of dict
+        The rows of the whole trial.
+
+    Notes
+    -----
+    skorch ends a training at Ctrl-C and goes on; so interrupt :func:`run_experiment`,
+    whose workers do not hear it, rather than this function.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from skdfal.experiment import Protocol, run_trial
+    >>> protocol = Protocol("digits", max_annotations=20, max_epochs=1, n_test=50)
+    >>> with TemporaryDirectory() as folder:
+    ...     rows = run_trial(protocol, "random", 0, out_dir=folder)
+    >>> [row["annotations"] for row in rows]
+    [10, 20]
+    """
+    files = TrialFiles(out_dir, strategy, trial)
+    files.folder.mkdir(parents=True, exist_ok=True)
+    files.clean()
+    if files.is_finished():
+        return read_records(files.rows)
+
+    started = time.perf_counter()
+    data = load_data(protocol)
+    names = (seed, protocol.dataset, protocol.net, trial)
+    own = split_pool(
+        data.y_train,
+        n_initial=protocol.n_initial,
+        n_pool=protocol.n_pool,
+        random_state=derive_seed(*names, "pool"),
+    )
+    used = np.concatenate([own.initial, own.pool])
+    learner = ActiveLearningClassifier(
+        protocol.make_net(data, device),
+        strategy,
+        initial=np.arange(protocol.n_initial),  # positions in `used`
+        n_instances=np.diff(protocol.rounds()).tolist() or 1,
+        max_annotations=protocol.max_annotations,
+        n_candidates=protocol.n_candidates if strategy in SUBSAMPLED else None,
+        query_params=protocol.query_params.get(strategy),
+        checkpoint=files.checkpoint,
+        random_state=derive_seed(*names, "training"),
+    )
+
+    def write_row(_, row):
+        row = {
+            "dataset": protocol.dataset,
+            "net": protocol.net,
+            "strategy": strategy,
+            "trial": trial,
+            "round": protocol.rounds().index(row["annotations"]),
+            **{name: row[name] for name in COLUMNS if name in row},
+        }
+        # The round in which it was killed is trained again, and has a row already.
+        rows = [r for r in read_records(files.rows) if r["round"] < row["round"]]
+        write_csv(files.rows, [*rows, row], COLUMNS)
+        if monitor is not None:
+            monitor(row)
+
+    X_test, y_test = _test_set(protocol, data, seed)
+    with warnings.catch_warnings():
+        # Early nets have samples that DeepFool cannot move. The column labeled_data
+        # tells how many twins there are.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        learner.fit(
+            data.X_train[used],
+            data.y_train[used],
+            X_val=X_test,
+            y_val=y_test,
+            monitor=write_row,
+        )
+        if strategy in TWINNED:
+            _save_twins(files.twins, learner, data, used)
+    end = {
+        "seed": learner.random_state,
+        "initial": own.initial.tolist(),
+        "annotated": used[learner.annotated_indices_].tolist(),
+        "stopped": learner.termination_condition_,
+        "seconds": time.perf_counter() - started,
+        "fit_seconds": [row["fit_seconds"] for row in learner.history_],
+        "query_seconds": [
+            None if math.isnan(row["query_seconds"]) else row["query_seconds"]
+            for row in learner.history_
+        ],
+    }
+    write_json(files.end, end)
+    files.clean()
+    return read_records(files.rows)
+
+
+def _test_set(protocol, data, seed):
+    if protocol.n_test is None:
+        return data.X_test, data.y_test
+    rng = np.random.RandomState(derive_seed(seed, protocol.dataset, "test"))
+    chosen = rng.permutation(len(data.y_test))[: protocol.n_test]
+    return data.X_test[chosen], data.y_test[chosen]
+
+
+def _save_twins(path, learner, data, used):
+    """Keep the newest samples that the net has right, with their twins.
+
+    Where it is wrong, the way from the label to that of the twin would say nothing.
+    """
+    queried = used[learner.annotated_indices_[::-1]]
+    X, y = data.X_train[queried], data.y_train[queried]
+    right = np.flatnonzero(learner.predict(X) == y)[:_N_TWINS]
+    if not len(right):
+        return
+    X, y = X[right], y[right]
+    X_twin = AdversarialAugmenter(learner.estimator_, prefit=True).transform(X)
+    np.savez_compressed(
+        path,
+        X=X,
+        X_twin=X_twin,
+        y=y,
+        y_twin=learner.predict(X_twin),
+        class_names=data.target_names,
+    )

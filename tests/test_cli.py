@@ -1,0 +1,182 @@
+"""The command: what it prints, writes and refuses."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import skdfal.experiment
+from skdfal import __version__, cli
+from skdfal.cli import main
+from skdfal.experiment import PAPER_STRATEGIES, load_protocol, read_records
+from skdfal.strategies import STRATEGIES
+
+TINY = (
+    "compare --n-pool 30 --n-test 30 --n-initial 4 --n-instances 4 "
+    "--max-annotations 12 --n-candidates 10 --epochs 1 --trials 1 "
+    "--strategies dfal,random --jobs 1"
+).split()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Folder of one comparison by the command."""
+    folder = tmp_path_factory.mktemp("cli") / "results"
+    assert main([*TINY, "--out", str(folder)]) == 0
+    return folder
+
+
+def test_compare_writes_tables_and_pictures(folder, capsys):
+    pytest.importorskip("matplotlib")
+    assert main([*TINY, "--out", str(folder), "--resume"]) == 0
+    out = capsys.readouterr().out
+    assert "strategy" in out
+    assert "Results in" in out
+    for name in ("dfal", "random"):
+        assert name in out
+    records = read_records(folder / "rounds.csv")
+    assert [(r["strategy"], r["annotations"]) for r in records] == [
+        (name, n) for name in ("dfal", "random") for n in (4, 8, 12)
+    ]
+    for name in ("learning_curves.png", "twins.png"):
+        assert (folder / name).read_bytes().startswith(b"\x89PNG")
+    assert "| dfal" in (folder / "table.md").read_text()
+
+
+def test_results_are_never_lost(folder, capsys):
+    before = (folder / "rounds.csv").read_bytes()
+    assert main([*TINY, "--out", str(folder)]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "--resume" in error
+    assert "--out" in error
+    assert main([*TINY, "--out", str(folder), "--resume", "--epochs", "2"]) == 2
+    assert "max_epochs was 1, now 2" in capsys.readouterr().err
+    assert (folder / "rounds.csv").read_bytes() == before
+
+
+def test_without_matplotlib_all_but_pictures(folder, capsys, monkeypatch):
+    for name in ("learning_curves.png", "twins.png"):
+        (folder / name).unlink(missing_ok=True)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert main([*TINY, "--out", str(folder), "--resume"]) == 0
+    captured = capsys.readouterr()
+    assert 'pip install "skdfal[plots]"' in captured.err
+    assert "png" not in captured.out
+    assert "dfal" in captured.out
+
+
+def default_folder(*arguments):
+    arguments = cli._parser().parse_args(["compare", *arguments])
+    return cli._default_folder(cli._compare_protocol(arguments), arguments).as_posix()
+
+
+def test_default_folder_is_named_after_the_settings():
+    usual = default_folder()
+    assert usual == "skdfal-results/digits-lenet5-100-seed0"
+    assert default_folder("--max-annotations", "50", "--seed", "3") == (
+        "skdfal-results/digits-lenet5-50-seed3"
+    )
+    # Trials, strategies and processes may grow in the same folder.
+    assert default_folder("--trials", "9", "--strategies", "all", "--jobs", "1") == (
+        usual
+    )
+    others = [
+        default_folder(*arguments)
+        for arguments in [("--epochs", "7"), ("--epochs", "8"), ("--threads", "3")]
+    ]
+    assert len(set(others)) == 3
+    assert all(other.startswith(f"{usual}-") for other in others)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "allowed"),
+    [
+        ([], "command"),
+        (["compete"], "compare"),
+        (["compare", "--dataset", "imagenet"], "fashion_mnist"),
+        (["compare", "--net", "resnet"], "vgg8"),
+        (["compare", "--strategies", "dfal,bayes"], "'bayes'; choose among dfal"),
+        (["compare", "--strategies", ""], "choose among dfal"),
+        (["compare", "--trials", "0"], "'0' should be an integer >= 1"),
+        (["compare", "--trials", "many"], "'many' should be an integer >= 1"),
+        (["compare", "--jobs", "-1"], "integer >= 1"),
+        (["compare", "--seed", "-1"], "integer >= 0"),
+        (["compare", "--width", "0"], "number > 0"),
+        (["compare", "--marks", "20,33"], "marks=[33]"),
+        (["compare", "--n-initial", "200"], "max_annotations=100"),
+        (["compare", "--restarts", "5"], "needs patience"),
+        (["compare", "--max-annotations", "5000"], "1297 training samples"),
+        (["compare", "--n-test", "5000"], "500 test samples"),
+        (["compare", "--device", "abacus"], "abacus"),
+        (["reproduce", "table9"], "table1"),
+        (["reproduce", "table1", "--scale", "huge"], "smoke"),
+        (["reproduce", "table1", "--dataset", "digits"], "quickdraw"),
+    ],
+)
+def test_bad_arguments_are_refused_in_one_line(
+    arguments, allowed, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    (line,) = [row for row in captured.err.splitlines() if "error" in row]
+    assert allowed in line
+    assert captured.err.endswith(line + "\n")
+    assert not captured.out
+    assert not list(tmp_path.iterdir())
+
+
+def test_reproduce_prints_ours_beside_the_paper(tmp_path, monkeypatch, capsys):
+    """The same command goes on; here with nothing left to run but the report."""
+    pytest.importorskip("matplotlib")
+    records = [
+        {"strategy": name, "trial": trial, "annotations": n, "score": score}
+        for name, score in [("dfal", 0.85), ("random", 0.75)]
+        for trial in (0, 1)
+        for n in load_protocol("mnist", "lenet5", "smoke").protocol.rounds()
+    ]
+    asked = {}
+
+    def run_nothing(protocol, strategies, n_trials, *, out_dir, **options):
+        asked.update(options, strategies=strategies, n_trials=n_trials)
+        out_dir.mkdir()
+        return records
+
+    monkeypatch.setattr(skdfal.experiment, "run_experiment", run_nothing)
+    out = tmp_path / "out"
+    arguments = ["--scale", "smoke", "--strategies", "dfal,random", "--out", str(out)]
+    assert main(["reproduce", "table1", *arguments]) == 0
+    assert asked["resume"]
+    assert asked["n_trials"] == 2
+    printed = capsys.readouterr().out
+    assert 'Scale "smoke". Departs from the paper: two trials' in printed
+    assert "+2.2" in printed  # 85.0 - 82.77
+    assert "arXiv:1802.09841" in (out / "table1.md").read_text()
+    assert (out / "learning_curves.png").exists()
+    assert (out / "learning_curves.svg").exists()
+
+
+def test_all_means_those_of_the_paper():
+    arguments = cli._parser().parse_args(["compare", "--strategies", "all"])
+    assert arguments.strategies == PAPER_STRATEGIES
+    assert set(PAPER_STRATEGIES) <= set(STRATEGIES)
+
+
+def test_help_and_version(capsys):
+    assert main(["--version"]) == 0
+    assert __version__ in capsys.readouterr().out
+    assert main(["compare", "--help"]) == 0
+    text = capsys.readouterr().out
+    for name in STRATEGIES:
+        assert name in text
+    assert max(map(len, text.splitlines())) <= 88
+
+
+def test_importing_the_command_loads_no_matplotlib():
+    code = (
+        "import sys, skdfal.cli, skdfal.experiment; "
+        "sys.exit('matplotlib' in sys.modules)"
+    )
+    root = Path(__file__).parents[1]
+    assert subprocess.run([sys.executable, "-c", code], cwd=root).returncode == 0

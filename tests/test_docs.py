@@ -1,0 +1,295 @@
+"""The documentation: its code runs, its links lead somewhere, it leaves nothing out."""
+
+import builtins
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+
+import skdfal
+import skdfal.datasets
+import skdfal.plot
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+
+pytestmark = pytest.mark.skipif(
+    not DOCS.is_dir(), reason="docs/ is not there: these tests need a checkout"
+)
+
+
+def pages():
+    built = {"_build", "api", "auto_examples"}
+    return sorted(
+        path
+        for suffix in ("*.rst", "*.md")
+        for path in DOCS.rglob(suffix)
+        if not built & set(path.relative_to(DOCS).parts)
+        and "_templates" not in path.parts
+        and path.name not in ("sg_execution_times.rst", "readme_section.md")
+    )
+
+
+def page_id(path):
+    return path.relative_to(DOCS).as_posix()
+
+
+def code_blocks(path):
+    """List (name, code) of the Python blocks of a page, in order."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    blocks, i = [], 0
+    while i < len(lines):
+        found = re.match(r"( *)\.\. code-block:: python$", lines[i])
+        fence = lines[i] == "```python"
+        i += 1
+        if fence:
+            end = lines.index("```", i)
+            blocks.append((None, "\n".join(lines[i:end]) + "\n"))
+        if not found:
+            continue
+        indent, name, body = len(found[1]) + 3, None, []
+        while i < len(lines) and (not lines[i] or lines[i].startswith(" " * indent)):
+            option = re.match(r" +:name: (\S+)", lines[i])
+            if option and not body:
+                name = option[1]
+            elif lines[i] or body:
+                body.append(lines[i][indent:])
+            i += 1
+        blocks.append((name, "\n".join(body).rstrip() + "\n"))
+    return blocks
+
+
+def run(code, namespace, where):
+    exec(compile(code, where, "exec"), namespace)
+
+
+PAGES = pages()
+PAGES_WITH_CODE = [path for path in PAGES if code_blocks(path)]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        # Worker processes take their time to start.
+        pytest.param(page, marks=[pytest.mark.slow] * (page.stem == "compare"))
+        for page in PAGES_WITH_CODE
+    ],
+    ids=map(page_id, PAGES_WITH_CODE),
+)
+def test_code_of_the_page_runs(page, tmp_path, monkeypatch):
+    # All blocks of a page, in order, in one program, in an empty folder.
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    answers = iter(range(1000))  # whoever labels by hand says 0, 1, 2, ...
+    monkeypatch.setattr(builtins, "input", lambda _: str(next(answers) % 10))
+    if "matplotlib" in page.read_text(encoding="utf-8"):
+        pytest.importorskip("matplotlib").use("Agg")
+    namespace = {"__name__": "__main__"}
+    blocks = code_blocks(page)
+    blocks.sort(key=lambda block: block[0] != "newcomer-data")  # data first
+    for n, (_, code) in enumerate(blocks):
+        if page.name == "getting_started.rst" and "ActiveLearner(" not in code:
+            continue  # has a test of its own
+        run(code, namespace, f"{page_id(page)}[{n}]")
+
+
+def test_newcomer_trains_on_the_first_try(tmp_path, monkeypatch, capsys):
+    # Issue 5: from the page alone, own CNN, own images, under twenty lines.
+    named = dict(code_blocks(DOCS / "getting_started.rst"))
+    lines = [line for line in named["newcomer"].splitlines() if line.strip()]
+    assert len(lines) < 20
+
+    monkeypatch.chdir(tmp_path)
+    namespace = {"__name__": "__main__"}
+    run(named["newcomer-data"], namespace, "newcomer-data")
+    assert np.load("images.npy").ndim == 4
+    run(named["newcomer"], namespace, "newcomer")
+    run(named["newcomer-after"], namespace, "newcomer-after")
+
+    learner, digits = namespace["learner"], namespace["digits"]
+    assert type(learner.estimator_.module_) is namespace["SmallCNN"]
+    # The page says: 60 labels bought, 50 of them with a twin.
+    assert len(learner.annotated_indices_) == 60
+    assert 100 < len(learner.X_train_) <= 110
+    # It has learned: guessing has 10 %.
+    assert learner.score(digits.X_test, digits.y_test) > 0.6
+    assert "round" in capsys.readouterr().out
+
+
+def test_readme_has_the_lines_of_the_page():
+    # The lead takes this section into README.md; both say the same code.
+    section = DOCS / "readme_section.md"
+    in_readme = "class SmallCNN" in (ROOT / "README.md").read_text(encoding="utf-8")
+    source = ROOT / "README.md" if in_readme else section
+    newcomer = dict(code_blocks(DOCS / "getting_started.rst"))["newcomer"]
+    assert newcomer in [code for _, code in code_blocks(source)]
+
+
+# The API page
+
+
+def load_api_page():
+    spec = importlib.util.spec_from_file_location(
+        "api_page", DOCS / "_ext" / "api_page.py"
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def listed_names():
+    """Return the names on the API page, with their modules."""
+    module, found = None, []
+    in_table = False
+    for line in load_api_page().api_page().splitlines():
+        if line.startswith(".. currentmodule::"):
+            module = line.split()[-1]
+        elif line.startswith(".. autosummary::"):
+            in_table = True
+        elif data := re.match(r"\.\. py:data:: (\S+)", line):
+            pending, in_table = data[1], False
+        elif owner := re.match(r" +:module: (\S+)", line):
+            found.append(f"{owner[1]}.{pending}")
+        elif in_table and re.match(r"   [A-Za-z_]", line):
+            found.append(f"{module}.{line.strip()}")
+        elif line and not line.startswith(" "):
+            in_table = False
+    return found
+
+
+def test_api_page_lists_every_public_name_once():
+    public = [
+        f"{module.__name__}.{name}"
+        for module in public_modules()
+        for name in module.__all__
+    ]
+    listed = listed_names()
+    assert sorted(listed) == sorted(public)
+    assert len(set(listed)) == len(listed)
+
+
+def public_modules():
+    modules = [skdfal, skdfal.datasets, skdfal.plot]
+    if importlib.util.find_spec("skdfal.experiment"):
+        modules.append(importlib.import_module("skdfal.experiment"))
+    return modules
+
+
+def test_strategy_pages_and_table_name_every_strategy():
+    table = (DOCS / "strategies" / "index.rst").read_text(encoding="utf-8")
+    rows = " ".join(re.findall(r"\* - (.*)", table))
+    for name in skdfal.STRATEGIES:
+        assert re.search(rf"\b{name}\b", rows), f"{name} has no row in strategies/index"
+
+
+# Links
+
+
+def documents():
+    return {page_id(path).rsplit(".", 1)[0] for path in PAGES} | {
+        "api/index",
+        "auto_examples/index",
+    }
+
+
+def labels():
+    text = "".join(p.read_text(encoding="utf-8") for p in PAGES)
+    return set(re.findall(r"^\.\. _([\w-]+):$", text, re.M)) | {"api"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_internal_links_lead_somewhere(page):
+    text = page.read_text(encoding="utf-8")
+    folder = Path(page_id(page)).parent
+    known = documents()
+
+    def resolve(target):
+        if target.startswith("/"):
+            return target.lstrip("/")
+        parts = []
+        for part in (folder / target).parts:
+            if part == "..":
+                parts.pop()
+            else:
+                parts.append(part)
+        return "/".join(parts)
+
+    roles = re.findall(r"(?::doc:|\{doc\})`(?:[^`<]*<)?([^`<>]+)>?`", text)
+    entries = []
+    for toctree in re.findall(r"\.\. toctree::\n((?:(?:   .*)?\n)+)", text):
+        entries += re.findall(r"^   ([\w/]+)$", toctree, re.M)
+    links = re.findall(r":link: (\S+)\n\s+:link-type: doc", text)
+    for target in roles + entries + links:
+        assert resolve(target) in known, f"{target} is no page"
+
+    for target in re.findall(r":ref:`(?:[^`<]*<)?([^`<>]+)>?`", text):
+        assert target in labels(), f"{target} is no label"
+
+    for image in re.findall(r"\.\. (?:figure|image):: (\S+)", text):
+        assert (page.parent / image).is_file(), f"{image} is missing"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_references_to_code_exist(page):
+    text = page.read_text(encoding="utf-8")
+    borrowed = {
+        line.split()[0]
+        for inventory in (DOCS / "_inventories").glob("*.inv")
+        for line in inventory.read_text().splitlines()[3:]
+    }
+    for name in re.findall(r":(?:class|func|meth|mod|attr):`~?([^`]+)`", text):
+        if name.startswith("skdfal"):
+            package, _, rest = name.partition(".")
+            obj = sys.modules[package]
+            for part in rest.split(".") if rest else ():
+                obj = getattr(obj, part)
+        elif hasattr(skdfal, name):
+            continue
+        else:
+            assert name in borrowed, f"{name} is in no file of docs/_inventories"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_external_links_are_well_formed(page):
+    text = page.read_text(encoding="utf-8")
+    for url in re.findall(r"https?://[^\s>`)\"}]+", text):
+        parts = urlsplit(url)
+        assert parts.scheme == "https", f"{url}: use https"
+        assert re.fullmatch(r"[\w.-]+\.[a-z]{2,}", parts.netloc), url
+
+
+def test_every_page_is_in_a_toctree():
+    text = "".join(p.read_text(encoding="utf-8") for p in PAGES)
+    for page in documents() - {"index"}:
+        name = page.split("/")[-1]
+        in_tree = re.search(rf"^   (?:[\w/]+/)?{name}(?:/index)?$", text, re.M)
+        is_index = name == "index" and re.search(rf"^   {page}$", text, re.M)
+        assert in_tree or is_index, f"{page} is in no toctree"
+
+
+def test_citation_file():
+    yaml = pytest.importorskip("yaml")
+    cff = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert cff["cff-version"] == "1.2.0"
+    assert {"message", "title", "authors", "version", "license"} <= set(cff)
+    assert cff["version"] == skdfal.__version__
+    for reference in (cff["preferred-citation"], *cff["references"]):
+        assert {"type", "title", "authors"} <= set(reference)
+
+
+@pytest.mark.slow
+def test_build_without_warnings(tmp_path):
+    for package in ("sphinx", "numpydoc", "sphinx_gallery", "myst_parser"):
+        pytest.importorskip(package, reason=f'{package}: pip install "skdfal[docs]"')
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q"]
+    command += ["-D", "plot_gallery=0", "-b", "html", "-d", tmp_path / "doctrees"]
+    done = subprocess.run(
+        [*command, DOCS, tmp_path / "html"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "html" / "index.html").is_file()

@@ -1,0 +1,388 @@
+"""Trials are paired, reproducible, and survive a kill; tables say what was measured."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import Future
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from skdfal import ActiveLearningClassifier
+from skdfal.cli import main
+from skdfal.experiment import (
+    NETS,
+    PAPER_DATASETS,
+    PAPER_STRATEGIES,
+    SCALES,
+    FolderError,
+    Protocol,
+    TrialError,
+    accuracy_table,
+    derive_seed,
+    load_protocol,
+    paper_accuracies,
+    paper_table,
+    read_records,
+    run_experiment,
+    run_trial,
+    summarize,
+)
+from skdfal.experiment._folder import TrialFiles, locked
+from skdfal.experiment._run import _check_end
+from skdfal.nets import MLP, make_classifier
+
+TINY = Protocol(
+    n_pool=60,
+    n_test=40,
+    n_initial=4,
+    n_instances=2,
+    max_annotations=14,
+    n_candidates=20,
+    max_epochs=2,
+    query_params={"dfal": {"prune": True}},
+)
+TINY_ARGUMENTS = (
+    "--n-pool 60 --n-test 40 --n-initial 4 --n-instances 2 --max-annotations 14 "
+    "--n-candidates 20 --epochs 2 --trials 2 --strategies dfal,random"
+).split()
+TASKS = [("dfal", 0), ("dfal", 1), ("random", 0), ("random", 1)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Sums depend on the number of threads; workers have one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """Folder of an experiment that ran through, in this process."""
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    for strategy, trial in TASKS:
+        run_trial(TINY, strategy, trial, out_dir=folder)
+    return folder
+
+
+def ends(folder, strategy, trial):
+    return json.loads(TrialFiles(folder, strategy, trial).end.read_text())
+
+
+def n_rows(folder):
+    return sum(len(read_records(path)) for path in folder.glob("trials/*.csv"))
+
+
+def test_strategies_of_a_trial_start_alike(uninterrupted):
+    for trial in (0, 1):
+        dfal, random = (ends(uninterrupted, s, trial) for s in ("dfal", "random"))
+        assert dfal["initial"] == random["initial"] == dfal["annotated"][:4]
+        assert dfal["seed"] == random["seed"]
+        first = [
+            read_records(TrialFiles(uninterrupted, s, trial).rows)[0]["score"]
+            for s in ("dfal", "random")
+        ]
+        assert first[0] == first[1]
+    assert (
+        ends(uninterrupted, "dfal", 0)["initial"]
+        != ends(uninterrupted, "dfal", 1)["initial"]
+    )
+
+
+def test_rows_tell_the_rounds(uninterrupted):
+    rows = read_records(TrialFiles(uninterrupted, "random", 1).rows)
+    assert [row["annotations"] for row in rows] == [4, 6, 8, 10, 12, 14]
+    assert [row["round"] for row in rows] == list(range(6))
+    assert [row["labeled_data"] for row in rows] == [4, 6, 8, 10, 12, 14]
+    assert {(r["dataset"], r["net"], r["strategy"], r["trial"]) for r in rows} == {
+        ("digits", "lenet5", "random", 1)
+    }
+
+
+def test_a_finished_trial_is_not_run_again(uninterrupted):
+    def must_not_be_called(row):
+        raise AssertionError(row)
+
+    run_trial(TINY, "dfal", 0, out_dir=uninterrupted, monitor=must_not_be_called)
+    assert not list(uninterrupted.glob("trials/*.checkpoint*"))
+
+
+def test_a_trial_depends_on_its_names_alone(uninterrupted, tmp_path):
+    run_trial(TINY, "random", 1, out_dir=tmp_path)
+    assert (
+        TrialFiles(tmp_path, "random", 1).rows.read_bytes()
+        == TrialFiles(uninterrupted, "random", 1).rows.read_bytes()
+    )
+
+
+@pytest.mark.parametrize("after", [0, 2, 5])
+def test_a_trial_broken_off_goes_on(uninterrupted, tmp_path, after):
+    class Killed(BaseException):
+        pass
+
+    def kill(row):
+        if row["round"] == after:
+            raise Killed
+
+    with pytest.raises(Killed):
+        run_trial(TINY, "dfal", 0, out_dir=tmp_path, monitor=kill)
+    files = TrialFiles(tmp_path, "dfal", 0)
+    # What a kill in the middle of writing leaves.
+    (files.folder / f"{files.checkpoint.name}x1y2").touch()
+    assert len(read_records(files.rows)) == after + 1
+
+    again = []
+    run_trial(TINY, "dfal", 0, out_dir=tmp_path, monitor=again.append)
+    # Only the round in which it broke off is trained a second time.
+    assert [row["round"] for row in again] == list(range(after, 6))
+    expected = TrialFiles(uninterrupted, "dfal", 0)
+    assert files.rows.read_bytes() == expected.rows.read_bytes()
+    assert (
+        ends(tmp_path, "dfal", 0)["annotated"]
+        == ends(uninterrupted, "dfal", 0)["annotated"]
+    )
+    assert sorted(p.name for p in files.folder.iterdir()) == sorted(
+        p.name for p in expected.folder.glob("dfal-0*")
+    )
+
+
+@pytest.mark.parametrize("strategy", PAPER_STRATEGIES)
+def test_every_strategy_of_the_paper_runs(strategy, tmp_path):
+    short = replace(TINY, max_annotations=8)
+    rows = run_trial(short, strategy, 0, out_dir=tmp_path)
+    assert [row["annotations"] for row in rows] == [4, 6, 8]
+
+
+def start(folder, *arguments):
+    command = [sys.executable, "-m", "skdfal", "compare", "--out", str(folder)]
+    return subprocess.Popen(
+        [*command, *TINY_ARGUMENTS, *arguments],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        cwd=Path(__file__).parents[1],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+
+
+def wait_for_rows(folder, n, process):
+    deadline = time.monotonic() + 60
+    while n_rows(folder) < n:
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_killed_interrupted_and_resumed_is_as_never_broken(uninterrupted, tmp_path):
+    """SIGKILL with two jobs, Ctrl-C with one, the rest with two: the same CSV."""
+    folder = tmp_path / "results"
+    process = start(folder, "--jobs", "2")
+    wait_for_rows(folder, 3, process)
+    process.kill()
+    process.wait()
+    process.stderr.close()
+    time.sleep(0.5)
+    left = n_rows(folder)
+    time.sleep(0.5)
+    assert n_rows(folder) == left  # the workers went with it
+    assert left < 24, "it was over before the kill"
+    assert not (folder / "rounds.csv").exists()
+
+    process = start(folder, "--jobs", "1", "--resume")
+    wait_for_rows(folder, left + 1, process)
+    process.send_signal(signal.SIGINT)
+    asked = time.monotonic()
+    _, errors = process.communicate(timeout=30)
+    assert time.monotonic() - asked < 5
+    assert process.returncode == 130
+    assert "Nothing that was done is lost" in errors
+    assert "--resume" in errors
+    assert "Traceback" not in errors
+
+    arguments = ["compare", *TINY_ARGUMENTS, "--out", str(folder), "--jobs", "2"]
+    assert main([*arguments, "--resume"]) == 0
+    expected = [TrialFiles(uninterrupted, *task).rows.read_text() for task in TASKS]
+    header = expected[0].splitlines(keepends=True)[0]
+    expected = header + "".join(text.removeprefix(header) for text in expected)
+    assert (folder / "rounds.csv").read_text() == expected
+    seconds = (folder / "seconds.csv").read_text().splitlines()
+    assert len(seconds) == 25
+    run = json.loads((folder / "run.json").read_text())
+    assert set(run["trials"]) == {"dfal-0", "dfal-1", "random-0", "random-1"}
+    assert run["versions"]["torch"] == torch.__version__
+
+
+def test_more_trials_reuse_the_earlier_ones(uninterrupted, tmp_path):
+    settings = {"seed": 0, "out_dir": tmp_path, "n_jobs": 1, "verbose": 0}
+    run_experiment(TINY, ["random"], 0, **settings)
+    run_trial(TINY, "random", 0, out_dir=tmp_path)
+    first = TrialFiles(tmp_path, "random", 0)
+    written = first.rows.stat().st_mtime_ns, first.end.stat().st_mtime_ns
+    records = run_experiment(TINY, ["random"], 2, resume=True, **settings)
+    assert written == (first.rows.stat().st_mtime_ns, first.end.stat().st_mtime_ns)
+    assert records == [
+        row
+        for trial in (0, 1)
+        for row in read_records(TrialFiles(uninterrupted, "random", trial).rows)
+    ]
+
+
+def test_a_trial_that_fails_says_which():
+    failed = Future()
+    failed.set_exception(ValueError("query_params has 'temperature'"))
+    with pytest.raises(TrialError, match="Trial 1 of random failed: query_params has"):
+        _check_end(failed, "random", 0)
+
+
+def test_folders_are_not_overwritten(tmp_path):
+    settings = {"seed": 0, "out_dir": tmp_path, "n_jobs": 1, "verbose": 0}
+    run_experiment(TINY, ["random"], 0, **settings)
+    with pytest.raises(FileExistsError, match="not empty"):
+        run_experiment(TINY, ["random"], 0, **settings)
+    with pytest.raises(FolderError, match="max_epochs was 2, now 3"):
+        run_experiment(
+            replace(TINY, max_epochs=3), ["random"], 0, resume=True, **settings
+        )
+    with pytest.raises(FolderError, match="seed was 0, now 1"):
+        run_experiment(TINY, ["random"], 0, resume=True, **settings | {"seed": 1})
+    # Marks change the table only.
+    other_marks = replace(TINY, marks=(6,))
+    assert run_experiment(other_marks, ["random"], 0, resume=True, **settings) == []
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path):
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(FolderError, match="holds no experiment"):
+        run_experiment(TINY, ["random"], 0, out_dir=tmp_path, resume=True)
+
+
+def test_one_process_a_folder(tmp_path):
+    pytest.importorskip("fcntl")
+    with (
+        locked(tmp_path),
+        pytest.raises(FolderError, match="Another process"),
+        locked(tmp_path),
+    ):
+        pass
+
+
+def test_seeds_come_from_names():
+    # Frozen: a change would separate new trials from old ones.
+    assert derive_seed(0, "mnist", "lenet5", 0, "pool") == 149994856
+    names = [(s, d, t) for s in (0, 1) for d in ("mnist", "digits") for t in (0, 1, 10)]
+    assert len({derive_seed(*n) for n in names}) == len(names)
+
+
+def test_a_schedule_grows_and_meets_its_borders():
+    protocol = Protocol(n_instances=[[35, 10], [80, 20]], max_annotations=100)
+    assert protocol.rounds() == [10, 20, 30, 35, 55, 75, 80, 100]
+    assert protocol.table_marks() == (30, 55, 75, 100)
+    assert Protocol(max_annotations=10).rounds() == [10]
+
+
+def test_protocol_survives_json():
+    protocol = Protocol(n_instances=((50, 10), (100, 25)), marks=(50, 100))
+    settings = json.loads(json.dumps(protocol.settings()))
+    assert settings == protocol.settings()
+    assert Protocol(**settings, marks=[50, 100]) == protocol
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"dataset": "imagenet"}, "should be one of digits, mnist"),
+        ({"net": "resnet"}, "should be one of lenet5, vgg8"),
+        ({"max_annotations": 0}, "max_annotations=0 should be an integer >= 1"),
+        ({"n_initial": 200}, "n_initial=200 should be <= max_annotations=100"),
+        ({"n_pool": 20}, "n_pool=20 should be >= max_annotations - n_initial = 90"),
+        ({"n_restarts": 5}, "n_restarts=5 needs patience"),
+        ({"lr": 0.0}, "lr=0.0 should be > 0"),
+        ({"marks": (50, 55)}, r"marks=\[55\] should be among .*: 10, 20, 30"),
+        ({"n_instances": ((50, 0),)}, r"should be an integer >= 1, or pairs"),
+        ({"query_params": {"bayes": {}}}, "query_params has bayes"),
+    ],
+)
+def test_protocols_say_what_is_wrong(changed, message):
+    with pytest.raises(ValueError, match=message):
+        Protocol(**changed)
+
+
+def test_summary_is_mean_and_sample_deviation():
+    records = [
+        {"strategy": name, "trial": trial, "annotations": 10, "score": score}
+        for name, trial, score in [("a", 0, 0.4), ("a", 1, 0.6), ("b", 0, 0.9)]
+    ]
+    summaries = summarize(records, [10, 20])
+    mean, std, n_trials = summaries["a"][10]
+    assert (mean, n_trials) == (0.5, 2)
+    assert std == pytest.approx(0.2 / 2**0.5)
+    assert summaries["b"] == {10: (0.9, None, 1)}
+    lines = accuracy_table(records, [10], tablefmt="github").splitlines()
+    assert [cell.strip() for cell in lines[2].split("|")[1:-1]] == ["b", "90.0", "1"]
+    assert "50.0 ± 14.1" in lines[3]
+
+
+def test_n_instances_may_change_by_the_round():
+    data = torch.randn(40, 3).numpy()
+    y = (data[:, 0] > 0).astype(int)
+    net = make_classifier(MLP, max_epochs=1, module__n_features=3, module__n_classes=2)
+    learner = ActiveLearningClassifier(
+        net, "random", n_initial=4, n_instances=[1, 2, 5], max_annotations=20
+    ).fit(data, y)
+    bought = [row["annotations"] for row in learner.history_]
+    assert bought == [4, 5, 7, 12, 17, 20]
+    for wrong in ([], [0], [1.5], [[1]]):
+        with pytest.raises(ValueError, match="n_instances="):
+            learner.set_params(n_instances=wrong).fit(data, y)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("net", NETS)
+@pytest.mark.parametrize("dataset", PAPER_DATASETS)
+def test_protocols_of_the_paper(dataset, net, scale):
+    protocol, n_trials, deviations = load_protocol(dataset, net, scale)
+    assert (protocol.dataset, protocol.net) == (dataset, net)
+    assert n_trials >= 2
+    full = load_protocol(dataset, net).protocol
+    assert full.rounds() == list(range(10, 1001, 10))
+    assert (full.n_candidates, full.n_restarts, full.patience) == (800, 5, 5)
+    assert full.table_marks() == (100, 500, 800, 1000)
+    if scale == "paper":
+        assert bool(deviations) == (dataset != "mnist")
+    else:
+        assert protocol != full
+        assert deviations
+
+
+def test_values_of_the_paper():
+    published = paper_accuracies("mnist", "lenet5")
+    assert len(published) == 7
+    assert published["core_set"] == {
+        100: 0.7886,
+        500: 0.9652,
+        800: 0.9753,
+        1000: 0.9803,
+    }
+    assert published["random"]["all"] == 0.9904
+    assert paper_accuracies("fashion_shoe_bag", "vgg8")["random"]["all"] == 0.995
+
+
+def test_paper_table_has_the_difference():
+    records = [
+        {"strategy": "dfal", "trial": trial, "annotations": n, "score": score}
+        for trial, score in enumerate([0.83, 0.85])
+        for n in (50, 100)
+    ]
+    published = paper_accuracies("mnist", "lenet5")
+    table = paper_table(records, [50, 100], published, tablefmt="github").splitlines()
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table]
+    assert cells[0] == ["method", "50", "100", "paper", "diff.", "trials"]
+    assert cells[2] == ["DFAL", "84.0 ± 1.4", "84.0 ± 1.4", "82.8", "+1.2", "2"]
