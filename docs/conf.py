@@ -31,7 +31,13 @@ extensions = [
 ]
 if importlib.util.find_spec("sphinx-mathjax-offline"):
     extensions.append("sphinx-mathjax-offline")  # formulas without a network
-exclude_patterns = ["_build", "_inventories", "readme_section.md", "*.inc"]
+exclude_patterns = [
+    "_build",
+    "auto_examples/*.ipynb",
+    "_inventories",
+    "readme_section.md",
+    "*.inc",
+]
 templates_path = ["_templates"]
 default_role = "literal"
 
