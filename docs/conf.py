@@ -84,6 +84,7 @@ for notebook in (DOCS.parent / "examples").glob("*.ipynb"):
     copy = DOCS / "teaching" / notebook.name
     if not copy.exists() or copy.read_bytes() != notebook.read_bytes():
         shutil.copyfile(notebook, copy)
+myst_enable_extensions = ["dollarmath"]
 nb_execution_mode = "cache"
 nb_execution_timeout = 600  # seconds a cell
 nb_execution_raise_on_error = True
