@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import skdfal
+import skdfal.analysis
 import skdfal.datasets
 import skdfal.experiment
 import skdfal.plot
@@ -13,7 +14,13 @@ import skdfal.plot
 numpydoc_validate = pytest.importorskip("numpydoc.validate")
 tomllib = pytest.importorskip("tomllib", reason="tomllib came with Python 3.11")
 
-MODULES = [skdfal, skdfal.datasets, skdfal.experiment, skdfal.plot]
+MODULES = [
+    skdfal,
+    skdfal.analysis,
+    skdfal.datasets,
+    skdfal.experiment,
+    skdfal.plot,
+]
 SETTINGS = tomllib.loads(
     (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
 )

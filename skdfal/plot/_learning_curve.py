@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.exceptions import NotFittedError
 
+from skdfal._records import read_number, read_rows, read_value
 from skdfal.plot._display import NotebookPicture, load_matplotlib
 from skdfal.plot._styles import strategy_styles
 
@@ -232,12 +233,12 @@ class ActiveLearningCurveDisplay(NotebookPicture):
         array([0.6])
         """
         trials = {}
-        for i, row in enumerate(_rows(records)):
-            name = str(_value(row, strategy, i))
-            label = None if trial is None else _value(row, trial, i)
+        for i, row in enumerate(read_rows(records)):
+            name = str(read_value(row, strategy, i))
+            label = None if trial is None else read_value(row, trial, i)
             marks, values = trials.setdefault(name, {}).setdefault(label, ([], []))
-            marks.append(_number(row, x, i))
-            values.append(_number(row, y, i))
+            marks.append(read_number(row, x, i))
+            values.append(read_number(row, y, i))
         if not trials:
             raise ValueError("records is empty; it should have a row a round.")
         return cls(
@@ -310,7 +311,7 @@ class ActiveLearningCurveDisplay(NotebookPicture):
             if not trials:
                 raise ValueError(f"Strategy {strategy!r} has no history.")
             for trial, history in enumerate(trials):
-                rows = list(_rows(history))
+                rows = list(read_rows(history))
                 if not rows:
                     raise ValueError(
                         f"Strategy {strategy!r} has an empty history, trial {trial}."
@@ -695,44 +696,6 @@ def _band(curve, spread):
         )
     half = getattr(curve, spread)
     return curve.mean - half, curve.mean + half
-
-
-def _rows(records):
-    """The rows of a DataFrame or of an iterable of dicts."""
-    if isinstance(records, (Mapping, str)) or not (
-        hasattr(records, "to_dict") or hasattr(records, "__iter__")
-    ):
-        raise TypeError(
-            "Expected an iterable of dicts, one a round, or a DataFrame, got "
-            f"{type(records).__name__}."
-        )
-    if hasattr(records, "to_dict"):
-        records = records.to_dict("records")
-    for i, row in enumerate(records):
-        if not isinstance(row, Mapping):
-            raise TypeError(f"Row {i} should be a dict, got {type(row).__name__}.")
-        yield row
-
-
-def _value(row, key, i):
-    if key not in row:
-        raise ValueError(f"Row {i} has no key {key!r}; it has {sorted(map(str, row))}.")
-    value = row[key]
-    if value is None or (isinstance(value, Real) and math.isnan(value)):
-        hint = " Was there a held-out set to score on?" if key == "score" else ""
-        raise ValueError(f"Row {i} has no value for {key!r}.{hint}")
-    return value
-
-
-def _number(row, key, i):
-    value = _value(row, key, i)
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise ValueError(f"Row {i}: {key}={value!r} is not a number.") from None
-    if not math.isfinite(number):
-        raise ValueError(f"Row {i}: {key}={value!r} should be finite.")
-    return number
 
 
 def _float_array(values, name, where):

@@ -12,7 +12,12 @@ from torch import nn
 import skdfal
 from skdfal import bald_sampling, bald_score
 from skdfal._adapter import torch_nets
-from skdfal.strategies._bald import _draw, _mutual_information, _prefix_runs_once
+from skdfal.strategies._bald import (
+    _draw,
+    _drop,
+    _mutual_information,
+    _prefix_runs_once,
+)
 from tests.adversarial_nets import small_cnn
 from tests.reference.baselines import mutual_information_one
 
@@ -233,3 +238,13 @@ def test_no_seed_leaves_no_trace_and_draws_afresh(estimators, pool):
     assert (bald_score(estimators["net"], pool) != first).any()
     np.testing.assert_array_equal(np.random.get_state()[1], before[0])  # noqa: NPY002
     assert torch.equal(torch.get_rng_state(), before[1])
+
+
+@pytest.mark.parametrize("p", [0.1, 0.25, 0.5, 0.999999])
+def test_units_are_dropped_at_the_rate_of_the_layer(p):
+    """Of n units np are set to 0, give or take a few σ; the rest grow by 1/(1 - p)."""
+    x = torch.ones(999, 101, dtype=torch.float64)
+    out = _drop(nn.Dropout(p), None, x)
+    n, dropped = x.numel(), int((out == 0).sum())
+    assert abs(dropped - n * p) <= 6 * np.sqrt(n * p * (1 - p)) + n * 2**-15
+    np.testing.assert_allclose(out[out != 0], 1 / (1 - p))

@@ -1,0 +1,45 @@
+"""Tidy records, a row a round: what pictures and analyses read from them."""
+
+import math
+from collections.abc import Mapping
+from numbers import Real
+
+
+def read_rows(records):
+    """Yield the rows of a DataFrame or of an iterable of dicts."""
+    if isinstance(records, (Mapping, str)) or not (
+        hasattr(records, "to_dict") or hasattr(records, "__iter__")
+    ):
+        raise TypeError(
+            "Expected an iterable of dicts, one a round, or a DataFrame, got "
+            f"{type(records).__name__}."
+        )
+    if hasattr(records, "to_dict"):
+        records = records.to_dict("records")
+    for i, row in enumerate(records):
+        if not isinstance(row, Mapping):
+            raise TypeError(f"Row {i} should be a dict, got {type(row).__name__}.")
+        yield row
+
+
+def read_value(row, key, i):
+    """Return the value of row ``i`` at ``key``; raise where there is none."""
+    if key not in row:
+        raise ValueError(f"Row {i} has no key {key!r}; it has {sorted(map(str, row))}.")
+    value = row[key]
+    if value is None or (isinstance(value, Real) and math.isnan(value)):
+        hint = " Was there a held-out set to score on?" if key == "score" else ""
+        raise ValueError(f"Row {i} has no value for {key!r}.{hint}")
+    return value
+
+
+def read_number(row, key, i):
+    """Return the finite number of row ``i`` at ``key``, or raise."""
+    value = read_value(row, key, i)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"Row {i}: {key}={value!r} is not a number.") from None
+    if not math.isfinite(number):
+        raise ValueError(f"Row {i}: {key}={value!r} should be finite.")
+    return number

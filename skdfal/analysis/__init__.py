@@ -1,0 +1,42 @@
+"""What to ask of runs and of trained networks once they are there.
+
+Of records, a row a round: the labels that a score needs, the area under a curve,
+savings, and whether a difference is real. Of networks: transfer, calibration,
+confidence and classification regions.
+"""
+
+from skdfal.analysis._area import area_under_curve
+from skdfal.analysis._calibration import calibration_error
+from skdfal.analysis._confidence import (
+    ConfidenceAgreement,
+    confidence,
+    confidence_agreement,
+)
+from skdfal.analysis._curves import PerTrial
+from skdfal.analysis._difference import PairedDifference, paired_difference
+from skdfal.analysis._reach import annotations_saved, annotations_to_reach
+from skdfal.analysis._regions import (
+    RegionAgreement,
+    RegionPaths,
+    region_agreement,
+    same_region,
+)
+from skdfal.analysis._transfer import transfer_scores
+
+__all__ = [
+    "ConfidenceAgreement",
+    "PairedDifference",
+    "PerTrial",
+    "RegionAgreement",
+    "RegionPaths",
+    "annotations_saved",
+    "annotations_to_reach",
+    "area_under_curve",
+    "calibration_error",
+    "confidence",
+    "confidence_agreement",
+    "paired_difference",
+    "region_agreement",
+    "same_region",
+    "transfer_scores",
+]

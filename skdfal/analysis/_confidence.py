@@ -1,0 +1,168 @@
+"""How sure two networks are of the same samples."""
+
+from numbers import Integral
+from typing import NamedTuple
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from skdfal._adapter import predict_proba
+from skdfal._validation import SCORE_PARAMETERS, Interval, validate_params
+from skdfal.strategies._bald import dropout_draws
+
+_PARAMETERS = {
+    "n_draws": [Interval(Integral, 2, None, closed="left"), None],
+    "random_state": ["random_state"],
+    **SCORE_PARAMETERS,
+}
+
+
+class ConfidenceAgreement(NamedTuple):
+    """Confidences of two networks on the same samples.
+
+    Attributes
+    ----------
+    confidence_a, confidence_b : ndarray of shape (n_samples,)
+        Highest probability that each network gives to any class.
+    correlation : float
+        Spearman's rank correlation of the two, in [-1, 1]; NaN where one of them is
+        the same for all samples.
+    """
+
+    confidence_a: np.ndarray
+    confidence_b: np.ndarray
+    correlation: float
+
+
+@validate_params(_PARAMETERS, prefer_skip_nested_validation=True)
+def confidence(estimator, X, *, n_draws=None, batch_size=512, random_state=None):
+    """Give the highest class probability of each sample.
+
+    By the network as it predicts, or by a committee that dropout draws from it [1]_:
+    then it is the highest entry of the mean probability, which is low also where each
+    draw is sure but of another class.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        A skorch net, a Pipeline that ends in one, a modAL learner or committee around
+        them or, if ``n_draws`` is None, any classifier with ``predict_proba``.
+    X : array-like of shape (n_samples, ...)
+        Samples, as for ``fit``.
+    n_draws : int >= 2, default=None
+        Size of the dropout committee. None leaves dropout off.
+    batch_size : int, default=512
+        Rows in one forward pass, a row a sample and draw.
+    random_state : int, RandomState instance or None, default=None
+        Determines the draws.
+
+    Returns
+    -------
+    confidence : ndarray of shape (n_samples,)
+        In [1 / n_classes, 1].
+
+    Raises
+    ------
+    NotFittedError
+        If the estimator is not fitted.
+    TypeError
+        If it has no probabilities; with ``n_draws``, if there is no torch net in it.
+    ValueError
+        If ``n_draws`` is given but the net has no dropout, or ``X`` is empty, not
+        finite, or of a shape that the net cannot take.
+
+    See Also
+    --------
+    skdfal.bald_score : How much the same draws contradict each other.
+
+    References
+    ----------
+    .. [1] Y. Gal, Z. Ghahramani, "Dropout as a Bayesian Approximation: Representing
+       Model Uncertainty in Deep Learning", ICML 2016, arXiv:1506.02142.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdfal import make_classifier
+    >>> from skdfal.analysis import confidence
+    >>> net = make_classifier("lenet5", image_size=16).initialize()
+    >>> X = torch.rand(3, 1, 16, 16)
+    >>> confidence(net, X).shape, confidence(net, X, n_draws=5).shape
+    ((3,), (3,))
+    """
+    if n_draws is None:
+        return predict_proba(estimator, X, batch_size).max(axis=1)
+    draws = dropout_draws(estimator, X, n_draws, batch_size, random_state, "confidence")
+    return np.concatenate([proba.mean(axis=0).max(axis=1) for proba in draws])
+
+
+@validate_params(_PARAMETERS, prefer_skip_nested_validation=True)
+def confidence_agreement(
+    net_a, net_b, X, *, n_draws=None, batch_size=512, random_state=None
+):
+    """Compare how sure two networks are of the same samples.
+
+    The first figure of the DFAL paper's supplement [1]_: if networks of different
+    architecture are unsure of the same samples, what one of them queries should serve
+    the other.
+
+    Parameters
+    ----------
+    net_a, net_b : fitted estimator
+        As for :func:`confidence`.
+    X : array-like of shape (n_samples, ...)
+        Samples, such as a test set, two at least.
+    n_draws : int >= 2, default=None
+        Size of the dropout committee. None leaves dropout off.
+    batch_size : int, default=512
+        Rows in one forward pass, a row a sample and draw.
+    random_state : int, RandomState instance or None, default=None
+        Determines the draws of both.
+
+    Returns
+    -------
+    result : ConfidenceAgreement
+        A named tuple of ``confidence_a``, ``confidence_b`` and ``correlation``.
+
+    Raises
+    ------
+    ValueError
+        If there are less than two samples, or where :func:`confidence` raises.
+
+    See Also
+    --------
+    skdfal.plot.ConfidenceDisplay : The scatter plot.
+    region_agreement : Whether two networks have samples in the same regions.
+
+    Notes
+    -----
+    Trained networks give most samples a confidence near 1, so ranks, rather than the
+    values, are compared; samples of equal confidence share their mean rank.
+
+    References
+    ----------
+    .. [1] M. Ducoffe, F. Precioso, "Adversarial Active Learning for Deep Networks: a
+       Margin Based Approach", 2018, arXiv:1802.09841, supplement.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdfal import make_classifier
+    >>> from skdfal.analysis import confidence_agreement
+    >>> net = make_classifier("lenet5", image_size=16).initialize()
+    >>> result = confidence_agreement(net, net, torch.rand(5, 1, 16, 16))
+    >>> round(result.correlation, 6)
+    1.0
+    """
+    settings = {
+        "n_draws": n_draws,
+        "batch_size": batch_size,
+        "random_state": random_state,
+    }
+    a, b = (confidence(net, X, **settings) for net in (net_a, net_b))
+    if len(a) < 2:
+        raise ValueError("X has one sample; ranks need two at least.")
+    correlation = np.nan  # of a constant, which has no ranks
+    if np.ptp(a) > 0 and np.ptp(b) > 0:
+        correlation = float(spearmanr(a, b).statistic)
+    return ConfidenceAgreement(a, b, correlation)

@@ -1,0 +1,129 @@
+"""Learning curves of trials, read from tidy records."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from skdfal._records import read_number, read_rows, read_value
+
+_ROUNDING = 1e-12  # of scores: 99.04 / 100 counts as reached by 0.9904
+
+
+class Curve(NamedTuple):
+    """The rounds of one trial, each array of shape (n_rounds,), sorted."""
+
+    annotations: np.ndarray
+    labeled_data: np.ndarray  # NaN where the records do not have it
+    score: np.ndarray
+
+
+class PerTrial(NamedTuple):
+    """Rows of an analysis; ``pandas.DataFrame`` takes either list as it is.
+
+    Attributes
+    ----------
+    trials : list of dict
+        A row a strategy and trial.
+    summary : list of dict
+        A row a strategy, over its trials.
+    """
+
+    trials: list
+    summary: list
+
+
+def read_curves(records):
+    """Return the curves of all trials, a dict of strategy to dict of trial to Curve."""
+    found = {}
+    for i, row in enumerate(read_rows(records)):
+        strategy, trial = (str(read_value(row, k, i)) for k in ("strategy", "trial"))
+        labeled_data = row.get("labeled_data")
+        if labeled_data is None or labeled_data != labeled_data:  # not counted
+            labeled_data = np.nan
+        else:
+            labeled_data = read_number(row, "labeled_data", i)
+        found.setdefault(strategy, {}).setdefault(trial, []).append(
+            (
+                read_number(row, "annotations", i),
+                labeled_data,
+                read_number(row, "score", i),
+            )
+        )
+    if not found:
+        raise ValueError("records is empty; it should have a row a round.")
+    return {
+        strategy: {
+            trial: _curve(rows, f"strategy {strategy!r}, trial {trial!r}")
+            for trial, rows in trials.items()
+        }
+        for strategy, trials in found.items()
+    }
+
+
+def _curve(rows, where):
+    curve = Curve(*np.transpose(sorted(rows)))
+    x = curve.annotations
+    twice = x[1:][x[1:] == x[:-1]]
+    if len(twice):
+        raise ValueError(
+            f"{where} has two rows at annotations={twice[0]:g}. Are these several "
+            "experiments in one table? Choose one data set and net."
+        )
+    return curve
+
+
+def of_strategy(curves, strategy, name):
+    """Return the trials of a strategy, or say which there are."""
+    if strategy not in curves:
+        raise ValueError(
+            f"{name}={strategy!r} is not in records, which has {[*curves]}."
+        )
+    return curves[strategy]
+
+
+def overlap(curves):
+    """Return the range of annotations that all the given curves cover."""
+    curves = list(curves)
+    start = max(curve.annotations[0] for curve in curves)
+    stop = min(curve.annotations[-1] for curve in curves)
+    return start, stop
+
+
+def score_at(curve, annotations):
+    """Return the score at a mark, on the straight line between two rounds."""
+    return np.interp(annotations, curve.annotations, curve.score)
+
+
+def mean_curve(curves):
+    """Return the mean over trials at all marks in their common range, or None."""
+    start, stop = overlap(curves)
+    marks = np.unique(np.concatenate([curve.annotations for curve in curves]))
+    marks = marks[(marks >= start) & (marks <= stop)]
+    if not len(marks):
+        return None
+    labeled_data = [np.interp(marks, c.annotations, c.labeled_data) for c in curves]
+    scores = [score_at(curve, marks) for curve in curves]
+    return Curve(marks, np.mean(labeled_data, axis=0), np.mean(scores, axis=0))
+
+
+def reach(curve, target, interpolate):
+    """Return (annotations, labelled data) at the first score >= target, or None."""
+    reached = np.flatnonzero(curve.score >= target - _ROUNDING)
+    if not len(reached):
+        return None
+    position = i = reached[0]
+    if interpolate and i > 0:
+        low, high = curve.score[i - 1 : i + 1]
+        position = i - 1 + min(1.0, (target - low) / (high - low))
+    rounds = np.arange(len(curve.score))
+    return (
+        float(np.interp(position, rounds, curve.annotations)),
+        float(np.interp(position, rounds, curve.labeled_data)),
+    )
+
+
+def mean_and_std(values):
+    """Return mean and standard deviation (n - 1 below); NaN for a single value."""
+    values = np.asarray(values, dtype=float)
+    std = values.std(ddof=1) if len(values) > 1 else np.nan
+    return float(values.mean()), float(std)

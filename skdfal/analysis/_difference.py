@@ -1,0 +1,208 @@
+"""Whether a difference between two strategies is real."""
+
+from numbers import Real
+from typing import NamedTuple
+
+import numpy as np
+from scipy.stats import permutation_test, ttest_1samp
+
+from skdfal._validation import Interval, StrOptions, validate_params
+from skdfal.analysis._area import area, covered_range
+from skdfal.analysis._curves import of_strategy, overlap, read_curves, score_at
+from skdfal.analysis._reach import paired_trials
+
+_ROUNDING = 1e-12  # of differences of scores
+_MAX_EXACT_TRIALS = 14  # 2^14 sign flips are enumerated, more trials are sampled
+
+
+class PairedDifference(NamedTuple):
+    """Strategy less baseline, paired over trials.
+
+    Attributes
+    ----------
+    difference : float
+        Mean over trials, in the unit of the score; positive where the strategy is
+        better.
+    low, high : float
+        Confidence interval of the mean, by Student's t.
+    confidence : float
+        Its level.
+    p_value_t : float
+        Of the paired t-test, two-sided: needs differences that are about normal.
+    p_value_sign_flip : float
+        Of the sign-flip permutation test, two-sided: needs only differences that are
+        as likely positive as negative of the same size where nothing is to be found.
+        Never below 2 / 2^n_trials.
+    n_trials : int
+        Number of pairs.
+    trials : list of str
+        Their names.
+    differences : ndarray of shape (n_trials,)
+        Strategy less baseline in each.
+    annotations : float or "area"
+        The mark at which scores were compared.
+    """
+
+    difference: float
+    low: float
+    high: float
+    confidence: float
+    p_value_t: float
+    p_value_sign_flip: float
+    n_trials: int
+    trials: list
+    differences: np.ndarray
+    annotations: object
+
+
+@validate_params(
+    {
+        "strategy": [str],
+        "baseline": [str],
+        "annotations": [Real, StrOptions({"area"}), None],
+        "confidence": [Interval(Real, 0, 1, closed="neither")],
+        "random_state": ["random_state"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def paired_difference(
+    records,
+    strategy,
+    baseline="random",
+    *,
+    annotations=None,
+    confidence=0.95,
+    random_state=0,
+):
+    r"""Compare two strategies trial by trial, with an interval and two p-values.
+
+    Trials of one name share data, first samples and weights, so that the difference
+    within a pair has less chance in it than either score. Trials that only one of
+    the two has are left out.
+
+    Parameters
+    ----------
+    records : iterable of dict or pandas DataFrame
+        A row a round, with the keys "strategy", "trial", "annotations" and "score".
+    strategy, baseline : str
+        The two names; a positive difference speaks for the first.
+    annotations : float, "area" or None, default=None
+        The mark at which scores are compared, on the straight line between rounds;
+        None is the last that all pairs have. "area" compares the areas under the
+        curves over the range that all pairs cover.
+    confidence : float in (0, 1), default=0.95
+        Level of the interval.
+    random_state : int, RandomState instance or None, default=0
+        Determines the sign flips above 14 trials, where they are drawn rather than
+        enumerated.
+
+    Returns
+    -------
+    result : PairedDifference
+        A named tuple of ``difference``, ``low``, ``high``, ``confidence``,
+        ``p_value_t``, ``p_value_sign_flip``, ``n_trials``, ``trials``,
+        ``differences`` and ``annotations``.
+
+    Raises
+    ------
+    TypeError
+        If ``records`` is no table.
+    ValueError
+        If a strategy is not in ``records``, there are less than two pairs, or the
+        mark is not covered by all pairs.
+
+    Notes
+    -----
+    With d_1, ..., d_n the differences, their mean :math:`\bar d`, standard deviation s
+    and t the quantile of Student's distribution with n - 1 degrees of freedom, the
+    interval is :math:`\bar d \pm t s / \sqrt n`. It and ``p_value_t`` agree on what is
+    significant. The permutation test [1]_ counts, among all :math:`2^n` ways to flip
+    the signs of the differences, those with a mean at least as far from 0. With five
+    trials its least p-value is 0.0625: all five must point one way, and 0.05 is out of
+    reach. Seven strategies at four marks make many comparisons: choose one mark, or
+    the area, beforehand. If all differences are the same, the interval has no length
+    and ``p_value_t`` is 0, or 1 if they are all zero.
+
+    References
+    ----------
+    .. [1] R. A. Fisher, "The Design of Experiments", Oliver and Boyd, 1935, section 21.
+
+    Examples
+    --------
+    >>> from skdfal.analysis import paired_difference
+    >>> scores = {"dfal": [0.80, 0.84, 0.82], "random": [0.70, 0.72, 0.75]}
+    >>> records = [
+    ...     {"strategy": name, "trial": trial, "annotations": 100, "score": score}
+    ...     for name in scores
+    ...     for trial, score in enumerate(scores[name])
+    ... ]
+    >>> result = paired_difference(records, "dfal", "random")
+    >>> round(result.difference, 4), round(result.low, 4), round(result.high, 4)
+    (0.0967, 0.0342, 0.1592)
+    >>> result.p_value_sign_flip  # 2 of 8 flips
+    0.25
+    """
+    curves = read_curves(records)
+    a = of_strategy(curves, strategy, "strategy")
+    b = of_strategy(curves, baseline, "baseline")
+    trials = paired_trials(a, b, strategy, baseline)
+    if len(trials) < 2:
+        raise ValueError(
+            f"{strategy!r} and {baseline!r} have one trial in common, {trials[0]!r}: "
+            "at least two are needed to tell a difference from chance. Run more trials."
+        )
+    pairs = [(a[trial], b[trial]) for trial in trials]
+    annotations, value = _measure(pairs, annotations)
+    differences = np.array([value(one) - value(other) for one, other in pairs])
+    low, high, p_value_t = _t_test(differences, confidence)
+    return PairedDifference(
+        difference=float(differences.mean()),
+        low=low,
+        high=high,
+        confidence=confidence,
+        p_value_t=p_value_t,
+        p_value_sign_flip=_sign_flip_test(differences, random_state),
+        n_trials=len(trials),
+        trials=trials,
+        differences=differences,
+        annotations=annotations,
+    )
+
+
+def _measure(pairs, annotations):
+    """Return what is compared, and the function of a curve that gives it."""
+    every = [curve for pair in pairs for curve in pair]
+    if annotations == "area":
+        start, stop = covered_range(every)
+        return annotations, lambda curve: area(curve, start, stop)
+    first, last = overlap(every)
+    mark = last if annotations is None else annotations
+    if not first <= mark <= last:
+        raise ValueError(
+            f"annotations={mark:g} is not covered by all pairs of trials, which have "
+            f"{first:g} to {last:g} in common."
+            if first <= last
+            else "The annotations of the paired trials do not overlap."
+        )
+    return float(mark), lambda curve: float(score_at(curve, mark))
+
+
+def _t_test(differences, confidence):
+    mean = float(differences.mean())
+    if np.ptp(differences) < _ROUNDING:  # no variance: t is infinite, or 0 / 0
+        return mean, mean, float(abs(mean) < _ROUNDING)
+    test = ttest_1samp(differences, 0)  # of differences: the paired test
+    low, high = test.confidence_interval(confidence)
+    return float(low), float(high), float(test.pvalue)
+
+
+def _sign_flip_test(differences, random_state):
+    test = permutation_test(
+        (differences,),
+        np.mean,
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=2**_MAX_EXACT_TRIALS,
+        random_state=random_state,
+    )
+    return float(test.pvalue)

@@ -1,0 +1,124 @@
+"""What a training set chosen by one network is worth to another."""
+
+import numpy as np
+from sklearn.metrics import get_scorer_names
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from skdfal._active import ActiveLearningClassifier
+from skdfal._validation import COUNT, HasMethods, StrOptions, validate_params
+
+
+@validate_params(
+    {
+        "selection": [HasMethods(["fit"]), tuple, list],
+        "estimator": [HasMethods(["fit", "predict_proba"]), None],
+        "n_repeats": [COUNT],
+        "scoring": [StrOptions(set(get_scorer_names())), callable, None],
+        "random_state": ["random_state"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def transfer_scores(
+    selection,
+    estimator,
+    X_test,
+    y_test,
+    *,
+    n_repeats=1,
+    scoring=None,
+    random_state=None,
+):
+    """Score another network trained on the samples that the first one chose.
+
+    The DFAL paper's Table 4 [1]_. A strategy queries what helps the network at hand;
+    whoever changes the network later still has the labels, and wants to know whether
+    they are better than those of random samples.
+
+    Parameters
+    ----------
+    selection : fitted ActiveLearningClassifier or tuple (X, y)
+        Whose training set to take, twins included: its ``X_train_`` and ``y_train_``.
+    estimator : estimator
+        The other network: a skorch net or a Pipeline that ends in one. A clone of it
+        is trained from scratch. None is a small net that fits the shape of ``X``.
+    X_test : array-like of shape (n_test, ...)
+        Test samples.
+    y_test : array-like of shape (n_test,)
+        Their labels.
+    n_repeats : int, default=1
+        Number of trainings, which differ in weights and batches alone.
+    scoring : str, callable or None, default=None
+        What to score; None is the accuracy.
+    random_state : int, RandomState instance or None, default=None
+        Determines the trainings. With an int, more repeats begin with the same scores.
+
+    Returns
+    -------
+    scores : ndarray of shape (n_repeats,)
+        Score of each training on the test set.
+
+    Raises
+    ------
+    NotFittedError
+        If ``selection`` is not fitted.
+    ValueError
+        If ``selection`` is neither fitted classifier nor pair, has one class only, or
+        shapes do not match.
+
+    Notes
+    -----
+    Pseudo-labels (CEAL) are no part of the training set: the first network gave them,
+    for one round. Twins are: they are where the first network's boundary was, and
+    whether they serve another is the question.
+
+    References
+    ----------
+    .. [1] M. Ducoffe, F. Precioso, "Adversarial Active Learning for Deep Networks: a
+       Margin Based Approach", 2018, arXiv:1802.09841.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from skdfal import MLP, ActiveLearningClassifier, make_classifier
+    >>> from skdfal.analysis import transfer_scores
+    >>> X, y = make_blobs(200, centers=3, random_state=0)
+    >>> chosen = ActiveLearningClassifier(max_annotations=20, random_state=0)
+    >>> wide = make_classifier(
+    ...     MLP, module__n_features=2, module__n_classes=3, max_epochs=5
+    ... )
+    >>> transfer_scores(chosen.fit(X, y), wide, X, y, n_repeats=2).shape
+    (2,)
+    """
+    X, y = _training_set(selection)
+    seeds = check_random_state(random_state).randint(2**31 - 1, size=n_repeats)
+    return np.array(
+        [_score(X, y, estimator, X_test, y_test, scoring, s) for s in seeds]
+    )
+
+
+def _score(X, y, estimator, X_test, y_test, scoring, seed):
+    """Train once on all of X: the loop with a budget that its first round spends."""
+    classifier = ActiveLearningClassifier(
+        estimator,
+        "random",
+        initial=np.arange(len(X)),
+        max_annotations=len(X),
+        scoring=scoring,
+        missing_label=np.nan,  # every sample has its label
+        random_state=int(seed),
+    )
+    classifier.fit(X, y, X_val=X_test, y_val=y_test)
+    return classifier.history_[0]["score"]
+
+
+def _training_set(selection):
+    if isinstance(selection, tuple | list):
+        if len(selection) != 2:
+            raise ValueError(
+                f"selection has {len(selection)} parts; expected a pair (X, y) or a "
+                "fitted ActiveLearningClassifier."
+            )
+        return selection
+    check_is_fitted(selection, ["X_train_", "y_train_"])
+    return selection.X_train_, selection.y_train_
