@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def pages():
-    built = {"_build", "api", "auto_examples"}
+    built = {"_build", "api", "auto_examples", "teaching"}
     return sorted(
         path
         for suffix in ("*.rst", "*.md")
@@ -194,6 +194,7 @@ def documents():
     return {page_id(path).rsplit(".", 1)[0] for path in PAGES} | {
         "api/index",
         "auto_examples/index",
+        "teaching/teaching_active_learning_in_one_hour",
     }
 
 
@@ -284,7 +285,7 @@ def test_citation_file():
 
 @pytest.mark.slow
 def test_build_without_warnings(tmp_path):
-    for package in ("sphinx", "numpydoc", "sphinx_gallery", "myst_parser"):
+    for package in ("sphinx", "numpydoc", "sphinx_gallery", "myst_nb"):
         pytest.importorskip(package, reason=f'{package}: pip install "skdfal[docs]"')
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q"]
     command += ["-D", "plot_gallery=0", "-b", "html", "-d", tmp_path / "doctrees"]
