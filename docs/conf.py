@@ -35,7 +35,6 @@ exclude_patterns = [
     "_build",
     "auto_examples/*.ipynb",
     "_inventories",
-    "readme_section.md",
     "*.inc",
 ]
 templates_path = ["_templates"]
