@@ -1,6 +1,7 @@
 """Configuration of the documentation; see contributing.rst for how to build it."""
 
 import importlib.util
+import shutil
 import sys
 from pathlib import Path
 
@@ -21,7 +22,7 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.intersphinx",
     "sphinx.ext.mathjax",
-    "myst_parser",
+    "myst_nb",
     "numpydoc",
     "sphinx_copybutton",
     "sphinx_design",
@@ -30,7 +31,12 @@ extensions = [
 ]
 if importlib.util.find_spec("sphinx-mathjax-offline"):
     extensions.append("sphinx-mathjax-offline")  # formulas without a network
-exclude_patterns = ["_build", "_inventories", "readme_section.md", "*.inc"]
+exclude_patterns = [
+    "_build",
+    "auto_examples/*.ipynb",
+    "_inventories",
+    "*.inc",
+]
 templates_path = ["_templates"]
 default_role = "literal"
 
@@ -71,6 +77,29 @@ sphinx_gallery_conf = {
     "abort_on_example_error": False,
 }
 plot_gallery = "True"  # -D plot_gallery=0 builds the pages without running them
+# The notebook for a class is one of the examples; it is run where they are.
+(DOCS / "teaching").mkdir(exist_ok=True)
+for notebook in (DOCS.parent / "examples").glob("*.ipynb"):
+    copy = DOCS / "teaching" / notebook.name
+    if not copy.exists() or copy.read_bytes() != notebook.read_bytes():
+        shutil.copyfile(notebook, copy)
+myst_enable_extensions = ["dollarmath"]
+nb_execution_mode = "cache"
+nb_execution_timeout = 600  # seconds a cell
+nb_execution_raise_on_error = True
+
+
+def follow_the_gallery(app, config):
+    """Leave the notebook as it is where the gallery is not run."""
+    if str(config.plot_gallery).lower() in ("0", "false"):
+        config.nb_execution_mode = "off"
+
+
+def setup(app):
+    """Connect to Sphinx."""
+    app.connect("config-inited", follow_the_gallery, priority=1)
+
+
 html_theme = "pydata_sphinx_theme"
 html_title = f"skdfal {release}"
 html_static_path = ["_static"]

@@ -7,7 +7,7 @@ trains on their adversarial twins too. What we will see is how much each contrib
 small digits and over five trials, with three ways to spend the same labels:
 
 * "deepfool_margin" asks for the nearest images and trains on them alone;
-* "plain copies" asks for the same and trains on each of them twice, unchanged;
+* "two copies" asks for the same and trains on each of them twice, unchanged;
 * "dfal" asks for the same and trains on each of them and its twin.
 
 The copies are there for fairness: twins double the training set, hence the steps of the
@@ -66,7 +66,7 @@ class Copies:
 
 ways = {
     "deepfool_margin": {"query_strategy": "deepfool_margin"},
-    "plain copies": {"query_strategy": "deepfool_margin", "augmenter": Copies()},
+    "two copies": {"query_strategy": "deepfool_margin", "augmenter": Copies()},
     "dfal": {"query_strategy": "dfal"},
 }
 
@@ -125,7 +125,7 @@ for name, scores in zip(learners, last, strict=True):
 
 # %%
 # We saw that training on the twins is better here than training on the annotated images
-# alone, and that plain copies do as well: with 20 epochs and few images what helps is
+# alone, and that two copies do as well: with 20 epochs and few images what helps is
 # the longer training, not what the twins show. (With ``max_epochs=80``, too slow for
 # this page, all three end at 94 to 95 %, and random labels at 87 %.) So on this toy it
 # is the query that pays, and not the twins. On your data the twins may: run these three

@@ -17,6 +17,7 @@ strategy takes to choose.
 #
 # The net is a small one, on digits of 8 pixels, to keep 21 runs short.
 
+import torch
 from torch import nn
 
 from skdfal import ActiveLearningClassifier, make_classifier
@@ -71,6 +72,7 @@ import numpy as np
 
 from skdfal.plot import ActiveLearningCurveDisplay
 
+torch.manual_seed(0)
 everything = net.fit(digits.X_train, digits.y_train)
 fig, (ax, ax_right) = plt.subplots(
     1, 2, figsize=(10, 4.8), layout="constrained", width_ratios=[3, 2]

@@ -27,7 +27,7 @@ what happens if a few samples may stay outside.
 import numpy as np
 from sklearn.datasets import make_blobs
 
-from skdfal._k_center import k_center_greedy, k_center_mip
+from skdfal import k_center_greedy, k_center_mip
 
 X, _ = make_blobs(
     n_samples=[70, 50, 40, 40],

@@ -51,6 +51,7 @@ X = np.concatenate([X_left, X_right])
 y = np.concatenate([y_left, [0, 0, 1, 1]])
 pool = np.concatenate([draw(150, (-2, 0), 0.7), draw(150, (2.7, 0), (0.6, 1.2))])
 
+torch.manual_seed(0)  # the weights are drawn here, the rest in fit
 net = make_classifier(
     nn.Sequential(
         nn.Linear(2, 64),
@@ -63,7 +64,6 @@ net = make_classifier(
     lr=0.005,
     max_epochs=60,
 )
-torch.manual_seed(0)
 net.fit(X, y)
 
 # %%

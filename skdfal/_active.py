@@ -98,7 +98,11 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         "deepfool_margin" is its query alone. "ceal" brings pseudo-labels.
     augmenter : augmenter or list of augmenters, default=None
         What adds samples to the training set for free, in place of what the strategy
-        brings with it; an empty list adds nothing.
+        brings with it; an empty list adds nothing. An augmenter has a method
+        ``augment(estimator, X, y, X_pool, n_round)``, called after each query with the
+        net of the round, the newly annotated samples, their labels (as codes into
+        ``classes_``) and what is left of the pool; it returns samples and codes to
+        train on, for good if its ``is_lasting`` is true, else in the next round alone.
     n_initial : int, default=10
         Number of samples annotated before the first training.
     initial : {"random", "stratified"} or array-like of int, default="random"

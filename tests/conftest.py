@@ -1,6 +1,11 @@
 """Data and fitted estimators of every kind that a strategy must take."""
 
 import os
+import signal
+
+# A shell that runs the tests in its background has Ctrl-C ignored, in children too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Several threads gain nothing on nets this small, and sums in another order would
 # make runs in worker processes, which have fewer, differ in the last bits.

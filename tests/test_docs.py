@@ -24,14 +24,14 @@ pytestmark = pytest.mark.skipif(
 
 
 def pages():
-    built = {"_build", "api", "auto_examples"}
+    built = {"_build", "api", "auto_examples", "teaching"}
     return sorted(
         path
         for suffix in ("*.rst", "*.md")
         for path in DOCS.rglob(suffix)
         if not built & set(path.relative_to(DOCS).parts)
         and "_templates" not in path.parts
-        and path.name not in ("sg_execution_times.rst", "readme_section.md")
+        and path.name != "sg_execution_times.rst"
     )
 
 
@@ -99,7 +99,7 @@ def test_code_of_the_page_runs(page, tmp_path, monkeypatch):
 
 
 def test_newcomer_trains_on_the_first_try(tmp_path, monkeypatch, capsys):
-    # Issue 5: from the page alone, own CNN, own images, under twenty lines.
+    # From the page alone: own CNN, own images, under twenty lines.
     named = dict(code_blocks(DOCS / "getting_started.rst"))
     lines = [line for line in named["newcomer"].splitlines() if line.strip()]
     assert len(lines) < 20
@@ -122,12 +122,8 @@ def test_newcomer_trains_on_the_first_try(tmp_path, monkeypatch, capsys):
 
 
 def test_readme_has_the_lines_of_the_page():
-    # The lead takes this section into README.md; both say the same code.
-    section = DOCS / "readme_section.md"
-    in_readme = "class SmallCNN" in (ROOT / "README.md").read_text(encoding="utf-8")
-    source = ROOT / "README.md" if in_readme else section
     newcomer = dict(code_blocks(DOCS / "getting_started.rst"))["newcomer"]
-    assert newcomer in [code for _, code in code_blocks(source)]
+    assert newcomer in [code for _, code in code_blocks(ROOT / "README.md")]
 
 
 # The API page
@@ -194,6 +190,7 @@ def documents():
     return {page_id(path).rsplit(".", 1)[0] for path in PAGES} | {
         "api/index",
         "auto_examples/index",
+        "teaching/teaching_active_learning_in_one_hour",
     }
 
 
@@ -284,7 +281,7 @@ def test_citation_file():
 
 @pytest.mark.slow
 def test_build_without_warnings(tmp_path):
-    for package in ("sphinx", "numpydoc", "sphinx_gallery", "myst_parser"):
+    for package in ("sphinx", "numpydoc", "sphinx_gallery", "myst_nb"):
         pytest.importorskip(package, reason=f'{package}: pip install "skdfal[docs]"')
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q"]
     command += ["-D", "plot_gallery=0", "-b", "html", "-d", tmp_path / "doctrees"]

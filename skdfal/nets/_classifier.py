@@ -364,6 +364,8 @@ def make_classifier(
     }
     if isinstance(module, type):
         named = inspect.signature(module).parameters
+        if module not in _MODULES.values() and width == 1:
+            del shape["width"]  # a user's own width may be a number of units
         settings |= {f"module__{k}": v for k, v in shape.items() if k in named}
         if "n_classes" in named:
             # The columns of predict_proba, also where a class has no label yet.

@@ -313,9 +313,11 @@ def _warn_of_unconverged(n_unconverged, n_samples, max_iter):
     if n_unconverged:
         warnings.warn(
             f"DeepFool did not change the class of {n_unconverged} of {n_samples} "
-            f"samples within {max_iter} steps. Their margin is taken as infinite.",
+            f"samples within {max_iter} steps. Their margin is taken as infinite. If "
+            "they are many, the net has hardly been trained, or is certain of one "
+            "class wherever it looks.",
             ConvergenceWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
 
 
