@@ -362,7 +362,6 @@ def _figure3(run):
         return [accuracy_table(transferred, marks, tablefmt=tablefmt)]
 
     theirs = run.settings["paper_annotations"]
-    note += f" Open marks: the paper's Table 4, after {theirs} annotations."
     published = paper_transfer(protocol.dataset, protocol.net, other)
     shown = {row["strategy"] for row in transferred}
     points = {
@@ -370,6 +369,8 @@ def _figure3(run):
         for name, value in published.items()
         if name in shown and marks[-1] >= theirs
     }
+    if points:
+        note += f" Open marks: the paper's Table 4, after {theirs} annotations."
     _write(run, title, note, tables)
     _write_run(run, trained=transferred)
     heading = f"{protocol.dataset}: {other} trained on what {protocol.net} chose"
