@@ -45,12 +45,14 @@ class _LabeledSet:
     """L_k: what was annotated, what the training set holds, and what happened so far.
 
     ``X``, ``y`` are the lasting training samples, twins included, a list of parts;
-    ``X_once``, ``y_once`` serve the next training only. Labels are codes.
+    ``origin`` has their indices in the pool, -1 for a twin. ``X_once``, ``y_once``
+    serve the next training only. Labels are codes.
     """
 
     annotated: list = field(default_factory=list)
     X: list = field(default_factory=list)
     y: list = field(default_factory=list)
+    origin: list = field(default_factory=list)
     X_once: list = field(default_factory=list)
     y_once: list = field(default_factory=list)
     history: list = field(default_factory=list)
@@ -60,11 +62,14 @@ class _LabeledSet:
         self.annotated.extend(int(i) for i in indices)
         self.X.append(X[indices])
         self.y.append(y[indices])
+        self.origin.append(np.asarray(indices))
         self.X_once, self.y_once = [], []
 
     def add(self, X, y, is_lasting):
         (self.X if is_lasting else self.X_once).append(X)
         (self.y if is_lasting else self.y_once).append(y)
+        if is_lasting:
+            self.origin.append(np.full(len(y), -1))
 
     def training_set(self):
         return (
@@ -145,6 +150,8 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         The training set: annotated samples and, with DFAL, their twins.
     y_train_ : ndarray of shape (n_labeled,)
         Their labels.
+    train_indices_ : ndarray of shape (n_labeled,)
+        Their indices into ``X``, -1 for a twin.
     history_ : list of dict
         A row a round: "annotations" (labels bought), "labeled_data" (training samples,
         twins and pseudo-labels counted), "fit_seconds", "query_seconds" (twins
@@ -433,6 +440,7 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         self.labeled_iter_[L.annotated] = np.searchsorted(bought, order)
         self.X_train_ = np.concatenate(L.X)
         self.y_train_ = self.classes_[np.concatenate(L.y)]
+        self.train_indices_ = np.concatenate(L.origin)
         self.history_ = L.history
         self.n_iter_ = len(L.history)
         self.termination_condition_ = (

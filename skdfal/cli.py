@@ -10,6 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import chain
 from pathlib import Path
 
+from skdfal._reproduce import WHAT, draw_or_say, name_files, reproduce
 from skdfal._version import __version__
 from skdfal.strategies import STRATEGIES
 
@@ -42,15 +43,30 @@ Run an experiment of the DFAL paper (arXiv:1802.09841) again, and print what com
 beside the paper's numbers. The scale says how much of it: "paper" is the whole of it,
 "laptop" saves training time, "smoke" shows in minutes that all runs. How a scale
 departs from the paper is printed on the table and the picture.
+
+  table1      test accuracy at 100, 500, 800 and 1000 annotations; beyond the paper:
+              whether DFAL's differences are real, areas, and annotations saved
+  table2      annotations and labelled data to reach the full training set's accuracy
+  table3      seconds to choose 10 queries, DFAL and CORE-SET
+  table4      what the net chose, used to train the other net from scratch
+  figure2     learning curves: test accuracy against annotations, all methods
+  figure3     the same for the training sets of table4
+  confidence  of two nets on the test set, plain and by dropout (supplement, Figure 1)
+  regions     whether test samples lie in the same classification regions of two nets
+              (supplement, Figure 2)
 """
 _REPRODUCE_EXAMPLES = """\
 examples:
   skdfal reproduce table1 --dataset mnist --net lenet5 --scale smoke
   skdfal reproduce table1 --scale laptop --strategies dfal,random --trials 5
+  skdfal reproduce table4 --net vgg8       (VGG8 chooses, LeNet5 is trained)
 
 Interrupt or kill it at any time: the same command goes on where it stood, and runs no
-finished trial again. In the results folder: table1.md, learning_curves.png and .svg,
-rounds.csv (a row a round), seconds.csv, run.json (settings, versions, seeds, seconds).
+finished trial again. In the results folder, for table1: table1.md, rounds.csv (a row a
+round), learning_curves.png and .svg, seconds.csv, run.json (settings, versions, seeds,
+seconds). For the others: a .md, .csv and .json of their name, and .png and .svg where
+they draw. What has the same protocol shares one folder: table2 and the figures go on
+with the trials of table1.
 """
 
 
@@ -200,97 +216,16 @@ def _report(records, protocol, out_dir):
         )
         save_twins(out_dir, out_dir / "twins.png")
 
-    _draw(draw)
-    _name_files(out_dir, ["rounds.csv", "table.md", "learning_curves.png", "twins.png"])
-
-
-def _draw(draw):
-    """Draw, or say what it takes."""
-    try:
-        draw()
-    except ImportError:
-        print(
-            "No pictures: matplotlib cannot be imported. Install it by\n"
-            '  pip install "skdfal[plots]"\n'
-            "and go on: finished trials are not run again.",
-            file=sys.stderr,
-        )
-
-
-def _name_files(out_dir, names):
-    found = [name for name in names if (out_dir / name).exists()]
-    print(f"Results in {out_dir}: {', '.join(found)}")
+    draw_or_say(draw)
+    name_files(out_dir, ["rounds.csv", "table.md", "learning_curves.png", "twins.png"])
 
 
 # reproduce
 
 
 def _reproduce(arguments):
-    from skdfal.experiment import PAPER_METHODS, load_protocol, run_experiment
-
-    paper = load_protocol(arguments.dataset, arguments.net, arguments.scale)
-    protocol, deviations = paper.protocol, list(paper.deviations)
-    strategies = arguments.strategies or PAPER_METHODS
-    n_trials = arguments.trials or paper.n_trials
-    name = f"{arguments.what}-{protocol.dataset}-{protocol.net}-{arguments.scale}"
-    out_dir = arguments.out = arguments.out or RESULTS / f"{name}-seed{arguments.seed}"
-    records = run_experiment(
-        protocol,
-        strategies,
-        n_trials,
-        seed=arguments.seed,
-        out_dir=out_dir,
-        n_jobs=arguments.jobs,
-        n_threads=arguments.threads,
-        device=arguments.device,
-        resume=True,
-    )
-    _report_table1(records, protocol, arguments.scale, deviations, out_dir)
+    reproduce(arguments, RESULTS)
     return _OK
-
-
-def _report_table1(records, protocol, scale, deviations, out_dir):
-    from skdfal.experiment import paper_accuracies, paper_table
-    from skdfal.experiment._folder import write_text
-    from skdfal.experiment._pictures import save_learning_curves
-
-    published = paper_accuracies(protocol.dataset, protocol.net)
-    marks = protocol.table_marks()
-    title = (
-        f"Table 1, {protocol.dataset}, {protocol.net}: test accuracy in percent at "
-        "annotation marks, mean ± standard deviation over trials"
-    )
-    departs = "Departs from the paper: " + "; ".join(deviations) + "."
-    note = f'Scale "{scale}". {departs if deviations else "As in the paper."}'
-    table = paper_table(records, marks, published)
-    print(f"\n{title}\n{note}\n\n{table}\n")
-    markdown = paper_table(records, marks, published, tablefmt="github")
-    source = "The paper's values: arXiv:1802.09841, Table 1."
-    write_text(out_dir / "table1.md", f"{title}\n\n{note} {source}\n\n{markdown}\n")
-    points = {
-        name: [(n, value) for n, value in values.items() if n != "all"]
-        for name, values in published.items()
-        if any(row["strategy"] == name for row in records)
-    }
-    within = protocol.max_annotations
-    points = {
-        name: [(n, value) for n, value in pairs if n <= within]
-        for name, pairs in points.items()
-    }
-    _draw(
-        lambda: save_learning_curves(
-            records,
-            out_dir / "learning_curves.png",
-            title=f"{protocol.dataset}, {protocol.net}",
-            note=note,
-            formats=("png", "svg"),
-            points={name: pairs for name, pairs in points.items() if pairs},
-        )
-    )
-    _name_files(
-        out_dir,
-        ["table1.md", "rounds.csv", "learning_curves.png", "learning_curves.svg"],
-    )
 
 
 # The parser
@@ -408,38 +343,45 @@ def _add_compare(commands):
 def _add_reproduce(commands):
     from skdfal.experiment import NETS, PAPER_DATASETS, PAPER_METHODS, SCALES
 
-    reproduce = commands.add_parser(
+    command = commands.add_parser(
         "reproduce",
         help="run an experiment of the paper again",
         description=_REPRODUCE_TEXT,
         epilog=_REPRODUCE_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    reproduce.set_defaults(run=_reproduce)
-    reproduce.add_argument("what", choices=["table1"], help="table1", metavar="WHAT")
+    command.set_defaults(run=_reproduce)
+    command.add_argument("what", choices=WHAT, help="one of the above", metavar="WHAT")
     for name, allowed in [
         ("dataset", list(PAPER_DATASETS)),
         ("net", NETS),
         ("scale", SCALES),
     ]:
         default = "laptop" if name == "scale" else allowed[0]
-        reproduce.add_argument(
+        command.add_argument(
             f"--{name}",
             choices=allowed,
             default=default,
             help=f"{', '.join(allowed)} (default: {default})",
             metavar="NAME",
         )
-    reproduce.add_argument(
+    command.add_argument(
         "--strategies",
         type=_strategies,
-        help=f"some, with commas between (default: {','.join(PAPER_METHODS)})",
+        help=f"some, with commas between (default: {','.join(PAPER_METHODS)}; for "
+        "table4 and figure3 those of the paper's Table 4)",
         metavar="NAMES",
     )
-    reproduce.add_argument(
-        "--trials", **_count(None, "trials of each strategy", "as the scale says")
+    command.add_argument(
+        "--trials",
+        **_count(
+            None,
+            "trials of each strategy; repeats of table3; pairs of nets of confidence "
+            "and regions",
+            "as the scale says",
+        ),
     )
-    _add_running(reproduce)
+    _add_running(command)
 
 
 def _add_running(command):

@@ -61,6 +61,10 @@ def test_the_account_of_a_dfal_run(data):
     # The training set is: initial samples, then queried samples and their twins.
     np.testing.assert_array_equal(clf.X_train_[:12], X[annotated[:12]])
     np.testing.assert_array_equal(clf.X_train_[16:20], X[annotated[12:]])
+    bought = clf.train_indices_ >= 0
+    np.testing.assert_array_equal(clf.train_indices_[bought], annotated)
+    np.testing.assert_array_equal(clf.X_train_[bought], X[annotated])
+    assert len(clf.train_indices_) == len(clf.X_train_)
     np.testing.assert_array_equal(clf.y_train_[8:12], clf.y_train_[12:16])
     assert not (clf.X_train_[12:16] == X[annotated[8:12]]).all(axis=(1, 2, 3)).any()
     # The twins are of no class of the oracle's choice but of the same label.

@@ -34,7 +34,7 @@ from skdfal.experiment import (
     summarize,
 )
 from skdfal.experiment._folder import TrialFiles, locked
-from skdfal.experiment._run import _check_end
+from skdfal.experiment._workers import check_end
 from skdfal.nets import MLP, make_classifier
 
 TINY = Protocol(
@@ -201,7 +201,7 @@ def test_killed_interrupted_and_resumed_is_as_never_broken(uninterrupted, tmp_pa
     process.send_signal(signal.SIGINT)
     asked = time.monotonic()
     _, errors = process.communicate(timeout=30)
-    assert time.monotonic() - asked < 5
+    assert time.monotonic() - asked < 15
     assert process.returncode == 130
     assert "Nothing that was done is lost" in errors
     assert "--resume" in errors
@@ -239,7 +239,7 @@ def test_a_trial_that_fails_says_which():
     failed = Future()
     failed.set_exception(ValueError("query_params has 'temperature'"))
     with pytest.raises(TrialError, match="Trial 1 of random failed: query_params has"):
-        _check_end(failed, "random", 0)
+        check_end(failed, "trial 1 of random")
 
 
 def test_folders_are_not_overwritten(tmp_path):

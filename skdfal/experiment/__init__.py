@@ -21,9 +21,10 @@ from skdfal.experiment._protocol import (
     derive_seed,
     load_data,
 )
-from skdfal.experiment._run import TrialError, run_experiment
+from skdfal.experiment._run import run_experiment
 from skdfal.experiment._table import accuracy_table, summarize
 from skdfal.experiment._trial import run_trial
+from skdfal.experiment._workers import TrialError
 
 __all__ = [
     "DATASETS",

@@ -124,6 +124,7 @@ class TrialFiles:
         self.rows = self.folder / f"{stem}.csv"
         self.end = self.folder / f"{stem}.json"
         self.twins = self.folder / f"{stem}-twins.npz"
+        self.training_set = self.folder / f"{stem}-training_set.npz"
         self.checkpoint = self.folder / f"{stem}.checkpoint"
 
     def is_finished(self):

@@ -2,12 +2,12 @@
 
 import csv
 import sys
+from dataclasses import fields, replace
 from importlib.resources import files
 from typing import NamedTuple
 
 from skdfal.experiment._protocol import Protocol
 from skdfal.experiment._table import in_percent, summarize
-from skdfal.strategies import STRATEGIES
 
 SCALES = ("paper", "laptop", "smoke")
 
@@ -22,7 +22,7 @@ METHODS = {
     "random": "RANDOM",
 }
 
-PAPER_METHODS = tuple(name for name in METHODS if name in STRATEGIES)
+PAPER_METHODS = tuple(METHODS)
 
 # The data sets of Table 1: ours -> the paper's. The shoes and bags are a stand-in.
 PAPER_DATASETS = {
@@ -30,7 +30,12 @@ PAPER_DATASETS = {
     "fashion_shoe_bag": "Shoe-Bag",
     "quickdraw": "Quick-Draw",
 }
-_NETS = {"lenet5": "LeNet5", "vgg8": "VGG8"}
+PAPER_NETS = {"lenet5": "LeNet5", "vgg8": "VGG8"}
+
+_OURS = {theirs: ours for ours, theirs in METHODS.items()}
+
+# What a section may say of a protocol; its other values are the experiment's.
+_FIELDS = {field.name for field in fields(Protocol)} | {"n_trials", "deviations"}
 
 
 class PaperProtocol(NamedTuple):
@@ -64,21 +69,90 @@ def load_protocol(dataset, net, scale="paper"):
     >>> load_protocol("mnist", "lenet5").protocol.max_annotations
     1000
     """
+    values, changed = _sections(f"{dataset}-{net}", scale)
+    query_params = values["query_params"] | changed["query_params"]
+    values = values | changed | {"query_params": query_params}
+    values = {
+        name: None if value == "none" else value  # TOML has no null
+        for name, value in values.items()
+        if name in _FIELDS
+    }
+    n_trials, deviations = values.pop("n_trials"), values.pop("deviations")
+    deviations = [*changed.get("deviations_of_loop", []), *deviations]
+    return PaperProtocol(Protocol(**values), n_trials, deviations)
+
+
+def load_experiment(what, dataset, net, scale):
+    """Read what an experiment takes beside the protocol.
+
+    Parameters
+    ----------
+    what : str
+        A section of the files, such as "table3".
+    dataset, net, scale : str
+        As of :func:`load_protocol`.
+
+    Returns
+    -------
+    settings : dict
+        The values of the section; "deviations" is always among them.
+    """
+    files = [_sections(n, scale) for n in ("experiments", f"{dataset}-{net}")]
+    settings = {"deviations": []}
+    for sections in zip(*files, strict=True):  # those of "paper", then of the scale
+        for section in sections:
+            settings |= section.get(what, {})
+    return settings
+
+
+def deviations_in_training(dataset, net, scale):
+    """Return how data and training depart from the paper, whatever the experiment.
+
+    Parameters
+    ----------
+    dataset, net, scale : str
+        As of :func:`load_protocol`.
+
+    Returns
+    -------
+    deviations : list of str
+        Those of :func:`load_protocol` without what concerns the loop.
+    """
+    values, changed = _sections(f"{dataset}-{net}", scale)
+    return (values | changed)["deviations"]
+
+
+def changed_protocol(paper, settings):
+    """Return a protocol with those of the settings that are fields of it.
+
+    Parameters
+    ----------
+    paper : PaperProtocol
+        As of :func:`load_protocol`.
+    settings : dict
+        As of :func:`load_experiment`.
+
+    Returns
+    -------
+    protocol : PaperProtocol
+        The same, changed; deviations add up.
+    """
+    values = {name: value for name, value in settings.items() if name in _FIELDS}
+    n_trials = values.pop("n_trials", paper.n_trials)
+    deviations = [*paper.deviations, *values.pop("deviations")]
+    return PaperProtocol(replace(paper.protocol, **values), n_trials, deviations)
+
+
+def _sections(name, scale):
+    """Return the sections "paper" and ``scale`` of a file."""
     if sys.version_info >= (3, 11):
         import tomllib
     else:
         import tomli as tomllib
 
-    path = files("skdfal") / "protocols" / f"{dataset}-{net}.toml"
-    sections = tomllib.loads(path.read_text(encoding="utf-8"))
-    values, changed = sections["paper"], sections[scale]
-    query_params = values["query_params"] | changed["query_params"]
-    query_params = {k: v for k, v in query_params.items() if k in STRATEGIES}
-    values = values | changed | {"query_params": query_params}
-    # TOML has no null.
-    values = {k: None if v == "none" else v for k, v in values.items()}
-    n_trials, deviations = values.pop("n_trials"), values.pop("deviations")
-    return PaperProtocol(Protocol(**values), n_trials, deviations)
+    path = files("skdfal") / "protocols" / f"{name}.toml"
+    found = tomllib.loads(path.read_text(encoding="utf-8"))
+    return found["paper"], found.get(scale, {})
 
 
 def paper_accuracies(dataset, net):
@@ -103,15 +177,90 @@ def paper_accuracies(dataset, net):
     >>> paper_accuracies("mnist", "lenet5")["dfal"][100]
     0.8277
     """
-    names = {theirs: ours for ours, theirs in METHODS.items()}
     accuracies = {name: {} for name in METHODS}
-    path = files("skdfal") / "protocols" / "paper_table1.csv"
-    for row in csv.DictReader(path.read_text(encoding="utf-8").splitlines()):
-        if (row["dataset"], row["network"]) == (PAPER_DATASETS[dataset], _NETS[net]):
-            n = row["annotations"]
-            accuracy = round(float(row["test_accuracy_percent"]) / 100, 6)
-            accuracies[names[row["method"]]][n if n == "all" else int(n)] = accuracy
+    for row in _published("table1", dataset=dataset, network=net):
+        n = row["annotations"]
+        accuracy = _fraction(row["test_accuracy_percent"])
+        accuracies[_OURS[row["method"]]][n if n == "all" else int(n)] = accuracy
     return accuracies
+
+
+def paper_reach(dataset, net):
+    """Return the paper's Table 2: what it took to reach the full training set.
+
+    Parameters
+    ----------
+    dataset, net : str
+        As of :func:`load_protocol`.
+
+    Returns
+    -------
+    reach : dict of str to dict
+        For each strategy in the table "annotations", "labeled_data", "reached", and
+        the accuracy "target", in [0, 1].
+    """
+    return {
+        _OURS[row["method"]]: {
+            "target": _fraction(row["target_accuracy_percent"]),
+            "annotations": int(row["annotations"]),
+            "labeled_data": int(row["labeled_data"]),
+            "reached": row["reached"] == "yes",
+        }
+        for row in _published("table2", dataset=dataset, network=net)
+    }
+
+
+def paper_seconds(dataset):
+    """Return the paper's Table 3: seconds to choose a query, by its name there.
+
+    Parameters
+    ----------
+    dataset : str
+        As of :func:`load_protocol`; the paper has MNIST alone.
+
+    Returns
+    -------
+    seconds : dict of str to float
+        For "DFAL", "CORE-SET robust" and "CORE-SET not robust".
+    """
+    rows = _published("table3", dataset=dataset)
+    return {row["method"]: float(row["seconds"]) for row in rows}
+
+
+def paper_transfer(dataset, chosen_with, trained):
+    """Return the paper's Table 4: accuracy of a net on what another one chose.
+
+    Parameters
+    ----------
+    dataset : str
+        As of :func:`load_protocol`.
+    chosen_with, trained : {"lenet5", "vgg8"}
+        The two nets.
+
+    Returns
+    -------
+    accuracies : dict of str to float
+        For three strategies, in [0, 1].
+    """
+    rows = _published("table4", dataset=dataset, chosen_with=chosen_with)
+    return {
+        _OURS[row["method"]]: _fraction(row["test_accuracy_percent"])
+        for row in rows
+        if row["trained"] == PAPER_NETS[trained]
+    }
+
+
+def _published(table, **wanted):
+    """Yield the rows of a table of the paper in which columns have certain values."""
+    in_paper = PAPER_DATASETS | PAPER_NETS
+    path = files("skdfal") / "protocols" / f"paper_{table}.csv"
+    for row in csv.DictReader(path.read_text(encoding="utf-8").splitlines()):
+        if all(row[column] == in_paper[value] for column, value in wanted.items()):
+            yield row
+
+
+def _fraction(percent):
+    return round(float(percent) / 100, 6)
 
 
 def paper_table(records, marks, published, *, tablefmt="simple"):

@@ -7,7 +7,11 @@ import numpy as np
 
 from skdfal.experiment._folder import finished_trials
 from skdfal.experiment._trial import TWINNED
-from skdfal.plot import ActiveLearningCurveDisplay, AdversarialDisplay
+from skdfal.plot import (
+    ActiveLearningCurveDisplay,
+    AdversarialDisplay,
+    ConfidenceDisplay,
+)
 
 _NOTE_WIDTH = 110  # characters
 
@@ -85,6 +89,77 @@ def save_twins(out_dir, path, *, formats=("png",)):
             class_names=names,
         )
     return _save(display.plot(), path, formats)
+
+
+def save_confidences(agreements, names, path, *, title, note="", formats=("png",)):
+    """Draw the confidences of two nets, a panel a kind of confidence.
+
+    Parameters
+    ----------
+    agreements : dict of str to ConfidenceAgreement
+        For each panel.
+    names : sequence of two str
+        The nets.
+    path : path-like
+        Where to; the suffix comes from the formats.
+    title : str
+        What stands above the panels.
+    note : str, default=""
+        What stands in small print below them.
+    formats : sequence of str, default=("png",)
+        File formats.
+
+    Returns
+    -------
+    paths : list of Path
+        The files.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.6 * len(agreements), 5.0), layout="constrained")
+    axes = figure.subplots(1, len(agreements), squeeze=False)[0]
+    for ax, (kind, agreement) in zip(axes, agreements.items(), strict=True):
+        display = ConfidenceDisplay.from_agreement(
+            agreement, name_a=names[0], name_b=names[1]
+        ).plot(ax)
+        ax.set_title(f"{kind}: {ax.get_title()}", fontsize="medium")
+    figure.suptitle(title)
+    _add_note(figure, note)
+    return _save(display, path, formats)
+
+
+def save_regions(display, path, *, title, note="", formats=("png",)):
+    """Draw whether two nets have samples in the same regions.
+
+    Parameters
+    ----------
+    display : RegionsDisplay
+        The data.
+    path : path-like
+        Where to; the suffix comes from the formats.
+    title : str
+        What stands above it.
+    note : str, default=""
+        What stands in small print below it.
+    formats : sequence of str, default=("png",)
+        File formats.
+
+    Returns
+    -------
+    paths : list of Path
+        The files.
+    """
+    display.plot()
+    display.ax_.set_title(title, fontsize="medium")
+    _add_note(display.figure_, note)
+    return _save(display, path, formats)
+
+
+def _add_note(figure, note):
+    """Write small print below all else of a figure, as wide as it is."""
+    width = int(figure.get_size_inches()[0] * 19)  # characters
+    text = textwrap.fill(note, width)
+    figure.text(0.02, -0.01, text, va="top", fontsize="x-small")
 
 
 def _save(display, path, formats):

@@ -22,19 +22,15 @@ DATASETS = {
 NETS = ("lenet5", "vgg8")
 
 # The strategies of the DFAL paper, and the diverse DFAL that it leaves open.
-PAPER_STRATEGIES = tuple(
-    name
-    for name in (
-        "dfal",
-        "dfal_diverse",
-        "bald",
-        "ceal",
-        "core_set",
-        "egl",
-        "uncertainty",
-        "random",
-    )
-    if name in STRATEGIES
+PAPER_STRATEGIES = (
+    "dfal",
+    "dfal_diverse",
+    "bald",
+    "ceal",
+    "core_set",
+    "egl",
+    "uncertainty",
+    "random",
 )
 
 # What the paper runs on a random subset of the pool; the others see all of it.

@@ -1,21 +1,16 @@
 """Many trials in parallel processes, each of which can be killed and resumed."""
 
 import json
-import multiprocessing
-import os
 import platform
-import signal
 import sys
-import threading
 import time
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+import warnings
+from collections import Counter
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from queue import Empty
 
 import torch
+from sklearn.exceptions import ConvergenceWarning
 
 from skdfal._version import __version__
 from skdfal.experiment._folder import (
@@ -31,21 +26,10 @@ from skdfal.experiment._folder import (
 )
 from skdfal.experiment._protocol import load_data
 from skdfal.experiment._trial import run_trial
+from skdfal.experiment._workers import n_cores, report, run_tasks
 from skdfal.strategies import STRATEGIES
 
-_POLL = 0.1  # seconds between two looks at what the workers report
 _PACKAGES = ("modAL-python", "numpy", "ortools", "scikit-learn", "skorch", "torch")
-
-
-class TrialError(RuntimeError):
-    """A trial that failed; its cause is the exception.
-
-    Examples
-    --------
-    >>> from skdfal.experiment import TrialError
-    >>> issubclass(TrialError, RuntimeError)
-    True
-    """
 
 
 def run_experiment(
@@ -158,9 +142,37 @@ def run_experiment(
                     file=sys.stderr,
                 )
             work = (protocol, seed, out_dir, device)
+            named = {
+                f"trial {trial + 1} of {strategy}": (
+                    _run_task,
+                    (*work, strategy, trial),
+                )
+                for strategy, trial in tasks
+            }
             with _Progress(protocol, tasks, out_dir, verbose) as progress:
-                _run_tasks(work, tasks, n_jobs, n_threads, progress)
+                run_tasks(named, n_jobs, n_threads, progress.watch)
+        _warn_of_limits(out_dir)
         return _sum_up(out_dir, settings)
+
+
+def rounds_cut_short(out_dir):
+    """Return how many queries of each strategy hit their time limit, where any did."""
+    found = Counter()
+    for files in finished_trials(out_dir):
+        end = json.loads(files.end.read_text(encoding="utf-8"))
+        found[files.strategy] += end.get("n_cut_short", 0)
+    return dict(+found)
+
+
+def _warn_of_limits(out_dir):
+    for strategy, n in rounds_cut_short(out_dir).items():
+        warnings.warn(
+            f"{n} queries of {strategy} reached its time_limit, so that another run "
+            "may choose other samples. Raise it in query_params, or lower "
+            "n_candidates.",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
 
 
 def _check_device(device):
@@ -168,13 +180,6 @@ def _check_device(device):
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise ValueError(f"{device=!r} cannot be used: {error}") from error
-
-
-def n_cores():
-    """Return the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _sum_up(out_dir, settings):
@@ -200,7 +205,7 @@ def _sum_up(out_dir, settings):
         out_dir / "run.json",
         {
             "settings": settings,
-            "versions": _versions(),
+            "versions": package_versions(),
             "machine": {"platform": platform.platform(), "cores": n_cores()},
             "trials": trials,
         },
@@ -208,7 +213,7 @@ def _sum_up(out_dir, settings):
     return records
 
 
-def _versions():
+def package_versions():
     versions = {"python": platform.python_version(), "skdfal": __version__}
     for package in _PACKAGES:
         try:
@@ -218,70 +223,7 @@ def _versions():
     return versions
 
 
-# The processes
-
-
-def _run_tasks(work, tasks, n_jobs, n_threads, progress):
-    """Run trials in workers; on Ctrl-C or an error end all workers at once."""
-    context = multiprocessing.get_context("spawn")
-    reports, stop = context.Queue(), context.Event()
-    executor = ProcessPoolExecutor(
-        n_jobs, context, _initialize_worker, (reports, stop, n_threads)
-    )
-    try:
-        # A worker inherits that it should not hear Ctrl-C, from its first moment on.
-        with _sigint_ignored():
-            tasks_of = {
-                executor.submit(_run_task, *work, *task): task for task in tasks
-            }
-        pending = set(tasks_of)
-        while pending:
-            done, pending = wait(pending, _POLL, return_when=FIRST_COMPLETED)
-            progress.take(reports)
-            for future in done:
-                _check_end(future, *tasks_of[future])
-    finally:
-        stop.set()
-        executor.shutdown(cancel_futures=True)
-        reports.close()
-
-
-def _check_end(future, strategy, trial):
-    try:
-        future.result()
-    except BrokenProcessPool:
-        raise
-    except Exception as error:
-        raise TrialError(f"Trial {trial + 1} of {strategy} failed: {error}") from error
-
-
-@contextmanager
-def _sigint_ignored():
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may set signals, and only it hears them
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _initialize_worker(reports, stop, n_threads):
-    global _reports
-    _reports = reports
-    # skorch takes Ctrl-C as the end of a training and goes on with half a net.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(n_threads)
-    # Trials are long, and all files are written whole: so a worker may just vanish,
-    # when it is told to or when the process that started it is no longer there.
-    for ended in (stop.wait, multiprocessing.parent_process().join):
-        threading.Thread(target=_exit_after, args=[ended], daemon=True).start()
-
-
-def _exit_after(ended):
-    ended()
-    os._exit(1)
+# The trials
 
 
 def _run_task(protocol, seed, out_dir, device, strategy, trial):
@@ -292,7 +234,7 @@ def _run_task(protocol, seed, out_dir, device, strategy, trial):
         seed=seed,
         out_dir=out_dir,
         device=device,
-        monitor=_reports.put,
+        monitor=report,
     )
 
 
@@ -321,13 +263,9 @@ class _Progress:
     def __exit__(self, *_):
         self.bar.close()
 
-    def take(self, reports):
+    def watch(self, rows, _):
         """Show what the workers have reported since the last look."""
-        while True:
-            try:
-                row = reports.get_nowait()
-            except Empty:
-                return
+        for row in rows:
             # Set, not counted: the round in which it was killed may come again.
             self.done[row["strategy"], row["trial"]] = row["round"] + 1
             self.bar.set_postfix_str(_in_words(row), refresh=False)

@@ -1,5 +1,6 @@
 """One trial: one strategy, one data set, one seed, a row a round."""
 
+import inspect
 import math
 import time
 import warnings
@@ -18,6 +19,7 @@ from skdfal.experiment._folder import (
     write_json,
 )
 from skdfal.experiment._protocol import SUBSAMPLED, derive_seed, load_data
+from skdfal.strategies import STRATEGIES
 
 TWINNED = ("dfal", "dfal_diverse")  # strategies whose twins are worth a picture
 _N_TWINS = 8
@@ -78,13 +80,7 @@ def run_trial(
     started = time.perf_counter()
     data = load_data(protocol)
     names = (seed, protocol.dataset, protocol.net, trial)
-    own = split_pool(
-        data.y_train,
-        n_initial=protocol.n_initial,
-        n_pool=protocol.n_pool,
-        random_state=derive_seed(*names, "pool"),
-    )
-    used = np.concatenate([own.initial, own.pool])
+    used = samples_of_trial(protocol, data, trial, seed)
     learner = ActiveLearningClassifier(
         protocol.make_net(data, device),
         strategy,
@@ -112,7 +108,7 @@ def run_trial(
         if monitor is not None:
             monitor(row)
 
-    X_test, y_test = _test_set(protocol, data, seed)
+    X_test, y_test = samples_to_score(protocol, data, seed)
     with warnings.catch_warnings():
         # Early nets have samples that DeepFool cannot move. The column labeled_data
         # tells how many twins there are.
@@ -126,9 +122,10 @@ def run_trial(
         )
         if strategy in TWINNED:
             _save_twins(files.twins, learner, data, used)
+    _save_training_set(files.training_set, learner, used)
     end = {
         "seed": learner.random_state,
-        "initial": own.initial.tolist(),
+        "initial": used[: protocol.n_initial].tolist(),
         "annotated": used[learner.annotated_indices_].tolist(),
         "stopped": learner.termination_condition_,
         "seconds": time.perf_counter() - started,
@@ -138,12 +135,28 @@ def run_trial(
             for row in learner.history_
         ],
     }
+    limit = _time_limit(protocol, strategy)
+    end["n_cut_short"] = sum(
+        seconds is not None and seconds >= limit for seconds in end["query_seconds"]
+    )
     write_json(files.end, end)
     files.clean()
     return read_records(files.rows)
 
 
-def _test_set(protocol, data, seed):
+def samples_of_trial(protocol, data, trial, seed):
+    """Return the indices of what a trial may use, the initial samples first."""
+    split = split_pool(
+        data.y_train,
+        n_initial=protocol.n_initial,
+        n_pool=protocol.n_pool,
+        random_state=derive_seed(seed, protocol.dataset, protocol.net, trial, "pool"),
+    )
+    return np.concatenate([split.initial, split.pool])
+
+
+def samples_to_score(protocol, data, seed):
+    """Return the test samples of an experiment, and their labels."""
     if protocol.n_test is None:
         return data.X_test, data.y_test
     rng = np.random.RandomState(derive_seed(seed, protocol.dataset, "test"))
@@ -171,3 +184,55 @@ def _save_twins(path, learner, data, used):
         y_twin=learner.predict(X_twin),
         class_names=data.target_names,
     )
+
+
+def _save_training_set(path, learner, used):
+    """Keep what was trained on last: indices of samples, and the twins themselves."""
+    is_twin = learner.train_indices_ < 0
+    indices = np.where(is_twin, -1, used[learner.train_indices_])
+    np.savez_compressed(
+        path,
+        indices=indices,
+        X_twins=learner.X_train_[is_twin],
+        y_twins=learner.y_train_[is_twin],
+    )
+
+
+def load_training_set(path, data, annotations):
+    """Return the training set of a trial when it had so many annotations.
+
+    Parameters
+    ----------
+    path : path-like
+        ``training_set`` of its :class:`TrialFiles`.
+    data : Bunch
+        What :func:`load_data` returned.
+    annotations : int
+        The number at one of its rounds.
+
+    Returns
+    -------
+    X : ndarray of shape (n_labeled, ...)
+        Annotated samples and their twins.
+    y : ndarray of shape (n_labeled,)
+        Their labels.
+    """
+    with np.load(path) as saved:
+        indices, X_twins, y_twins = (
+            saved[name] for name in ("indices", "X_twins", "y_twins")
+        )
+    is_twin = indices < 0
+    X, y = data.X_train[indices], data.y_train[indices]  # twins: any, for now
+    X[is_twin], y[is_twin] = X_twins, y_twins
+    # The twins of a round follow its samples: all up to the next sample belong to it.
+    bought = np.cumsum(~is_twin)
+    return X[bought <= annotations], y[bought <= annotations]
+
+
+def _time_limit(protocol, strategy):
+    """Return the seconds after which a query is cut short."""
+    parameters = inspect.signature(STRATEGIES[strategy]).parameters
+    if "time_limit" not in parameters:
+        return math.inf
+    of_strategy = protocol.query_params.get(strategy, {})
+    return of_strategy.get("time_limit", parameters["time_limit"].default)

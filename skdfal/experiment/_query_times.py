@@ -1,0 +1,136 @@
+"""Seconds to choose a query: Table 3."""
+
+import statistics
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from skdfal._training import fit_encoded, seeded
+from skdfal.experiment._jobs import run_jobs
+from skdfal.experiment._protocol import derive_seed, load_data
+from skdfal.strategies import STRATEGIES
+
+# Name -> strategy, what it takes, the paper's name.
+TIMED = {
+    "DFAL, every candidate": ("dfal", {"prune": False}, "DFAL"),
+    "DFAL, pruned": ("dfal", {"prune": True}, "DFAL"),
+    "CORE-SET, greedy": ("core_set", {"solver": "greedy"}, "CORE-SET not robust"),
+    "CORE-SET, robust": ("core_set", {"solver": "mip"}, "CORE-SET robust"),
+}
+
+_N_WARM_UP = 20  # candidates of a first query that is not timed: it loads what is late
+
+
+def query_times(
+    protocol, settings, *, seed=0, out_dir, device="cpu", n_threads=1, verbose=1
+):
+    """Time the choice of a query by DFAL and CORE-SET, in turns on the same net.
+
+    Parameters
+    ----------
+    protocol : Protocol
+        How to train the net.
+    settings : dict
+        "n_labeled" samples to train it on, "n_candidates" to choose from,
+        "n_instances" to choose, and "n_repeats", each with its own net and samples.
+    seed, device, n_threads, verbose : int, str, int, int
+        As of :func:`run_experiment`.
+    out_dir : path-like
+        Folder of its own for the results.
+
+    Returns
+    -------
+    repeats : list of dict
+        "query_seconds" by name, whether CORE-SET's cover was "proven" the smallest,
+        and the "machine".
+    """
+    names = ("n_labeled", "n_candidates", "n_instances")
+    sizes = {name: settings[name] for name in names}
+    jobs = {
+        str(repeat): (_time_queries, (protocol, sizes, repeat, seed, device))
+        for repeat in range(settings["n_repeats"])
+    }
+    shared = {**protocol.settings(), **sizes, "seed": seed, "device": device}
+    found = run_jobs(
+        Path(out_dir),
+        shared | {"n_threads": n_threads},
+        jobs,
+        n_jobs=1,  # nothing beside what is timed
+        n_threads=n_threads,
+        what="repeats",
+        verbose=verbose,
+    )
+    return list(found.values())
+
+
+def _time_queries(protocol, sizes, repeat, seed, device):
+    data = load_data(protocol)
+    names = (seed, protocol.dataset, protocol.net, repeat)
+    rng = np.random.RandomState(derive_seed(*names, "query times"))
+    n_labeled, n_candidates = sizes["n_labeled"], sizes["n_candidates"]
+    order = rng.permutation(len(data.X_train))[: n_labeled + n_candidates]
+    labeled, candidates = np.split(order, [n_labeled])
+    X_labeled, X = data.X_train[labeled], data.X_train[candidates]
+    with seeded(derive_seed(*names, "training")):
+        net = protocol.make_net(data, device)
+        fit_encoded(net, X_labeled, data.y_train[labeled])
+
+    found, proven = {}, True
+    order = list(TIMED)
+    for name in order[repeat % len(order) :] + order[: repeat % len(order)]:
+        strategy, parameters, _ = TIMED[name]
+        parameters = protocol.query_params.get(strategy, {}) | parameters
+        if strategy == "core_set":
+            parameters["X_labeled"] = X_labeled
+        choose = STRATEGIES[strategy]
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", ConvergenceWarning)
+            choose(net, X[:_N_WARM_UP], 1, **parameters)
+            caught.clear()
+            started = time.perf_counter()
+            choose(net, X, sizes["n_instances"], **parameters)
+            found[name] = time.perf_counter() - started
+        if strategy == "core_set" and caught:
+            proven = False
+    return {"query_seconds": found, "proven": proven}
+
+
+def query_time_rows(repeats, published):
+    """Return a row a method: median, least and most seconds, and the paper's.
+
+    Parameters
+    ----------
+    repeats : list of dict
+        As of :func:`query_times`.
+    published : dict of str to float
+        The paper's seconds, as of :func:`paper_seconds`; may be empty.
+
+    Returns
+    -------
+    rows : list of dict
+        "ratio" and "paper_ratio" are to DFAL on every candidate.
+    """
+    medians = {
+        name: statistics.median(r["query_seconds"][name] for r in repeats)
+        for name in TIMED
+    }
+    first = next(iter(TIMED))
+    rows = []
+    for name, (_, _, theirs) in TIMED.items():
+        seconds = [repeat["query_seconds"][name] for repeat in repeats]
+        paper = published.get(theirs)
+        rows.append(
+            {
+                "method": name,
+                "median_seconds": medians[name],
+                "min_seconds": min(seconds),
+                "max_seconds": max(seconds),
+                "ratio": medians[name] / medians[first],
+                "paper_seconds": paper,
+                "paper_ratio": paper and paper / published["DFAL"],
+            }
+        )
+    return rows

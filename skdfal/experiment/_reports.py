@@ -1,0 +1,308 @@
+"""Tables of the paper's experiments, ours beside the paper's, in percent and counts."""
+
+import math
+import statistics
+
+from tabulate import tabulate
+
+from skdfal.analysis import (
+    annotations_saved,
+    annotations_to_reach,
+    area_under_curve,
+    paired_difference,
+)
+from skdfal.experiment._paper import METHODS
+from skdfal.experiment._table import summarize
+
+
+def beyond_table(records, *, strategy="dfal", baseline="random", tablefmt="simple"):
+    """Return what the paper does not have: whether differences are real, and savings.
+
+    Parameters
+    ----------
+    records : list of dict
+        Rows as of :func:`run_experiment`.
+    strategy : str, default="dfal"
+        Whose difference to each other one is tested.
+    baseline : str, default="random"
+        Against which annotations are saved.
+    tablefmt : str, default="simple"
+        A format of tabulate.
+
+    Returns
+    -------
+    table : str
+        A line a strategy, largest area under the curve first.
+    """
+    areas = area_under_curve(records).summary
+    names = [row["strategy"] for row in areas]
+    saved = {}
+    if baseline in names and len(names) > 1:
+        saved = {r["strategy"]: r for r in annotations_saved(records, baseline).summary}
+    lines = []
+    for row in areas:
+        name = row["strategy"]
+        line = [METHODS.get(name, name), _percent(row["area_mean"], row["area_std"])]
+        line += _difference(records, strategy, name, names)
+        line.append(_savings(saved.get(name)))
+        lines.append([*line, row["n_trials"]])
+    first = METHODS.get(strategy, strategy)
+    headers = ["method", "area", f"{first} less it", "95 % interval"]
+    headers += ["p, t", "p, sign flip", "saved", "trials"]
+    return _table(headers, lines, tablefmt)
+
+
+def _difference(records, strategy, name, names):
+    """Return difference, interval and p-values as text, empty where there are none."""
+    if name == strategy or strategy not in names:
+        return [""] * 4
+    try:
+        found = paired_difference(records, strategy, name)
+    except ValueError:  # fewer than two trials in common
+        return [""] * 4
+    return [
+        f"{100 * found.difference:+.1f}",
+        f"{100 * found.low:+.1f} to {100 * found.high:+.1f}",
+        f"{found.p_value_t:.3f}",
+        f"{found.p_value_sign_flip:.3f}",
+    ]
+
+
+def _savings(row):
+    if row is None:
+        return ""
+    # A trial that never got there counts with its last round: an upper bound.
+    bound = "" if row["n_reached"] == row["n_trials"] else "<= "
+    return f"{bound}{row['saved_mean']:.0f} ({row['saved_fraction']:.0%})"
+
+
+def reach_rows(records, target, published):
+    """Return a row a strategy of Table 2: what it took to reach the target.
+
+    Parameters
+    ----------
+    records : list of dict
+        Rows as of :func:`run_experiment`.
+    target : float
+        Our accuracy of the full training set.
+    published : dict
+        What :func:`paper_reach` returned.
+
+    Returns
+    -------
+    rows : list of dict
+        Counts are of the mean curve, as far as can be told like the paper's. Where
+        it does not reach the target they are those of the last round, and "reached"
+        is False.
+    """
+    rows = []
+    for row in annotations_to_reach(records, target).summary:
+        name = row["strategy"]
+        reached = not math.isnan(row["annotations_of_mean_curve"])
+        own = [r for r in records if r["strategy"] == name]
+        last = max(r["annotations"] for r in own)
+        ends = [r["labeled_data"] for r in own if r["annotations"] == last]
+        paper = published.get(name, {})
+        rows.append(
+            {
+                "strategy": name,
+                "annotations": row["annotations_of_mean_curve"] if reached else last,
+                "labeled_data": (
+                    row["labeled_data_of_mean_curve"]
+                    if reached
+                    else statistics.fmean(ends)
+                ),
+                "reached": reached,
+                "n_reached": row["n_reached"],
+                "n_trials": row["n_trials"],
+                "target": target,
+                **{
+                    f"paper_{key}": paper.get(key)
+                    for key in ("annotations", "labeled_data", "reached", "target")
+                },
+            }
+        )
+    return rows
+
+
+def reach_table(rows, *, tablefmt="simple"):
+    """Return the rows of :func:`reach_rows` as a table.
+
+    Parameters
+    ----------
+    rows : list of dict
+        The rows.
+    tablefmt : str, default="simple"
+        A format of tabulate.
+
+    Returns
+    -------
+    table : str
+        A line a strategy.
+    """
+    headers = ["method", "annotations", "labelled data", "reached", "trials that did"]
+    headers += ["paper: annotations", "labelled data", "reached"]
+    yes = {True: "yes", False: "no", None: ""}
+    lines = [
+        [
+            METHODS.get(row["strategy"], row["strategy"]),
+            f"{row['annotations']:.0f}",
+            f"{row['labeled_data']:.0f}",
+            yes[row["reached"]],
+            f"{row['n_reached']} of {row['n_trials']}",
+            row["paper_annotations"] or "",
+            row["paper_labeled_data"] or "",
+            yes[row["paper_reached"]],
+        ]
+        for row in rows
+    ]
+    return _table(headers, lines, tablefmt)
+
+
+def query_time_table(rows, *, tablefmt="simple"):
+    """Return the rows of :func:`query_time_rows` as a table.
+
+    Parameters
+    ----------
+    rows : list of dict
+        The rows.
+    tablefmt : str, default="simple"
+        A format of tabulate.
+
+    Returns
+    -------
+    table : str
+        A line a method.
+    """
+    headers = ["method", "seconds, median", "least to most", "ratio"]
+    headers += ["paper: seconds", "ratio"]
+    lines = [
+        [
+            row["method"],
+            f"{row['median_seconds']:.3g}",
+            f"{row['min_seconds']:.3g} to {row['max_seconds']:.3g}",
+            f"{row['ratio']:.2f}",
+            "" if row["paper_seconds"] is None else f"{row['paper_seconds']:.2f}",
+            "" if row["paper_ratio"] is None else f"{row['paper_ratio']:.2f}",
+        ]
+        for row in rows
+    ]
+    return _table(headers, lines, tablefmt)
+
+
+def transfer_rows(own, records, published, mark, paper_mark):
+    """Return a row a strategy of Table 4.
+
+    Parameters
+    ----------
+    own : list of dict
+        Rows of the net that chose.
+    records : list of dict
+        Rows of the net trained on the choice.
+    published : dict of str to float
+        What :func:`paper_transfer` returned.
+    mark : int
+        Number of annotations.
+    paper_mark : int
+        Number of annotations in the paper.
+
+    Returns
+    -------
+    rows : list of dict
+        Means and deviations over trials, in [0, 1]; "difference" to the paper only
+        where the annotations are as many.
+    """
+    chose, trained = summarize(own, [mark]), summarize(records, [mark])
+    return [
+        {
+            "strategy": name,
+            "annotations": mark,
+            "chooser_mean": chose[name][mark].mean,
+            "chooser_std": chose[name][mark].std,
+            "score_mean": trained[name][mark].mean,
+            "score_std": trained[name][mark].std,
+            "n_trials": trained[name][mark].n_trials,
+            "paper_annotations": paper_mark,
+            "paper_score": published.get(name),
+            "difference": (
+                trained[name][mark].mean - published[name]
+                if mark == paper_mark and name in published
+                else None
+            ),
+        }
+        for name in trained
+    ]
+
+
+def transfer_table(rows, chosen_with, trained, *, tablefmt="simple"):
+    """Return the rows of :func:`transfer_rows` as a table.
+
+    Parameters
+    ----------
+    rows : list of dict
+        The rows.
+    chosen_with, trained : str
+        The two nets.
+    tablefmt : str, default="simple"
+        A format of tabulate.
+
+    Returns
+    -------
+    table : str
+        A line a strategy.
+    """
+    headers = ["method", f"{chosen_with}, which chose", f"{trained}, trained on it"]
+    headers += ["paper", "diff.", "trials"]
+    lines = []
+    for row in rows:
+        paper, difference = row["paper_score"], row["difference"]
+        lines.append(
+            [
+                METHODS.get(row["strategy"], row["strategy"]),
+                _percent(row["chooser_mean"], row["chooser_std"]),
+                _percent(row["score_mean"], row["score_std"]),
+                "" if paper is None else f"{100 * paper:.1f}",
+                "" if difference is None else f"{100 * difference:+.1f}",
+                row["n_trials"],
+            ]
+        )
+    return _table(headers, lines, tablefmt)
+
+
+def value_table(values, headers, *, tablefmt="simple"):
+    """Return means and deviations over trials of some values.
+
+    Parameters
+    ----------
+    values : dict of str to list of float
+        For each line, a value a trial.
+    headers : sequence of str
+        Of the three columns.
+    tablefmt : str, default="simple"
+        A format of tabulate.
+
+    Returns
+    -------
+    table : str
+        A line a key.
+    """
+    lines = []
+    for name, found in values.items():
+        text = f"{statistics.fmean(found):.3f}"
+        if len(found) > 1:
+            text += f" ± {statistics.stdev(found):.3f}"
+        lines.append([name, text, len(found)])
+    return _table(headers, lines, tablefmt)
+
+
+def _percent(mean, std):
+    if std is None or math.isnan(std):
+        return f"{100 * mean:.1f}"
+    return f"{100 * mean:.1f} ± {100 * std:.1f}"
+
+
+def _table(headers, lines, tablefmt):
+    align = ["left"] + ["right"] * (len(headers) - 1)
+    return tabulate(
+        lines, headers=headers, tablefmt=tablefmt, colalign=align, disable_numparse=True
+    )
