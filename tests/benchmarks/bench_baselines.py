@@ -2,49 +2,19 @@
 
     python -m tests.benchmarks.bench_baselines
 
-LeNet5 at 10,000 samples: MNIST, where SKDFAL_DATA names a folder with
-`mnist/train-images-idx3-ubyte.gz`, else random images. Functions that are compared
-take turns.
+LeNet5 at 10,000 samples of MNIST, or what stands in for it. Functions that are
+compared take turns.
 """
 
 import argparse
-import gzip
-import os
-import time
-from pathlib import Path
-from statistics import median
 
 import numpy as np
 import torch
 
 from skdfal import bald_score, egl_score, entropy_score
 from skdfal.nets import make_classifier
+from tests.benchmarks._common import medians, pictures
 from tests.reference.baselines import egl
-
-
-def images(n_samples):
-    """Return images in [0, 1] of shape (n_samples, 1, 28, 28), and their origin."""
-    path = Path(
-        os.environ.get("SKDFAL_DATA", ""), "mnist", "train-images-idx3-ubyte.gz"
-    )
-    if path.exists():
-        content = gzip.decompress(path.read_bytes())
-        pixels = np.frombuffer(content, dtype=np.uint8, offset=16)
-        X = pixels.reshape(-1, 1, 28, 28)[:n_samples] / np.float32(255)
-        return X.astype(np.float32), "MNIST"
-    rng = np.random.default_rng(0)
-    return rng.random((n_samples, 1, 28, 28), dtype=np.float32), "random images"
-
-
-def seconds(*functions, n_repeats):
-    """Median time of each function, the functions taking turns."""
-    times = [[] for _ in functions]
-    for _ in range(n_repeats):
-        for function, record in zip(functions, times, strict=True):
-            start = time.perf_counter()
-            function()
-            record.append(time.perf_counter() - start)
-    return [median(record) for record in times]
 
 
 def forward(module, X, batch_size=512):
@@ -53,6 +23,11 @@ def forward(module, X, batch_size=512):
     with torch.no_grad():
         for x in torch.from_numpy(X).split(batch_size):
             module(x)
+
+
+def seconds(*functions, n_repeats):
+    """Median time of each function, the functions taking turns."""
+    return medians(dict(enumerate(functions)), n_repeats).values()
 
 
 def report(name, ours, theirs, target):
@@ -68,10 +43,10 @@ def main():
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
-    X, source = images(arguments.samples)
+    X, _ = pictures(arguments.samples)
     net = make_classifier("lenet5").initialize()
     module, n_repeats = net.module_, arguments.repeats
-    print(f"LeNet5, {len(X):,} samples ({source}), {arguments.threads} threads")
+    print(f"LeNet5, {len(X):,} samples, {arguments.threads} threads")
     print(f"  {'':42} {'ours':>10}  {'theirs':>10}  {'ratio':>8}  target")
 
     ours, theirs = seconds(
