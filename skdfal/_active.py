@@ -17,7 +17,12 @@ from sklearn.utils.validation import (
 )
 
 from skdfal._adapter import is_net
-from skdfal._checkpoint import fingerprint, load_checkpoint, save_checkpoint
+from skdfal._checkpoint import (
+    CheckpointError,
+    fingerprint,
+    load_checkpoint,
+    save_checkpoint,
+)
 from skdfal._pseudo_labels import PseudoLabelAugmenter
 from skdfal._training import (
     as_numpy,
@@ -101,8 +106,9 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         brings with it; an empty list adds nothing. An augmenter has a method
         ``augment(estimator, X, y, X_pool, n_round)``, called after each query with the
         net of the round, the newly annotated samples, their labels (as codes into
-        ``classes_``) and what is left of the pool; it returns samples and codes to
-        train on, for good if its ``is_lasting`` is true, else in the next round alone.
+        ``classes_``) and what is left of the pool (nothing, if it says ``uses_pool =
+        False``); it returns samples and codes to train on, for good if its
+        ``is_lasting`` is true, else in the next round alone.
     n_initial : int, default=10
         Number of samples annotated before the first training.
     initial : {"random", "stratified"} or array-like of int, default="random"
@@ -158,8 +164,9 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         included; NaN in the last round) and "score" (NaN without a held-out set).
     n_iter_ : int
         Number of rounds, trainings that is.
-    termination_condition_ : {"max_annotations", "pool_exhausted"}
-        Why it stopped.
+    termination_condition_ : {"max_annotations", "pool_exhausted", "interrupted"}
+        Why it stopped; the last where ``fit`` ended in an exception or Ctrl-C, after
+        which the other attributes tell how far it came.
     n_features_in_ : int
         Size of the second axis of ``X``.
 
@@ -266,6 +273,8 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         X, y = self._validate_pool(X, y)  # y: codes, -1 where missing
         strategy, augmenters = self._resolve_strategy(), self._resolve_augmenters()
         held_out = self._validate_held_out(X_val, y_val)
+        if monitor is not None and not callable(monitor):
+            raise TypeError(f"{monitor=} should be a function of two arguments.")
         n_initial, initial = self._validate_initial(y)
         n_instances = self._validate_n_instances()
         run = seed = None
@@ -273,6 +282,11 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
             ignore = {"checkpoint", "verbose", "max_annotations"}
             run = fingerprint(self, X, y, ignore)
         L, seed = self._resume(run)
+        if L is not None and len(L.annotated) > self.max_annotations:
+            raise CheckpointError(
+                f"{self.checkpoint} holds {len(L.annotated)} annotations already, more "
+                f"than max_annotations={self.max_annotations}. Give another path."
+            )
         if L is None:
             seed = check_random_state(self.random_state).randint(2**31 - 1)
             L = _LabeledSet()
@@ -280,6 +294,19 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
                 initial = self._draw_initial(y, n_initial, _rng(seed, 0, _INITIAL))
             L.annotate(initial, X, y)  # k = 0; L_0 = L; U_0 = U
 
+        exhausted = None
+        try:
+            exhausted = self._run(
+                L, X, y, strategy, augmenters, n_instances, held_out, monitor, run, seed
+            )
+        finally:  # what was bought before an error is not lost either
+            self._store(L, len(y), exhausted)
+        return self
+
+    def _run(
+        self, L, X, y, strategy, augmenters, n_instances, held_out, monitor, run, seed
+    ):
+        """Run the paper's Algorithm 1 on ``L``; return whether the pool is empty."""
         while True:
             k = len(L.history)
             self._save(run, L, seed)
@@ -297,7 +324,7 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
                 len(U_k),
             )
             if n_query <= 0:  # while k < N
-                break
+                return not len(U_k)
             started = time.perf_counter()
             S_k = U_k
             if self.n_candidates is not None and self.n_candidates < len(U_k):
@@ -306,14 +333,13 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
             Q_k = S_k[self._query(strategy, A_k, X, S_k, n_query, L, seed)]
             L.annotate(Q_k, X, y)  # L_{k+1} = L_k ∪ Q_k;  U_{k+1} = U_k \ Q_k
             for augmenter in augmenters:  # Q_k = {x_j} ∪ {x_j + r_j}
-                rest = X[np.setdiff1d(U_k, Q_k)]
+                rest = X[:0]
+                if getattr(augmenter, "uses_pool", True):
+                    rest = X[np.setdiff1d(U_k, Q_k)]
                 extra = augmenter.augment(A_k, X[Q_k], y[Q_k], rest, k)
-                L.add(*extra, augmenter.is_lasting)
+                L.add(*self._check_extra(augmenter, extra, X), augmenter.is_lasting)
             L.history[-1]["query_seconds"] = time.perf_counter() - started
             L.estimator = A_k if self.warm_start else None
-
-        self._store(L, len(y), exhausted=not len(U_k))
-        return self
 
     def predict(self, X):
         """Predict class labels.
@@ -443,17 +469,26 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         self.train_indices_ = np.concatenate(L.origin)
         self.history_ = L.history
         self.n_iter_ = len(L.history)
-        self.termination_condition_ = (
-            "pool_exhausted"
-            if exhausted and len(L.annotated) < self.max_annotations
-            else "max_annotations"
-        )
+        if exhausted is None:
+            self.termination_condition_ = "interrupted"
+        elif exhausted and len(L.annotated) < self.max_annotations:
+            self.termination_condition_ = "pool_exhausted"
+        else:
+            self.termination_condition_ = "max_annotations"
 
     # Validation
 
     def _validate_X(self, X, reset):
         X = as_numpy(X)
-        return validate_data(self, X, reset=reset, dtype=np.float32, allow_nd=True)
+        X = validate_data(self, X, reset=reset, dtype=np.float32, allow_nd=True)
+        if reset:
+            self._sample_shape = X.shape[1:]
+        elif X.shape[1:] != self._sample_shape:
+            raise ValueError(
+                f"X has samples of shape {X.shape[1:]}, but "
+                f"{type(self).__name__} is expecting {self._sample_shape} as in fit."
+            )
+        return X
 
     def _validate_pool(self, X, y):
         """Return X as float32 and y as codes into ``classes_``, -1 where missing."""
@@ -476,8 +511,8 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         self.classes_, codes = np.unique(known, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
-                f"y holds one class only, {self.classes_[0]!r}: a classifier needs "
-                "samples of at least 2 classes."
+                f"y holds one class only, {self.classes_.tolist()[0]!r}: a classifier "
+                "needs samples of at least 2 classes."
             )
         encoded = np.full(len(y), -1)
         encoded[~missing] = codes
@@ -491,6 +526,11 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         X_val = self._validate_X(X_val, reset=False)
         y_val = column_or_1d(as_numpy(y_val))
         check_consistent_length(X_val, y_val)
+        if not set(y_val.tolist()) & set(self.classes_.tolist()):
+            raise ValueError(
+                f"y_val holds {np.unique(y_val).tolist()[:5]}, none of the classes of "
+                f"y, {self.classes_.tolist()[:5]}. Both should be labels of one kind."
+            )
         return X_val, y_val
 
     def _validate_initial(self, y):
@@ -522,6 +562,29 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
                 f"{n_initial=} should be <= max_annotations={self.max_annotations}."
             )
         return n_initial, initial
+
+    def _check_extra(self, augmenter, extra, X):
+        """Return the samples and codes of an augmenter, if they may be trained on."""
+        name = type(augmenter).__name__
+        if not isinstance(extra, tuple | list) or len(extra) != 2:
+            raise ValueError(
+                f"{name}.augment should return samples and labels, got {extra!r}."
+            )
+        X_new, y_new = np.asarray(extra[0], dtype=np.float32), np.asarray(extra[1])
+        codes = range(len(self.classes_))
+        if (
+            X_new.shape[1:] != X.shape[1:]
+            or y_new.shape != X_new.shape[:1]
+            or not np.isfinite(X_new).all()
+            or not np.isin(y_new, codes).all()
+        ):
+            raise ValueError(
+                f"{name}.augment returned samples of shape {X_new.shape} and labels "
+                f"of shape {y_new.shape}; expected finite samples of shape "
+                f"(n, {', '.join(map(str, X.shape[1:]))}) and n labels in "
+                f"[0, {len(self.classes_)}), codes into classes_."
+            )
+        return X_new, y_new.astype(int)
 
     def _validate_n_instances(self):
         """Return the list of sizes of the queries, the last one to be repeated."""
@@ -570,10 +633,14 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
             several = isinstance(self.augmenter, list | tuple)
             augmenters = list(self.augmenter) if several else [self.augmenter]
             for augmenter in augmenters:
-                if not hasattr(augmenter, "augment"):
+                if (
+                    isinstance(augmenter, type)
+                    or not hasattr(augmenter, "augment")
+                    or not hasattr(augmenter, "is_lasting")
+                ):
                     raise TypeError(
-                        f"augmenter={augmenter!r} should have an 'augment' method, as "
-                        "AdversarialAugmenter has."
+                        f"augmenter={augmenter!r} should be an object with 'augment' "
+                        "and 'is_lasting', as an AdversarialAugmenter() has."
                     )
             return augmenters
         if self.query_strategy in _OWN_AUGMENTER:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, is_regressor
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array
@@ -325,7 +325,7 @@ def _has_net(estimator) -> bool:
     if hasattr(estimator, "learner_list"):
         return any(_has_net(learner) for learner in estimator.learner_list)
     if hasattr(estimator, "steps"):
-        return _has_net(estimator.steps[-1][1])
+        return not estimator.steps or _has_net(estimator.steps[-1][1])
     inner = getattr(estimator, "estimator", None)
     return inner is not None and _has_net(inner)
 
@@ -370,6 +370,8 @@ def _unwrap(estimator, X, outermost: str) -> list[tuple[list, Any, Any]]:
 
 
 def _unwrap_pipeline(pipeline, X, outermost: str) -> list[tuple[list, Any, Any]]:
+    if not pipeline.steps:
+        raise TypeError(f"{outermost} has no steps: expected a skorch net at its end.")
     *before, (_, last) = pipeline.steps
     if isinstance(last, str) or last is None:
         raise TypeError(f"{outermost} ends in {last!r} rather than in a skorch net.")
@@ -393,7 +395,13 @@ def _probe(net, steps: list, X, outermost: str) -> TorchNet:
     module = net.module_
     name = type(module).__name__
     device, dtype = _device_and_dtype(net)
+    if is_regressor(net):
+        raise TypeError(
+            f"{outermost} is a regressor, and has no classes between which there "
+            "could be a boundary. Use a classifier such as NeuralNetClassifier."
+        )
     X = _check_X(X)
+    _check_range(X, dtype)
     logits = LogitModule(module, _output_convention(net))
     found = TorchNet(logits, X, device, dtype, 0, name, steps, None)
     # Two rows, since a convolution takes a single 3-d array for one unbatched image.
@@ -407,6 +415,11 @@ def _probe(net, steps: list, X, outermost: str) -> TorchNet:
                 "fit, (n_samples, n_channels, height, width) for a CNN."
             ) from exc
     _check_output(out, name, is_binary=_is_binary(net), X=X)
+    if not out.isfinite().all():
+        raise ValueError(
+            f"{name} returns NaN or infinity for a finite X: its training has "
+            "diverged. Lower the learning rate or scale X, and fit again."
+        )
     if (out < 0).any():  # no probabilities: a log-softmax under a plain NeuralNet
         logits.output = "logits"
     n_classes = 2 if out.ndim == 1 or out.shape[1] == 1 else out.shape[1]
@@ -417,6 +430,8 @@ def _check_X(X):
     """Return X as a numeric array or tensor, not empty and finite."""
     if isinstance(X, Tensor):
         X = X.detach()
+        if X.layout != torch.strided or X.is_meta:
+            raise TypeError("X is a sparse or meta tensor; pass a dense one with data.")
         if X.is_complex() or X.dtype == torch.bool:
             raise ValueError(f"X of dtype {X.dtype} should be of real numbers.")
         if not len(X.shape) or not len(X):
@@ -432,12 +447,25 @@ def _check_X(X):
         X = check_array(
             X, dtype="numeric", ensure_2d=False, allow_nd=True, input_name="X"
         )
+        if X.dtype.kind not in "biuf":
+            raise ValueError(f"X of dtype {X.dtype} should be of real numbers.")
+        if X.dtype.kind == "f" and X.dtype.itemsize > 8:
+            X = X.astype(np.float64)
+        X = X.astype(X.dtype.newbyteorder("="), copy=False)
     if X.ndim < 2:
         raise ValueError(
             f"Expected X of shape (n_samples, ...), got shape {tuple(X.shape)}. "
             "For a single sample use X[None]."
         )
     return X
+
+
+def _check_range(X, dtype: torch.dtype) -> None:
+    """Raise where finite values overflow in the precision of the net."""
+    largest = torch.finfo(dtype).max
+    is_wider = X.dtype in (np.float64, torch.float64) and dtype != torch.float64
+    if is_wider and not -largest <= X.min() <= X.max() <= largest:
+        raise ValueError(f"X has values beyond {largest:.2g}, the range of {dtype}.")
 
 
 def _check_output(out, name: str, is_binary: bool, X) -> None:

@@ -49,11 +49,13 @@ def load_checkpoint(path, run):
         parameters; it is left as it is.
     """
     path = Path(path)
+    if path.is_dir():
+        raise CheckpointError(f"checkpoint={str(path)!r} is a folder; name a file.")
     if not path.exists():
         return None
     try:
         saved = joblib.load(path)
-        found, state = saved["run"], saved["state"]
+        found, state = dict(saved["run"]), saved["state"]
     except Exception as exc:
         raise CheckpointError(
             f"{path} is not a readable checkpoint of ActiveLearningClassifier "

@@ -39,8 +39,16 @@ def fit_encoded(estimator, X, y):
     """Fit on float32 samples and on labels 0, ..., n_classes - 1, as nets want them."""
     X = np.asarray(X, dtype=np.float32)
     y = np.asarray(y, dtype=np.float32 if wants_float_targets(estimator) else np.int64)
-    with _interruptible():
-        return estimator.fit(X, y)
+    try:
+        with _interruptible():
+            return estimator.fit(X, y)
+    except IndexError as exc:
+        if "out of bounds" not in str(exc):
+            raise
+        raise ValueError(
+            f"Label {int(y.max())} of y (as a code from 0) is out of bounds: the "
+            "module has too few outputs. Give it one output a class."
+        ) from exc
 
 
 @contextmanager
@@ -96,6 +104,8 @@ def default_classifier(X, n_classes):
 def is_missing(y, missing_label):
     """Return the mask of the entries of ``y`` without a label."""
     is_text = isinstance(missing_label, str)
+    if missing_label is not None and not np.isscalar(missing_label):
+        raise TypeError(f"{missing_label=!r} should be a single label or None.")
     if y.dtype.kind in "US" and not is_text:
         return np.zeros(len(y), dtype=bool)
     if y.dtype.kind in "biuf" and (is_text or missing_label is None):
@@ -106,7 +116,7 @@ def is_missing(y, missing_label):
     if missing_label != missing_label:  # NaN
         return np.asarray(y != y)
     missing = np.asarray(y == missing_label)
-    if missing_label == -1 and set(np.unique(y[~missing])) == {1} and missing.any():
+    if missing_label == -1 and missing.any() and set(y[~missing].tolist()) == {1}:
         warnings.warn(
             "y holds -1 and 1 only; both are taken as classes, although "
             "missing_label=-1. Set another missing_label to silence this.",

@@ -484,6 +484,7 @@ def test_verbose(data, capsys):
         ({}, lambda X, y: (X * np.nan, y), ValueError, "NaN"),
         ({}, lambda X, y: (X[:4], y[:4]), ValueError, "n_initial=8 should be <= the 4"),
         ({"missing_label": "?"}, lambda X, y: (X, y), TypeError, "not of the kind"),
+        ({"missing_label": [1]}, lambda X, y: (X, y), TypeError, "a single label"),
         ({"n_initial": 20}, lambda X, y: (X, y), ValueError, "max_annotations=16"),
         ({"n_initial": 0}, lambda X, y: (X, y), ValueError, "n_initial"),
         ({"n_instances": 0}, lambda X, y: (X, y), ValueError, "n_instances"),
@@ -501,6 +502,76 @@ def test_bad_input(params, spoil, error, message, data):
     clf = make_loop().set_params(**params)
     with pytest.raises(error, match=message):
         clf.fit(*spoil(*data))
+
+
+class Gives:
+    """An augmenter that returns what it was given."""
+
+    is_lasting = True
+
+    def __init__(self, extra):
+        self.extra = extra
+
+    def augment(self, estimator, X, y, X_pool, n_round):
+        return self.extra(X, y)
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        lambda X, y: None,
+        lambda X, y: (X,),
+        lambda X, y: (X, y[:-1]),
+        lambda X, y: (X * np.nan, y),
+        lambda X, y: (X, y + 100),
+        lambda X, y: (X, y + 0.5),
+        lambda X, y: (X, y.astype(str)),
+        lambda X, y: (X[:, :, 1:], y),
+    ],
+)
+def test_an_augmenter_that_returns_nonsense(extra, data):
+    with pytest.raises(ValueError, match=r"Gives\.augment"):
+        make_loop(augmenter=Gives(extra)).fit(*data)
+
+
+def test_an_error_on_the_way_loses_no_label(data):
+    class PowerCut(Exception):
+        pass
+
+    def cut(est, row):
+        if row["annotations"] == 12:
+            raise PowerCut
+
+    clf = make_loop()
+    with pytest.raises(PowerCut):
+        clf.fit(*data, monitor=cut)
+    assert clf.termination_condition_ == "interrupted"
+    assert len(clf.annotated_indices_) == 12
+    assert len(clf.history_) == 2
+    assert clf.predict(data[0]).shape == (160,)
+
+
+def test_a_smaller_budget_than_the_checkpoint_has_spent(data, tmp_path):
+    path = tmp_path / "run.ckpt"
+    make_loop(checkpoint=path).fit(*data)
+    with pytest.raises(CheckpointError, match="holds 16 annotations already"):
+        make_loop(checkpoint=path, max_annotations=12).fit(*data)
+    with pytest.raises(CheckpointError, match="is a folder"):
+        make_loop(checkpoint=tmp_path).fit(*data)
+
+
+def test_samples_of_another_shape_than_in_fit(data):
+    clf = make_loop(max_annotations=8).fit(*data)
+    with pytest.raises(ValueError, match=r"\(1, 4, 8\).*\(1, 8, 8\)"):
+        clf.predict(data[0][:, :, :4])
+
+
+def test_held_out_labels_of_another_kind(data):
+    X, y = data
+    with pytest.raises(ValueError, match="none of the classes"):
+        make_loop().fit(X, y, X_val=X, y_val=y + 10)
+    with pytest.raises(TypeError, match="monitor"):
+        make_loop().fit(X, y, monitor=5)
 
 
 def test_held_out_set_without_labels(data):

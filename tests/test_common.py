@@ -5,6 +5,7 @@ import inspect
 
 import numpy as np
 import pytest
+import skorch
 import torch
 from modAL.models import ActiveLearner, Committee
 from sklearn.ensemble import RandomForestClassifier
@@ -297,6 +298,29 @@ def test_output_of_one_class_or_of_a_wrong_shape(case, pool):
     image = make_net(module=no_flatten).initialize()
     with pytest.raises(ValueError, match=r"\(2, 2, 6, 6\)"):
         sample(case, image, pool)
+
+
+@of_estimators
+def test_diverged_net_regressor_and_overflow(case, pool):
+    diverged = make_net().initialize()
+    diverged.module_[-1].weight.data[0] = torch.nan
+    with pytest.raises(ValueError, match="training has diverged"):
+        sample(case, diverged, pool)
+    regressor = skorch.NeuralNetRegressor(small_cnn, module__n_classes=1)
+    with pytest.raises(TypeError, match="regressor"):
+        sample(case, regressor.initialize(), pool)
+    with pytest.raises(ValueError, match="beyond"):
+        sample(case, make_net().initialize(), pool.astype(float) * 1e300)
+
+
+def test_arrays_of_any_byte_order(estimators, pool):
+    swapped = pool.astype(">f4")
+    np.testing.assert_array_equal(
+        skdfal.dfal(estimators["net"], swapped, 4),
+        skdfal.dfal(estimators["net"], pool, 4),
+    )
+    with pytest.raises(TypeError, match="sparse or meta"):
+        skdfal.dfal(estimators["net"], torch.empty(3, 1, 8, 8, device="meta"))
 
 
 def test_committee_is_attacked_at_its_consensus(estimators, pool):

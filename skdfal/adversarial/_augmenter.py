@@ -117,6 +117,7 @@ class AdversarialAugmenter(
 
     # The loop keeps what this augmenter adds for all later rounds.
     is_lasting = True
+    uses_pool = False
 
     def __init__(
         self,
@@ -276,8 +277,8 @@ class AdversarialAugmenter(
         self.classes_, encoded = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
-                f"y holds one class only, {self.classes_[0]!r}: there is no decision "
-                "boundary to cross. Give samples of two classes at least."
+                f"y holds one class only, {self.classes_.tolist()[0]!r}: there is no "
+                "decision boundary to cross. Give samples of two classes at least."
             )
         self.estimator_ = fit_own(self.estimator, X, encoded, len(self.classes_))
 

@@ -221,6 +221,11 @@ def _nearest_plane(
     ``top_logits`` is (a, K) with the logit of k0 in column 0. Returns f'_l of shape
     (a,), w'_l of shape (a, D) and the ratio of shape (a,), infinite where undefined.
     """
+    if not top_logits.requires_grad:
+        raise ValueError(
+            "The module's output does not depend on x by anything that torch can "
+            "differentiate. Return logits, undetached, rather than classes."
+        )
     q = _dual(p)
     n_classes = top_logits.shape[1]
     for k in range(1, n_classes):
