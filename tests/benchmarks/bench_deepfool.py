@@ -29,8 +29,8 @@ from tests.reference.deepfool import deepfool_one
 ATTACK = _attack(p=2, max_iter=50, overshoot=0.02, n_top_classes=None, batch_size=128)
 
 
-def exact(net, X):
-    return lambda: skdfal.deepfool_margin_score(net, X)
+def exact(net, X, batch_size=128):
+    return lambda: skdfal.deepfool_margin_score(net, X, batch_size=batch_size)
 
 
 def foolbox_attack(net, X, batch_size):
@@ -123,21 +123,29 @@ def correctness(net, X):
     print(f"median relative difference to a float64 loop:    {difference:.1e}\n")
 
 
+def seconds_per_sample(make, batch_size):
+    function, n_samples = make(batch_size)
+    return medians({0: function}, 3)[0] / n_samples
+
+
 def speed(net, X, K, n):
     """Ratios for a pool of K and a query of n."""
     pool = X[:K]
     n_steps = int(skdfal.deepfool(net.module_, torch.from_numpy(pool)).n_iter.sum())
     few = {"loop": min(K, 100), "art": min(K, 200), "foolbox": min(K, 2000)}
     repeats = 5 if K <= 1000 else 3
-    best = min(
-        (medians({0: foolbox_attack(net, pool[:800], b)}, 1)[0], b)
-        for b in (32, 64, 128, 256, 800)
-    )[1]
-    best_unit = min(
-        (medians({0: unit(net, pool, b)}, 5)[0] / b, b) for b in (32, 64, 128, 256, 512)
-    )[1]
+    sizes = (32, 64, 128, 256, 512)
+    best, best_exact, best_unit = (
+        min((seconds_per_sample(function, b), b) for b in sizes)[1]
+        for function in (
+            lambda b: (foolbox_attack(net, pool[:800], b), 800),
+            lambda b: (exact(net, pool[:800], b), 800),
+            lambda b: (unit(net, pool, b), b),
+        )
+    )
     functions = {
-        "exact": exact(net, pool),
+        "exact": exact(net, pool, best_exact),
+        "default": exact(net, pool),
         "pruned": lambda: skdfal.dfal(net, pool, n, prune=True),
         "foolbox": foolbox_attack(net, pool[: few["foolbox"]], best),
         "unit": unit(net, pool, best_unit),
@@ -155,7 +163,8 @@ def speed(net, X, K, n):
     seconds["unit"] *= n_steps / best_unit
     attacked = _pruned_search(torch_nets(net, pool)[0], n, ATTACK).n_attacked
     titles = {
-        "exact": "skdfal, exact",
+        "exact": f"skdfal, exact, batches of {best_exact}",
+        "default": "skdfal, exact, batches of 128 (the default)",
         "pruned": f"skdfal, pruned, n={n}: {attacked} of {K} attacked",
         "foolbox": f"foolbox, batches of {best}",
         "art": "ART, batches of 128",
