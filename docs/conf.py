@@ -116,6 +116,7 @@ html_sidebars = {
         "getting_started",
         "index",
         "installation",
+        "measured",
     )
 }
 html_theme_options = {
