@@ -296,50 +296,47 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
 
         exhausted = None
         try:
-            exhausted = self._run(
-                L, X, y, strategy, augmenters, n_instances, held_out, monitor, run, seed
-            )
+            while True:
+                k = len(L.history)
+                self._save(run, L, seed)
+                started = time.perf_counter()
+                with seeded(_seed(seed, k, _TRAIN)):
+                    A_k = self._train(
+                        *L.training_set(), L.estimator
+                    )  # training(H, L_k)
+                self.estimator_ = A_k
+                L.history.append(
+                    self._new_row(L, time.perf_counter() - started, held_out)
+                )
+                self._report(L, monitor)
+
+                U_k = np.setdiff1d(np.flatnonzero(y >= 0), L.annotated)
+                n_query = min(
+                    n_instances[min(k, len(n_instances) - 1)],
+                    self.max_annotations - len(L.annotated),
+                    len(U_k),
+                )
+                if n_query <= 0:  # while k < N
+                    exhausted = not len(U_k)
+                    break
+                started = time.perf_counter()
+                S_k = U_k
+                if self.n_candidates is not None and self.n_candidates < len(U_k):
+                    K = max(self.n_candidates, n_query)
+                    S_k = _rng(seed, k, _CANDIDATES).choice(U_k, K, replace=False)
+                Q_k = S_k[self._query(strategy, A_k, X, S_k, n_query, L, seed)]
+                L.annotate(Q_k, X, y)  # L_{k+1} = L_k ∪ Q_k;  U_{k+1} = U_k \ Q_k
+                for augmenter in augmenters:  # Q_k = {x_j} ∪ {x_j + r_j}
+                    rest = X[:0]
+                    if getattr(augmenter, "uses_pool", True):
+                        rest = X[np.setdiff1d(U_k, Q_k)]
+                    extra = augmenter.augment(A_k, X[Q_k], y[Q_k], rest, k)
+                    L.add(*self._check_extra(augmenter, extra, X), augmenter.is_lasting)
+                L.history[-1]["query_seconds"] = time.perf_counter() - started
+                L.estimator = A_k if self.warm_start else None
         finally:  # what was bought before an error is not lost either
             self._store(L, len(y), exhausted)
         return self
-
-    def _run(
-        self, L, X, y, strategy, augmenters, n_instances, held_out, monitor, run, seed
-    ):
-        """Run the paper's Algorithm 1 on ``L``; return whether the pool is empty."""
-        while True:
-            k = len(L.history)
-            self._save(run, L, seed)
-            started = time.perf_counter()
-            with seeded(_seed(seed, k, _TRAIN)):
-                A_k = self._train(*L.training_set(), L.estimator)  # training(H, L_k)
-            self.estimator_ = A_k
-            L.history.append(self._new_row(L, time.perf_counter() - started, held_out))
-            self._report(L, monitor)
-
-            U_k = np.setdiff1d(np.flatnonzero(y >= 0), L.annotated)
-            n_query = min(
-                n_instances[min(k, len(n_instances) - 1)],
-                self.max_annotations - len(L.annotated),
-                len(U_k),
-            )
-            if n_query <= 0:  # while k < N
-                return not len(U_k)
-            started = time.perf_counter()
-            S_k = U_k
-            if self.n_candidates is not None and self.n_candidates < len(U_k):
-                K = max(self.n_candidates, n_query)
-                S_k = _rng(seed, k, _CANDIDATES).choice(U_k, K, replace=False)
-            Q_k = S_k[self._query(strategy, A_k, X, S_k, n_query, L, seed)]
-            L.annotate(Q_k, X, y)  # L_{k+1} = L_k ∪ Q_k;  U_{k+1} = U_k \ Q_k
-            for augmenter in augmenters:  # Q_k = {x_j} ∪ {x_j + r_j}
-                rest = X[:0]
-                if getattr(augmenter, "uses_pool", True):
-                    rest = X[np.setdiff1d(U_k, Q_k)]
-                extra = augmenter.augment(A_k, X[Q_k], y[Q_k], rest, k)
-                L.add(*self._check_extra(augmenter, extra, X), augmenter.is_lasting)
-            L.history[-1]["query_seconds"] = time.perf_counter() - started
-            L.estimator = A_k if self.warm_start else None
 
     def predict(self, X):
         """Predict class labels.
