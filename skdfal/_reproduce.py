@@ -4,6 +4,7 @@ import json
 import platform
 import statistics
 import sys
+from collections import Counter
 from itertools import starmap
 from typing import NamedTuple
 
@@ -118,9 +119,11 @@ def _trials(run, strategies):
 def _table1(run):
     from skdfal.experiment import PAPER_METHODS, paper_accuracies, paper_table
     from skdfal.experiment._reports import beyond_table
+    from skdfal.experiment._run import calibration_errors
 
     records = _trials(run, run.arguments.strategies or PAPER_METHODS)
     protocol = run.protocol
+    calibration = calibration_errors(run.out_dir)
     published = paper_accuracies(protocol.dataset, protocol.net)
     marks = protocol.table_marks()
     title = (
@@ -132,17 +135,18 @@ def _table1(run):
         f"it: difference of accuracies at {protocol.max_annotations} annotations, "
         "paired over trials, with Student's 95 % interval and two p-values, not "
         "corrected for their number. Saved: annotations fewer than RANDOM took for "
-        "RANDOM's best accuracy."
+        "RANDOM's best accuracy. Calibration error: of the last net, in percent (15 "
+        "bins)."
     )
 
     def tables(tablefmt):
         return [
             paper_table(records, marks, published, tablefmt=tablefmt),
             beyond,
-            beyond_table(records, tablefmt=tablefmt),
+            beyond_table(records, calibration, tablefmt=tablefmt),
         ]
 
-    note = f"{run.note()}{_cut_short(run)}"
+    note = _note_of_trials(run, records)
     _write(run, title, note, tables, source="Table 1")
     _draw_curves(run, records, "learning_curves", note, _points(run, records))
     name_files(
@@ -179,7 +183,7 @@ def _figure2(run):
     def tables(tablefmt):
         return [accuracy_table(records, protocol.table_marks(), tablefmt=tablefmt)]
 
-    note = f"{run.note()}{_cut_short(run)} Open marks: the paper's Table 1."
+    note = f"{_note_of_trials(run, records)} Open marks: the paper's Table 1."
     _write(run, title, note, tables)
     whole = paper_accuracies(protocol.dataset, protocol.net)["random"].get("all")
     _draw_curves(
@@ -247,7 +251,7 @@ def _table2(run):
     def tables(tablefmt):
         return [reach_table(rows, tablefmt=tablefmt)]
 
-    note = run.note(*settings["deviations"]) + _cut_short(run)
+    note = _note_of_trials(run, records, *settings["deviations"])
     _write(run, title, note, tables, source="Table 2")
     _write_run(run, full_training_set=found)
     _name_all(run)
@@ -314,7 +318,7 @@ def _transferred(run, marks):
         **run.shared,
     )
     new = [d for d in trained.deviations if d not in run.paper.deviations]
-    return records, rows, other, run.note(*new) + _cut_short(run)
+    return records, rows, other, _note_of_trials(run, records, *new)
 
 
 def _table4(run):
@@ -609,11 +613,20 @@ def _draw_curves(run, records, name, note, points, *, title=None, **parameters):
     )
 
 
-def _cut_short(run):
-    """Say which queries hit their time limit: there another run may differ."""
+def _note_of_trials(run, records, *more):
+    """Return the note, with how many trials there are and what cut them short."""
+    from skdfal.experiment import load_protocol
     from skdfal.experiment._run import rounds_cut_short
 
-    return "".join(
+    arguments = run.arguments
+    theirs = load_protocol(arguments.dataset, arguments.net).n_trials
+    trials = {(row["strategy"], row["trial"]) for row in records}
+    ours = sorted(set(Counter(name for name, _ in trials).values()))
+    note = run.note(*more)
+    if ours != [theirs]:
+        note += f" Trials of a strategy: {' to '.join(map(str, ours))}, not {theirs}."
+    # There another run may choose other samples.
+    return note + "".join(
         f" {n} queries of {name} reached their time limit."
         for name, n in rounds_cut_short(run.out_dir).items()
     )

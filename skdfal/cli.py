@@ -161,6 +161,7 @@ def _compare_protocol(arguments):
         width=arguments.width,
         n_pool=arguments.n_pool,
         n_test=arguments.n_test,
+        n_validation=arguments.n_validation,
         n_initial=arguments.n_initial,
         n_instances=arguments.n_instances,
         max_annotations=arguments.max_annotations,
@@ -203,7 +204,8 @@ def _report(records, protocol, out_dir):
     from skdfal.experiment._pictures import save_learning_curves, save_twins
 
     marks = protocol.table_marks()
-    title = "Test accuracy in percent at annotation marks, mean ± standard deviation"
+    kind = "Test" if protocol.n_validation is None else "Validation"
+    title = f"{kind} accuracy in percent at annotation marks, mean ± standard deviation"
     print(f"\n{title}\n\n{accuracy_table(records, marks)}\n")
     markdown = accuracy_table(records, marks, tablefmt="github")
     write_text(out_dir / "table.md", f"{title}\n\n{markdown}\n")
@@ -301,6 +303,15 @@ def _add_compare(commands):
     )
     loop.add_argument("--n-pool", **_count(None, "samples in the pool", "all"))
     loop.add_argument("--n-test", **_count(None, "samples to score on", "all"))
+    loop.add_argument(
+        "--n-validation",
+        **_count(
+            None,
+            "training samples kept apart, and scored on in place of the test set: "
+            "what to choose settings by",
+            "score on the test set",
+        ),
+    )
     loop.add_argument(
         "--marks",
         type=_marks,

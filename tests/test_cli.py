@@ -9,7 +9,12 @@ import pytest
 import skdfal.experiment
 from skdfal import __version__, cli
 from skdfal.cli import main
-from skdfal.experiment import PAPER_STRATEGIES, load_protocol, read_records
+from skdfal.experiment import (
+    PAPER_STRATEGIES,
+    _run,
+    load_protocol,
+    read_records,
+)
 from skdfal.strategies import STRATEGIES
 
 TINY = (
@@ -108,6 +113,7 @@ def test_default_folder_is_named_after_the_settings():
         (["compare", "--restarts", "5"], "needs patience"),
         (["compare", "--max-annotations", "5000"], "1297 training samples"),
         (["compare", "--n-test", "5000"], "500 test samples"),
+        (["compare", "--n-validation", "1297"], "1297"),
         (["compare", "--device", "abacus"], "abacus"),
         (["reproduce", "table9"], "table1"),
         (["reproduce", "table1", "--scale", "huge"], "smoke"),
@@ -144,13 +150,16 @@ def test_reproduce_prints_ours_beside_the_paper(tmp_path, monkeypatch, capsys):
         return records
 
     monkeypatch.setattr(skdfal.experiment, "run_experiment", run_nothing)
+    errors = {"dfal": [0.03], "random": [0.04]}
+    monkeypatch.setattr(_run, "calibration_errors", lambda out_dir: errors)
     out = tmp_path / "out"
     arguments = ["--scale", "smoke", "--strategies", "dfal,random", "--out", str(out)]
     assert main(["reproduce", "table1", *arguments]) == 0
     assert asked["resume"]
     assert asked["n_trials"] == 2
     printed = capsys.readouterr().out
-    assert 'Scale "smoke". Departs from the paper: two trials' in printed
+    assert 'Scale "smoke". Departs from the paper: to 100 labels' in printed
+    assert "Trials of a strategy: 2, not 5." in printed
     assert "+2.2" in printed  # 85.0 - 82.77
     assert "arXiv:1802.09841" in (out / "table1.md").read_text()
     assert (out / "learning_curves.png").exists()

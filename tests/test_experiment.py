@@ -25,6 +25,7 @@ from skdfal.experiment import (
     TrialError,
     accuracy_table,
     derive_seed,
+    load_data,
     load_protocol,
     paper_accuracies,
     paper_table,
@@ -305,6 +306,7 @@ def test_protocol_survives_json():
         ({"n_pool": 20}, "n_pool=20 should be >= max_annotations - n_initial = 90"),
         ({"n_restarts": 5}, "n_restarts=5 needs patience"),
         ({"lr": 0.0}, "lr=0.0 should be > 0"),
+        ({"max_batches": 0}, "max_batches=0 should be an integer >= 1"),
         ({"marks": (50, 55)}, r"marks=\[55\] should be among .*: 10, 20, 30"),
         ({"n_instances": ((50, 0),)}, r"should be an integer >= 1, or pairs"),
         ({"query_params": {"bayes": {}}}, "query_params has bayes"),
@@ -313,6 +315,25 @@ def test_protocol_survives_json():
 def test_protocols_say_what_is_wrong(changed, message):
     with pytest.raises(ValueError, match=message):
         Protocol(**changed)
+
+
+def test_validation_samples_are_training_samples_kept_apart():
+    digits = load_data(Protocol("digits"))
+    data = load_data(Protocol("digits", n_validation=200))
+    assert (len(data.X_train), len(data.X_test)) == (len(digits.X_train) - 200, 200)
+
+    def rows(*arrays):
+        return sorted(x.tobytes() for X in arrays for x in X)
+
+    assert rows(data.X_train, data.X_test) == rows(digits.X_train)
+    label = {
+        x.tobytes(): y for x, y in zip(digits.X_train, digits.y_train, strict=True)
+    }
+    assert all(
+        label[x.tobytes()] == y for x, y in zip(data.X_test, data.y_test, strict=True)
+    )
+    with pytest.raises(ValueError, match="n_validation=1297 should be < 1297"):
+        load_data(Protocol("digits", n_validation=1297))
 
 
 def test_summary_is_mean_and_sample_deviation():
@@ -384,5 +405,30 @@ def test_paper_table_has_the_difference():
     published = paper_accuracies("mnist", "lenet5")
     table = paper_table(records, [50, 100], published, tablefmt="github").splitlines()
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table]
-    assert cells[0] == ["method", "50", "100", "paper", "diff.", "trials"]
-    assert cells[2] == ["DFAL", "84.0 ± 1.4", "84.0 ± 1.4", "82.8", "+1.2", "2"]
+    assert cells[0] == [
+        *("method", "50", "100", "paper", "diff.", "rank", "paper", "trials")
+    ]
+    assert cells[2][1:] == ["84.0 ± 1.4", "84.0 ± 1.4", "82.8", "+1.2", "1", "1", "2"]
+
+
+def test_paper_table_has_ranks_where_the_paper_has_values():
+    scores = {"dfal": 0.9, "core_set": 0.8, "random": 0.8, "egl": 0.95}
+    records = [
+        {"strategy": name, "trial": 0, "annotations": n, "score": score}
+        for name, score in scores.items()
+        for n in (100, 500)
+    ]
+    published = paper_accuracies("mnist", "lenet5")
+    lines = paper_table(records, [100, 500], published, tablefmt="github").splitlines()
+    ranks = {
+        cells[1].strip(): (int(cells[-4]), int(cells[-3]))
+        for cells in (line.split("|") for line in lines[2:])
+    }
+    # At 500 the paper has 96.2, 96.5, 92.8 and 73.9 percent.
+    assert ranks == {
+        "DFAL": (2, 2),
+        "CORE-SET": (3, 1),
+        "RANDOM": (3, 3),
+        "EGL": (1, 4),
+    }
+    assert "rank" not in paper_table(records, [100], {})

@@ -329,6 +329,21 @@ def test_the_best_restart_is_kept(data):
     )
 
 
+@pytest.mark.parametrize(("max_batches", "n_epochs"), [(1, 1), (6, 2), (7, 3), (99, 5)])
+@pytest.mark.parametrize("patience", [None, 9])
+def test_training_ends_with_the_epoch_that_reaches_max_batches(
+    max_batches, n_epochs, patience, data
+):
+    X, y = (np.concatenate([a, a, a])[:100] for a in data)
+    n_train = 100 if patience is None else 80
+    params = CHEAP | {"max_epochs": 5, "batch_size": -(-n_train // 3)}
+    net = make_classifier(**params, max_batches=max_batches, patience=patience)
+    for _ in range(2):  # each fit counts anew
+        net.fit(X, y)
+        assert len(net.history) == n_epochs
+    assert clone(net).fit(X, y).get_params()["callbacks__batch_limit"] is not None
+
+
 def test_nan_losses_never_win(data):
     class Losses(RestartingClassifier):
         def _valid_loss(self):

@@ -283,17 +283,18 @@ def test_beyond_the_paper():
             "egl": [(0.3, 0.4, 0.5)],
         }
     )
-    lines = beyond_table(records, tablefmt="github").splitlines()
+    calibration = {"dfal": [0.1, 0.2], "random": [0.3, 0.3], "egl": [0.5]}
+    lines = beyond_table(records, calibration, tablefmt="github").splitlines()
     rows = {
         cells[0]: cells
         for cells in ([c.strip() for c in line.split("|")[1:-1]] for line in lines)
     }
-    assert rows["DFAL"][2:] == ["", "", "", "", "10 (33%)", "2"]
+    assert rows["DFAL"][2:] == ["", "", "", "", "10 (33%)", "15.0 ± 7.1", "2"]
     # 0.10 and 0.12 better: 2 of 4 flips of signs are as far from zero.
     assert rows["RANDOM"][2] == "+11.0"
     assert rows["RANDOM"][5] == "0.500"
     # It never got as far as RANDOM, and has one trial only.
-    assert rows["EGL"][2:] == ["", "", "", "", "<= 0 (0%)", "1"]
+    assert rows["EGL"][2:] == ["", "", "", "", "<= 0 (0%)", "50.0", "1"]
 
 
 def test_a_target_out_of_reach_says_no():

@@ -4,7 +4,10 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
+
+import numpy as np
+from sklearn.utils import Bunch
 
 from skdfal import datasets
 from skdfal.nets import make_classifier
@@ -16,6 +19,9 @@ DATASETS = {
     "fashion_mnist": datasets.fetch_fashion_mnist,
     "fashion_shoe_bag": datasets.fetch_fashion_shoe_bag,
     "quickdraw": datasets.fetch_quickdraw,
+    "quickdraw_animals": partial(
+        datasets.fetch_quickdraw, classes=("bird", "cat", "dog", "fish")
+    ),
     "cifar10": datasets.fetch_cifar10,
 }
 
@@ -60,6 +66,9 @@ class Protocol:
         beside the initial ones. None takes all.
     n_test : int, default=None
         Samples of the test set to score on, the same in all trials. None takes all.
+    n_validation : int, default=None
+        Samples of the training set that take the place of the test set, the same in
+        all trials: settings chosen by them leave the test set unseen.
     n_initial : int, default=10
         Annotations before the first training.
     n_instances : int or tuple of (int, int), default=10
@@ -71,6 +80,8 @@ class Protocol:
         Candidates K of the strategies in ``SUBSAMPLED``; None is the whole pool.
     max_epochs : int, default=50
         Epochs a training, at most.
+    max_batches : int, default=None
+        Batches after which a training ends with the epoch; None sets no bound.
     patience : int, default=None
         Epochs without improvement before training stops early; None never stops.
     n_restarts : int, default=1
@@ -103,11 +114,13 @@ class Protocol:
     width: float = 1.0
     n_pool: int | None = None
     n_test: int | None = None
+    n_validation: int | None = None
     n_initial: int = 10
     n_instances: int | tuple = 10
     max_annotations: int = 100
     n_candidates: int | None = 800
     max_epochs: int = 50
+    max_batches: int | None = None
     patience: int | None = None
     n_restarts: int = 1
     lr: float = 0.001
@@ -198,6 +211,7 @@ class Protocol:
             image_size=tuple(image_size),
             width=self.width,
             max_epochs=self.max_epochs,
+            max_batches=self.max_batches,
             patience=self.patience,
             n_restarts=self.n_restarts,
             lr=self.lr,
@@ -244,7 +258,8 @@ class Protocol:
     def _check_numbers(self):
         counts = ["n_initial", "max_annotations", "max_epochs", "n_restarts"]
         counts += ["batch_size"]
-        may_be_none = ["n_pool", "n_test", "n_candidates", "patience"]
+        may_be_none = ["n_pool", "n_test", "n_validation", "n_candidates"]
+        may_be_none += ["max_batches", "patience"]
         for name in counts + may_be_none:
             value = getattr(self, name)
             if name in may_be_none and value is None:
@@ -318,7 +333,8 @@ def load_data(protocol):
     Returns
     -------
     data : Bunch
-        With ``X_train``, ``y_train``, ``X_test``, ``y_test``, ``target_names``.
+        With ``X_train``, ``y_train``, ``X_test``, ``y_test``, ``target_names``; with
+        ``n_validation`` the test samples are training samples kept apart.
 
     Examples
     --------
@@ -330,12 +346,33 @@ def load_data(protocol):
         (name, tuple(value) if isinstance(value, list) else value)
         for name, value in protocol.dataset_params.items()
     )
-    return _load(protocol.dataset, params)
+    return _load(protocol.dataset, params, protocol.n_validation)
 
 
 @lru_cache(maxsize=1)
-def _load(dataset, params):
-    return DATASETS[dataset](**dict(params))
+def _load(dataset, params, n_validation):
+    data = DATASETS[dataset](**dict(params))
+    if n_validation is None:
+        return data
+    n_samples = len(data.X_train)
+    if n_validation >= n_samples:
+        raise ValueError(
+            f"n_validation={n_validation} should be < {n_samples}, the number of "
+            f"training samples of {dataset}."
+        )
+    rng = np.random.RandomState(derive_seed(dataset, "validation"))
+    order = rng.permutation(n_samples)
+    apart, kept = order[:n_validation], order[n_validation:]
+    X, y = data.X_train, data.y_train
+    return Bunch(
+        **data
+        | {
+            "X_train": X[kept],
+            "y_train": y[kept],
+            "X_test": X[apart],
+            "y_test": y[apart],
+        }
+    )
 
 
 def _shortened(rounds):

@@ -12,16 +12,25 @@ from skdfal.analysis import (
     paired_difference,
 )
 from skdfal.experiment._paper import METHODS
-from skdfal.experiment._table import summarize
+from skdfal.experiment._table import in_percent, summarize, summary_of
 
 
-def beyond_table(records, *, strategy="dfal", baseline="random", tablefmt="simple"):
-    """Return what the paper does not have: whether differences are real, and savings.
+def beyond_table(
+    records,
+    calibration,
+    *,
+    strategy="dfal",
+    baseline="random",
+    tablefmt="simple",
+):
+    """Return what the paper does not have: are differences real, savings, calibration.
 
     Parameters
     ----------
     records : list of dict
         Rows as of :func:`run_experiment`.
+    calibration : dict of str to list of float
+        For each strategy a calibration error a trial.
     strategy : str, default="dfal"
         Whose difference to each other one is tested.
     baseline : str, default="random"
@@ -45,10 +54,11 @@ def beyond_table(records, *, strategy="dfal", baseline="random", tablefmt="simpl
         line = [METHODS.get(name, name), _percent(row["area_mean"], row["area_std"])]
         line += _difference(records, strategy, name, names)
         line.append(_savings(saved.get(name)))
+        line.append(in_percent(summary_of(calibration[name])))
         lines.append([*line, row["n_trials"]])
     first = METHODS.get(strategy, strategy)
     headers = ["method", "area", f"{first} less it", "95 % interval"]
-    headers += ["p, t", "p, sign flip", "saved", "trials"]
+    headers += ["p, t", "p, sign flip", "saved", "calibration error", "trials"]
     return _table(headers, lines, tablefmt)
 
 

@@ -5,7 +5,7 @@ import platform
 import sys
 import time
 import warnings
-from collections import Counter
+from collections import Counter, defaultdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -164,6 +164,15 @@ def rounds_cut_short(out_dir):
     return dict(+found)
 
 
+def calibration_errors(out_dir):
+    """Return the calibration errors of each strategy's last nets, one a trial."""
+    found = defaultdict(list)
+    for files in finished_trials(out_dir):
+        end = json.loads(files.end.read_text(encoding="utf-8"))
+        found[files.strategy].append(end["calibration_error"])
+    return dict(found)
+
+
 def _warn_of_limits(out_dir):
     for strategy, n in rounds_cut_short(out_dir).items():
         warnings.warn(
@@ -198,6 +207,7 @@ def _sum_up(out_dir, settings):
             "seed": end["seed"],
             "seconds": sum(end["fit_seconds"])
             + sum(filter(None, end["query_seconds"])),
+            "calibration_error": end["calibration_error"],
         }
     write_csv(out_dir / "rounds.csv", records, COLUMNS)
     write_csv(out_dir / "seconds.csv", seconds, SECONDS_COLUMNS)

@@ -43,17 +43,15 @@ def summarize(records, marks):
     for row in records:
         scores[row["strategy"]][row["annotations"]].append(row["score"])
     return {
-        strategy: {
-            mark: Summary(
-                statistics.fmean(at[mark]),
-                statistics.stdev(at[mark]) if len(at[mark]) > 1 else None,
-                len(at[mark]),
-            )
-            for mark in marks
-            if mark in at
-        }
+        strategy: {mark: summary_of(at[mark]) for mark in marks if mark in at}
         for strategy, at in scores.items()
     }
+
+
+def summary_of(values):
+    """Return the summary of one value a trial."""
+    deviation = statistics.stdev(values) if len(values) > 1 else None
+    return Summary(statistics.fmean(values), deviation, len(values))
 
 
 def accuracy_table(records, marks, *, tablefmt="simple"):

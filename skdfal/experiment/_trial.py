@@ -10,6 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skdfal._active import ActiveLearningClassifier
 from skdfal.adversarial import AdversarialAugmenter
+from skdfal.analysis import calibration_error
 from skdfal.datasets import split_pool
 from skdfal.experiment._folder import (
     COLUMNS,
@@ -128,6 +129,9 @@ def run_trial(
         "initial": used[: protocol.n_initial].tolist(),
         "annotated": used[learner.annotated_indices_].tolist(),
         "stopped": learner.termination_condition_,
+        "calibration_error": calibration_error(
+            y_test, learner.predict_proba(X_test), classes=learner.classes_
+        ),
         "seconds": time.perf_counter() - started,
         "fit_seconds": [row["fit_seconds"] for row in learner.history_],
         "query_seconds": [

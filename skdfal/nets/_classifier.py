@@ -12,7 +12,7 @@ from numbers import Integral, Real
 import numpy as np
 import skorch
 import torch
-from skorch.callbacks import EarlyStopping
+from skorch.callbacks import Callback, EarlyStopping
 from torch import nn
 from torch.utils.data import default_collate, random_split
 
@@ -61,6 +61,26 @@ def _random_fifth(dataset, y=None):
         )
     n_valid = max(1, n_samples // 5)
     return random_split(dataset, [n_samples - n_valid, n_valid])
+
+
+class _BatchLimit(Callback):
+    """End a training with the epoch that reaches a number of batches.
+
+    The way to end one is that of skorch's `EarlyStopping`.
+    """
+
+    def __init__(self, max_batches):
+        self.max_batches = max_batches
+
+    def on_train_begin(self, net, **kwargs):
+        self.n_batches_ = 0
+
+    def on_batch_end(self, net, training=False, **kwargs):
+        self.n_batches_ += training
+
+    def on_epoch_end(self, net, **kwargs):
+        if self.n_batches_ >= self.max_batches:
+            raise KeyboardInterrupt
 
 
 class RestartingClassifier(skorch.NeuralNetClassifier):
@@ -220,6 +240,7 @@ class RestartingClassifier(skorch.NeuralNetClassifier):
         "image_size": [Interval(Integral, 1, None, closed="left"), tuple],
         "width": [Interval(Real, 0, None, closed="neither")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "max_batches": [Interval(Integral, 1, None, closed="left"), None],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "patience": [Interval(Integral, 1, None, closed="left"), None],
@@ -237,6 +258,7 @@ def make_classifier(
     image_size=28,
     width=1.0,
     max_epochs=50,
+    max_batches=None,
     lr=0.001,
     batch_size=32,
     patience=None,
@@ -266,6 +288,9 @@ def make_classifier(
         Factor on the number of units of every hidden layer.
     max_epochs : int, default=50
         Passes over the training set; 100 in the paper's own code, which stops early.
+    max_batches : int or None, default=None
+        A number ends the training earlier, with the epoch that reaches so many
+        batches: a bound on its time where samples are many, as pseudo-labels are.
     lr : float, default=0.001
         Learning rate of Adam.
     batch_size : int, default=32
@@ -348,12 +373,17 @@ def make_classifier(
         "device": device,
         "verbose": verbose,
     }
+    callbacks = []
     if patience is not None:
         stopping = EarlyStopping(patience=patience, threshold=0, load_best=True)
         settings["train_split"] = _random_fifth
-        settings["callbacks"] = [("early_stopping", stopping)]
+        callbacks.append(("early_stopping", stopping))
+    if max_batches is not None:
+        callbacks.append(("batch_limit", _BatchLimit(max_batches)))
+    if callbacks:
+        settings["callbacks"] = callbacks
         if not isinstance(kwargs.get("callbacks"), str):  # skorch's "disable"
-            settings["callbacks"] += kwargs.pop("callbacks", None) or []
+            callbacks += kwargs.pop("callbacks", None) or []
 
     module = _MODULES.get(module, module) if isinstance(module, str) else module
     shape = {
