@@ -282,7 +282,7 @@ def paper_table(records, marks, published, *, tablefmt="simple"):
     -------
     table : str
         A line a strategy; at marks that the paper does not have, ours alone. Where it
-        has the last one, ranks among the strategies here close the line.
+        has the last one, ranks among the strategies of the paper close the line.
 
     Examples
     --------
@@ -296,34 +296,33 @@ def paper_table(records, marks, published, *, tablefmt="simple"):
     from tabulate import tabulate
 
     summaries = summarize(records, marks)
-    headers, lines = ["method"], [[METHODS.get(name, name)] for name in summaries]
+    columns = [["method", *(METHODS.get(name, name) for name in summaries)]]
+
+    def add(header, values):
+        columns.append([header, *(values.get(name, "") for name in summaries)])
+
     for mark in marks:
-        in_paper = any(mark in published.get(name, {}) for name in summaries)
-        headers += [str(mark), "paper", "diff."] if in_paper else [str(mark)]
-        for name, line in zip(summaries, lines, strict=True):
-            found = summaries[name][mark]
-            line.append(in_percent(found))
-            if in_paper:
-                value = published.get(name, {}).get(mark)
-                known = value is not None
-                line.append(f"{100 * value:.1f}" if known else "")
-                line.append(f"{100 * (found.mean - value):+.1f}" if known else "")
-    last = marks[-1]
-    if all(last in published.get(name, {}) for name in summaries):
-        headers += ["rank", "paper"]
-        ours = {name: found[last].mean for name, found in summaries.items()}
-        theirs = {name: published[name][last] for name in summaries}
-        for name, line in zip(summaries, lines, strict=True):
-            line += [_rank(name, ours), _rank(name, theirs)]
-    headers.append("trials")
-    for name, line in zip(summaries, lines, strict=True):
-        line.append(summaries[name][last].n_trials)
+        ours = {name: found[mark] for name, found in summaries.items()}
+        theirs = {n: published[n][mark] for n in ours if mark in published.get(n, {})}
+        add(str(mark), {name: in_percent(found) for name, found in ours.items()})
+        if theirs:
+            add("paper", {n: f"{100 * value:.1f}" for n, value in theirs.items()})
+            less = {n: ours[n].mean - value for n, value in theirs.items()}
+            add("diff.", {n: f"{100 * value:+.1f}" for n, value in less.items()})
+    if theirs:  # at the last mark
+        add("rank", _ranks({name: ours[name].mean for name in theirs}))
+        add("paper", _ranks(theirs))
+    add("trials", {name: found.n_trials for name, found in ours.items()})
+    headers, *lines = zip(*columns, strict=True)
     align = ["left"] + ["right"] * (len(headers) - 1)
     return tabulate(
         lines, headers=headers, tablefmt=tablefmt, colalign=align, disable_numparse=True
     )
 
 
-def _rank(name, scores):
+def _ranks(scores):
     """Return 1 for the highest score; equals share the better rank."""
-    return 1 + sum(score > scores[name] for score in scores.values())
+    return {
+        name: 1 + sum(other > score for other in scores.values())
+        for name, score in scores.items()
+    }
