@@ -73,11 +73,7 @@ def load_protocol(dataset, net, scale="paper"):
     values, changed = _sections(f"{dataset}-{net}", scale)
     query_params = values["query_params"] | changed["query_params"]
     values = values | changed | {"query_params": query_params}
-    values = {
-        name: None if value == "none" else value  # TOML has no null
-        for name, value in values.items()
-        if name in _FIELDS
-    }
+    values = _of_protocol(values)
     n_trials, deviations = values.pop("n_trials"), values.pop("deviations")
     deviations = [*changed.get("deviations_of_loop", []), *deviations]
     return PaperProtocol(Protocol(**values), n_trials, deviations)
@@ -138,10 +134,19 @@ def changed_protocol(paper, settings):
     protocol : PaperProtocol
         The same, changed; deviations add up.
     """
-    values = {name: value for name, value in settings.items() if name in _FIELDS}
+    values = _of_protocol(settings)
     n_trials = values.pop("n_trials", paper.n_trials)
     deviations = [*paper.deviations, *values.pop("deviations")]
     return PaperProtocol(replace(paper.protocol, **values), n_trials, deviations)
+
+
+def _of_protocol(values):
+    """Return those of the values that concern a protocol; TOML has no null."""
+    return {
+        name: None if value == "none" else value
+        for name, value in values.items()
+        if name in _FIELDS
+    }
 
 
 def _sections(name, scale):
