@@ -17,6 +17,8 @@ from sklearn.exceptions import ConvergenceWarning
 from skdfal._reproduce import WHAT, reproduce
 from skdfal.cli import main
 from skdfal.experiment import (
+    NETS,
+    PAPER_DATASETS,
     Protocol,
     load_data,
     load_protocol,
@@ -232,16 +234,19 @@ def test_a_scale_goes_before_the_paper():
     assert load_experiment("table2", "mnist", "lenet5", "paper")[
         "max_annotations"
     ] == max(row["annotations"] for row in paper_reach("mnist", "lenet5").values())
-    laptop = load_experiment("table2", "mnist", "lenet5", "laptop")
-    assert laptop["max_annotations"] == 1000
-    paper = load_protocol("mnist", "lenet5", "laptop")
-    changed = changed_protocol(paper, laptop)
-    assert changed.protocol == paper.protocol  # so that it shares Table 1's trials
-    assert changed.deviations == [*paper.deviations, *laptop["deviations"]]
-    for scale in ("laptop", "smoke"):
-        rounds = load_protocol("mnist", "vgg8", scale).protocol.rounds()
-        marks = load_experiment("figure3", "mnist", "vgg8", scale)["marks"]
-        assert set(marks) <= set(rounds)
+
+
+@pytest.mark.parametrize("scale", ["laptop", "smoke"])
+@pytest.mark.parametrize("net", NETS)
+@pytest.mark.parametrize("dataset", PAPER_DATASETS)
+def test_experiments_share_the_trials_of_table_1(dataset, net, scale):
+    paper = load_protocol(dataset, net, scale)
+    settings = load_experiment("table2", dataset, net, scale)
+    changed = changed_protocol(paper, settings)
+    assert changed.protocol == paper.protocol
+    assert changed.deviations == [*paper.deviations, *settings["deviations"]]
+    marks = load_experiment("figure3", dataset, net, scale)["marks"]
+    assert set(marks) <= set(paper.protocol.rounds())
 
 
 def test_the_full_training_set_is_trained_on_without_a_bound_on_batches():
