@@ -31,7 +31,13 @@ from skdfal._training import (
     is_missing,
     seeded,
 )
-from skdfal._validation import COUNT, HasMethods, StrOptions, _fit_context
+from skdfal._validation import (
+    COUNT,
+    HasMethods,
+    StrOptions,
+    _fit_context,
+    check_values,
+)
 from skdfal.adversarial import AdversarialAugmenter
 from skdfal.strategies import STRATEGIES
 
@@ -623,6 +629,7 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
                 f"query_params has {', '.join(map(repr, unknown))}, but "
                 f"{_name(strategy)} takes {names}."
             )
+        check_values(strategy, self.query_params or {})
         return strategy
 
     def _resolve_augmenters(self):

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import check_array, gen_batches
 
+from skdfal._training import as_numpy
 from skdfal._validation import Interval, validate_params
 
 # Entries a temporary array may hold (8 MiB of float64), whatever the size of the pool.
@@ -616,7 +617,7 @@ def _check_points(X, X_labeled):
 
 
 def _check_finite(X, name):
-    X = check_array(X, dtype=np.float64, order="C", input_name=name)
+    X = check_array(as_numpy(X), dtype=np.float64, order="C", input_name=name)
     if np.abs(X).max() > _LARGEST:
         raise ValueError(
             f"{name} holds a value beyond {_LARGEST:g}, whose square overflows. "

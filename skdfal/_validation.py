@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import (
     Interval,
     InvalidParameterError,
     StrOptions,
+    validate_parameter_constraints,
     validate_params,
 )
 from sklearn.utils.validation import _num_samples
@@ -27,6 +28,7 @@ __all__ = [
     "StrOptions",
     "_fit_context",
     "_num_samples",
+    "check_values",
     "validate_params",
 ]
 
@@ -47,3 +49,14 @@ ATTACK_PARAMETERS = {
     "overshoot": [Interval(Real, 0, np.inf, closed="left")],
     "n_top_classes": [Interval(Integral, 2, None, closed="left"), None],
 }
+
+
+def check_values(function, values):
+    """Raise where values for parameters of a function break its constraints.
+
+    A function that is not decorated by ``validate_params`` has none.
+    """
+    constraints = getattr(function, "_skl_parameter_constraints", {})
+    known = {name: value for name, value in values.items() if name in constraints}
+    if known:
+        validate_parameter_constraints(constraints, known, function.__name__)

@@ -414,7 +414,7 @@ def _add_running(command):
     )
     running.add_argument(
         "--out",
-        type=Path,
+        type=_folder,
         help=f"folder for the results (default: one in {RESULTS}, named after the "
         "settings)",
         metavar="FOLDER",
@@ -454,6 +454,12 @@ def _positive(text):
 
 def _marks(text):
     return tuple(map(_at_least(1), text.split(",")))
+
+
+def _folder(text):
+    if not text.strip():
+        raise argparse.ArgumentTypeError(f"{text!r} should be the name of a folder")
+    return Path(text)
 
 
 def _strategies(text):

@@ -490,6 +490,12 @@ def test_verbose(data, capsys):
         ({"n_instances": 0}, lambda X, y: (X, y), ValueError, "n_instances"),
         ({"query_strategy": "best"}, lambda X, y: (X, y), ValueError, "'dfal'"),
         ({"query_params": {"foo": 1}}, lambda X, y: (X, y), ValueError, "'foo'"),
+        (
+            {"query_params": {"max_iter": 0}},
+            lambda X, y: (X, y),
+            ValueError,
+            "'max_iter' parameter of deepfool_margin_sampling",
+        ),
         ({"initial": [0, 0]}, lambda X, y: (X, y), ValueError, "distinct indices"),
         ({"initial": [9999]}, lambda X, y: (X, y), ValueError, r"\[0, 160\)"),
         ({"augmenter": "twins"}, lambda X, y: (X, y), ValueError, "augmenter"),

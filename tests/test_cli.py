@@ -115,6 +115,7 @@ def test_default_folder_is_named_after_the_settings():
         (["compare", "--n-test", "5000"], "500 test samples"),
         (["compare", "--n-validation", "1297"], "1297"),
         (["compare", "--device", "abacus"], "abacus"),
+        (["compare", "--out", ""], "name of a folder"),
         (["reproduce", "table9"], "table1"),
         (["reproduce", "table1", "--scale", "huge"], "smoke"),
         (["reproduce", "table1", "--dataset", "digits"], "quickdraw"),

@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -289,6 +290,12 @@ def test_a_schedule_grows_and_meets_its_borders():
     assert Protocol(max_annotations=10).rounds() == [10]
 
 
+def test_protocol_takes_the_integers_of_numpy():
+    protocol = Protocol(max_annotations=np.int64(50), n_instances=np.int32(20))
+    assert protocol == Protocol(max_annotations=50, n_instances=20)
+    assert json.dumps(protocol.settings())
+
+
 def test_protocol_survives_json():
     protocol = Protocol(n_instances=((50, 10), (100, 25)), marks=(50, 100))
     settings = json.loads(json.dumps(protocol.settings()))
@@ -305,7 +312,13 @@ def test_protocol_survives_json():
         ({"n_initial": 200}, "n_initial=200 should be <= max_annotations=100"),
         ({"n_pool": 20}, "n_pool=20 should be >= max_annotations - n_initial = 90"),
         ({"n_restarts": 5}, "n_restarts=5 needs patience"),
-        ({"lr": 0.0}, "lr=0.0 should be > 0"),
+        ({"lr": 0.0}, "lr=0.0 should be a finite number > 0"),
+        ({"lr": float("inf")}, "lr=inf should be a finite number > 0"),
+        ({"width": "1"}, "width='1' should be a finite number > 0"),
+        ({"max_epochs": True}, "max_epochs=True should be an integer >= 1"),
+        ({"n_instances": "many"}, "n_instances='many' should be an integer >= 1"),
+        ({"n_instances": ((50, 10, 3),)}, "or pairs"),
+        ({"query_params": {"bald": 10}}, r"dicts, such as \{"),
         ({"max_batches": 0}, "max_batches=0 should be an integer >= 1"),
         ({"marks": (50, 55)}, r"marks=\[55\] should be among .*: 10, 20, 30"),
         ({"n_instances": ((50, 0),)}, r"should be an integer >= 1, or pairs"),
@@ -349,6 +362,32 @@ def test_summary_is_mean_and_sample_deviation():
     lines = accuracy_table(records, [10], tablefmt="github").splitlines()
     assert [cell.strip() for cell in lines[2].split("|")[1:-1]] == ["b", "90.0", "1"]
     assert "50.0 ± 14.1" in lines[3]
+
+
+@pytest.mark.parametrize(
+    ("records", "message"),
+    [
+        ([], "records of one strategy"),
+        ([{"strategy": "dfal", "annotations": 10}], "has no key 'score'"),
+        ([{"strategy": "dfal", "annotations": 10, "score": "no"}], "is not a number"),
+        ([{"strategy": "dfal", "annotations": 20, "score": 1}], "no row with 10 annot"),
+    ],
+)
+def test_tables_say_what_is_wrong_with_records(records, message):
+    with pytest.raises(ValueError, match=message):
+        accuracy_table(records, [10])
+    with pytest.raises(ValueError, match=message):
+        paper_table(records, [10], {})
+
+
+def test_a_stray_file_among_trials_is_named(tmp_path):
+    protocol = Protocol("digits", max_annotations=10, max_epochs=1, n_test=50)
+    run_experiment(protocol, ["random"], 1, out_dir=tmp_path, verbose=0)
+    (tmp_path / "trials" / "notes.json").write_text("{}")
+    with pytest.raises(FolderError, match=r"notes\.json is not of a trial"):
+        run_experiment(
+            protocol, ["random"], 1, out_dir=tmp_path, resume=True, verbose=0
+        )
 
 
 def test_n_instances_may_change_by_the_round():

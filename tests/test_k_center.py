@@ -11,6 +11,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -406,3 +407,10 @@ def test_bad_parameters(parameter):
 def test_bad_centers(centers, message):
     with pytest.raises(ValueError, match=message):
         cover_radius(np.zeros((4, 2)), centers)
+
+
+def test_tensors_that_require_grad_are_points_as_others():
+    X = torch.randn(20, 3, generator=torch.Generator().manual_seed(0))
+    plain = k_center_greedy(X.numpy(), 3)
+    tracked = k_center_greedy(X.clone().requires_grad_(), 3)
+    np.testing.assert_array_equal(tracked.centers, plain.centers)

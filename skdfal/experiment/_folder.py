@@ -145,6 +145,8 @@ def finished_trials(folder):
     found = []
     for path in (Path(folder) / "trials").glob("*.json"):
         strategy, _, trial = path.stem.rpartition("-")
+        if strategy not in STRATEGIES or not trial.isdecimal():
+            raise FolderError(f"{path} is not of a trial. Move it elsewhere.")
         found.append((list(STRATEGIES).index(strategy), int(trial), strategy))
     return [TrialFiles(folder, strategy, trial) for _, trial, strategy in sorted(found)]
 

@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import NamedTuple
 
 from skdfal.experiment._protocol import Protocol
-from skdfal.experiment._table import in_percent, summarize
+from skdfal.experiment._table import in_percent, summarize_all
 
 SCALES = ("paper", "laptop", "smoke")
 
@@ -300,7 +300,7 @@ def paper_table(records, marks, published, *, tablefmt="simple"):
     """
     from tabulate import tabulate
 
-    summaries = summarize(records, marks)
+    summaries = summarize_all(records, marks)
     columns = [["method", *(METHODS.get(name, name) for name in summaries)]]
 
     def add(header, values):

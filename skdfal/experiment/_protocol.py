@@ -3,8 +3,10 @@
 import dataclasses
 import hashlib
 import json
+import math
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
+from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -45,6 +47,12 @@ SUBSAMPLED = frozenset(
 )
 
 _N_MARKS = 4
+
+_COUNTS = ("n_initial", "max_annotations", "max_epochs", "n_restarts", "batch_size")
+_COUNTS_OR_NONE = (
+    *("n_pool", "n_test", "n_validation"),
+    *("n_candidates", "max_batches", "patience"),
+)
 
 
 @dataclass(frozen=True)
@@ -129,13 +137,10 @@ class Protocol:
     marks: tuple = ()
 
     def __post_init__(self):
-        # From a TOML or JSON file tuples come as lists.
-        if not isinstance(self.n_instances, int):
-            pairs = tuple(map(tuple, self.n_instances))
-            object.__setattr__(self, "n_instances", pairs)
-        object.__setattr__(self, "marks", tuple(self.marks))
+        object.__setattr__(self, "marks", tuple(map(int, self.marks)))
         self._check_names()
         self._check_numbers()
+        self._check_n_instances()
         unknown = sorted(set(self.marks) - set(self.rounds()))
         if unknown:
             raise ValueError(
@@ -248,6 +253,13 @@ class Protocol:
                 raise ValueError(
                     f"{name}={value!r} should be one of {', '.join(allowed)}."
                 )
+        if not isinstance(self.query_params, dict) or not all(
+            isinstance(params, dict) for params in self.query_params.values()
+        ):
+            raise ValueError(
+                f"query_params={self.query_params!r} should be a dict of strategies to "
+                'dicts, such as {"bald": {"n_draws": 10}}.'
+            )
         unknown = sorted(set(self.query_params) - set(STRATEGIES))
         if unknown:
             raise ValueError(
@@ -256,19 +268,18 @@ class Protocol:
             )
 
     def _check_numbers(self):
-        counts = ["n_initial", "max_annotations", "max_epochs", "n_restarts"]
-        counts += ["batch_size"]
-        may_be_none = ["n_pool", "n_test", "n_validation", "n_candidates"]
-        may_be_none += ["max_batches", "patience"]
-        for name in counts + may_be_none:
+        for name in (*_COUNTS, *_COUNTS_OR_NONE):
             value = getattr(self, name)
-            if name in may_be_none and value is None:
+            if value is None and name in _COUNTS_OR_NONE:
                 continue
-            if not isinstance(value, int) or value < 1:
+            if not _is_count(value):
                 raise ValueError(f"{name}={value!r} should be an integer >= 1.")
-        for name in ["width", "lr"]:
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name}={getattr(self, name)!r} should be > 0.")
+            object.__setattr__(self, name, int(value))  # NumPy's would not go to JSON
+        for name in ("width", "lr"):
+            value = getattr(self, name)
+            if not (isinstance(value, Real) and 0 < value < math.inf):
+                raise ValueError(f"{name}={value!r} should be a finite number > 0.")
+            object.__setattr__(self, name, float(value))
         if self.n_initial > self.max_annotations:
             raise ValueError(
                 f"n_initial={self.n_initial} should be <= max_annotations="
@@ -286,17 +297,29 @@ class Protocol:
                 f"n_restarts={self.n_restarts} needs patience, whose validation split "
                 "tells which restart is best."
             )
-        schedule = self.n_instances
-        if isinstance(schedule, int):
-            schedule = ((self.max_annotations, schedule),)
-        if not schedule or any(
-            len(pair) != 2 or not all(isinstance(v, int) and v >= 1 for v in pair)
-            for pair in schedule
-        ):
+
+    def _check_n_instances(self):
+        """Check the schedule; from TOML and JSON its tuples come as lists."""
+        given = self.n_instances
+        if _is_count(given):
+            object.__setattr__(self, "n_instances", int(given))
+            return
+        try:
+            pairs = tuple((until, n) for until, n in given)
+        except (TypeError, ValueError):
+            pairs = ()
+        if not pairs or not all(_is_count(value) for pair in pairs for value in pair):
             raise ValueError(
-                f"n_instances={self.n_instances!r} should be an integer >= 1, or pairs "
-                "(until, n) of such."
+                f"n_instances={given!r} should be an integer >= 1, or pairs (until, n) "
+                "of such."
             )
+        pairs = tuple((int(until), int(n)) for until, n in pairs)
+        object.__setattr__(self, "n_instances", pairs)
+
+
+def _is_count(value):
+    is_whole = isinstance(value, Integral) and not isinstance(value, bool)
+    return is_whole and value >= 1
 
 
 def derive_seed(*names):

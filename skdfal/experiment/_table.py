@@ -4,6 +4,8 @@ import statistics
 from collections import defaultdict
 from typing import NamedTuple
 
+from skdfal._records import read_number, read_rows, read_value
+
 
 class Summary(NamedTuple):
     """Score of a strategy at a mark; ``std`` is None for a single trial."""
@@ -40,12 +42,27 @@ def summarize(records, marks):
     0.5
     """
     scores = defaultdict(lambda: defaultdict(list))
-    for row in records:
-        scores[row["strategy"]][row["annotations"]].append(row["score"])
+    for i, row in enumerate(read_rows(records)):
+        at = scores[read_value(row, "strategy", i)]
+        at[int(read_number(row, "annotations", i))].append(read_number(row, "score", i))
     return {
         strategy: {mark: summary_of(at[mark]) for mark in marks if mark in at}
         for strategy, at in scores.items()
     }
+
+
+def summarize_all(records, marks):
+    """Return what :func:`summarize` does, or raise where a strategy has no such row."""
+    summaries = summarize(records, marks)
+    if not summaries or not len(marks):
+        raise ValueError("A table needs records of one strategy and one mark at least.")
+    for name, found in summaries.items():
+        absent = [mark for mark in marks if mark not in found]
+        if absent:
+            raise ValueError(
+                f"{name} has no row with {', '.join(map(str, absent))} annotations."
+            )
+    return summaries
 
 
 def summary_of(values):
@@ -81,7 +98,7 @@ def accuracy_table(records, marks, *, tablefmt="simple"):
     """
     from tabulate import tabulate
 
-    summaries = summarize(records, marks)
+    summaries = summarize_all(records, marks)
     ranked = sorted(
         summaries,
         key=lambda name: [-summaries[name][m].mean for m in reversed(marks)],
