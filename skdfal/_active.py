@@ -622,7 +622,7 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         if any(p.kind is p.VAR_KEYWORD for p in accepted.values()):
             return strategy
         known = [*list(accepted)[3:], *sorted(self._own_parameters() - set(accepted))]
-        unknown = sorted(set(self.query_params or {}) - set(known))
+        unknown = sorted(set(self.query_params or {}) - set(known), key=str)
         if unknown:
             names = ", ".join(known) or "none"
             raise ValueError(
@@ -650,9 +650,9 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         if self.query_strategy in _OWN_AUGMENTER:
             own = _OWN_AUGMENTER[self.query_strategy]()
             shared = self._own_parameters() & set(self.query_params or {})
-            return [
-                own.set_params(**{name: self.query_params[name] for name in shared})
-            ]
+            own.set_params(**{name: self.query_params[name] for name in shared})
+            own._validate_params()
+            return [own]
         return []
 
     def _own_parameters(self):

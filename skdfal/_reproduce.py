@@ -305,7 +305,11 @@ def _transferred(run, marks):
 
     strategies = run.arguments.strategies or run.settings["strategies"]
     n_trials = run.arguments.trials or run.paper.n_trials
-    records = [row for row in _trials(run, strategies) if row["strategy"] in strategies]
+    records = [
+        row
+        for row in _trials(run, strategies)
+        if row["strategy"] in strategies and row["trial"] < n_trials
+    ]
     (other,) = (net for net in NETS if net != run.protocol.net)
     trained = load_protocol(run.protocol.dataset, other, run.arguments.scale)
     rows = transfer(

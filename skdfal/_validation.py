@@ -44,7 +44,7 @@ QUERY_PARAMETERS = {
 }
 
 ATTACK_PARAMETERS = {
-    "p": [Interval(Real, 1, None, closed="left")],
+    "p": [Interval(Real, 1, np.inf, closed="both")],
     "max_iter": [COUNT],
     "overshoot": [Interval(Real, 0, np.inf, closed="left")],
     "n_top_classes": [Interval(Integral, 2, None, closed="left"), None],

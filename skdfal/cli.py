@@ -18,7 +18,7 @@ RESULTS = Path("skdfal-results")
 
 _OK, _FAILED, _BAD_ARGUMENTS, _INTERRUPTED = 0, 1, 2, 130
 
-# Chosen for the embedded digits: a comparison in about two minutes on two cores.
+# Chosen for the embedded digits: a comparison in about a minute on two cores.
 _COMPARED = ("dfal", "uncertainty", "random")
 _MAX_EPOCHS = 50
 
@@ -44,8 +44,9 @@ beside the paper's numbers. The scale says how much of it: "paper" is the whole 
 "laptop" saves training time, "smoke" shows in minutes that all runs. How a scale
 departs from the paper is printed on the table and the picture.
 
-  table1      test accuracy at 100, 500, 800 and 1000 annotations; beyond the paper:
-              whether DFAL's differences are real, areas, and annotations saved
+  table1      test accuracy at some numbers of annotations, and ranks; beyond the
+              paper: whether DFAL's differences are real, areas, annotations saved,
+              calibration errors
   table2      annotations and labelled data to reach the full training set's accuracy
   table3      seconds to choose 10 queries, DFAL and CORE-SET
   table4      what the net chose, used to train the other net from scratch
@@ -65,8 +66,8 @@ Interrupt or kill it at any time: the same command goes on where it stood, and r
 finished trial again. In the results folder, for table1: table1.md, rounds.csv (a row a
 round), learning_curves.png and .svg, seconds.csv, run.json (settings, versions, seeds,
 seconds). For the others: a .md, .csv and .json of their name, and .png and .svg where
-they draw. What has the same protocol shares one folder: table2 and the figures go on
-with the trials of table1.
+they draw. What has the same protocol shares one folder: table2, table4 and the figures
+go on with the trials of table1.
 """
 
 
@@ -83,7 +84,8 @@ def main(argv=None):
     status : int
         0 done, 1 failed, 2 bad arguments, 130 interrupted.
     """
-    from skdfal.experiment import TrialError
+    from skdfal._checkpoint import CheckpointError
+    from skdfal.experiment import FolderError, TrialError
 
     argv = sys.argv[1:] if argv is None else list(argv)
     parser = _parser()
@@ -96,6 +98,8 @@ def main(argv=None):
     except KeyboardInterrupt:
         return _stopped(argv, "Interrupted.", _INTERRUPTED)
     except TrialError as error:
+        if isinstance(error.__cause__, CheckpointError | FolderError):
+            return _refused(arguments, error.__cause__)
         traceback.print_exception(error.__cause__)
         return _stopped(argv, str(error), _FAILED)
     except BrokenProcessPool:
@@ -137,6 +141,8 @@ def _compare(arguments):
 
     protocol = _compare_protocol(arguments)
     arguments.out = arguments.out or _default_folder(protocol, arguments)
+    if arguments.resume and not arguments.out.exists():
+        print(f"Nothing to resume in {arguments.out}; starting.", file=sys.stderr)
     records = run_experiment(
         protocol,
         arguments.strategies,
@@ -188,11 +194,12 @@ def _default_folder(protocol, arguments):
     }
     plain = _parser().parse_args(["compare", *chain.from_iterable(named.items())])
     settings, usual = (
-        [_compare_protocol(a).settings(), a.device, a.threads]
+        {**_compare_protocol(a).settings(), "device": a.device, "threads": a.threads}
         for a in (arguments, plain)
     )
-    if settings != usual:
-        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    changed = {key: v for key, v in settings.items() if v != usual[key]}
+    if changed:
+        digest = hashlib.sha256(json.dumps(changed, sort_keys=True).encode())
         name += f"-{digest.hexdigest()[:6]}"
     return RESULTS / name
 
@@ -215,6 +222,7 @@ def _report(records, protocol, out_dir):
             records,
             out_dir / "learning_curves.png",
             title=f"{protocol.dataset}, {protocol.net}",
+            ylabel=f"{kind.lower()} accuracy",
         )
         save_twins(out_dir, out_dir / "twins.png")
 
@@ -253,6 +261,7 @@ def _parser():
 
 def _add_compare(commands):
     from skdfal.experiment import DATASETS, NETS
+    from skdfal.experiment._protocol import SUBSAMPLED
 
     compare = commands.add_parser(
         "compare",
@@ -284,7 +293,7 @@ def _add_compare(commands):
         type=_strategies,
         default=_COMPARED,
         help=f"some of {', '.join(STRATEGIES)}, with commas between; or all, which is "
-        f"those of the paper (default: {','.join(_COMPARED)})",
+        f"the paper's seven and dfal_diverse (default: {','.join(_COMPARED)})",
         metavar="NAMES",
     )
     what.add_argument("--trials", **_count(3, "trials of each strategy"))
@@ -297,7 +306,7 @@ def _add_compare(commands):
         "--n-candidates",
         **_count(
             800,
-            "samples of the pool that dfal, bald, egl and core_set look at in a "
+            f"samples of the pool that {', '.join(sorted(SUBSAMPLED))} look at in a "
             "round, the paper's K; the others look at all",
         ),
     )
@@ -379,7 +388,7 @@ def _add_reproduce(commands):
     command.add_argument(
         "--strategies",
         type=_strategies,
-        help=f"some, with commas between (default: {','.join(PAPER_METHODS)}; for "
+        help=f"as of compare (default: {','.join(PAPER_METHODS)}; for "
         "table4 and figure3 those of the paper's Table 4)",
         metavar="NAMES",
     )

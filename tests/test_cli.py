@@ -71,6 +71,34 @@ def test_without_matplotlib_all_but_pictures(folder, capsys, monkeypatch):
     assert "dfal" in captured.out
 
 
+def test_pictures_of_validation_samples_say_so(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("matplotlib")
+    labels = []
+    monkeypatch.setattr(
+        "skdfal.experiment._pictures.save_learning_curves",
+        lambda *args, ylabel, **kwargs: labels.append(ylabel),
+    )
+    apart = ["--n-validation", "100", "--resume"]
+    assert main([*TINY, *apart, "--out", str(tmp_path / "out")]) == 0
+    captured = capsys.readouterr()
+    assert "Validation accuracy in percent" in captured.out
+    assert "Nothing to resume in" in captured.err
+    assert labels == ["validation accuracy"]
+
+
+def test_a_damaged_checkpoint_is_refused_in_one_line(tmp_path, capsys):
+    arguments = [*TINY, "--out", str(tmp_path / "out"), "--resume"]
+    assert main(arguments) == 0
+    (tmp_path / "out" / "trials" / "random-0.json").unlink()
+    (tmp_path / "out" / "trials" / "random-0.checkpoint").write_text("nonsense")
+    capsys.readouterr()
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert "Traceback" not in error
+    assert "random-0.checkpoint" in error.splitlines()[-1]
+    assert "Delete it" in error.splitlines()[-1]
+
+
 def default_folder(*arguments):
     arguments = cli._parser().parse_args(["compare", *arguments])
     return cli._default_folder(cli._compare_protocol(arguments), arguments).as_posix()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -266,6 +267,67 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
         run_experiment(TINY, ["random"], 0, out_dir=tmp_path, resume=True)
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A folder with one finished trial, to be copied."""
+    folder = tmp_path_factory.mktemp("finished") / "results"
+    run_experiment(TINY, ["random"], 1, out_dir=folder, n_jobs=1, verbose=0)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("random-0.json", lambda text: ""),
+        ("random-0.json", lambda text: "{}"),
+        ("random-0.json", lambda text: "[]"),
+        ("random-0.csv", lambda text: text.rsplit("\n", 2)[0] + "\n"),
+        ("random-0.csv", lambda text: text.replace("random", "dfal")),
+        ("random-0.csv", lambda text: text.replace("strategy", "method")),
+        ("random-0.csv", lambda text: text.replace(",10,", ",ten,")),
+    ],
+)
+def test_damaged_files_of_a_trial_are_named(finished, tmp_path, name, change):
+    folder = shutil.copytree(finished, tmp_path / "results")
+    path = folder / "trials" / name
+    path.write_text(change(path.read_text()))
+    with pytest.raises(
+        FolderError, match=r"random-0\.csv or random-0\.json is damaged"
+    ):
+        run_experiment(TINY, ["random"], 1, out_dir=folder, resume=True, verbose=0)
+    path.with_suffix(".csv").unlink()
+    path.with_suffix(".json").unlink()
+    again = run_experiment(
+        TINY, ["random"], 1, out_dir=folder, resume=True, n_jobs=1, verbose=0
+    )
+    assert again == read_records(finished / "rounds.csv")
+
+
+def test_settings_that_are_none_are_refused(finished, tmp_path):
+    folder = shutil.copytree(finished, tmp_path / "results")
+    (folder / "settings.json").write_text("[]")
+    with pytest.raises(FolderError, match="no settings in it"):
+        run_experiment(TINY, ["random"], 1, out_dir=folder, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"strategies": "random"}, "should be a list of one name"),
+        ({"strategies": []}, "should be a list of one name"),
+        ({"strategies": ["bayes"]}, "strategies has bayes"),
+        ({"n_trials": 1.0}, r"n_trials=1\.0 should be an integer >= 0"),
+        ({"seed": -1}, "seed=-1 should be an integer >= 0"),
+        ({"n_jobs": -1}, "n_jobs=-1 should be an integer >= 1"),
+    ],
+)
+def test_bad_arguments_of_an_experiment_leave_no_folder(changed, message, tmp_path):
+    arguments = {"strategies": ["random"], "n_trials": 1, "out_dir": tmp_path / "new"}
+    with pytest.raises(ValueError, match=message):
+        run_experiment(TINY, **arguments | changed)
+    assert not (tmp_path / "new").exists()
+
+
 def test_one_process_a_folder(tmp_path):
     pytest.importorskip("fcntl")
     with (
@@ -319,6 +381,12 @@ def test_protocol_survives_json():
         ({"n_instances": "many"}, "n_instances='many' should be an integer >= 1"),
         ({"n_instances": ((50, 10, 3),)}, "or pairs"),
         ({"query_params": {"bald": 10}}, r"dicts, such as \{"),
+        ({"query_params": {"bald": {"n_draws": -1}}}, "n_draws"),
+        ({"dataset_params": "cat"}, "should be a dict of the fetcher's"),
+        ({"marks": 5}, "marks=5 should be a tuple of increasing integers"),
+        ({"marks": (50, 20)}, "should be a tuple of increasing integers"),
+        ({"n_instances": ((70, 20), (30, 5))}, "should have increasing borders"),
+        ({"n_initial": 1, "patience": 5}, "n_initial=1 should be >= 2 with patience"),
         ({"max_batches": 0}, "max_batches=0 should be an integer >= 1"),
         ({"marks": (50, 55)}, r"marks=\[55\] should be among .*: 10, 20, 30"),
         ({"n_instances": ((50, 0),)}, r"should be an integer >= 1, or pairs"),
@@ -371,6 +439,10 @@ def test_summary_is_mean_and_sample_deviation():
         ([{"strategy": "dfal", "annotations": 10}], "has no key 'score'"),
         ([{"strategy": "dfal", "annotations": 10, "score": "no"}], "is not a number"),
         ([{"strategy": "dfal", "annotations": 20, "score": 1}], "no row with 10 annot"),
+        (
+            [{"strategy": "dfal", "trial": 0, "annotations": 10, "score": 0.5}] * 2,
+            "second of dfal, trial 0",
+        ),
     ],
 )
 def test_tables_say_what_is_wrong_with_records(records, message):
@@ -420,6 +492,12 @@ def test_protocols_of_the_paper(dataset, net, scale):
     else:
         assert protocol != full
         assert deviations
+
+
+def test_unknown_protocols_of_the_paper_are_refused():
+    for place in (("digits", "lenet5"), ("mnist", "resnet"), ("mnist", "vgg8", "huge")):
+        with pytest.raises(ValueError, match=f"{place[-1]}|digits"):
+            load_protocol(*place)
 
 
 def test_values_of_the_paper():

@@ -8,6 +8,7 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
+from skorch.callbacks import Callback
 from torch import nn
 
 from skdfal.nets import VGG8, LeNet5, RestartingClassifier, make_classifier
@@ -342,6 +343,19 @@ def test_training_ends_with_the_epoch_that_reaches_max_batches(
         net.fit(X, y)
         assert len(net.history) == n_epochs
     assert clone(net).fit(X, y).get_params()["callbacks__batch_limit"] is not None
+
+
+def test_other_callbacks_see_the_last_epoch_of_a_bounded_training(data):
+    class Counts(Callback):
+        n_epochs = 0
+
+        def on_epoch_end(self, net, **kwargs):
+            Counts.n_epochs += 1
+
+    make_classifier(**CHEAP, max_batches=1, callbacks=[Counts()]).fit(*data)
+    assert Counts.n_epochs == 1
+    with pytest.raises(ValueError, match="max_batches=1 is kept by a callback"):
+        make_classifier(**CHEAP, max_batches=1, callbacks="disable")
 
 
 def test_nan_losses_never_win(data):

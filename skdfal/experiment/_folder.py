@@ -96,11 +96,20 @@ def read_records(path):
     path = Path(path)
     if not path.exists():
         return []
-    with open(path, encoding="utf-8", newline="") as file:
-        return [
-            {name: _NUMBERS.get(name, str)(value) for name, value in row.items()}
-            for row in csv.DictReader(file)
-        ]
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        return [_parsed(row, path, i) for i, row in enumerate(csv.DictReader(file))]
+
+
+def _parsed(row, path, i):
+    parsed = {}
+    for name, text in row.items():
+        try:
+            parsed[name] = _NUMBERS.get(name, str)(text)
+        except (TypeError, ValueError):
+            raise FolderError(
+                f"{path}, row {i}: {name}={text!r} is not a number."
+            ) from None
+    return parsed
 
 
 class TrialFiles:
@@ -130,6 +139,26 @@ class TrialFiles:
         """Whether the trial came to its end."""
         return self.end.exists()
 
+    def read(self):
+        """Return the rows and the end of a finished trial, or say what is damaged."""
+        try:
+            rows = read_records(self.rows)
+            end = json.loads(self.end.read_text(encoding="utf-8"))
+            n_rounds = len(end["fit_seconds"])
+            if n_rounds != len(end["query_seconds"]) or n_rounds != len(rows):
+                raise ValueError(f"{len(rows)} rows of {n_rounds}")
+            for row in rows:
+                if (row["strategy"], row["trial"]) != (self.strategy, self.trial):
+                    raise ValueError(
+                        f"a row of {row['strategy']}, trial {row['trial']}"
+                    )
+        except (KeyError, TypeError, ValueError) as error:
+            raise FolderError(
+                f"{self.rows} or {self.end.name} is damaged ({error}). Delete both to "
+                "run the trial again."
+            ) from error
+        return rows, end
+
     def clean(self):
         """Remove what a kill in the middle of writing left behind."""
         for pattern in (f"{self.checkpoint.name}?*", f".{self.rows.stem}.*"):
@@ -139,12 +168,16 @@ class TrialFiles:
             self.checkpoint.unlink(missing_ok=True)
 
 
+def _is_number(text):
+    return text.isdecimal() and str(int(text)) == text
+
+
 def finished_trials(folder):
     """Return the files of all finished trials, in the order of the tables."""
     found = []
     for path in (Path(folder) / "trials").glob("*.json"):
         strategy, _, trial = path.stem.rpartition("-")
-        if strategy not in STRATEGIES or not trial.isdecimal():
+        if strategy not in STRATEGIES or not _is_number(trial):
             raise FolderError(f"{path} is not of a trial. Move it elsewhere.")
         found.append((list(STRATEGIES).index(strategy), int(trial), strategy))
     return [TrialFiles(folder, strategy, trial) for _, trial, strategy in sorted(found)]
@@ -161,8 +194,9 @@ def open_folder(folder, settings, resume):
         If what is in it has other settings, or is no experiment.
     """
     folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise FolderError(f"{folder} is a file; an experiment needs a folder.")
+    for needed in (folder, folder / "trials"):
+        if needed.exists() and not needed.is_dir():
+            raise FolderError(f"{needed} is a file; an experiment needs a folder.")
     path = folder / "settings.json"
     if folder.exists() and any(folder.iterdir()):
         if not resume:
@@ -171,9 +205,10 @@ def open_folder(folder, settings, resume):
                 "folder."
             )
         _check_settings(path, settings)
-    (folder / "trials").mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         write_json(path, settings)
+    (folder / "trials").mkdir(exist_ok=True)
 
 
 def _check_settings(path, settings):
@@ -186,6 +221,8 @@ def _check_settings(path, settings):
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise FolderError(f"{path} cannot be read ({error}).") from error
+    if not isinstance(found, dict):
+        raise FolderError(f"{path} cannot be read (there are no settings in it).")
     changed = [
         f"{name} was {found.get(name)!r}, now {settings.get(name)!r}"
         for name in sorted(found.keys() | settings.keys())

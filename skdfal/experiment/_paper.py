@@ -70,7 +70,15 @@ def load_protocol(dataset, net, scale="paper"):
     >>> load_protocol("mnist", "lenet5").protocol.max_annotations
     1000
     """
+    for name, value, allowed in [
+        ("dataset", dataset, PAPER_DATASETS),
+        ("net", net, PAPER_NETS),
+    ]:
+        if value not in list(allowed):
+            raise ValueError(f"{name}={value!r} should be one of {', '.join(allowed)}.")
     values, changed = _sections(f"{dataset}-{net}", scale)
+    if not changed:
+        raise ValueError(f"scale={scale!r} should be one of {', '.join(SCALES)}.")
     query_params = values["query_params"] | changed["query_params"]
     values = values | changed | {"query_params": query_params}
     values = _of_protocol(values)

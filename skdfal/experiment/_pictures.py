@@ -17,7 +17,7 @@ _NOTE_WIDTH = 110  # characters
 
 
 def save_learning_curves(
-    records, path, *, title, note="", formats=("png",), **parameters
+    records, path, *, title, note="", ylabel=None, formats=("png",), **parameters
 ):
     """Draw the learning curves of all strategies.
 
@@ -31,6 +31,8 @@ def save_learning_curves(
         What stands above the curves.
     note : str, default=""
         What stands in small print below them.
+    ylabel : str, default=None
+        Name of the scores; None is test accuracy.
     formats : sequence of str, default=("png",)
         File formats.
     **parameters : dict
@@ -43,6 +45,8 @@ def save_learning_curves(
     """
     display = ActiveLearningCurveDisplay.from_records(records).plot(**parameters)
     display.ax_.set_title(title)
+    if ylabel is not None:
+        display.ax_.set_ylabel(ylabel)
     if note:
         # Below the label of the axis, as wide as the axes.
         display.ax_.annotate(
@@ -122,7 +126,7 @@ def save_confidences(agreements, names, path, *, title, note="", formats=("png",
         display = ConfidenceDisplay.from_agreement(
             agreement, name_a=names[0], name_b=names[1]
         ).plot(ax)
-        ax.set_title(f"{kind}: {ax.get_title()}", fontsize="medium")
+        ax.set_title(f"{kind}\n{ax.get_title()}", fontsize="medium")
     figure.suptitle(title)
     _add_note(figure, note)
     return _save(display, path, formats)

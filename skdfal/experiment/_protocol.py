@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from skdfal import datasets
+from skdfal._validation import check_values
 from skdfal.nets import make_classifier
 from skdfal.strategies import STRATEGIES
 
@@ -137,11 +138,23 @@ class Protocol:
     marks: tuple = ()
 
     def __post_init__(self):
-        object.__setattr__(self, "marks", tuple(map(int, self.marks)))
         self._check_names()
         self._check_numbers()
         self._check_n_instances()
-        unknown = sorted(set(self.marks) - set(self.rounds()))
+        self._check_marks()
+
+    def _check_marks(self):
+        given = self.marks
+        if (
+            not isinstance(given, list | tuple)
+            or not all(map(is_count, given))
+            or sorted(set(given)) != list(given)
+        ):
+            raise ValueError(
+                f"marks={given!r} should be a tuple of increasing integers >= 1."
+            )
+        object.__setattr__(self, "marks", tuple(map(int, given)))
+        unknown = sorted(set(given) - set(self.rounds())) if given else []
         if unknown:
             raise ValueError(
                 f"marks={unknown} should be among the annotation counts of the rounds: "
@@ -240,19 +253,25 @@ class Protocol:
                 f"{self.n_initial} with n_pool={self.n_pool}, should be <= the "
                 f"{n_samples} training samples of {self.dataset}."
             )
+        kind = "test" if self.n_validation is None else "validation"
         if self.n_test is not None and self.n_test > len(data.X_test):
             raise ValueError(
-                f"n_test={self.n_test} should be <= the {len(data.X_test)} test "
+                f"n_test={self.n_test} should be <= the {len(data.X_test)} {kind} "
                 f"samples of {self.dataset}."
             )
 
     def _check_names(self):
         for name, allowed in [("dataset", DATASETS), ("net", NETS)]:
             value = getattr(self, name)
-            if value not in allowed:
+            if value not in list(allowed):
                 raise ValueError(
                     f"{name}={value!r} should be one of {', '.join(allowed)}."
                 )
+        if not isinstance(self.dataset_params, dict):
+            raise ValueError(
+                f"dataset_params={self.dataset_params!r} should be a dict of the "
+                "fetcher's parameters."
+            )
         if not isinstance(self.query_params, dict) or not all(
             isinstance(params, dict) for params in self.query_params.values()
         ):
@@ -260,24 +279,27 @@ class Protocol:
                 f"query_params={self.query_params!r} should be a dict of strategies to "
                 'dicts, such as {"bald": {"n_draws": 10}}.'
             )
-        unknown = sorted(set(self.query_params) - set(STRATEGIES))
+        unknown = sorted(map(str, set(self.query_params) - set(STRATEGIES)))
         if unknown:
             raise ValueError(
                 f"query_params has {', '.join(unknown)}; strategies are "
                 f"{', '.join(STRATEGIES)}."
             )
+        for name, params in self.query_params.items():
+            check_values(STRATEGIES[name], params)
 
     def _check_numbers(self):
         for name in (*_COUNTS, *_COUNTS_OR_NONE):
             value = getattr(self, name)
             if value is None and name in _COUNTS_OR_NONE:
                 continue
-            if not _is_count(value):
+            if not is_count(value):
                 raise ValueError(f"{name}={value!r} should be an integer >= 1.")
             object.__setattr__(self, name, int(value))  # NumPy's would not go to JSON
         for name in ("width", "lr"):
             value = getattr(self, name)
-            if not (isinstance(value, Real) and 0 < value < math.inf):
+            is_number = isinstance(value, Real) and not isinstance(value, bool)
+            if not (is_number and 0 < value < math.inf):
                 raise ValueError(f"{name}={value!r} should be a finite number > 0.")
             object.__setattr__(self, name, float(value))
         if self.n_initial > self.max_annotations:
@@ -297,27 +319,36 @@ class Protocol:
                 f"n_restarts={self.n_restarts} needs patience, whose validation split "
                 "tells which restart is best."
             )
+        if self.n_initial < 2 and self.patience is not None:
+            raise ValueError(
+                f"n_initial={self.n_initial} should be >= 2 with patience="
+                f"{self.patience}, whose validation split takes one of them."
+            )
 
     def _check_n_instances(self):
         """Check the schedule; from TOML and JSON its tuples come as lists."""
         given = self.n_instances
-        if _is_count(given):
+        if is_count(given):
             object.__setattr__(self, "n_instances", int(given))
             return
         try:
             pairs = tuple((until, n) for until, n in given)
         except (TypeError, ValueError):
             pairs = ()
-        if not pairs or not all(_is_count(value) for pair in pairs for value in pair):
+        if not pairs or not all(is_count(value) for pair in pairs for value in pair):
             raise ValueError(
                 f"n_instances={given!r} should be an integer >= 1, or pairs (until, n) "
                 "of such."
             )
+        borders = [until for until, _ in pairs]
+        if sorted(set(borders)) != borders:
+            raise ValueError(f"n_instances={given!r} should have increasing borders.")
         pairs = tuple((int(until), int(n)) for until, n in pairs)
         object.__setattr__(self, "n_instances", pairs)
 
 
-def _is_count(value):
+def is_count(value):
+    """Whether a value is an integer >= 1, and no bool."""
     is_whole = isinstance(value, Integral) and not isinstance(value, bool)
     return is_whole and value >= 1
 

@@ -54,7 +54,8 @@ def beyond_table(
         line = [METHODS.get(name, name), _percent(row["area_mean"], row["area_std"])]
         line += _difference(records, strategy, name, names)
         line.append(_savings(saved.get(name)))
-        line.append(in_percent(summary_of(calibration[name])))
+        errors = calibration.get(name)
+        line.append(in_percent(summary_of(errors)) if errors else "")
         lines.append([*line, row["n_trials"]])
     first = METHODS.get(strategy, strategy)
     headers = ["method", "area", f"{first} less it", "95 % interval"]

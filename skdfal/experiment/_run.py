@@ -1,12 +1,12 @@
 """Many trials in parallel processes, each of which can be killed and resumed."""
 
-import json
 import platform
 import sys
 import time
 import warnings
 from collections import Counter, defaultdict
 from importlib.metadata import PackageNotFoundError, version
+from numbers import Integral
 from pathlib import Path
 
 import torch
@@ -24,7 +24,7 @@ from skdfal.experiment._folder import (
     write_csv,
     write_json,
 )
-from skdfal.experiment._protocol import load_data
+from skdfal.experiment._protocol import is_count, load_data
 from skdfal.experiment._trial import run_trial
 from skdfal.experiment._workers import n_cores, report, run_tasks
 from skdfal.strategies import STRATEGIES
@@ -105,11 +105,21 @@ def run_experiment(
     ...         Protocol("mnist"), ["dfal", "random"], 5, out_dir="results"
     ...     )
     """
+    if isinstance(strategies, str) or not len(strategies):
+        raise ValueError(
+            f"strategies={strategies!r} should be a list of one name or more."
+        )
     unknown = [name for name in strategies if name not in STRATEGIES]
     if unknown:
         raise ValueError(
-            f"strategies has {', '.join(unknown)}; known are {', '.join(STRATEGIES)}."
+            f"strategies has {', '.join(map(str, unknown))}; known are "
+            f"{', '.join(STRATEGIES)}."
         )
+    for name, value in [("n_trials", n_trials), ("seed", seed)]:
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < 0:
+            raise ValueError(f"{name}={value!r} should be an integer >= 0.")
+    if n_jobs is not None and not is_count(n_jobs):
+        raise ValueError(f"n_jobs={n_jobs!r} should be an integer >= 1, or None.")
     out_dir = Path(out_dir)
     data = load_data(protocol)  # downloaded once, before there are several workers
     protocol.check_data(data)
@@ -117,7 +127,7 @@ def run_experiment(
     protocol.make_net(data, device).initialize()  # refuses images that are too small
     settings = {
         **protocol.settings(),
-        "seed": seed,
+        "seed": int(seed),
         "device": device,
         "n_threads": n_threads,
     }
@@ -159,7 +169,7 @@ def rounds_cut_short(out_dir):
     """Return how many queries of each strategy hit their time limit, where any did."""
     found = Counter()
     for files in finished_trials(out_dir):
-        end = json.loads(files.end.read_text(encoding="utf-8"))
+        _, end = files.read()
         found[files.strategy] += end.get("n_cut_short", 0)
     return dict(+found)
 
@@ -168,8 +178,9 @@ def calibration_errors(out_dir):
     """Return the calibration errors of each strategy's last nets, one a trial."""
     found = defaultdict(list)
     for files in finished_trials(out_dir):
-        end = json.loads(files.end.read_text(encoding="utf-8"))
-        found[files.strategy].append(end["calibration_error"])
+        _, end = files.read()
+        if "calibration_error" in end:  # older versions did not compute it
+            found[files.strategy].append(end["calibration_error"])
     return dict(found)
 
 
@@ -195,8 +206,7 @@ def _sum_up(out_dir, settings):
     """Write rounds.csv, seconds.csv and run.json from the files of the trials."""
     records, seconds, trials = [], [], {}
     for files in finished_trials(out_dir):
-        rows = read_records(files.rows)
-        end = json.loads(files.end.read_text(encoding="utf-8"))
+        rows, end = files.read()
         records += rows
         for row, fit, query in zip(
             rows, end["fit_seconds"], end["query_seconds"], strict=True
@@ -207,7 +217,7 @@ def _sum_up(out_dir, settings):
             "seed": end["seed"],
             "seconds": sum(end["fit_seconds"])
             + sum(filter(None, end["query_seconds"])),
-            "calibration_error": end["calibration_error"],
+            "calibration_error": end.get("calibration_error"),
         }
     write_csv(out_dir / "rounds.csv", records, COLUMNS)
     write_csv(out_dir / "seconds.csv", seconds, SECONDS_COLUMNS)

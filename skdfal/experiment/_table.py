@@ -41,10 +41,18 @@ def summarize(records, marks):
     >>> summarize(records, [10])["dfal"][10].mean
     0.5
     """
-    scores = defaultdict(lambda: defaultdict(list))
+    scores, seen = defaultdict(lambda: defaultdict(list)), set()
     for i, row in enumerate(read_rows(records)):
-        at = scores[read_value(row, "strategy", i)]
-        at[int(read_number(row, "annotations", i))].append(read_number(row, "score", i))
+        strategy = read_value(row, "strategy", i)
+        annotations = read_number(row, "annotations", i)
+        place = (strategy, row.get("trial"), annotations)
+        if "trial" in row and place in seen:
+            raise ValueError(
+                f"Row {i} is the second of {strategy}, trial {row['trial']}, with "
+                f"{annotations:g} annotations. Are these several experiments?"
+            )
+        seen.add(place)
+        scores[strategy][annotations].append(read_number(row, "score", i))
     return {
         strategy: {mark: summary_of(at[mark]) for mark in marks if mark in at}
         for strategy, at in scores.items()

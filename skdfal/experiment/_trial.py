@@ -14,6 +14,7 @@ from skdfal.analysis import calibration_error
 from skdfal.datasets import split_pool
 from skdfal.experiment._folder import (
     COLUMNS,
+    FolderError,
     TrialFiles,
     read_records,
     write_csv,
@@ -105,6 +106,11 @@ def run_trial(
         }
         # The round in which it was killed is trained again, and has a row already.
         rows = [r for r in read_records(files.rows) if r["round"] < row["round"]]
+        if len(rows) != row["round"]:
+            raise FolderError(
+                f"{files.rows} has {len(rows)} of the {row['round']} rounds done. "
+                f"Delete it and {files.checkpoint.name} to run the trial again."
+            )
         write_csv(files.rows, [*rows, row], COLUMNS)
         if monitor is not None:
             monitor(row)

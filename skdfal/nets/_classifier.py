@@ -80,6 +80,8 @@ class _BatchLimit(Callback):
 
     def on_epoch_end(self, net, **kwargs):
         if self.n_batches_ >= self.max_batches:
+            if net.verbose:
+                print(f"Stopping after {self.n_batches_} batches.")
             raise KeyboardInterrupt
 
 
@@ -378,12 +380,16 @@ def make_classifier(
         stopping = EarlyStopping(patience=patience, threshold=0, load_best=True)
         settings["train_split"] = _random_fifth
         callbacks.append(("early_stopping", stopping))
-    if max_batches is not None:
-        callbacks.append(("batch_limit", _BatchLimit(max_batches)))
-    if callbacks:
-        settings["callbacks"] = callbacks
-        if not isinstance(kwargs.get("callbacks"), str):  # skorch's "disable"
-            callbacks += kwargs.pop("callbacks", None) or []
+    if not isinstance(kwargs.get("callbacks"), str):  # skorch's "disable"
+        callbacks += kwargs.pop("callbacks", None) or []
+        if max_batches is not None:  # last, so that the others see the last epoch
+            callbacks.append(("batch_limit", _BatchLimit(max_batches)))
+        settings["callbacks"] = callbacks or None
+    elif max_batches is not None:
+        raise ValueError(
+            f"max_batches={max_batches} is kept by a callback, but callbacks="
+            f"{kwargs['callbacks']!r}. Leave one of them out."
+        )
 
     module = _MODULES.get(module, module) if isinstance(module, str) else module
     shape = {

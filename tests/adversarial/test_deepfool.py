@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from skdfal import deepfool
+from skdfal import deepfool, deepfool_margin_score, dfal
 from tests.adversarial_nets import affine, images, small_cnn
+from tests.conftest import make_net
 from tests.reference.deepfool import deepfool_one
 
 P = [1, 1.5, 2, 3, math.inf]
@@ -260,3 +261,13 @@ def test_against_foolbox():
     assert flipped.all()
     difference = (deepfool(module, x).norm - theirs).abs() / theirs
     assert float(difference.median()) < 1e-3
+
+
+@pytest.mark.parametrize("p", [1, 2, math.inf])
+def test_queries_take_every_norm(p, data):
+    X, y = data
+    net = make_net().fit(X[:40], y[:40])
+    score = deepfool_margin_score(net, X[40:80], p=p)
+    margin = deepfool(net.module_, torch.as_tensor(X[40:80]), p=p).norm
+    np.testing.assert_allclose(score, -margin.numpy(), rtol=1e-5)
+    np.testing.assert_array_equal(dfal(net, X[40:80], 5, p=p), (-score).argsort()[:5])
