@@ -130,6 +130,11 @@ def _table1(run):
         f"Table 1, {protocol.dataset}, {protocol.net}: test accuracy in percent at "
         "annotation marks, mean ± standard deviation over trials"
     )
+    ranks = (
+        f" Ranks are at {marks[-1]} annotations, among the paper's methods shown."
+        if any(marks[-1] in values for values in published.values())
+        else ""
+    )
     beyond = (
         "Beyond the paper. Area: mean accuracy over all annotation counts. DFAL less "
         f"it: difference of accuracies at {protocol.max_annotations} annotations, "
@@ -147,7 +152,7 @@ def _table1(run):
         ]
 
     note = _note_of_trials(run, records)
-    _write(run, title, note, tables, source="Table 1")
+    _write(run, title, note + ranks, tables, source="Table 1")
     _draw_curves(run, records, "learning_curves", note, _points(run, records))
     name_files(
         run.out_dir,
@@ -654,7 +659,7 @@ def draw_or_say(draw):
     except ImportError:
         print(
             "No pictures: matplotlib cannot be imported. Install it by\n"
-            '  pip install "skdfal[plots]"\n'
+            "  pip install matplotlib\n"
             "and go on: finished trials are not run again.",
             file=sys.stderr,
         )

@@ -482,7 +482,7 @@ def test_message_without_matplotlib(monkeypatch):
         AdversarialDisplay.from_arrays(IMAGES, IMAGES),
     ):
         name = type(display).__name__
-        with pytest.raises(ImportError, match=rf"{name}.*pip install skdfal\[plots\]"):
+        with pytest.raises(ImportError, match=rf"{name}.*pip install matplotlib"):
             display.plot()
 
 

@@ -29,7 +29,7 @@ def load_matplotlib(display):
     except ImportError as error:
         raise ImportError(
             f"{type(display).__name__}.plot needs matplotlib, which cannot be "
-            "imported. Install it with: pip install skdfal[plots]"
+            "imported. Install it with: pip install matplotlib"
         ) from error
     return matplotlib
 
