@@ -306,6 +306,7 @@ def _table3(run):
 def _transferred(run, marks):
     """Run the trials, train the other net on what they chose; return both rows."""
     from skdfal.experiment import NETS, load_protocol
+    from skdfal.experiment._paper import deviations_in_training
     from skdfal.experiment._transfer import transfer
 
     strategies = run.arguments.strategies or run.settings["strategies"]
@@ -316,17 +317,17 @@ def _transferred(run, marks):
         if row["strategy"] in strategies and row["trial"] < n_trials
     ]
     (other,) = (net for net in NETS if net != run.protocol.net)
-    trained = load_protocol(run.protocol.dataset, other, run.arguments.scale)
+    place = (run.protocol.dataset, other, run.arguments.scale)
     rows = transfer(
         run.protocol,
-        trained.protocol,
+        load_protocol(*place).protocol,
         strategies,
         n_trials,
         marks,
         n_jobs=run.arguments.jobs,
         **run.shared,
     )
-    new = [d for d in trained.deviations if d not in run.paper.deviations]
+    new = [d for d in deviations_in_training(*place) if d not in run.paper.deviations]
     return records, rows, other, _note_of_trials(run, records, *new)
 
 
@@ -630,10 +631,11 @@ def _note_of_trials(run, records, *more):
     arguments = run.arguments
     theirs = load_protocol(arguments.dataset, arguments.net).n_trials
     trials = {(row["strategy"], row["trial"]) for row in records}
-    ours = sorted(set(Counter(name for name, _ in trials).values()))
+    counts = set(Counter(name for name, _ in trials).values())
     note = run.note(*more)
-    if ours != [theirs]:
-        note += f" Trials of a strategy: {' to '.join(map(str, ours))}, not {theirs}."
+    if counts != {theirs}:
+        ours = " to ".join(map(str, sorted({min(counts), max(counts)})))
+        note += f" Trials of a strategy: {ours}, not {theirs}."
     # There another run may choose other samples.
     return note + "".join(
         f" {n} queries of {name} reached their time limit."
