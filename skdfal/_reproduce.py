@@ -1,7 +1,6 @@
 """The command ``skdfal reproduce``: which experiment, and the files that come of it."""
 
 import json
-import platform
 import statistics
 import sys
 from collections import Counter
@@ -601,7 +600,6 @@ def _write_run(run, **found):
             "device": run.arguments.device,
             "versions": package_versions(),
             "machine": machine_name(run.arguments.threads),
-            "platform": platform.platform(),
             **found,
         },
     )

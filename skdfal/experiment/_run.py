@@ -24,6 +24,7 @@ from skdfal.experiment._folder import (
     write_csv,
     write_json,
 )
+from skdfal.experiment._jobs import machine_name
 from skdfal.experiment._protocol import is_count, load_data
 from skdfal.experiment._trial import run_trial
 from skdfal.experiment._workers import n_cores, report, run_tasks
@@ -226,7 +227,8 @@ def _sum_up(out_dir, settings):
         {
             "settings": settings,
             "versions": package_versions(),
-            "machine": {"platform": platform.platform(), "cores": n_cores()},
+            "machine": machine_name(settings["n_threads"]),
+            "cores": n_cores(),
             "trials": trials,
         },
     )
