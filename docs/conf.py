@@ -36,6 +36,7 @@ exclude_patterns = [
     "auto_examples/*.ipynb",
     "_inventories",
     "*.inc",
+    "results/*",  # what commands wrote, and results.md includes
 ]
 templates_path = ["_templates"]
 default_role = "literal"
@@ -117,6 +118,7 @@ html_sidebars = {
         "index",
         "installation",
         "measured",
+        "results",
     )
 }
 html_theme_options = {

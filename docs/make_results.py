@@ -2,9 +2,9 @@
 
 python docs/make_results.py FOLDER [FOLDER ...]
 
-Each folder is one of `skdfal reproduce` or `skdfal compare`; its tables, rows, settings
-and pictures are copied to docs/results/, not the files of single trials. Folders of
-`skdfal compare` are summed up in one table besides, docs/results/settings.md.
+Each folder is one of `skdfal reproduce` or `skdfal compare`. Its tables, rows, settings
+and pictures are copied to docs/results/, not the files of single trials. Of comparisons
+whose folder lies in one named "settings", there are the rows, and one table for all.
 """
 
 import json
@@ -25,8 +25,9 @@ def copy_outputs(folder):
     """Copy what sums an experiment up."""
     target = RESULTS / folder.name
     target.mkdir(parents=True, exist_ok=True)
+    left_out = {"settings.json", "twins.png"}
     for path in sorted(folder.iterdir()):
-        if path.suffix in SUFFIXES and path.name != "settings.json":
+        if path.suffix in SUFFIXES and path.name not in left_out:
             shutil.copyfile(path, target / path.name)
 
 
@@ -55,14 +56,18 @@ def settings_table(folders):
 
 def main(names):
     """Gather the folders with these names."""
-    folders = [Path(name) for name in names]
-    compared = [folder for folder in folders if (folder / "table.md").exists()]
+    folders = [Path(name).resolve() for name in names]
+    settings = [folder for folder in folders if folder.parent.name == "settings"]
     for folder in folders:
-        if folder not in compared:
+        if folder not in settings:
             copy_outputs(folder)
-    if compared:
-        text = f"{settings_table(compared)}\n"
-        (RESULTS / "settings.md").write_text(text, encoding="utf-8")
+    if settings:
+        target = RESULTS / "settings"
+        target.mkdir(parents=True, exist_ok=True)
+        for folder in settings:
+            shutil.copyfile(folder / "rounds.csv", target / f"{folder.name}.csv")
+        text = f"{settings_table(settings)}\n"
+        (target / "table.md").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

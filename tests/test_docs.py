@@ -2,9 +2,11 @@
 
 import builtins
 import importlib.util
+import json
 import re
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -24,7 +26,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def pages():
-    built = {"_build", "api", "auto_examples", "teaching"}
+    built = {"_build", "api", "auto_examples", "results", "teaching"}
     return sorted(
         path
         for suffix in ("*.rst", "*.md")
@@ -290,3 +292,40 @@ def test_build_without_warnings(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "html" / "index.html").is_file()
+
+
+PUBLISHED = sorted((DOCS / "results").glob("*/table1.md"))
+
+
+@pytest.mark.parametrize("table", PUBLISHED, ids=lambda path: path.parent.name)
+def test_published_tables_follow_from_the_published_rows(table):
+    """Nobody has edited a number by hand."""
+    from skdfal.experiment import (
+        load_protocol,
+        paper_accuracies,
+        paper_table,
+        read_records,
+    )
+    from skdfal.experiment._reports import beyond_table
+
+    records = read_records(table.with_name("rounds.csv"))
+    trials = json.loads(table.with_name("run.json").read_text(encoding="utf-8"))
+    calibration = defaultdict(list)
+    for name, trial in trials["trials"].items():
+        calibration[name.rpartition("-")[0]].append(trial["calibration_error"])
+    dataset, _, net = table.parent.name.rpartition("-")
+    marks = load_protocol(dataset, net, "laptop").protocol.table_marks()
+    published = paper_accuracies(dataset, net)
+    text = table.read_text(encoding="utf-8")
+    assert paper_table(records, marks, published, tablefmt="github") in text
+    assert beyond_table(records, calibration, tablefmt="github") in text
+
+
+def test_results_page_shows_all_that_is_published():
+    page = (DOCS / "results.md").read_text(encoding="utf-8")
+    shown = set(re.findall(r"results/[\w./-]+\.(?:md|png)", page))
+    there = {
+        path.relative_to(DOCS).as_posix() for path in (DOCS / "results").rglob("*")
+    }
+    assert shown <= there
+    assert {name for name in there if name.endswith(".md")} <= shown
