@@ -313,10 +313,15 @@ INTERRUPTED = """
 @pytest.mark.parametrize(
     "call",
     [
-        "search()",
-        "t = threading.Thread(target=search, daemon=True); t.start(); t.join()",
+        pytest.param("search()", id="main thread"),
+        # Known to fail on a busy machine: where Ctrl-C comes between two programs, and
+        # not inside one, Python ends under a daemon thread that is in C++, and aborts.
+        pytest.param(
+            "t = threading.Thread(target=search, daemon=True); t.start(); t.join()",
+            id="other thread",
+            marks=pytest.mark.slow,
+        ),
     ],
-    ids=["main thread", "other thread"],
 )
 def test_ctrl_c_returns_the_terminal(call):
     process = subprocess.Popen(
