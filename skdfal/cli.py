@@ -10,8 +10,8 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import chain
 from pathlib import Path
 
-from skdfal._reproduce import WHAT, draw_or_say, name_files, reproduce
 from skdfal._version import __version__
+from skdfal.reproduce._command import WHAT, draw_or_say, name_files, reproduce
 from skdfal.strategies import STRATEGIES
 
 RESULTS = Path("skdfal-results")
@@ -84,8 +84,8 @@ def main(argv=None):
     status : int
         0 done, 1 failed, 2 bad arguments, 130 interrupted.
     """
-    from skdfal._checkpoint import CheckpointError
     from skdfal.experiment import FolderError, TrialError
+    from skdfal.learner._checkpoint import CheckpointError
 
     argv = sys.argv[1:] if argv is None else list(argv)
     parser = _parser()
@@ -208,7 +208,7 @@ def _report(records, protocol, out_dir):
     """Print the table; write it and the pictures to the folder."""
     from skdfal.experiment import accuracy_table
     from skdfal.experiment._folder import write_text
-    from skdfal.experiment._pictures import save_learning_curves, save_twins
+    from skdfal.reproduce._pictures import save_learning_curves, save_twins
 
     marks = protocol.table_marks()
     kind = "Test" if protocol.n_validation is None else "Validation"
@@ -361,7 +361,8 @@ def _add_compare(commands):
 
 
 def _add_reproduce(commands):
-    from skdfal.experiment import NETS, PAPER_DATASETS, PAPER_METHODS, SCALES
+    from skdfal.experiment import NETS
+    from skdfal.reproduce import PAPER_DATASETS, PAPER_METHODS, SCALES
 
     command = commands.add_parser(
         "reproduce",

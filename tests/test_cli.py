@@ -9,12 +9,8 @@ import pytest
 import skdfal.experiment
 from skdfal import __version__, cli
 from skdfal.cli import main
-from skdfal.experiment import (
-    PAPER_STRATEGIES,
-    _run,
-    load_protocol,
-    read_records,
-)
+from skdfal.experiment import PAPER_STRATEGIES, _run, read_records
+from skdfal.reproduce import load_protocol
 from skdfal.strategies import STRATEGIES
 
 TINY = (
@@ -75,7 +71,7 @@ def test_pictures_of_validation_samples_say_so(tmp_path, monkeypatch, capsys):
     pytest.importorskip("matplotlib")
     labels = []
     monkeypatch.setattr(
-        "skdfal.experiment._pictures.save_learning_curves",
+        "skdfal.reproduce._pictures.save_learning_curves",
         lambda *args, ylabel, **kwargs: labels.append(ylabel),
     )
     apart = ["--n-validation", "100", "--resume"]

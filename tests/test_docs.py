@@ -300,13 +300,9 @@ PUBLISHED = sorted((DOCS / "results").glob("*/table1.md"))
 @pytest.mark.parametrize("table", PUBLISHED, ids=lambda path: path.parent.name)
 def test_published_tables_follow_from_the_published_rows(table):
     """Nobody has edited a number by hand."""
-    from skdfal.experiment import (
-        load_protocol,
-        paper_accuracies,
-        paper_table,
-        read_records,
-    )
-    from skdfal.experiment._reports import beyond_table
+    from skdfal.experiment import read_records
+    from skdfal.reproduce import load_protocol, paper_accuracies, paper_table
+    from skdfal.reproduce._reports import beyond_table
 
     records = read_records(table.with_name("rounds.csv"))
     trials = json.loads(table.with_name("run.json").read_text(encoding="utf-8"))

@@ -19,18 +19,13 @@ from skdfal import ActiveLearningClassifier
 from skdfal.cli import main
 from skdfal.experiment import (
     NETS,
-    PAPER_DATASETS,
     PAPER_STRATEGIES,
-    SCALES,
     FolderError,
     Protocol,
     TrialError,
     accuracy_table,
     derive_seed,
     load_data,
-    load_protocol,
-    paper_accuracies,
-    paper_table,
     read_records,
     run_experiment,
     run_trial,
@@ -39,6 +34,13 @@ from skdfal.experiment import (
 from skdfal.experiment._folder import TrialFiles, locked
 from skdfal.experiment._workers import check_end
 from skdfal.nets import MLP, make_classifier
+from skdfal.reproduce import (
+    PAPER_DATASETS,
+    SCALES,
+    load_protocol,
+    paper_accuracies,
+    paper_table,
+)
 
 TINY = Protocol(
     n_pool=60,

@@ -3,20 +3,27 @@
 import importlib
 import re
 
-MODULES = ("skdfal", "skdfal.datasets", "skdfal.plot", "skdfal.experiment")
+MODULES = (
+    "skdfal",
+    "skdfal.datasets",
+    "skdfal.plot",
+    "skdfal.experiment",
+    "skdfal.reproduce",
+)
 
 # Where a name of ``skdfal`` is listed, by the module that defines it.
 SECTIONS = {
-    "skdfal._active": "The loop",
-    "skdfal._pseudo_labels": "The loop",
+    "skdfal.learner": "The loop",
+    "skdfal.augment": "Augmenters",
     "skdfal.strategies": "Query strategies",
-    "skdfal._k_center": "Covers of arrays",
-    "skdfal.adversarial": "DeepFool and adversarial twins",
+    "skdfal.cover": "Covers of arrays",
+    "skdfal.adversarial": "DeepFool",
     "skdfal.nets": "Networks and classifiers",
     "skdfal": "Everything else",
     "skdfal.datasets": "Data sets",
     "skdfal.plot": "Displays",
     "skdfal.experiment": "Experiments",
+    "skdfal.reproduce": "The paper, run again",
 }
 
 # Public names that are data have no docstring; each needs a sentence here.
@@ -27,13 +34,13 @@ DATA = {
     "function.",
     "skdfal.experiment.DATASETS": "Data sets of ``skdfal compare``, by name.",
     "skdfal.experiment.NETS": "Names of the networks of ``skdfal compare``.",
-    "skdfal.experiment.PAPER_DATASETS": "Data sets of ``skdfal reproduce``, each with "
+    "skdfal.reproduce.PAPER_DATASETS": "Data sets of ``skdfal reproduce``, each with "
     "its name in the DFAL paper.",
-    "skdfal.experiment.PAPER_METHODS": "Names of the seven methods of the paper's "
+    "skdfal.reproduce.PAPER_METHODS": "Names of the seven methods of the paper's "
     "Table 1.",
     "skdfal.experiment.PAPER_STRATEGIES": "Those methods and the diverse DFAL that the "
     "paper leaves open.",
-    "skdfal.experiment.SCALES": "Scales of ``skdfal reproduce``: how much of the "
+    "skdfal.reproduce.SCALES": "Scales of ``skdfal reproduce``: how much of the "
     "paper's experiment is run.",
 }
 

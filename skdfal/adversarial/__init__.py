@@ -1,6 +1,5 @@
-"""DeepFool, and the twins that it gives for free."""
+"""DeepFool, on any module of torch."""
 
-from skdfal.adversarial._augmenter import AdversarialAugmenter
 from skdfal.adversarial._deepfool import DeepFoolResult, deepfool
 
-__all__ = ["AdversarialAugmenter", "DeepFoolResult", "deepfool"]
+__all__ = ["DeepFoolResult", "deepfool"]

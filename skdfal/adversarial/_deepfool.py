@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from skdfal._torch import as_two_classes, evaluation_mode
+from skdfal._utils._torch import as_two_classes, evaluation_mode
 
 
 class DeepFoolResult(NamedTuple):

@@ -5,7 +5,7 @@ from numbers import Real
 import numpy as np
 from scipy.integrate import trapezoid
 
-from skdfal._validation import validate_params
+from skdfal._utils._validation import validate_params
 from skdfal.analysis._curves import (
     PerTrial,
     mean_and_std,

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
-from skdfal._validation import COUNT, validate_params
+from skdfal._utils._validation import COUNT, validate_params
 
 _SUM_TOLERANCE = 1e-3  # probabilities in float16 or printed with four digits
 

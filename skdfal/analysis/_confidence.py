@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import spearmanr
 
-from skdfal._adapter import predict_proba
-from skdfal._validation import SCORE_PARAMETERS, Interval, validate_params
+from skdfal._utils._validation import SCORE_PARAMETERS, Interval, validate_params
+from skdfal.adapter._torch_net import predict_proba
 from skdfal.strategies._bald import dropout_draws
 
 _PARAMETERS = {

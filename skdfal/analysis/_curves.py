@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skdfal._records import read_number, read_rows, read_value
+from skdfal._utils._records import read_number, read_rows, read_value
 
 _ROUNDING = 1e-12  # of scores: 99.04 / 100 counts as reached by 0.9904
 

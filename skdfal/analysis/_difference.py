@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import permutation_test, ttest_1samp
 
-from skdfal._validation import Interval, StrOptions, validate_params
+from skdfal._utils._validation import Interval, StrOptions, validate_params
 from skdfal.analysis._area import area, covered_range
 from skdfal.analysis._curves import of_strategy, overlap, read_curves, score_at
 from skdfal.analysis._reach import paired_trials

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from sklearn.metrics import pairwise_distances
 
-from skdfal._adapter import torch_nets
-from skdfal._torch import evaluation_mode
-from skdfal._training import as_numpy
-from skdfal._validation import COUNT, SCORE_PARAMETERS, Interval, validate_params
+from skdfal._utils._torch import evaluation_mode
+from skdfal._utils._validation import COUNT, SCORE_PARAMETERS, Interval, validate_params
+from skdfal.adapter._torch_net import torch_nets
+from skdfal.adapter._training import as_numpy
 from skdfal.adversarial._deepfool import _nearest_plane, _step_onto_plane
 
 _OVERSHOOT = 0.02  # of a step towards the class, as in DeepFool

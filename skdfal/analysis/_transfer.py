@@ -5,8 +5,8 @@ from sklearn.metrics import get_scorer_names
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from skdfal._active import ActiveLearningClassifier
-from skdfal._validation import COUNT, HasMethods, StrOptions, validate_params
+from skdfal._utils._validation import COUNT, HasMethods, StrOptions, validate_params
+from skdfal.learner._classifier import ActiveLearningClassifier
 
 
 @validate_params(

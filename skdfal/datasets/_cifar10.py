@@ -1,6 +1,6 @@
 """CIFAR-10, whole or a part of it."""
 
-from skdfal._validation import validate_params
+from skdfal._utils._validation import validate_params
 from skdfal.datasets._base import (
     COMMON_PARAMS,
     cache_folder,

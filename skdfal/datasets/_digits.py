@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 from sklearn.utils import Bunch
 
-from skdfal._validation import Interval, validate_params
+from skdfal._utils._validation import Interval, validate_params
 
 _N_PIXELS = 8  # height and width of the original
 _MAX_PIXEL = 16

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils import Bunch
 
-from skdfal._validation import validate_params
+from skdfal._utils._validation import validate_params
 from skdfal.datasets import _idx
 from skdfal.datasets._base import COMMON_PARAMS
 

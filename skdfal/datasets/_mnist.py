@@ -1,6 +1,6 @@
 """MNIST."""
 
-from skdfal._validation import validate_params
+from skdfal._utils._validation import validate_params
 from skdfal.datasets import _idx
 from skdfal.datasets._base import COMMON_PARAMS
 

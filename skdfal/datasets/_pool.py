@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import check_random_state
 
-from skdfal._validation import Interval, validate_params
+from skdfal._utils._validation import Interval, validate_params
 
 
 class PoolSplit(NamedTuple):

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from skdfal._validation import Interval, validate_params
+from skdfal._utils._validation import Interval, validate_params
 from skdfal.datasets._base import (
     COMMON_PARAMS,
     Arrays,

@@ -5,14 +5,6 @@ from the same samples and the same weights, so that they are compared in pairs.
 """
 
 from skdfal.experiment._folder import FolderError, read_records
-from skdfal.experiment._paper import (
-    PAPER_DATASETS,
-    PAPER_METHODS,
-    SCALES,
-    load_protocol,
-    paper_accuracies,
-    paper_table,
-)
 from skdfal.experiment._protocol import (
     DATASETS,
     NETS,
@@ -29,19 +21,13 @@ from skdfal.experiment._workers import TrialError
 __all__ = [
     "DATASETS",
     "NETS",
-    "PAPER_DATASETS",
-    "PAPER_METHODS",
     "PAPER_STRATEGIES",
-    "SCALES",
     "FolderError",
     "Protocol",
     "TrialError",
     "accuracy_table",
     "derive_seed",
     "load_data",
-    "load_protocol",
-    "paper_accuracies",
-    "paper_table",
     "read_records",
     "run_experiment",
     "run_trial",

@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from skdfal import datasets
-from skdfal._validation import check_values
+from skdfal._utils._validation import check_values
 from skdfal.nets import make_classifier
 from skdfal.strategies import STRATEGIES
 

@@ -4,7 +4,7 @@ import statistics
 from collections import defaultdict
 from typing import NamedTuple
 
-from skdfal._records import read_number, read_rows, read_value
+from skdfal._utils._records import read_number, read_rows, read_value
 
 
 class Summary(NamedTuple):

@@ -8,9 +8,8 @@ import warnings
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from skdfal._active import ActiveLearningClassifier
-from skdfal.adversarial import AdversarialAugmenter
 from skdfal.analysis import calibration_error
+from skdfal.augment import AdversarialAugmenter
 from skdfal.datasets import split_pool
 from skdfal.experiment._folder import (
     COLUMNS,
@@ -21,6 +20,7 @@ from skdfal.experiment._folder import (
     write_json,
 )
 from skdfal.experiment._protocol import SUBSAMPLED, derive_seed, load_data
+from skdfal.learner._classifier import ActiveLearningClassifier
 from skdfal.strategies import STRATEGIES
 
 TWINNED = ("dfal", "dfal_diverse")  # strategies whose twins are worth a picture

@@ -16,7 +16,7 @@ from skorch.callbacks import Callback, EarlyStopping
 from torch import nn
 from torch.utils.data import default_collate, random_split
 
-from skdfal._validation import HasMethods, Interval, StrOptions, validate_params
+from skdfal._utils._validation import HasMethods, Interval, StrOptions, validate_params
 from skdfal.nets._lenet5 import LeNet5
 from skdfal.nets._vgg8 import VGG8
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.exceptions import NotFittedError
 
-from skdfal._records import read_number, read_rows, read_value
+from skdfal._utils._records import read_number, read_rows, read_value
 from skdfal.plot._display import NotebookPicture, load_matplotlib
 from skdfal.plot._styles import strategy_styles
 

@@ -1,7 +1,7 @@
 """Query strategies, one a file; this reads as the table of contents."""
 
 from skdfal.strategies._bald import bald_sampling, bald_score
-from skdfal.strategies._ceal import ceal_pseudo_labels, ceal_sampling
+from skdfal.strategies._ceal import ceal_sampling
 from skdfal.strategies._core_set import core_set_sampling
 from skdfal.strategies._deepfool_margin import (
     deepfool_margin_sampling,
@@ -42,7 +42,6 @@ __all__ = [
     "STRATEGIES",
     "bald_sampling",
     "bald_score",
-    "ceal_pseudo_labels",
     "ceal_sampling",
     "core_set_sampling",
     "deepfool_margin_sampling",

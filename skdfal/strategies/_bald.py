@@ -9,15 +9,15 @@ from scipy.special import entr
 from sklearn.utils import check_random_state
 from torch import nn
 
-from skdfal._adapter import member_nets
-from skdfal._selection import draw_candidates, query_strategy, take, top_k
-from skdfal._torch import evaluation_mode
-from skdfal._validation import (
+from skdfal._utils._torch import evaluation_mode
+from skdfal._utils._validation import (
     QUERY_PARAMETERS,
     SCORE_PARAMETERS,
     Interval,
     validate_params,
 )
+from skdfal.adapter._torch_net import member_nets
+from skdfal.strategies._base import draw_candidates, query_strategy, take, top_k
 
 _DROPOUTS = (
     nn.Dropout,

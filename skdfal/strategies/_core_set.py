@@ -6,16 +6,16 @@ from numbers import Real
 from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
-from skdfal._adapter import hidden_features, labeled_samples
-from skdfal._k_center import k_center_greedy, k_center_mip
-from skdfal._selection import draw_candidates, query_strategy, take
-from skdfal._validation import (
+from skdfal._utils._validation import (
     QUERY_PARAMETERS,
     Interval,
     StrOptions,
     _num_samples,
     validate_params,
 )
+from skdfal.adapter._torch_net import hidden_features, labeled_samples
+from skdfal.cover._k_center import k_center_greedy, k_center_mip
+from skdfal.strategies._base import draw_candidates, query_strategy, take
 
 
 @query_strategy

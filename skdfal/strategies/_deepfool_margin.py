@@ -7,15 +7,15 @@ import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
-from skdfal._adapter import torch_nets
-from skdfal._selection import draw_candidates, query_strategy, take, top_k
-from skdfal._validation import (
+from skdfal._utils._validation import (
     ATTACK_PARAMETERS,
     QUERY_PARAMETERS,
     SCORE_PARAMETERS,
     validate_params,
 )
+from skdfal.adapter._torch_net import torch_nets
 from skdfal.adversarial._deepfool import _deepfool
+from skdfal.strategies._base import draw_candidates, query_strategy, take, top_k
 
 # The attack keeps this many batches' perturbations: finished samples are replaced by
 # waiting ones, so only the last batch of a chunk runs half empty.

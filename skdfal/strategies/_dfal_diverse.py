@@ -5,15 +5,15 @@ from numbers import Real
 import numpy as np
 from torch import nn
 
-from skdfal._adapter import hidden_features
-from skdfal._selection import draw_candidates, query_strategy, take, top_k
-from skdfal._validation import (
+from skdfal._utils._validation import (
     ATTACK_PARAMETERS,
     COUNT,
     QUERY_PARAMETERS,
     Interval,
     validate_params,
 )
+from skdfal.adapter._torch_net import hidden_features
+from skdfal.strategies._base import draw_candidates, query_strategy, take, top_k
 
 # A variant of the margin query, so built on its score.
 from skdfal.strategies._deepfool_margin import deepfool_margin_score

@@ -9,15 +9,15 @@ from torch import nn
 from torch.func import functional_call, jacrev, vmap
 from torch.nn import functional as F
 
-from skdfal._adapter import member_nets
-from skdfal._selection import draw_candidates, query_strategy, take, top_k
-from skdfal._torch import as_two_classes, evaluation_mode
-from skdfal._validation import (
+from skdfal._utils._torch import as_two_classes, evaluation_mode
+from skdfal._utils._validation import (
     QUERY_PARAMETERS,
     SCORE_PARAMETERS,
     StrOptions,
     validate_params,
 )
+from skdfal.adapter._torch_net import member_nets
+from skdfal.strategies._base import draw_candidates, query_strategy, take, top_k
 
 _LAYERS = {"layers": [StrOptions({"all", "last"})]}
 

@@ -2,8 +2,8 @@
 
 from sklearn.utils import check_random_state
 
-from skdfal._selection import draw_candidates, query_strategy
-from skdfal._validation import COUNT, validate_params
+from skdfal._utils._validation import COUNT, validate_params
+from skdfal.strategies._base import draw_candidates, query_strategy
 
 
 @query_strategy

@@ -3,9 +3,13 @@
 import numpy as np
 from scipy.special import xlogy
 
-from skdfal._adapter import predict_proba
-from skdfal._selection import draw_candidates, query_strategy, take, top_k
-from skdfal._validation import QUERY_PARAMETERS, SCORE_PARAMETERS, validate_params
+from skdfal._utils._validation import (
+    QUERY_PARAMETERS,
+    SCORE_PARAMETERS,
+    validate_params,
+)
+from skdfal.adapter._torch_net import predict_proba
+from skdfal.strategies._base import draw_candidates, query_strategy, take, top_k
 
 
 def _entropy(proba):

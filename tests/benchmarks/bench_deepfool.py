@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 import skdfal
-from skdfal._adapter import torch_nets
+from skdfal.adapter._torch_net import torch_nets
 from skdfal.strategies._deepfool_margin import _attack, _pruned_search
 from tests.benchmarks._common import (
     N_THREADS,

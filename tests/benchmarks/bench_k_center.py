@@ -16,7 +16,7 @@ from statistics import median
 
 import numpy as np
 
-from skdfal._k_center import cover_radius, k_center_greedy, k_center_mip
+from skdfal.cover._k_center import cover_radius, k_center_greedy, k_center_mip
 
 N_HIDDEN = 84  # the last hidden layer of LeNet5
 

@@ -11,7 +11,7 @@ from torch import nn
 
 import skdfal
 from skdfal import bald_sampling, bald_score
-from skdfal._adapter import torch_nets
+from skdfal.adapter._torch_net import torch_nets
 from skdfal.strategies._bald import (
     _draw,
     _drop,

@@ -11,8 +11,8 @@ from skdfal.analysis import (
     area_under_curve,
     paired_difference,
 )
-from skdfal.experiment._paper import METHODS
 from skdfal.experiment._table import in_percent, summarize, summary_of
+from skdfal.reproduce._paper import METHODS
 
 
 def beyond_table(

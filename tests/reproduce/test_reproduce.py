@@ -14,31 +14,24 @@ import pytest
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
-from skdfal._reproduce import WHAT, reproduce
 from skdfal.cli import main
-from skdfal.experiment import (
-    NETS,
-    PAPER_DATASETS,
-    Protocol,
-    load_data,
-    load_protocol,
-    read_records,
-    run_experiment,
-)
+from skdfal.experiment import NETS, Protocol, load_data, read_records, run_experiment
 from skdfal.experiment import _jobs as jobs_module
-from skdfal.experiment import _paper as paper_module
 from skdfal.experiment import _run as run_module
 from skdfal.experiment._folder import FolderError, TrialFiles
 from skdfal.experiment._jobs import run_jobs
-from skdfal.experiment._paper import (
+from skdfal.experiment._trial import load_training_set
+from skdfal.reproduce import PAPER_DATASETS, load_protocol
+from skdfal.reproduce import _paper as paper_module
+from skdfal.reproduce._command import WHAT, reproduce
+from skdfal.reproduce._paper import (
     changed_protocol,
     load_experiment,
     paper_reach,
     paper_seconds,
     paper_transfer,
 )
-from skdfal.experiment._reports import beyond_table, reach_rows, reach_table
-from skdfal.experiment._trial import load_training_set
+from skdfal.reproduce._reports import beyond_table, reach_rows, reach_table
 from tests.data_home import skdfal_data
 
 # As a protocol file has it.

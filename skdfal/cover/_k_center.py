@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import check_array, gen_batches
 
-from skdfal._training import as_numpy
-from skdfal._validation import Interval, validate_params
+from skdfal._utils._validation import Interval, validate_params
+from skdfal.adapter._training import as_numpy
 
 # Entries a temporary array may hold (8 MiB of float64), whatever the size of the pool.
 _BLOCK = 2**20
@@ -172,7 +172,7 @@ def cover_radius(X, centers, *, X_labeled=None, n_outliers=0):
 
     Examples
     --------
-    >>> from skdfal._k_center import cover_radius
+    >>> from skdfal.cover._k_center import cover_radius
     >>> X = [[0.0], [1.0], [2.0], [9.0]]
     >>> cover_radius(X, [1])
     8.0
@@ -257,7 +257,7 @@ def k_center_greedy(X, n_centers, *, X_labeled=None):
 
     Examples
     --------
-    >>> from skdfal._k_center import k_center_greedy
+    >>> from skdfal.cover._k_center import k_center_greedy
     >>> result = k_center_greedy([[0.0], [1.0], [2.0], [9.0]], 2)
     >>> result.centers, result.radius
     (array([2, 3]), 2.0)
@@ -378,7 +378,7 @@ def k_center_mip(X, n_centers, *, X_labeled=None, outlier_fraction=1e-4, time_li
 
     Examples
     --------
-    >>> from skdfal._k_center import k_center_mip
+    >>> from skdfal.cover._k_center import k_center_mip
     >>> X = [[0.0], [1.0], [2.0], [8.0], [9.0], [10.0], [99.0]]
     >>> result = k_center_mip(X, 2, outlier_fraction=0.15)
     >>> sorted(result.centers.tolist()), result.radius, result.proven

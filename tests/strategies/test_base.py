@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from skdfal._selection import draw_candidates, take, top_k
+from skdfal.strategies._base import draw_candidates, take, top_k
 
 scores = hnp.arrays(
     float, st.integers(1, 30), elements=st.sampled_from([-np.inf, -1.5, 0.0, 2.0, 7.0])

@@ -22,7 +22,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from skdfal._torch import as_two_classes, evaluation_mode
+from skdfal._utils._torch import as_two_classes, evaluation_mode
 
 _SOFTMAX = {torch.softmax, torch.nn.functional.softmax, Tensor.softmax}
 

@@ -15,8 +15,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import skdfal._k_center as k_center
-from skdfal._k_center import cover_radius, k_center_greedy, k_center_mip
+import skdfal.cover._k_center as k_center
+from skdfal.cover._k_center import cover_radius, k_center_greedy, k_center_mip
 from tests.reference import k_center as reference
 
 # Last digits differ between a sum of squares in a loop and in einsum.
@@ -289,7 +289,7 @@ INTERRUPTED = """
     import threading
     import numpy as np
     from ortools.sat.python import cp_model
-    from skdfal import _k_center
+    from skdfal.cover import _k_center
 
     run = _k_center._run_interruptibly
 

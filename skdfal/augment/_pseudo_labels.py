@@ -3,15 +3,85 @@
 from numbers import Real
 
 import numpy as np
+from scipy.special import entr
 from sklearn.base import BaseEstimator, MetaEstimatorMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import assert_all_finite, validate_data
 
-from skdfal._training import as_numpy, fit_own, is_missing
-from skdfal._validation import COUNT, HasMethods, Interval, _fit_context
-from skdfal.strategies._ceal import ceal_pseudo_labels
+from skdfal._utils._validation import (
+    COUNT,
+    SCORE_PARAMETERS,
+    HasMethods,
+    Interval,
+    _fit_context,
+    validate_params,
+)
+from skdfal.adapter._torch_net import class_labels, predict_proba
+from skdfal.adapter._training import as_numpy, fit_own, is_missing
+
+
+@validate_params(
+    SCORE_PARAMETERS | {"threshold": [Interval(Real, 0, None, closed="left")]},
+    prefer_skip_nested_validation=True,
+)
+def ceal_pseudo_labels(estimator, X, *, threshold=0.05, batch_size=512):
+    """Label the samples of which the estimator is sure by its own prediction [1]_.
+
+    Such labels cost nothing. They are for one training: recompute them with the next
+    estimator, and leave the samples in the pool.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        As for :func:`ceal_sampling`.
+    X : array-like of shape (n_samples, ...)
+        Unlabelled samples.
+    threshold : float >= 0, default=0.05
+        A sample is labelled if the entropy of its prediction, in nats, is strictly
+        less; the paper's δ. The DFAL paper took 0.05 for MNIST, 0.19 for Shoe-Bag
+        and 0.08 for Quick-Draw.
+    batch_size : int, default=512
+        Samples in one forward pass.
+
+    Returns
+    -------
+    indices : ndarray of shape (n_sure,)
+        Increasing indices into ``X``; there may be none.
+    labels : ndarray of shape (n_sure,)
+        The likeliest class of each, as ``predict`` names it: a class code where a net
+        is at the end of the estimator, an entry of ``classes_`` elsewhere.
+
+    Raises
+    ------
+    NotFittedError
+        If the estimator is not fitted.
+    ValueError
+        If ``X`` is empty, not finite, or of a shape that the estimator cannot take.
+
+    See Also
+    --------
+    PseudoLabelAugmenter : The same for a training set with missing labels.
+
+    References
+    ----------
+    .. [1] K. Wang, D. Zhang, Y. Li, R. Zhang, L. Lin, "Cost-Effective Active Learning
+       for Deep Image Classification", IEEE TCSVT 27(12), 2017, arXiv:1701.03551.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skdfal import ceal_pseudo_labels
+    >>> clf = LogisticRegression().fit([[-1.0], [1.0]], ["left", "right"])
+    >>> ceal_pseudo_labels(clf, [[-9.0], [0.0], [9.0]])
+    (array([0, 2]), array(['left', 'right'], dtype='<U5'))
+    """
+    proba = predict_proba(estimator, X, batch_size)
+    labels = class_labels(estimator, proba.shape[1])
+    indices = np.flatnonzero(entr(proba).sum(axis=1) < threshold)
+    # A module may have more outputs than there are classes: those name no label.
+    return indices, labels[proba[indices, : len(labels)].argmax(axis=1)]
 
 
 class PseudoLabelAugmenter(MetaEstimatorMixin, BaseEstimator):

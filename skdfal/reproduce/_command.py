@@ -64,8 +64,8 @@ def reproduce(arguments, results):
     results : Path
         Where folders are made unless ``arguments.out`` says otherwise.
     """
-    from skdfal.experiment import load_protocol
-    from skdfal.experiment._paper import (
+    from skdfal.reproduce import load_protocol
+    from skdfal.reproduce._paper import (
         changed_protocol,
         deviations_in_training,
         load_experiment,
@@ -116,9 +116,9 @@ def _trials(run, strategies):
 
 
 def _table1(run):
-    from skdfal.experiment import PAPER_METHODS, paper_accuracies, paper_table
-    from skdfal.experiment._reports import beyond_table
     from skdfal.experiment._run import calibration_errors
+    from skdfal.reproduce import PAPER_METHODS, paper_accuracies, paper_table
+    from skdfal.reproduce._reports import beyond_table
 
     records = _trials(run, run.arguments.strategies or PAPER_METHODS)
     protocol = run.protocol
@@ -160,9 +160,10 @@ def _table1(run):
 
 
 def _figure2(run):
-    from skdfal.experiment import PAPER_METHODS, accuracy_table, summarize
+    from skdfal.experiment import accuracy_table, summarize
     from skdfal.experiment._folder import write_csv
-    from skdfal.experiment._paper import paper_accuracies
+    from skdfal.reproduce import PAPER_METHODS
+    from skdfal.reproduce._paper import paper_accuracies
 
     records = _trials(run, run.arguments.strategies or PAPER_METHODS)
     protocol = run.protocol
@@ -203,7 +204,7 @@ def _figure2(run):
 
 def _points(run, records):
     """The paper's values within the range of ours."""
-    from skdfal.experiment import paper_accuracies
+    from skdfal.reproduce import paper_accuracies
 
     published = paper_accuracies(run.protocol.dataset, run.protocol.net)
     points = {
@@ -222,15 +223,15 @@ def _points(run, records):
 
 
 def _table2(run):
-    from skdfal.experiment import PAPER_METHODS, load_protocol
     from skdfal.experiment._folder import write_csv
-    from skdfal.experiment._paper import (
+    from skdfal.reproduce import PAPER_METHODS, load_protocol
+    from skdfal.reproduce._paper import (
         changed_protocol,
         load_experiment,
         paper_reach,
     )
-    from skdfal.experiment._reports import reach_rows, reach_table
-    from skdfal.experiment._transfer import full_training_set
+    from skdfal.reproduce._reports import reach_rows, reach_table
+    from skdfal.reproduce._transfer import full_training_set
 
     place = (run.arguments.dataset, run.arguments.net, run.arguments.scale)
     settings = load_experiment("full", *place)
@@ -266,9 +267,9 @@ def _table2(run):
 
 def _table3(run):
     from skdfal.experiment._folder import write_csv
-    from skdfal.experiment._paper import paper_seconds
-    from skdfal.experiment._query_times import query_time_rows, query_times
-    from skdfal.experiment._reports import query_time_table
+    from skdfal.reproduce._paper import paper_seconds
+    from skdfal.reproduce._query_times import query_time_rows, query_times
+    from skdfal.reproduce._reports import query_time_table
 
     settings = dict(run.settings)
     settings["n_repeats"] = run.arguments.trials or settings["n_repeats"]
@@ -304,9 +305,10 @@ def _table3(run):
 
 def _transferred(run, marks):
     """Run the trials, train the other net on what they chose; return both rows."""
-    from skdfal.experiment import NETS, load_protocol
-    from skdfal.experiment._paper import deviations_in_training
-    from skdfal.experiment._transfer import transfer
+    from skdfal.experiment import NETS
+    from skdfal.reproduce import load_protocol
+    from skdfal.reproduce._paper import deviations_in_training
+    from skdfal.reproduce._transfer import transfer
 
     strategies = run.arguments.strategies or run.settings["strategies"]
     n_trials = run.arguments.trials or run.paper.n_trials
@@ -332,8 +334,8 @@ def _transferred(run, marks):
 
 def _table4(run):
     from skdfal.experiment._folder import write_csv
-    from skdfal.experiment._paper import paper_transfer
-    from skdfal.experiment._reports import transfer_rows, transfer_table
+    from skdfal.reproduce._paper import paper_transfer
+    from skdfal.reproduce._reports import transfer_rows, transfer_table
 
     mark = run.protocol.max_annotations
     records, transferred, other, note = _transferred(run, [mark])
@@ -360,7 +362,7 @@ def _table4(run):
 def _figure3(run):
     from skdfal.experiment import accuracy_table
     from skdfal.experiment._folder import write_csv
-    from skdfal.experiment._paper import paper_transfer
+    from skdfal.reproduce._paper import paper_transfer
 
     marks = run.settings["marks"]
     _, transferred, other, note = _transferred(run, marks)
@@ -396,9 +398,10 @@ def _figure3(run):
 
 def _two_nets(run):
     """Train two nets on the same samples; return them, and lines that say how well."""
-    from skdfal.experiment import NETS, load_protocol
-    from skdfal.experiment._agreement import TwoNets
-    from skdfal.experiment._paper import (
+    from skdfal.experiment import NETS
+    from skdfal.reproduce import load_protocol
+    from skdfal.reproduce._agreement import TwoNets
+    from skdfal.reproduce._paper import (
         changed_protocol,
         deviations_in_training,
         load_experiment,
@@ -433,8 +436,8 @@ def _two_nets(run):
 def _confidence(run):
     from skdfal.experiment import NETS
     from skdfal.experiment._folder import write_csv
-    from skdfal.experiment._pictures import save_confidences
-    from skdfal.experiment._reports import value_table
+    from skdfal.reproduce._pictures import save_confidences
+    from skdfal.reproduce._reports import value_table
 
     two, scores, note = _two_nets(run)
     agreements = two.confidences(run.settings["n_draws"])
@@ -488,9 +491,9 @@ def _confidence(run):
 def _regions(run):
     from skdfal.experiment import NETS
     from skdfal.experiment._folder import write_csv
-    from skdfal.experiment._pictures import save_regions
-    from skdfal.experiment._reports import value_table
     from skdfal.plot import RegionsDisplay
+    from skdfal.reproduce._pictures import save_regions
+    from skdfal.reproduce._reports import value_table
 
     two, scores, note = _two_nets(run)
     settings = {k: v for k, v in run.settings.items() if k != "deviations"}
@@ -606,7 +609,7 @@ def _write_run(run, **found):
 
 
 def _draw_curves(run, records, name, note, points, *, title=None, **parameters):
-    from skdfal.experiment._pictures import save_learning_curves
+    from skdfal.reproduce._pictures import save_learning_curves
 
     draw_or_say(
         lambda: save_learning_curves(
@@ -623,8 +626,8 @@ def _draw_curves(run, records, name, note, points, *, title=None, **parameters):
 
 def _note_of_trials(run, records, *more):
     """Return the note, with how many trials there are and what cut them short."""
-    from skdfal.experiment import load_protocol
     from skdfal.experiment._run import rounds_cut_short
+    from skdfal.reproduce import load_protocol
 
     arguments = run.arguments
     theirs = load_protocol(arguments.dataset, arguments.net).n_trials

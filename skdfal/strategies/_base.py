@@ -6,7 +6,7 @@ import sys
 import numpy as np
 from sklearn.utils import _safe_indexing, check_random_state
 
-from skdfal._validation import _num_samples
+from skdfal._utils._validation import _num_samples
 
 
 def top_k(score, n_instances):

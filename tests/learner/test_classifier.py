@@ -25,7 +25,7 @@ from torch import nn
 
 import skdfal
 from skdfal import ActiveLearningClassifier, AdversarialAugmenter
-from skdfal._checkpoint import CheckpointError
+from skdfal.learner._checkpoint import CheckpointError
 from tests.adversarial_nets import small_cnn
 from tests.conftest import make_blobs_of_images, make_net, make_steps
 
@@ -80,8 +80,8 @@ def test_fit_is_the_papers_algorithm(data):
     """The loop against a literal one with the same seeds."""
     X, y = data
     clf = make_loop(n_candidates=30).fit(X, y)
-    from skdfal._active import _CANDIDATES, _TRAIN, _rng, _seed
-    from skdfal._training import seeded
+    from skdfal.adapter._training import seeded
+    from skdfal.learner._classifier import _CANDIDATES, _TRAIN, _rng, _seed
 
     seed = np.random.RandomState(0).randint(2**31 - 1)
     L = list(clf.annotated_indices_[:8])
@@ -397,7 +397,7 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(
 
 SCRIPT = """
 import sys, joblib
-from tests.test_active import make_loop
+from tests.learner.test_classifier import make_loop
 from tests.conftest import make_blobs_of_images
 X, y = make_blobs_of_images()
 clf = make_loop(max_annotations=60, checkpoint=sys.argv[1])

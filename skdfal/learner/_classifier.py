@@ -16,29 +16,29 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skdfal._adapter import is_net
-from skdfal._checkpoint import (
-    CheckpointError,
-    fingerprint,
-    load_checkpoint,
-    save_checkpoint,
-)
-from skdfal._pseudo_labels import PseudoLabelAugmenter
-from skdfal._training import (
-    as_numpy,
-    default_classifier,
-    fit_encoded,
-    is_missing,
-    seeded,
-)
-from skdfal._validation import (
+from skdfal._utils._validation import (
     COUNT,
     HasMethods,
     StrOptions,
     _fit_context,
     check_values,
 )
-from skdfal.adversarial import AdversarialAugmenter
+from skdfal.adapter._torch_net import is_net
+from skdfal.adapter._training import (
+    as_numpy,
+    default_classifier,
+    fit_encoded,
+    is_missing,
+    seeded,
+)
+from skdfal.augment import AdversarialAugmenter
+from skdfal.augment._pseudo_labels import PseudoLabelAugmenter
+from skdfal.learner._checkpoint import (
+    CheckpointError,
+    fingerprint,
+    load_checkpoint,
+    save_checkpoint,
+)
 from skdfal.strategies import STRATEGIES
 
 # What a strategy brings with it when it is asked for by name.

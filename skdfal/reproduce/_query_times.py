@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from skdfal._training import fit_encoded, seeded
+from skdfal.adapter._training import fit_encoded, seeded
 from skdfal.experiment._jobs import run_jobs
 from skdfal.experiment._protocol import derive_seed, load_data
 from skdfal.strategies import STRATEGIES

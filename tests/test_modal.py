@@ -10,8 +10,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils import check_X_y
 
 import skdfal
-from skdfal._modal_compat import repair_modal
-from skdfal._selection import query_strategy
+from skdfal.modal import repair_modal
+from skdfal.strategies._base import query_strategy
 from tests.conftest import make_net
 
 
@@ -51,7 +51,7 @@ def test_the_repair_does_nothing_twice_and_nothing_without_need(monkeypatch):
     def old_check_X_y(X, y, force_all_finite=True):
         return X, y
 
-    monkeypatch.setattr("skdfal._modal_compat.check_X_y", old_check_X_y)
+    monkeypatch.setattr("skdfal.modal.check_X_y", old_check_X_y)
     monkeypatch.setattr(modAL.models.base, "check_X_y", old_check_X_y)
     repair_modal()
     assert modAL.models.base.check_X_y is old_check_X_y

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from skdfal._training import fit_encoded, seeded
+from skdfal.adapter._training import fit_encoded, seeded
 from skdfal.analysis import (
     ConfidenceAgreement,
     RegionAgreement,

@@ -66,7 +66,7 @@ def load_protocol(dataset, net, scale="paper"):
 
     Examples
     --------
-    >>> from skdfal.experiment import load_protocol
+    >>> from skdfal.reproduce import load_protocol
     >>> load_protocol("mnist", "lenet5").protocol.max_annotations
     1000
     """
@@ -164,7 +164,7 @@ def _sections(name, scale):
     else:
         import tomli as tomllib
 
-    path = files("skdfal") / "protocols" / f"{name}.toml"
+    path = files("skdfal.reproduce") / "protocols" / f"{name}.toml"
     found = tomllib.loads(path.read_text(encoding="utf-8"))
     return found["paper"], found.get(scale, {})
 
@@ -187,7 +187,7 @@ def paper_accuracies(dataset, net):
 
     Examples
     --------
-    >>> from skdfal.experiment import paper_accuracies
+    >>> from skdfal.reproduce import paper_accuracies
     >>> paper_accuracies("mnist", "lenet5")["dfal"][100]
     0.8277
     """
@@ -267,7 +267,7 @@ def paper_transfer(dataset, chosen_with, trained):
 def _published(table, **wanted):
     """Yield the rows of a table of the paper in which columns have certain values."""
     in_paper = PAPER_DATASETS | PAPER_NETS
-    path = files("skdfal") / "protocols" / f"paper_{table}.csv"
+    path = files("skdfal.reproduce") / "protocols" / f"paper_{table}.csv"
     for row in csv.DictReader(path.read_text(encoding="utf-8").splitlines()):
         if all(row[column] == in_paper[value] for column, value in wanted.items()):
             yield row
@@ -299,7 +299,7 @@ def paper_table(records, marks, published, *, tablefmt="simple"):
 
     Examples
     --------
-    >>> from skdfal.experiment import paper_accuracies, paper_table
+    >>> from skdfal.reproduce import paper_accuracies, paper_table
     >>> records = [{"strategy": "dfal", "annotations": 100, "score": 0.85}]
     >>> published = paper_accuracies("mnist", "lenet5")
     >>> print(paper_table(records, [100], published, tablefmt="plain"))

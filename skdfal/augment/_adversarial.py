@@ -13,14 +13,14 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skdfal._adapter import torch_nets
-from skdfal._training import as_numpy, fit_own
-from skdfal._validation import (
+from skdfal._utils._validation import (
     ATTACK_PARAMETERS,
     COUNT,
     HasMethods,
     _fit_context,
 )
+from skdfal.adapter._torch_net import torch_nets
+from skdfal.adapter._training import as_numpy, fit_own
 from skdfal.adversarial._deepfool import _deepfool
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from sklearn.base import clone
 
-from skdfal._adapter import wants_float_targets
+from skdfal.adapter._torch_net import wants_float_targets
 from skdfal.nets import MLP, make_classifier
 
 

@@ -1,0 +1,6 @@
+"""What adds training samples for free: adversarial twins, pseudo-labels."""
+
+from skdfal.augment._adversarial import AdversarialAugmenter
+from skdfal.augment._pseudo_labels import PseudoLabelAugmenter, ceal_pseudo_labels
+
+__all__ = ["AdversarialAugmenter", "PseudoLabelAugmenter", "ceal_pseudo_labels"]

@@ -1,0 +1,10 @@
+"""K-center covers of plain arrays: CORE-SET's search, without a net."""
+
+from skdfal.cover._k_center import (
+    KCenterResult,
+    cover_radius,
+    k_center_greedy,
+    k_center_mip,
+)
+
+__all__ = ["KCenterResult", "cover_radius", "k_center_greedy", "k_center_mip"]

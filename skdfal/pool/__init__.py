@@ -1,0 +1,1 @@
+"""The kinds of pools: a length, and samples by index."""

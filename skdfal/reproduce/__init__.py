@@ -1,0 +1,19 @@
+"""The DFAL paper's tables and figures, run again: protocols, published values."""
+
+from skdfal.reproduce._paper import (
+    PAPER_DATASETS,
+    PAPER_METHODS,
+    SCALES,
+    load_protocol,
+    paper_accuracies,
+    paper_table,
+)
+
+__all__ = [
+    "PAPER_DATASETS",
+    "PAPER_METHODS",
+    "SCALES",
+    "load_protocol",
+    "paper_accuracies",
+    "paper_table",
+]
