@@ -1,6 +1,5 @@
 """AdversarialAugmenter: the twins x + (1 + overshoot) r, with the label of x."""
 
-import warnings
 from numbers import Real
 
 import numpy as np
@@ -17,6 +16,7 @@ from skdfal._utils._validation import (
     HasMethods,
     _fit_context,
 )
+from skdfal._utils._warnings import warn_caller
 from skdfal.adapter import torch_nets
 from skdfal.adapter._training import as_numpy, fit_own
 from skdfal.adversarial._deepfool import _deepfool
@@ -176,11 +176,10 @@ class _Twins(MetaEstimatorMixin, BaseEstimator):
             estimator = self.estimator_
         X_twin, flipped, _ = self._attack(estimator, X)
         if not flipped.all():
-            warnings.warn(
+            warn_caller(
                 f"{(~flipped).sum()} of {len(flipped)} samples kept their class after "
                 f"at most {self.max_iter} DeepFool steps. {consequence}",
                 ConvergenceWarning,
-                stacklevel=3,
             )
         return X_twin, flipped
 

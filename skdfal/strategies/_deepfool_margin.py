@@ -1,6 +1,5 @@
 """DFAL's query: the samples that DeepFool moves over the boundary with least effort."""
 
-import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +12,7 @@ from skdfal._utils._validation import (
     SCORE_PARAMETERS,
     validate_params,
 )
+from skdfal._utils._warnings import warn_caller
 from skdfal.adapter import torch_nets
 from skdfal.adversarial._deepfool import _deepfool
 from skdfal.augment import AdversarialAugmenter
@@ -136,6 +136,10 @@ def _scores(nets, attack):
     style=("#D55E00", "solid", "o"),
     paper="Ducoffe & Precioso 2018",
     in_dfal_paper=True,
+)
+@validate_params(
+    ATTACK_PARAMETERS | QUERY_PARAMETERS | {"prune": ["boolean"]},
+    prefer_skip_nested_validation=True,
 )
 def dfal(
     estimator,
@@ -426,11 +430,10 @@ def _sized(net, attack):
 
 def _warn_of_unconverged(n_unconverged, n_samples, max_iter):
     if n_unconverged:
-        warnings.warn(
+        warn_caller(
             f"DeepFool did not change the class of {n_unconverged} of {n_samples} "
             f"samples within {max_iter} steps. Their margin is taken as infinite. If "
             "they are many, the net has hardly been trained, or is certain of one "
             "class wherever it looks.",
             ConvergenceWarning,
-            stacklevel=4,
         )
