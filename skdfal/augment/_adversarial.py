@@ -21,7 +21,7 @@ from skdfal._utils._validation import (
 )
 from skdfal.adapter._torch_net import torch_nets
 from skdfal.adapter._training import as_numpy, fit_own
-from skdfal.adversarial._deepfool import _deepfool
+from skdfal.adversarial import deepfool
 
 
 def _not_a_step_of_imblearn(_):
@@ -306,7 +306,7 @@ class AdversarialAugmenter(
         net = self._shared_net(estimator, X).in_precision_of_X()
         Z, label, n_iter = [], [], 1
         for z in net.batches(16 * self.batch_size):
-            found = _deepfool(net.module, z, **self._attack_parameters())
+            found = deepfool(net.module, z, **self._attack_parameters())
             Z.append((z + (1 + self.overshoot) * found.perturbation).cpu().numpy())
             label.append(found.label.cpu().numpy())
             n_iter = max(n_iter, int(found.n_iter.max()))
