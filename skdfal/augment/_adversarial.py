@@ -19,7 +19,7 @@ from skdfal._utils._validation import (
 from skdfal._utils._warnings import warn_caller
 from skdfal.adapter import torch_nets
 from skdfal.adapter._training import as_numpy, fit_own
-from skdfal.adversarial._deepfool import _deepfool
+from skdfal.adversarial import deepfool
 
 
 class _Twins(MetaEstimatorMixin, BaseEstimator):
@@ -192,7 +192,7 @@ class _Twins(MetaEstimatorMixin, BaseEstimator):
         parameters["batch_size"] = net.batch_size(self.batch_size, with_graph=True)
         Z, label, n_iter = [], [], 1
         for z in net.batches(16 * parameters["batch_size"]):
-            found = _deepfool(net.module, z, **parameters)
+            found = deepfool(net.module, z, **parameters)
             Z.append((z + (1 + self.overshoot) * found.perturbation).cpu().numpy())
             label.append(found.label.cpu().numpy())
             n_iter = max(n_iter, int(found.n_iter.max()))
