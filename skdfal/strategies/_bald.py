@@ -11,8 +11,8 @@ from skdfal._utils._validation import (
     Interval,
     validate_params,
 )
+from skdfal.adapter._dropout import dropout_draws
 from skdfal.strategies._base import draw_candidates, query_strategy, take, top_k
-from skdfal.strategies._dropout import dropout_draws
 
 _ROUNDING = 1e-12  # of entropies in float64
 

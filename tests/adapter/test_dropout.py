@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from torch import nn
 
 from skdfal import bald_sampling, bald_score
-from skdfal.adapter._torch_net import torch_nets
-from skdfal.strategies._base import draw_candidates, top_k
-from skdfal.strategies._dropout import (
+from skdfal.adapter._dropout import (
     _Drawer,
     _hash,
     _Masks,
     _seeds,
     dropout_draws,
 )
+from skdfal.adapter._torch_net import torch_nets
+from skdfal.strategies._base import draw_candidates, top_k
 from tests.dropout_nets import DROPPING
 from tests.strategies.test_bald import committee_of, initialized, linear_net
 
