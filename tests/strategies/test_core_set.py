@@ -22,7 +22,6 @@ from tests.adversarial_nets import small_cnn
 from tests.conftest import half, make_net, make_steps
 from tests.strategies.test_bald import initialized
 
-
 SOLVERS = ("mip", "greedy")
 
 
