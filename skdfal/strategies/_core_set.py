@@ -171,9 +171,10 @@ def core_set_sampling(
     if not cover.proven:
         warn_caller(
             f"The cover of radius {cover.radius:.4g} is not proven the smallest within "
-            f"{time_limit=} s: the smallest is at least {cover.lower_bound:.4g}, "
-            f"greedy's is {cover.greedy_radius:.4g}. Raise time_limit, lower "
-            'n_candidates or outlier_fraction, or use solver="greedy".',
+            f"{time_limit=} deterministic s: the smallest is at least "
+            f"{cover.lower_bound:.4g}, greedy's is {cover.greedy_radius:.4g}. Raise "
+            "time_limit, lower n_candidates or outlier_fraction, or use "
+            'solver="greedy".',
             ConvergenceWarning,
         )
     return S_k[cover.centers]
