@@ -249,8 +249,9 @@ class _RepairingFinder:
         if name not in _REPAIRS:
             return None
         spec = importlib.machinery.PathFinder.find_spec(name, path, target)
-        if spec is not None and type(spec.loader) is importlib.machinery.SourceFileLoader:
-            spec.loader = _RepairingLoader(spec.loader.name, spec.loader.path)
+        loader = getattr(spec, "loader", None)
+        if isinstance(loader, importlib.machinery.SourceFileLoader):
+            spec.loader = _RepairingLoader(loader.name, loader.path)
         return spec
 
 

@@ -223,7 +223,7 @@ class RestartingClassifier(skorch.NeuralNetClassifier):
         return super().get_split_datasets(X, y, **fit_params)
 
     def get_iterator(self, dataset, training=False):
-        """Batches of a dataset; none of one sample where the module cannot train on it.
+        """Make the batches; none of one sample where the module cannot train on it.
 
         Parameters
         ----------
@@ -245,7 +245,8 @@ class RestartingClassifier(skorch.NeuralNetClassifier):
         """
         iterator = super().get_iterator(dataset, training)
         batches = getattr(iterator, "batch_sampler", None)
-        if not training or not isinstance(batches, BatchSampler):
+        is_sized = isinstance(batches, BatchSampler) and hasattr(dataset, "__len__")
+        if not training or not is_sized:
             return iterator
         if len(dataset) and not len(batches):
             raise ValueError(
@@ -259,7 +260,7 @@ class RestartingClassifier(skorch.NeuralNetClassifier):
         params = self.get_params_for("iterator_train")
         for name in ("batch_size", "shuffle", "sampler", "drop_last"):
             params.pop(name, None)
-        return DataLoader(dataset, **params | {"batch_sampler": _FoldedBatches(batches)})
+        return DataLoader(dataset, batch_sampler=_FoldedBatches(batches), **params)
 
     def initialize(self):
         """Make module, criterion, optimizer and callbacks, on the device.
@@ -553,7 +554,7 @@ def _check_device(device):
         is_there = torch.empty(0, device=device).device.type != "meta"
         reason = "it holds no numbers"
     except (RuntimeError, AssertionError, NotImplementedError) as exc:
-        is_there, reason = False, str(exc).partition("\n")[0]
+        is_there, reason = False, str(exc).partition(". ")[0]
     if not is_there:
         raise ValueError(
             f"device={str(device)!r} cannot be trained on: {reason}. Take 'cpu', or "
