@@ -4,7 +4,7 @@ Query functions of this package are strategies of modAL as they are, but modAL's
 code has aged. What `repair` mends, and what else of modAL runs through it:
 
 - ``fit``, ``teach`` of learners and committees: they hand ``force_all_finite`` to
-  ``check_X_y``, which scikit-learn 1.8 took away for ``ensure_all_finite``.
+  ``check_X_y``, which scikit-learn 1.6 renamed and 1.8 took away.
 - ``teach`` with data frames: pandas 2 took away ``DataFrame.append``.
 - ``modAL.expected_error``: its import evaluates ``np.float`` in an annotation, which
   numpy 1.24 took away; its loop over candidates knew no images, only rows.
@@ -165,8 +165,8 @@ def as_learner(estimator, X_training, y_training):
 
 
 def _translate_keyword(check_X_y):
-    """Let ``check_X_y`` take the keyword that it has lost."""
-    if "force_all_finite" in inspect.signature(check_X_y).parameters:
+    """Let ``check_X_y`` take the keyword that was renamed in scikit-learn 1.6."""
+    if "ensure_all_finite" not in inspect.signature(check_X_y).parameters:
         return check_X_y
 
     @functools.wraps(check_X_y)
