@@ -1,5 +1,7 @@
 """Adversarial active learning for deep networks, in scikit-learn's manner."""
 
+import os
+
 from skdfal import modal
 from skdfal._version import __version__
 from skdfal.adversarial import DeepFoolResult, deepfool
@@ -16,7 +18,8 @@ from skdfal.nets import __all__ as _nets
 from skdfal.strategies import *  # noqa: F403
 from skdfal.strategies import __all__ as _strategies
 
-modal.repair_modal()
+if os.environ.get("SKDFAL_REPAIR_MODAL") != "0":
+    modal.repair()
 
 __all__ = [
     "ActiveLearningClassifier",
