@@ -5,10 +5,10 @@ from numbers import Real
 import numpy as np
 from scipy.integrate import trapezoid
 
+from skdfal._utils._records import mean_and_std
 from skdfal._utils._validation import validate_params
 from skdfal.analysis._curves import (
     PerTrial,
-    mean_and_std,
     overlap,
     read_curves,
     score_at,

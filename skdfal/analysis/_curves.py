@@ -120,10 +120,3 @@ def reach(curve, target, interpolate):
         float(np.interp(position, rounds, curve.annotations)),
         float(np.interp(position, rounds, curve.labeled_data)),
     )
-
-
-def mean_and_std(values):
-    """Return mean and standard deviation (n - 1 below); NaN for a single value."""
-    values = np.asarray(values, dtype=float)
-    std = values.std(ddof=1) if len(values) > 1 else np.nan
-    return float(values.mean()), float(std)

@@ -5,10 +5,10 @@ from numbers import Real
 
 import numpy as np
 
+from skdfal._utils._records import mean_and_std
 from skdfal._utils._validation import Interval, validate_params
 from skdfal.analysis._curves import (
     PerTrial,
-    mean_and_std,
     mean_curve,
     of_strategy,
     reach,

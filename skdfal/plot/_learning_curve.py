@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.exceptions import NotFittedError
 
-from skdfal._utils._records import read_number, read_rows, read_value
+from skdfal._utils._records import mean_and_std, read_number, read_rows, read_value
 from skdfal.plot._display import NotebookPicture, load_matplotlib
 from skdfal.plot._styles import strategy_styles
 
@@ -669,18 +669,16 @@ def _make_room(figure, legend):
 
 def _curve(marks, values):
     """Mean and spread of `values`, (n_trials, n_marks), NaN where not measured."""
-    n_trials = np.isfinite(values).sum(axis=0)
-    mean = np.nansum(values, axis=0) / n_trials
-    squares = np.nansum((values - mean) ** 2, axis=0)
-    # NaN for a single trial: 0 / NaN.
-    std = np.sqrt(squares / np.where(n_trials > 1, n_trials - 1, np.nan))
+    measured = [column[np.isfinite(column)] for column in values.T]
+    n_trials = np.array([len(column) for column in measured])
+    mean, std = np.transpose([mean_and_std(column) for column in measured])
     return Curve(
         annotations=marks,
         mean=mean,
         std=std,
         sem=std / np.sqrt(n_trials),
-        min=np.nanmin(values, axis=0),
-        max=np.nanmax(values, axis=0),
+        min=np.array([column.min() for column in measured]),
+        max=np.array([column.max() for column in measured]),
         n_trials=n_trials,
     )
 
