@@ -419,7 +419,7 @@ def test_a_full_disk_loses_nothing(uninterrupted, tmp_path, monkeypatch):
         n_rows += 1
 
     monkeypatch.setattr(os, "fsync", fsync_until_full)
-    with pytest.raises(OSError, match="No space left on device: '.*trials"):
+    with pytest.raises(OSError, match=r"No space left on device: '.*trials"):
         run_trial(TINY, "random", 0, out_dir=tmp_path, monitor=count)
     files = TrialFiles(tmp_path, "random", 0)
     assert len(read_records(files.rows)) == 3
@@ -614,7 +614,7 @@ def test_protocol_survives_json():
         ({"augmenter_params": {"dfal": 1}}, r"augmenter_params=.* dicts, such as \{"),
         (
             {"augmenter_params": {"random": {}}},
-            "'random', a strategy that adds nothing",
+            "'random', a strategy that adds noth",
         ),
     ],
 )
