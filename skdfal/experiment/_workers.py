@@ -157,11 +157,10 @@ class _Progress:
 
     def advance(self, name, n_done, text=""):
         """Show how far a task has come, which may be where it was once before."""
-        ends = self.n_done[name] < n_done == self.n_steps[name]
         self.n_done[name] = n_done
         self.bar.set_postfix_str(text, refresh=False)
         self.bar.update(sum(self.n_done.values()) - self.bar.n)
-        if ends and text and self.verbose:
+        if text and n_done == self.n_steps[name] and self.verbose:
             passed = time.perf_counter() - self.started
             self.bar.write(f"[{passed:5.0f} s] {text}", file=sys.stderr)
 
