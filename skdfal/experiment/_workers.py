@@ -95,11 +95,11 @@ def run_tasks(tasks, what, *, n_jobs=None, n_threads=1, verbose=1):
         with _Progress(tasks, verbose) as progress:
             while pending:
                 done, pending = wait(pending, _POLL, return_when=FIRST_COMPLETED)
-                for reported in _taken(reports):
-                    progress.advance(*reported)
                 for future in done:
                     check_end(future, names[future])
                     progress.advance(names[future], tasks[names[future]].n_steps)
+                for reported in _taken(reports):
+                    progress.advance(*reported)
     finally:
         stop.set()
         executor.shutdown(cancel_futures=True)
