@@ -1,6 +1,11 @@
 """Adversarial active learning for deep networks, in scikit-learn's manner."""
 
+# ruff: noqa: E402
 import os
+
+from skdfal._utils._interrupt import end_at_interrupt as _end_at_interrupt
+
+_end_at_interrupt()  # before all that takes time
 
 from skdfal import modal
 from skdfal._version import __version__
