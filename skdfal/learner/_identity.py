@@ -472,7 +472,7 @@ def _is_frozen(value):
 def _parameters(estimator):
     """Parameters of an estimator, without skorch's private ones."""
     parameters = estimator.get_params(deep=False)
-    return {name: v for name, v in parameters.items() if "___" not in name}
+    return {name: v for name, v in parameters.items() if not name.startswith("_")}
 
 
 def _is_frame(value):
