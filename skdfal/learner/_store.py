@@ -10,6 +10,7 @@ import json
 import os
 import sqlite3
 import threading
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ CREATE TABLE rankings (
 
 # Files that this process has open. It must not open one a second time, even to read:
 # on POSIX systems, closing that would end SQLite's lock on the first.
-_IN_USE = set()
+_IN_USE = weakref.WeakValueDictionary()
 _OPENING = threading.Lock()
 
 
@@ -99,7 +100,7 @@ class RunStore:
                 self._db.close()
                 raise
             self._identity = _identity_of(self.path)
-            _IN_USE.add(self._identity)
+            _IN_USE[self._identity] = self
 
     def _open(self, run, meta):
         self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -267,7 +268,7 @@ class RunStore:
         """Close the file and let others have it."""
         with _OPENING:
             self._db.close()
-            _IN_USE.discard(self._identity)
+            _IN_USE.pop(self._identity, None)
 
     def _of_round(self, column, number):
         query = f"SELECT {column} FROM rounds WHERE number = ?"
