@@ -5,6 +5,7 @@ from skdfal._version import __version__
 from skdfal.adversarial import DeepFoolResult, deepfool
 from skdfal.augment import (
     AdversarialAugmenter,
+    AdversarialSampler,
     PseudoLabelAugmenter,
     ceal_pseudo_labels,
 )
@@ -20,6 +21,7 @@ modal.repair_modal()
 __all__ = [
     "ActiveLearningClassifier",
     "AdversarialAugmenter",
+    "AdversarialSampler",
     "DeepFoolResult",
     "PseudoLabelAugmenter",
     "__version__",

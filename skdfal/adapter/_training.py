@@ -8,8 +8,9 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 from sklearn.base import clone
+from sklearn.utils import check_random_state
 
-from skdfal.adapter._torch_net import wants_float_targets
+from skdfal.adapter._find import wants_float_targets
 from skdfal.nets import MLP, make_classifier
 
 
@@ -74,12 +75,16 @@ def _interruptible():
             raise KeyboardInterrupt
 
 
-def fit_own(estimator, X, y, n_classes):
+def fit_own(estimator, X, y, n_classes, random_state=None):
     """Fit a clone of ``estimator``, or the default net where it is None, on codes."""
+    if estimator is None and random_state is None:
+        random_state = 0  # the default net is part of the meta-estimator: no chance
     if estimator is None:
-        with seeded(0):  # the default net is part of the meta-estimator: no chance
-            return fit_encoded(default_classifier(X, n_classes), X, y)
-    return fit_encoded(clone(estimator), X, y)
+        estimator = default_classifier(X, n_classes)
+    if random_state is None:
+        return fit_encoded(clone(estimator), X, y)
+    with seeded(check_random_state(random_state).randint(2**31 - 1)):
+        return fit_encoded(clone(estimator), X, y)
 
 
 def default_classifier(X, n_classes):

@@ -9,7 +9,7 @@ from sklearn.metrics import pairwise_distances
 
 from skdfal._utils._torch import evaluation_mode
 from skdfal._utils._validation import COUNT, SCORE_PARAMETERS, Interval, validate_params
-from skdfal.adapter._torch_net import torch_nets
+from skdfal.adapter import torch_nets
 from skdfal.adapter._training import as_numpy
 from skdfal.adversarial._deepfool import _nearest_plane, _step_onto_plane
 

@@ -3,7 +3,7 @@
 The order is that of all tables. To add a strategy, write its file and add its line.
 """
 
-# ruff: noqa: F403, I001
+# ruff: noqa: F401, F403, I001
 from skdfal.strategies._base import STRATEGIES, Strategy, describe, register, unregister
 from skdfal.strategies._deepfool_margin import *
 from skdfal.strategies._dfal_diverse import *
@@ -14,4 +14,4 @@ from skdfal.strategies._core_set import *
 from skdfal.strategies._egl import *
 from skdfal.strategies._random import *
 
-__all__ = sorted(name for name in globals() if not name.startswith("_"))  # noqa: PLE0605
+__all__ = sorted(name for name in globals() if not name.startswith("_"))
