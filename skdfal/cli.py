@@ -85,7 +85,7 @@ def main(argv=None):
         0 done, 1 failed, 2 bad arguments, 130 interrupted.
     """
     from skdfal.experiment import FolderError, TrialError
-    from skdfal.learner._checkpoint import CheckpointError
+    from skdfal.learner import CheckpointError
 
     argv = sys.argv[1:] if argv is None else list(argv)
     parser = _parser()

@@ -32,6 +32,11 @@ class Extra(NamedTuple):
     parents: np.ndarray | None
     sources: dict
 
+    @classmethod
+    def empty(cls):
+        """What is left of an extra that has served its one training."""
+        return cls(-1, False, None, np.zeros(0, dtype=int), None, {})
+
     def labels(self, told):
         """Return the codes as the labels of the parents are now; -1 is gone."""
         if self.parents is None:
@@ -39,10 +44,8 @@ class Extra(NamedTuple):
                 self._label_of(i, told) == code for i, code in self.sources.items()
             )
             return self.y if is_as_it_was else np.full(len(self.y), -1)
-        return np.array(
-            [self._follow(*pair, told) for pair in zip(self.parents, self.y)],
-            dtype=int,
-        )
+        pairs = zip(self.parents.tolist(), self.y.tolist(), strict=True)
+        return np.array([self._follow(*pair, told) for pair in pairs], dtype=int)
 
     def _follow(self, parent, code, told):
         """The label of a twin is its parent's; one of its own lasts as long as that."""
@@ -125,6 +128,10 @@ class LabeledSet:
     def skip(self, sample):
         self.retract(sample)
         self.is_skipped[sample] = True
+
+    def forget_passing_extras(self):
+        """Let go of what was for one training; the others keep their numbers."""
+        self.extras = [e if e.is_lasting else Extra.empty() for e in self.extras]
 
     # What follows
 

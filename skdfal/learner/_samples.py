@@ -130,14 +130,13 @@ def conform(X, like):
         return {name: conform(X[name], part) for name, part in like.items()}
     if hasattr(like, "iloc"):
         rows = X.to_numpy() if hasattr(X, "to_numpy") else as_numpy(X)
-        frame = type(like)(rows, columns=like.columns)
-        return frame.astype(dict(zip(like.columns, like.dtypes, strict=True)))
+        return type(like)(rows, columns=like.columns).astype(like.dtypes.to_dict())
     X = np.asarray(as_numpy(X))
     is_number = X.dtype.kind in "biuf"
     if X.shape[1:] != like.shape[1:] or not is_number or not np.isfinite(X).all():
+        shape = ", ".join(map(str, ("n", *like.shape[1:])))
         raise ValueError(
-            f"expected finite samples of shape (n, {', '.join(map(str, like.shape[1:]))"
-            f"}), got {X.dtype} of shape {X.shape}"
+            f"expected finite samples of shape ({shape}), got {X.dtype} of {X.shape}"
         )
     if isinstance(like, torch.Tensor):
         return torch.as_tensor(X).to(like.device, like.dtype)
@@ -163,7 +162,7 @@ def from_arrays(arrays, like):
     if hasattr(like, "iloc"):
         columns = [arrays[f"X.{i}"] for i in range(len(like.columns))]
         data = dict(zip(like.columns, columns, strict=True))
-        return type(like)(data).astype(dict(zip(like.columns, like.dtypes, strict=True)))
+        return type(like)(data).astype(like.dtypes.to_dict())
     return conform(arrays["X"], like)
 
 

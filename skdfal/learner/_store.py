@@ -19,6 +19,7 @@ import torch
 _APPLICATION_ID = 0x736B6466  # "skdf", in the header of the file
 _VERSION = 1
 _LARGEST_BLOB = 900_000_000  # SQLite takes a little more
+_HEADER = 72  # bytes of the file that tell what it is
 
 _SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -30,13 +31,16 @@ CREATE TABLE events (
     label TEXT
 );
 CREATE TABLE extras (
-    id INTEGER PRIMARY KEY, n_rounds INTEGER NOT NULL, arrays BLOB NOT NULL
+    id INTEGER PRIMARY KEY,
+    n_rounds INTEGER NOT NULL,
+    is_lasting INTEGER NOT NULL,
+    arrays BLOB
 );
 CREATE TABLE rounds (
     number INTEGER PRIMARY KEY, row TEXT NOT NULL, arrays BLOB, weights BLOB
 );
 CREATE TABLE rankings (
-    id INTEGER PRIMARY KEY, n_rounds INTEGER NOT NULL, samples TEXT NOT NULL
+    id INTEGER PRIMARY KEY, number INTEGER NOT NULL, samples TEXT NOT NULL
 );
 """
 
@@ -68,6 +72,9 @@ class RunStore:
         Digests of what decides the result, by name.
     meta : dict
         JSON to keep with a new run.
+    data : int, default=0
+        32 bits by which runs on other data are told apart without opening the file,
+        by :func:`data_of`; 0 where there is no need to.
 
     Attributes
     ----------
@@ -80,8 +87,8 @@ class RunStore:
         If the file is no saved run or another one, or is in use. It is left as it is.
     """
 
-    def __init__(self, path, run, meta):
-        self.path = Path(path)
+    def __init__(self, path, run, meta, data=0):
+        self.path, self.data = Path(path), data
         with _OPENING:
             if _identity_of(self.path) in _IN_USE:
                 raise self._error("locked")
@@ -115,6 +122,7 @@ class RunStore:
             for statement in _SCHEMA.split(";"):
                 self._db.execute(statement)
             self._db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+            self._db.execute(f"PRAGMA user_version = {self.data - 2**31}")
             values = {"version": _VERSION, "run": run, "meta": meta}
             self._db.executemany(
                 "INSERT INTO meta VALUES (?, ?)",
@@ -163,22 +171,25 @@ class RunStore:
                 rows,
             )
 
-    def add_ranking(self, n_rounds, samples):
-        """Add samples that the net of the last of ``n_rounds`` rounds asks for."""
+    def add_ranking(self, number, samples, row):
+        """Add samples that the net of a round asks for, and its row anew."""
         with self._transaction():
-            self._insert_ranking(n_rounds, samples)
+            self._insert_ranking(number, samples)
+            self._update_row(number, row)
 
-    def add_round(self, row, arrays, extras, weights, ranking, keep):
+    def add_round(self, number, rows, arrays, extras, weights, ranking, keep):
         """Add a training: all of it or nothing.
 
         Parameters
         ----------
-        row : dict
-            Row of the history.
+        number : int
+            Of the round.
+        rows : list of dict
+            Its row of the history and, before it, that of the round before anew.
         arrays : dict of ndarray
             What tells the training set.
-        extras : list of dict of ndarray
-            What augmenters gave for this training.
+        extras : list of (bool, dict of ndarray)
+            What augmenters gave for this training, and whether it lasts.
         weights : object or None
             For ``torch.save``; tensors and plain data.
         ranking : list of int or None
@@ -187,38 +198,42 @@ class RunStore:
             Rounds whose weights, and whose extras for one training, are kept.
         """
         with self._transaction():
-            number = self._db.execute("SELECT count(*) FROM rounds").fetchone()[0]
+            for last in rows[:-1]:
+                self._update_row(number - 1, last)
             self._db.executemany(
-                "INSERT INTO extras (n_rounds, arrays) VALUES (?, ?)",
-                [(number, _pack(extra)) for extra in extras],
+                "INSERT INTO extras (n_rounds, is_lasting, arrays) VALUES (?, ?, ?)",
+                [(number, is_lasting, _pack(extra)) for is_lasting, extra in extras],
             )
             self._db.execute(
                 "INSERT INTO rounds VALUES (?, ?, ?, ?)",
-                (number, json.dumps(row), _pack(arrays), _pack_weights(weights)),
+                (number, json.dumps(rows[-1]), _pack(arrays), _pack_weights(weights)),
             )
             if ranking is not None:
-                self._insert_ranking(number + 1, ranking)
+                self._insert_ranking(number, ranking)
             if keep is not None:
                 self._db.execute(
                     "UPDATE rounds SET weights = NULL WHERE number <= ?",
                     [number - keep],
                 )
+                self._db.execute(
+                    "UPDATE extras SET arrays = NULL "
+                    "WHERE NOT is_lasting AND n_rounds <= ?",
+                    [number - keep],
+                )
 
-    def update_row(self, row):
-        """Write the last row of the history anew."""
+    def update_row(self, number, row):
+        """Write the row of a round anew."""
         with self._transaction():
-            self._db.execute(
-                "UPDATE rounds SET row = ? WHERE number = (SELECT max(number) FROM "
-                "rounds)",
-                [json.dumps(row)],
-            )
+            self._update_row(number, row)
 
-    def rewind(self, n_rounds):
-        """Forget all that happened after the training of the last of ``n_rounds``."""
+    def rewind(self, n_rounds, row):
+        """Forget all after the training of the last of ``n_rounds``; its row anew."""
         with self._transaction():
-            for table in ("events", "extras", "rankings"):
+            for table in ("events", "extras"):
                 self._db.execute(f"DELETE FROM {table} WHERE n_rounds >= ?", [n_rounds])
             self._db.execute("DELETE FROM rounds WHERE number >= ?", [n_rounds])
+            self._db.execute("DELETE FROM rankings WHERE number >= ?", [n_rounds - 1])
+            self._update_row(n_rounds - 1, row)
 
     # And what is known of it
 
@@ -238,18 +253,17 @@ class RunStore:
             return [json.loads(row) for (row,) in self._db.execute(query)]
 
     def extras(self):
-        """Return what augmenters gave, a dict of arrays each."""
+        """Return what augmenters gave, a dict of arrays each; empty if forgotten."""
         query = "SELECT arrays FROM extras ORDER BY id"
         with self._readable():
             return [_unpack(arrays) for (arrays,) in self._db.execute(query)]
 
-    def ranking(self, n_rounds):
+    def rankings(self, number):
         """Return the lists of samples that the net of a round asked for."""
-        query = "SELECT samples FROM rankings WHERE n_rounds = ? ORDER BY id"
+        query = "SELECT samples FROM rankings WHERE number = ? ORDER BY id"
         with self._readable():
             return [
-                json.loads(samples)
-                for (samples,) in self._db.execute(query, [n_rounds])
+                json.loads(samples) for (samples,) in self._db.execute(query, [number])
             ]
 
     def training(self, number):
@@ -275,10 +289,15 @@ class RunStore:
         with self._readable():
             return self._db.execute(query, [number]).fetchone()[0]
 
-    def _insert_ranking(self, n_rounds, samples):
+    def _update_row(self, number, row):
         self._db.execute(
-            "INSERT INTO rankings (n_rounds, samples) VALUES (?, ?)",
-            (n_rounds, json.dumps([int(i) for i in samples])),
+            "UPDATE rounds SET row = ? WHERE number = ?", [json.dumps(row), number]
+        )
+
+    def _insert_ranking(self, number, samples):
+        self._db.execute(
+            "INSERT INTO rankings (number, samples) VALUES (?, ?)",
+            (number, json.dumps([int(i) for i in samples])),
         )
 
     @contextlib.contextmanager
@@ -337,6 +356,29 @@ def _identity_of(path):
     return None
 
 
+def data_of(path):
+    """Return the ``data`` of the run in a file, or None while there is none.
+
+    The file may be in use: its header, which never changes, says so.
+    """
+    store = _IN_USE.get(_identity_of(path))
+    if store is not None:
+        return store.data
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        header = file.read(_HEADER)
+        if _is_ours(header):
+            return int.from_bytes(header[60:64], "big", signed=True) + 2**31
+    return None
+
+
+def _is_ours(header):
+    """Whether the beginning of a file is that of a run."""
+    return (
+        header[:16] == b"SQLite format 3\0"
+        and int.from_bytes(header[68:72], "big") == _APPLICATION_ID
+    )
+
+
 def _check_is_ours(path):
     """Raise unless there is nothing yet, or a file of this format."""
     if path.is_symlink():
@@ -350,11 +392,8 @@ def _check_is_ours(path):
     if not os.path.getsize(path):
         return  # a file that was killed before its first row
     with path.open("rb") as file:
-        header = file.read(72)
-    if (
-        header[:16] != b"SQLite format 3\0"
-        or int.from_bytes(header[68:72], "big") != _APPLICATION_ID
-    ):
+        header = file.read(_HEADER)
+    if not _is_ours(header):
         raise CheckpointError(
             f"{path} is not a readable checkpoint of skdfal, and is left as it is. "
             "Delete it, or give another path."
@@ -368,6 +407,8 @@ def _pack(arrays):
 
 
 def _unpack(blob):
+    if blob is None:
+        return {}
     with np.load(io.BytesIO(blob), allow_pickle=False) as arrays:
         return dict(arrays)
 

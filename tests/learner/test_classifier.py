@@ -25,7 +25,7 @@ from torch import nn
 
 import skdfal
 from skdfal import ActiveLearningClassifier, AdversarialAugmenter
-from skdfal.learner._checkpoint import CheckpointError
+from skdfal.learner import CheckpointError
 from tests.adversarial_nets import small_cnn
 from tests.conftest import make_blobs_of_images, make_net, make_steps
 
