@@ -23,6 +23,7 @@ from skdfal.nets._classifier import ArrayDataset, collate
 # Bytes of samples that are taken from a pool at a time, where a batch is less.
 _BLOCK_BYTES = 2**26
 _BATCHES_A_BLOCK = 16
+_ALIGNMENT = 64  # bytes, of torch's own memory on the CPU
 _HALVES = (torch.float16, torch.bfloat16)
 
 
@@ -103,6 +104,8 @@ class Walk:
         if not x.isfinite().all():
             raise ValueError("Input X contains NaN or infinity.")
         cast = x.to(self.dtype)
+        if cast.data_ptr() % _ALIGNMENT:  # numpy's memory; kernels round by alignment
+            cast = cast.clone()
         if cast.dtype != x.dtype and not cast.isfinite().all():
             largest = torch.finfo(self.dtype).max
             raise ValueError(

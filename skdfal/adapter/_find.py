@@ -13,6 +13,8 @@ from torch import nn
 
 def is_net(estimator):
     """Whether an estimator is a skorch net, initialized or not."""
+    if isinstance(estimator, FrozenEstimator):  # it shows what its estimator has
+        return False
     return hasattr(estimator, "get_iterator") and hasattr(estimator, "initialize")
 
 
@@ -43,7 +45,8 @@ def members(estimator):
 
 def is_learner(estimator):
     """Whether an estimator is modAL's ActiveLearner or one that looks like it."""
-    return hasattr(estimator, "query_strategy") and hasattr(estimator, "X_training")
+    has_both = hasattr(estimator, "query_strategy") and hasattr(estimator, "X_training")
+    return has_both and not members(estimator)
 
 
 def fitted_within(estimator):
@@ -52,7 +55,7 @@ def fitted_within(estimator):
     What averages or recalibrates several estimators has none, nor has what shows its
     estimator only some of the features.
     """
-    if isinstance(estimator, FrozenEstimator) or is_learner(estimator):
+    if is_learner(estimator):
         return estimator.estimator
     for name in ("best_estimator_", "neural_net_"):  # scikit-activeml has the latter
         if hasattr(estimator, name):
@@ -67,6 +70,8 @@ def fitted_within(estimator):
 
 def leads_to_net(estimator):
     """Whether a net, fitted or not, is all there is at the end of an estimator."""
+    if isinstance(estimator, FrozenEstimator):
+        return leads_to_net(estimator.estimator)
     if is_net(estimator) or not hasattr(type(estimator), "predict_proba"):
         return True
     if members(estimator):
@@ -96,6 +101,8 @@ def _unwrap(estimator, outermost):
             f"{outermost} is not a fitted skorch net. Wrap the module in "
             "skorch.NeuralNetClassifier and fit it, or call deepfool(module, x)."
         )
+    if isinstance(estimator, FrozenEstimator):
+        return _unwrap(estimator.estimator, outermost)
     if hasattr(estimator, "module_"):
         return [([], estimator)]
     if is_net(estimator):
@@ -177,6 +184,8 @@ def class_labels(estimator, n_classes):
     labels : ndarray of shape (n_classes,)
         Numbers of columns, or ``classes_``.
     """
+    if isinstance(estimator, FrozenEstimator):
+        return class_labels(estimator.estimator, n_classes)
     if is_net(estimator):
         return np.arange(n_classes)
     if hasattr(estimator, "steps"):

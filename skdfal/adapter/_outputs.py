@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+from skdfal._utils._warnings import warn_caller
 
 _ROUNDING = 1e-3  # of a sum of probabilities, in half precision
 
@@ -65,21 +66,19 @@ def output_convention(net, out, name: str) -> Convention:
         kind = "logits" if (out < 0).any() else "probabilities"
         return Convention(kind, _identity, is_binary)
     if isinstance(loss, nn.CrossEntropyLoss) and _are_probabilities(out):
-        warnings.warn(
+        warn_caller(
             f"{name} returns probabilities under CrossEntropyLoss, which takes logits: "
             "it is trained on, and judged by, the softmax of a softmax. Take the last "
             "softmax out of the module, or use NLLLoss.",
             UserWarning,
-            stacklevel=2,
         )
     is_known = isinstance(loss, nn.CrossEntropyLoss | nn.BCEWithLogitsLoss)
     if not is_known and _are_probabilities(out):
-        warnings.warn(
+        warn_caller(
             f"{name} returns numbers that sum to 1 under {type(loss).__name__}, of "
             "which it is not known what it takes. They are taken as probabilities; "
             "predict_nonlinearity of the net says so, or otherwise, for good.",
             UserWarning,
-            stacklevel=2,
         )
         return Convention("probabilities", _identity, is_binary)
     return Convention("logits", _identity, is_binary)

@@ -2,7 +2,6 @@
 
 import signal
 import threading
-import warnings
 from contextlib import contextmanager
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
+from skdfal._utils._warnings import warn_caller
 from skdfal.adapter._find import wants_float_targets
 from skdfal.nets import MLP, make_classifier
 
@@ -126,11 +126,10 @@ def is_missing(y, missing_label):
         return np.asarray(y != y)
     missing = np.asarray(y == missing_label)
     if missing_label == -1 and missing.any() and set(y[~missing].tolist()) == {1}:
-        warnings.warn(
+        warn_caller(
             "y holds -1 and 1 only; both are taken as classes, although "
             "missing_label=-1. Set another missing_label to silence this.",
             UserWarning,
-            stacklevel=4,
         )
         return np.zeros(len(y), dtype=bool)
     return missing

@@ -290,7 +290,7 @@ def _net_and_batch(estimator, X):
             "The members of the Committee transform X differently and share no input "
             "space in which a path could run. Pass one of them."
         )
-    return nets[0], nets[0].batch(slice(None))
+    return nets[0], nets[0].batch(np.arange(len(nets[0])))
 
 
 def _flat(X):

@@ -1,6 +1,5 @@
 """AdversarialAugmenter: the twins x + (1 + overshoot) r, with the label of x."""
 
-import warnings
 from numbers import Real
 
 import numpy as np
@@ -17,9 +16,10 @@ from skdfal._utils._validation import (
     HasMethods,
     _fit_context,
 )
+from skdfal._utils._warnings import warn_caller
 from skdfal.adapter import torch_nets
 from skdfal.adapter._training import as_numpy, fit_own
-from skdfal.adversarial._deepfool import _deepfool
+from skdfal.adversarial import deepfool
 
 
 class _Twins(MetaEstimatorMixin, BaseEstimator):
@@ -176,11 +176,10 @@ class _Twins(MetaEstimatorMixin, BaseEstimator):
             estimator = self.estimator_
         X_twin, flipped, _ = self._attack(estimator, X)
         if not flipped.all():
-            warnings.warn(
+            warn_caller(
                 f"{(~flipped).sum()} of {len(flipped)} samples kept their class after "
                 f"at most {self.max_iter} DeepFool steps. {consequence}",
                 ConvergenceWarning,
-                stacklevel=3,
             )
         return X_twin, flipped
 
@@ -193,7 +192,7 @@ class _Twins(MetaEstimatorMixin, BaseEstimator):
         parameters["batch_size"] = net.batch_size(self.batch_size, with_graph=True)
         Z, label, n_iter = [], [], 1
         for z in net.batches(16 * parameters["batch_size"]):
-            found = _deepfool(net.module, z, **parameters)
+            found = deepfool(net.module, z, **parameters)
             Z.append((z + (1 + self.overshoot) * found.perturbation).cpu().numpy())
             label.append(found.label.cpu().numpy())
             n_iter = max(n_iter, int(found.n_iter.max()))

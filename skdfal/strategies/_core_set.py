@@ -1,6 +1,5 @@
 """CORE-SET: the samples that, with the labelled ones, cover the pool best."""
 
-import warnings
 from numbers import Real
 
 from sklearn.exceptions import ConvergenceWarning
@@ -13,6 +12,7 @@ from skdfal._utils._validation import (
     _num_samples,
     validate_params,
 )
+from skdfal._utils._warnings import warn_caller
 from skdfal.adapter import hidden_features, labeled_samples
 from skdfal.cover._k_center import k_center_greedy, k_center_mip
 from skdfal.strategies._base import draw_candidates, register
@@ -161,12 +161,11 @@ def core_set_sampling(
         time_limit=time_limit,
     )
     if not cover.proven:
-        warnings.warn(
+        warn_caller(
             f"The cover of radius {cover.radius:.4g} is not proven the smallest within "
             f"{time_limit=} s: the smallest is at least {cover.lower_bound:.4g}, "
             f"greedy's is {cover.greedy_radius:.4g}. Raise time_limit, lower "
             'n_candidates or outlier_fraction, or use solver="greedy".',
             ConvergenceWarning,
-            stacklevel=4,
         )
     return S_k[cover.centers]

@@ -1,6 +1,5 @@
 """DFAL's query: the samples that DeepFool moves over the boundary with least effort."""
 
-import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -13,8 +12,9 @@ from skdfal._utils._validation import (
     SCORE_PARAMETERS,
     validate_params,
 )
+from skdfal._utils._warnings import warn_caller
 from skdfal.adapter import torch_nets
-from skdfal.adversarial._deepfool import _deepfool
+from skdfal.adversarial import deepfool, deepfool_within
 from skdfal.augment import AdversarialAugmenter
 from skdfal.strategies._base import draw_candidates, register, top_k
 
@@ -136,6 +136,10 @@ def _scores(nets, attack):
     style=("#D55E00", "solid", "o"),
     paper="Ducoffe & Precioso 2018",
     in_dfal_paper=True,
+)
+@validate_params(
+    ATTACK_PARAMETERS | QUERY_PARAMETERS | {"prune": ["boolean"]},
+    prefer_skip_nested_validation=True,
 )
 def dfal(
     estimator,
@@ -364,10 +368,10 @@ def _pruned_search(net, n_instances, attack):
         block = order[n_attacked : n_attacked + block_size]
         if worst < np.inf and _SAFETY * smallest_ratio * proxy[block[0]] > worst:
             break
-        result = _deepfool(net.module, net.batch(block), max_norm=worst, **attack)
+        result, too_far = deepfool_within(net.module, net.batch(block), worst, **attack)
         margin[block] = result.norm.cpu().numpy()
         n_attacked += len(block)
-        n_unconverged += int((result.n_iter >= attack["max_iter"]).sum())
+        n_unconverged += int((~result.converged & ~too_far).sum())
         found = np.isfinite(margin[block]) & (proxy[block] > 0)
         ratio = margin[block][found] / proxy[block][found]
         smallest_ratio = min(smallest_ratio, ratio.min(initial=np.inf))
@@ -404,12 +408,12 @@ def _margins(net, attack):
     """||Σ r_i||_p of every sample, +inf where DeepFool does not converge; (n,)."""
     attack = _sized(net, attack)
     chunk = _BATCHES_PER_CHUNK * attack["batch_size"]
-    norms = [_deepfool(net.module, x, **attack).norm for x in net.batches(chunk)]
+    norms = [deepfool(net.module, x, **attack).norm for x in net.batches(chunk)]
     return torch.cat(norms).double().cpu().numpy()
 
 
 def _attack(p, max_iter, overshoot, n_top_classes, batch_size):
-    """Gather the parameters of :func:`_deepfool`."""
+    """Gather the parameters of :func:`deepfool`."""
     return {
         "p": p,
         "max_iter": max_iter,
@@ -426,11 +430,10 @@ def _sized(net, attack):
 
 def _warn_of_unconverged(n_unconverged, n_samples, max_iter):
     if n_unconverged:
-        warnings.warn(
+        warn_caller(
             f"DeepFool did not change the class of {n_unconverged} of {n_samples} "
             f"samples within {max_iter} steps. Their margin is taken as infinite. If "
             "they are many, the net has hardly been trained, or is certain of one "
             "class wherever it looks.",
             ConvergenceWarning,
-            stacklevel=4,
         )
