@@ -68,6 +68,9 @@ class _OracleSession(LabelingSession):
         elif not self.has_news:  # what is ranked may be for another budget, too
             self._rewind(len(self.history_))
 
+    def _check_can_fit(self):
+        """Any labels will do: all classes are known, and a net may do without some."""
+
     def _identity(self, parameters):
         return self._run
 
@@ -604,12 +607,18 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
 
 def _is_of_arrays(X):
     """Whether X is a list, or an array of objects, whose samples are arrays."""
-    is_list = isinstance(X, list) or getattr(X, "dtype", None) == object
-    return is_list and len(X) > 0 and bool(getattr(X[0], "shape", ()))
+    kind = getattr(getattr(X, "dtype", None), "kind", None)
+    return (
+        (isinstance(X, list) or kind == "O")
+        and len(X) > 0
+        and bool(getattr(X[0], "shape", ()))
+    )
 
 
 def _is_in_memory(X):
     """Whether X is an array or the like that is checked as a whole."""
+    if hasattr(X, "toarray"):
+        return True  # sparse, which scikit-learn's check refuses
     if isinstance(X, Pool | Dataset | Mapping) or hasattr(X, "chunks"):
         return False
     return (

@@ -165,11 +165,11 @@ class LabelingSession:
     >>> X, y = make_blobs(200, centers=2, random_state=0)
     >>> session = LabelingSession(X, classes=["left", "right"], random_state=0)
     >>> for _ in range(3):
-    ...     asked = session.ask(5)
+    ...     asked = session.ask(10)
     ...     session.tell(asked, ["left" if y[i] else "right" for i in asked])
     ...     session = session.fit()
     >>> len(session.labels_), session.X_train_.shape
-    (15, (25, 2))
+    (30, (50, 2))
     >>> session.predict(X[:2]).shape
     (2,)
     """
@@ -511,16 +511,12 @@ class LabelingSession:
         return self
 
     def _check_can_fit(self):
-        known = np.unique(self._labels.codes())
+        known = self.classes_[np.unique(self._labels.codes())].tolist()
         if len(known) < 2:
-            what = (
-                "no label yet"
-                if not len(known)
-                else (f"labels of one class only, {self.classes_.tolist()[known[0]]!r}")
-            )
             raise ValueError(
-                f"There is {what}: a classifier needs samples of at least 2 classes. "
-                "Tell more labels first; ask() draws samples at random until then."
+                f"There are labels of {known or 'no class'} only: a classifier needs "
+                "samples of at least 2 classes. Tell more labels first; ask() draws "
+                "samples at random until then."
             )
 
     def _estimator_before(self):
