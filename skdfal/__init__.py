@@ -7,6 +7,7 @@ from skdfal._version import __version__
 from skdfal.adversarial import DeepFoolResult, deepfool
 from skdfal.augment import (
     AdversarialAugmenter,
+    AdversarialSampler,
     PseudoLabelAugmenter,
     ceal_pseudo_labels,
 )
@@ -23,6 +24,7 @@ if os.environ.get("SKDFAL_REPAIR_MODAL") != "0":
 __all__ = [
     "ActiveLearningClassifier",
     "AdversarialAugmenter",
+    "AdversarialSampler",
     "DeepFoolResult",
     "PseudoLabelAugmenter",
     "__version__",

@@ -1,55 +1,91 @@
-"""One row a strategy: add a row, and it inherits every test of test_common.py."""
+"""One case for each registered strategy, and for each of its variants below.
+
+A new strategy is in every test of test_common.py as soon as it is registered.
+"""
 
 from dataclasses import dataclass, field
 
 import skdfal
+from skdfal.strategies import STRATEGIES, Strategy, describe
+
+# What differs enough from the defaults to be tested beside them; cheap parameters.
+VARIANTS = {
+    "bald": [{"n_draws": 4}],
+    "core_set": [{}, {"solver": "greedy"}],
+    "deepfool_margin": [{}, {"prune": False}],
+    "egl": [{}, {"layers": "last"}],
+}
+RANDOM = {"bald", "random"}  # the answer depends on random_state beyond the candidates
+SETS = {
+    "core_set",
+    "dfal_diverse",
+}  # the first of many are not those of a smaller query
 
 
 @dataclass(frozen=True)
 class Case:
-    """A strategy and what may be expected of it.
+    """A strategy with parameters, and what may be expected of it.
 
     Attributes
     ----------
-    sampling, score : callable
-        The public functions; a selection that is no top-k has no score.
+    strategy : Strategy
+        As it is registered.
     params : dict
         Cheap parameters.
-    is_random : bool
-        The answer depends on ``random_state`` beyond the candidates.
-    needs_net : bool
-        Refuses estimators without a torch net.
-    is_nested : bool
-        The first of many instances are those that fewer would be.
     """
 
-    sampling: callable
-    score: callable = None
+    strategy: Strategy
     params: dict = field(default_factory=dict)
-    is_random: bool = False
-    needs_net: bool = True
-    is_nested: bool = True
+
+    @property
+    def sampling(self):
+        """The query function."""
+        return self.strategy.function
+
+    @property
+    def score(self):
+        """The score whose largest values it queries, or None."""
+        return self.strategy.score
+
+    @property
+    def score_params(self):
+        """Those of its parameters that the score takes as well."""
+        return {k: v for k, v in self.params.items() if k != "prune"}
+
+    @property
+    def needs_net(self):
+        """Whether it refuses estimators without a torch net."""
+        return self.strategy.needs_net
+
+    @property
+    def needs_gradients_of_x(self):
+        """Whether it attacks the samples."""
+        return self.strategy.needs == "gradients" and self.strategy.name != "egl"
+
+    @property
+    def is_random(self):
+        """Whether ``random_state`` decides more than the candidates."""
+        return self.strategy.name in RANDOM
+
+    @property
+    def is_nested(self):
+        """Whether the first of many instances are those that fewer would be."""
+        greedy = self.params.get("solver") == "greedy"
+        return self.strategy.name not in SETS or greedy
 
     def __str__(self):
-        return self.sampling.__name__ + "".join(f"-{k}" for k in self.params)
+        return self.strategy.name + "".join(f"-{k}" for k in self.params)
 
 
-CASES = [
-    Case(skdfal.random_sampling, is_random=True, needs_net=False),
-    Case(skdfal.entropy_sampling, skdfal.entropy_score, needs_net=False),
-    Case(
-        skdfal.least_confidence_sampling,
-        skdfal.least_confidence_score,
-        needs_net=False,
-    ),
-    Case(skdfal.margin_sampling, skdfal.margin_score, needs_net=False),
-    Case(skdfal.deepfool_margin_sampling, skdfal.deepfool_margin_score),
-    Case(skdfal.deepfool_margin_sampling, params={"prune": True}),
-    Case(skdfal.bald_sampling, skdfal.bald_score, {"n_draws": 4}, is_random=True),
-    Case(skdfal.ceal_sampling, needs_net=False),
-    Case(skdfal.core_set_sampling, is_nested=False),
-    Case(skdfal.core_set_sampling, params={"solver": "greedy"}),
-    Case(skdfal.dfal_diverse_sampling, is_nested=False),
-    Case(skdfal.egl_sampling, skdfal.egl_score),
-    Case(skdfal.egl_sampling, skdfal.egl_score, {"layers": "last"}),
-]
+def cases():
+    """Return the cases of all strategies that are registered now."""
+    seen, found = set(), []
+    for name, function in STRATEGIES.items():
+        if function not in seen and not name.startswith("_"):
+            seen.add(function)
+            found += [Case(describe(name), p) for p in VARIANTS.get(name, [{}])]
+    return found
+
+
+CASES = cases()
+assert {case.sampling for case in CASES} >= {skdfal.dfal, skdfal.random_sampling}

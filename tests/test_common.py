@@ -85,7 +85,7 @@ def test_same_seed_same_answer(case, kind, estimators, pool):
 @all_kinds
 def test_larger_scores_are_queried_first(case, kind, estimators, pool):
     kwargs = {"random_state": 0} if case.is_random else {}
-    score = case.score(estimators[kind], pool, **case.params | kwargs)
+    score = case.score(estimators[kind], pool, **case.score_params | kwargs)
     assert score.shape == (len(pool),)
     assert not np.isnan(score).any()
     indices = sample(case, estimators[kind], pool, len(pool))
@@ -109,10 +109,10 @@ def test_scores_follow_a_permutation_and_ignore_the_batches(
     case, kind, estimators, pool
 ):
     order = np.random.default_rng(0).permutation(len(pool))
-    whole = case.score(estimators[kind], pool, **case.params)
+    whole = case.score(estimators[kind], pool, **case.score_params)
     for batch_size in (1, 7, 1000):
         part = case.score(
-            estimators[kind], pool[order], batch_size=batch_size, **case.params
+            estimators[kind], pool[order], batch_size=batch_size, **case.score_params
         )
         np.testing.assert_allclose(part, whole[order], rtol=1e-3, atol=1e-5)
 

@@ -1,4 +1,4 @@
-"""modAL of today and of tomorrow: the repair, and the two conventions of `query`."""
+"""modAL: its repair, our functions as its strategies, its strategies as ours."""
 
 import os
 import subprocess
@@ -25,7 +25,6 @@ import skdfal
 from skdfal import modal
 from skdfal.modal import as_learner
 from skdfal.nets import make_classifier
-from skdfal.strategies._base import query_strategy
 from tests.adversarial_nets import small_cnn
 from tests.conftest import make_net
 
@@ -231,12 +230,11 @@ def test_as_learner_trains_nothing_and_changes_nothing(fitted, data):
     np.testing.assert_array_equal(learner.predict_proba(data[0]), before)
 
 
-def test_a_class_without_a_label_has_no_column(data):
-    X, y = data
-    some = y[:24] != 1
-    net = make_classifier(small_cnn, module__seed=0, n_classes=4, max_epochs=1)
-    net.fit(X[:24][some], y[:24][some])
-    learner = as_learner(net, X[:24][some], y[:24][some])
+@pytest.mark.parametrize("name", ["net", "restarting"])
+def test_a_class_without_a_label_has_no_column(name, data):
+    X, y = (a[:24][data[1][:24] != 1] for a in data)
+    net = CLASSIFIERS[name]().fit(X, y)
+    learner = as_learner(net, X, y)
     np.testing.assert_array_equal(
         learner.predict_proba(X), net.predict_proba(X)[:, [0, 2, 3]]
     )
@@ -260,44 +258,18 @@ def test_strategies_of_modal_are_known_by_their_module():
         assert not modal.is_modal_strategy(function)
 
 
-class NewerLearner(ActiveLearner):
-    """The query of modAL 0.4.2: wants (indices, metrics), else runs again."""
-
-    def query(self, X_pool, *query_args, return_metrics=False, **query_kwargs):
-        try:
-            indices, metrics = self.query_strategy(
-                self, X_pool, *query_args, **query_kwargs
-            )
-        except Exception:
-            metrics = None
-            indices = self.query_strategy(self, X_pool, *query_args, **query_kwargs)
-        if return_metrics:
-            return indices, X_pool[indices], metrics
-        return indices, X_pool[indices]
-
-
-@pytest.mark.parametrize("learner_class", [ActiveLearner, NewerLearner])
-@pytest.mark.parametrize("n_instances", [1, 2, 3])
-@pytest.mark.parametrize("wrapped", [False, True])
-def test_either_query_gets_what_it_wants(learner_class, n_instances, wrapped, data):
+@pytest.mark.parametrize("n_instances", [1, 2, 5])
+def test_a_learner_s_query_is_the_function_s_answer(n_instances, data):
     X, y = data
-    runs = []
-
-    @query_strategy
-    def strategy(estimator, X, n_instances=1):
-        runs.append(n_instances)
-        return np.arange(n_instances)
-
-    by_way_of = (lambda *a, **k: strategy(*a, **k)) if wrapped else strategy
-    learner = learner_class(make_net(max_epochs=1), by_way_of, X[:20], y[:20])
+    learner = ActiveLearner(
+        make_net(max_epochs=1), skdfal.entropy_sampling, X[:20], y[:20]
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         indices, instances = learner.query(X[20:], n_instances=n_instances)
-    assert runs == [n_instances]
-    np.testing.assert_array_equal(indices, np.arange(n_instances))
-    assert len(instances) == n_instances
-    # Called directly, it gives bare indices whatever the learner.
-    assert isinstance(strategy(learner, X[20:], 2), np.ndarray)
+    expected = skdfal.entropy_sampling(learner, X[20:], n_instances)
+    np.testing.assert_array_equal(indices, expected)
+    np.testing.assert_array_equal(instances, X[20:][expected])
 
 
 def test_errors_pass_through_query(data):

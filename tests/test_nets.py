@@ -18,7 +18,7 @@ from torch import nn
 
 from skdfal.adapter._training import check_trainable, fit_encoded
 from skdfal.nets import VGG8, LeNet5, RestartingClassifier, make_classifier
-from skdfal.nets._classifier import _ArrayDataset
+from skdfal.nets._dataset import ArrayDataset
 
 # Cheap settings for the classifier: two classes on 16x16 images, a slim net.
 CHEAP = {"n_classes": 2, "image_size": 16, "width": 0.5}
@@ -260,7 +260,7 @@ def test_labels_and_inputs_of_other_kinds(data):
 
 def test_array_dataset_falls_back_to_single_samples():
     X = {"a": np.arange(6.0).reshape(3, 2)}
-    batch = _ArrayDataset(X, np.arange(3)).__getitems__([0, 2])
+    batch = ArrayDataset(X, np.arange(3)).__getitems__([0, 2])
     assert len(batch) == 2
     np.testing.assert_array_equal(batch[1][0]["a"], [4, 5])
 

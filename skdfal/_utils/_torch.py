@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
+
+# A batch may fill this much memory with activations on a CPU: 256 MiB. Beyond so many
+# samples the batches of a small net fall out of its caches and are slower.
+_CPU_BYTES = 2**28
+_CPU_SAMPLES = 256
+_CUDA_SAMPLES = 4096
 
 
 @contextmanager
@@ -32,3 +40,79 @@ def as_two_classes(logits: Tensor) -> Tensor:
     if logits.ndim == 2 and logits.shape[1] == 1:
         logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
     return logits
+
+
+def first_output(out):
+    """Return what a module predicts: ``.logits``, or the first of a tuple, or all."""
+    if isinstance(out, Tensor):
+        return out
+    if hasattr(out, "logits"):
+        return out.logits
+    return out[0] if isinstance(out, tuple) else out
+
+
+def map_tensors(function: Callable[[Tensor], Any], x: Any) -> Any:
+    """Apply a function to every tensor of a batch, which may hold several inputs."""
+    if isinstance(x, Tensor):
+        return function(x)
+    if isinstance(x, Mapping):
+        return {name: map_tensors(function, part) for name, part in x.items()}
+    if isinstance(x, tuple | list):
+        return type(x)(map_tensors(function, part) for part in x)
+    return x
+
+
+def choose_batch_size(module: nn.Module, x_sample: Tensor, *, with_graph: bool) -> int:
+    """Choose how many samples a module works on at a time: a power of two.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Takes a batch of samples. It is left as it was.
+    x_sample : Tensor of shape (n_samples, ...), n_samples >= 1
+        A batch for the module, of which the first sample is tried.
+    with_graph : bool
+        Whether gradients are taken, or forward passes only.
+
+    Returns
+    -------
+    batch_size : int
+        At least 1; the same for the same module on the same type of machine.
+    """
+    x = x_sample[:1]
+    # What the second sample adds to a graph leaves out weights and casts of them.
+    n_bytes = _graph_bytes(module, torch.cat([x, x])) - _graph_bytes(module, x)
+    if with_graph:
+        # Gradients take the place again, and a step some copies of the sample.
+        n_bytes = 2 * n_bytes + 8 * x.nbytes
+    else:
+        # Layer by layer, a forward pass lets go of what a graph would keep.
+        n_bytes = n_bytes // 4 + x.nbytes
+    room, most = _CPU_BYTES, _CPU_SAMPLES
+    if x.is_cuda:
+        free, total = torch.cuda.mem_get_info(x.device)
+        room, most = min(total // 8, free // 2), _CUDA_SAMPLES
+    n_samples = min(max(room // max(n_bytes, 1), 1), most)
+    return 2 ** (n_samples.bit_length() - 1)
+
+
+def _graph_bytes(module: nn.Module, x: Tensor) -> int:
+    """Count the bytes of all tensors that the graph of a forward pass keeps."""
+    sizes: dict[int, int] = {}
+
+    def note(saved: Tensor) -> Tensor:
+        storage = saved.untyped_storage()
+        sizes[storage.data_ptr()] = storage.nbytes()
+        return saved
+
+    with (
+        evaluation_mode(module),
+        torch.random.fork_rng([x.device] if x.is_cuda else []),
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        saved_tensors_hooks(note, lambda saved: saved),
+    ):
+        x = x.clone().requires_grad_(x.is_floating_point())
+        out = module(x.clone())  # as long as it lives, no memory is used twice
+        del out
+    return sum(sizes.values())

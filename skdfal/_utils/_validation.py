@@ -34,7 +34,7 @@ __all__ = [
 
 COUNT = Interval(Integral, 1, None, closed="left")
 
-SCORE_PARAMETERS = {"batch_size": [COUNT]}
+SCORE_PARAMETERS = {"batch_size": [COUNT, None]}
 
 QUERY_PARAMETERS = {
     "n_instances": [COUNT],

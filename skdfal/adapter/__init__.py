@@ -1,1 +1,33 @@
 """The one room that knows skorch nets, Pipelines and modAL learners."""
+
+from skdfal.adapter._find import (
+    class_labels,
+    inner_net,
+    is_net,
+    labeled_samples,
+    leads_to_net,
+    wants_float_targets,
+)
+from skdfal.adapter._torch_net import (
+    TorchNet,
+    hidden_features,
+    member_nets,
+    predict_proba,
+    proba_of_classes,
+    torch_nets,
+)
+
+__all__ = [
+    "TorchNet",
+    "class_labels",
+    "hidden_features",
+    "inner_net",
+    "is_net",
+    "labeled_samples",
+    "leads_to_net",
+    "member_nets",
+    "predict_proba",
+    "proba_of_classes",
+    "torch_nets",
+    "wants_float_targets",
+]

@@ -2,15 +2,16 @@
 
 import signal
 import threading
-import warnings
 from contextlib import contextmanager
 
 import numpy as np
 import torch
 from sklearn.base import clone
+from sklearn.utils import check_random_state
 from torch import nn
 
-from skdfal.adapter._torch_net import is_net, wants_float_targets
+from skdfal._utils._warnings import warn_caller
+from skdfal.adapter._find import inner_net, wants_float_targets
 from skdfal.nets import MLP, RestartingClassifier, make_classifier
 
 # Fail on a batch of one; other dimensions may have several values a channel in it.
@@ -87,8 +88,8 @@ def check_trainable(estimator, n_samples):
         If ``drop_last`` would drop all of them, or a batch would be of one sample in a
         net with ``BatchNorm1d``.
     """
-    net = _innermost(estimator)
-    if not is_net(net):
+    net = inner_net(estimator)
+    if net is None:
         return
     settings = net.get_params_for("iterator_train")
     batch_size = settings.get("batch_size", net.batch_size)
@@ -110,18 +111,6 @@ def check_trainable(estimator, n_samples):
                 f"A training on {n_samples} samples in batches of {batch_size} has one "
                 f"of a single sample, but {_NO_LONE_SAMPLE}"
             )
-
-
-def _innermost(estimator):
-    """Return the last step of Pipelines, and what a search is about."""
-    while not is_net(estimator):
-        if hasattr(estimator, "steps"):
-            estimator = estimator.steps[-1][1]
-        elif hasattr(estimator, "estimator"):
-            estimator = estimator.estimator
-        else:
-            break
-    return estimator
 
 
 def _module_of(net):
@@ -154,12 +143,16 @@ def _interruptible():
             raise KeyboardInterrupt
 
 
-def fit_own(estimator, X, y, n_classes):
+def fit_own(estimator, X, y, n_classes, random_state=None):
     """Fit a clone of ``estimator``, or the default net where it is None, on codes."""
+    if estimator is None and random_state is None:
+        random_state = 0  # the default net is part of the meta-estimator: no chance
     if estimator is None:
-        with seeded(0):  # the default net is part of the meta-estimator: no chance
-            return fit_encoded(default_classifier(X, n_classes), X, y)
-    return fit_encoded(clone(estimator), X, y)
+        estimator = default_classifier(X, n_classes)
+    if random_state is None:
+        return fit_encoded(clone(estimator), X, y)
+    with seeded(check_random_state(random_state).randint(2**31 - 1)):
+        return fit_encoded(clone(estimator), X, y)
 
 
 def default_classifier(X, n_classes):
@@ -197,11 +190,10 @@ def is_missing(y, missing_label):
         return np.asarray(y != y)
     missing = np.asarray(y == missing_label)
     if missing_label == -1 and missing.any() and set(y[~missing].tolist()) == {1}:
-        warnings.warn(
+        warn_caller(
             "y holds -1 and 1 only; both are taken as classes, although "
             "missing_label=-1. Set another missing_label to silence this.",
             UserWarning,
-            stacklevel=4,
         )
         return np.zeros(len(y), dtype=bool)
     return missing

@@ -1,5 +1,5 @@
 """DeepFool, on any module of torch."""
 
-from skdfal.adversarial._deepfool import DeepFoolResult, deepfool
+from skdfal.adversarial._deepfool import DeepFoolResult, deepfool, deepfool_within
 
-__all__ = ["DeepFoolResult", "deepfool"]
+__all__ = ["DeepFoolResult", "deepfool", "deepfool_within"]

@@ -9,17 +9,23 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from skdfal._utils._torch import as_two_classes, evaluation_mode
+from skdfal._utils._torch import (
+    as_two_classes,
+    choose_batch_size,
+    evaluation_mode,
+    first_output,
+)
 
 
 class DeepFoolResult(NamedTuple):
-    """What :func:`deepfool` found, one row a sample.
+    """What :func:`deepfool` found, one row per sample.
 
     Attributes
     ----------
     perturbation : Tensor, same shape as ``x``
-        The accumulated steps ``Σ r_i``, without the overshoot. The adversarial twin
-        is ``x + (1 + overshoot) * perturbation``.
+        The accumulated steps ``Σ r_i``, without the overshoot; in float32 where ``x``
+        is of half precision. The adversarial twin is
+        ``x + (1 + overshoot) * perturbation``.
     norm : Tensor of shape (n_samples,)
         The margin ``||Σ r_i||_p`` in input units; infinite where ``converged`` is
         false.
@@ -49,7 +55,7 @@ def deepfool(
     max_iter: int = 50,
     overshoot: float = 0.02,
     n_top_classes: int | None = None,
-    batch_size: int = 128,
+    batch_size: int | None = None,
 ) -> DeepFoolResult:
     r"""Find a small perturbation that changes the class of each sample [1]_.
 
@@ -60,10 +66,13 @@ def deepfool(
     ----------
     module : torch.nn.Module
         Maps ``x`` to logits of shape (n_samples, n_classes), or to one logit, (n,) or
-        (n, 1), whose sign is the class. It is attacked in evaluation mode and left
-        as it was. Log-probabilities do as well as logits, probabilities do not.
+        (n, 1), whose sign is the class; of a tuple the first is taken, of an object
+        with ``.logits`` those. It is attacked in evaluation mode and left as it was;
+        it may work in place, since it is given copies. Log-probabilities do as well
+        as logits, probabilities do not.
     x : Tensor of shape (n_samples, ...)
-        Samples, on the device and of the dtype of the module.
+        Samples, on the device and of the dtype of the module. In half precision the
+        module sees what it expects, while the attack itself computes in float32.
     p : float in [1, inf], default=2
         Norm that is made small.
     max_iter : int, default=50
@@ -75,8 +84,9 @@ def deepfool(
     n_top_classes : int >= 2, default=None
         Attack only towards the likeliest classes of ``x``, its own included. None, or
         a number above ``n_classes``, means all.
-    batch_size : int, default=128
-        Samples in work at a time. It bounds the memory; 128 suits CPU caches.
+    batch_size : int, default=None
+        Samples in work at a time. None takes as many as the module's activations
+        leave room for.
 
     Returns
     -------
@@ -109,8 +119,9 @@ def deepfool(
     Four things go beyond the paper. A sample that reaches its boundary leaves the
     batch and a new one takes its place. From the second step on a plain forward pass
     comes first, and only what has not flipped gets a graph. From that step on a
-    gap of logits below rounding is raised to it, so that no sample stalls on the
-    boundary. A sample with no finite ratio (dead ReLUs, NaN) is given up at once.
+    gap of logits below rounding, in the precision of ``x`` or of the logits, is raised
+    to it, so that no sample stalls on the boundary. A sample with no finite ratio
+    (dead ReLUs, NaN) or no finite step is given up at once.
 
     References
     ----------
@@ -137,31 +148,56 @@ def deepfool(
     """
     _check_module_and_input(module, x)
     check_attack_parameters(p, max_iter, overshoot, n_top_classes, batch_size)
-    return _deepfool(
+    result, _ = deepfool_within(
         module,
         x.detach(),
+        math.inf,
         p=p,
         max_iter=max_iter,
         overshoot=overshoot,
         n_top_classes=n_top_classes,
         batch_size=batch_size,
     )
+    return result
 
 
-def _deepfool(
+def deepfool_within(
     module: nn.Module,
     x: Tensor,
+    max_norm: float,
     *,
     p: float,
     max_iter: int,
     overshoot: float,
     n_top_classes: int | None,
-    batch_size: int,
-    max_norm: float = math.inf,
-) -> DeepFoolResult:
-    """Run the paper's loop; give a sample up once its norm passes ``max_norm``."""
+    batch_size: int | None,
+) -> tuple[DeepFoolResult, Tensor]:
+    """Run :func:`deepfool`, unchecked; give samples up where they get too far.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        As for :func:`deepfool`.
+    x : Tensor of shape (n_samples, ...)
+        Samples, without a graph.
+    max_norm : float
+        A sample is given up once the norm of its perturbation is larger.
+    p, max_iter, overshoot, n_top_classes, batch_size
+        As for :func:`deepfool`.
+
+    Returns
+    -------
+    result : DeepFoolResult
+        What was found; what was given up has not ``converged``.
+    too_far : Tensor of shape (n_samples,), bool
+        What was given up for its norm, and not for being stuck or out of steps.
+    """
+    if batch_size is None:
+        batch_size = choose_batch_size(module, x, with_graph=True)
+    dtype = x.dtype  # of the module; steps are smaller than half precision can tell
+    x = x.to(torch.promote_types(dtype, torch.float32))
     with evaluation_mode(module), torch.inference_mode(False), torch.enable_grad():
-        n, device, eps = len(x), x.device, torch.finfo(x.dtype).eps
+        n, device = len(x), x.device
         r = torch.zeros_like(x)
         label = torch.zeros(n, dtype=torch.long, device=device)
         adversarial_label, n_iter = label.clone(), label.clone()
@@ -174,12 +210,14 @@ def _deepfool(
             if len(active):
                 with torch.no_grad():
                     x_i = x[active] + (1 + overshoot) * r[active]
-                    found = _logits(module, x_i).argmax(1)
-                flipped = found != label[active]  # until k(x_i) != k(x_0)
-                adversarial_label[active], converged[active] = found, flipped
+                    largest, found = _logits(module, x_i.to(dtype)).max(1)
+                # until k(x_i) != k(x_0); NaN is no class
+                flipped = (found != label[active]) & ~largest.isnan()
+                adversarial_label[active] = torch.where(flipped, found, label[active])
+                converged[active] = flipped
                 going = ~flipped & (n_iter[active] < max_iter) & ~stuck[active]
                 if max_norm < math.inf:
-                    going &= _norm(r[active], p) <= max_norm
+                    going &= _norm(r[active].flatten(1), p) <= max_norm
                 active = active[going]
 
             n_fresh = min(n - n_started, batch_size - len(active))
@@ -189,7 +227,10 @@ def _deepfool(
                 break
 
             x_i = (x[active] + (1 + overshoot) * r[active]).requires_grad_()
-            logits = _logits(module, x_i)  # (a, C)
+            # A copy, part of the graph: the module may work on it in place.
+            logits = _logits(module, x_i.to(dtype, copy=True))  # (a, C)
+            precision = max(_eps(dtype), _eps(logits.dtype))
+            logits = logits.to(torch.promote_types(logits.dtype, x.dtype))
             if n_fresh:  # k0 and its rivals, by rank, are those of x_0
                 rank = logits[-n_fresh:].argsort(dim=1, descending=True, stable=True)
                 rank = rank[:, :n_top_classes]
@@ -198,19 +239,22 @@ def _deepfool(
                 top[fresh], label[fresh] = rank, rank[:, 0]
                 adversarial_label[fresh] = rank[:, 0]
             f, w, ratio = _nearest_plane(logits.gather(1, top[active]), x_i, p)
-            alive = ratio.isfinite()
             # A step of rounding size could stall on the boundary: let it grow.
             size = logits.detach().abs().amax(1) + (
                 w * x_i.detach().flatten(1)
             ).abs().sum(1)
-            rounding = n_iter[active] * eps * size
+            rounding = n_iter[active] * precision * size
             r_i = _step_onto_plane(torch.maximum(f.abs(), rounding), w, p)
-            r[active] += torch.where(alive[:, None], r_i, 0).view_as(x_i)
+            r_next = r[active].flatten(1) + r_i
+            alive = ratio.isfinite() & r_next.abs().amax(1).isfinite()
+            r[active[alive]] = r_next[alive].unflatten(1, x.shape[1:])
             n_iter[active] += alive.long()
             stuck[active] = ~alive
 
-    norm = torch.where(converged, _norm(r, p), math.inf)
-    return DeepFoolResult(r, norm, label, adversarial_label, n_iter, converged)
+    length = _norm(r.flatten(1), p)
+    norm = torch.where(converged, length, math.inf)
+    result = DeepFoolResult(r, norm, label, adversarial_label, n_iter, converged)
+    return result, ~converged & (length > max_norm)
 
 
 def _nearest_plane(
@@ -234,7 +278,7 @@ def _nearest_plane(
             f_k.sum(), x_i, retain_graph=k < n_classes - 1
         )
         f_k, w_k = f_k.detach(), w_k.flatten(1)
-        ratio_k = f_k.abs() / torch.linalg.vector_norm(w_k, q, dim=1)
+        ratio_k = f_k.abs() / _norm(w_k, q)
         ratio_k = ratio_k.nan_to_num(nan=math.inf, posinf=math.inf)
         if k == 1:
             f, w, ratio = f_k, w_k, ratio_k
@@ -270,16 +314,23 @@ def _dual(p: float) -> float:
     return 1.0 if p == math.inf else p / (p - 1)
 
 
-def _norm(r: Tensor, p: float) -> Tensor:
-    return torch.linalg.vector_norm(r.flatten(1), p, dim=1)
+def _norm(v: Tensor, p: float) -> Tensor:
+    """Take ||v||_p of each row, (n,); no power over- or underflows but squares."""
+    if p in (1, 2, math.inf):
+        return torch.linalg.vector_norm(v, p, dim=1)
+    v = v.abs()
+    largest = v.amax(1)
+    part = v / largest.where(largest > 0, 1)[:, None]  # in [0, 1]
+    return largest * part.pow(p).sum(1).pow(1 / p)
 
 
 def _logits(module: nn.Module, x: Tensor) -> Tensor:
-    logits = module(x)
+    logits = first_output(module(x))
     if not isinstance(logits, Tensor):
         raise ValueError(
             f"{type(module).__name__} returned {type(logits).__name__}; deepfool needs "
-            "a tensor of logits of shape (n_samples, n_classes)."
+            "a tensor of logits of shape (n_samples, n_classes), a tuple that starts "
+            "with it, or an object that has it as .logits."
         )
     two_or_more = as_two_classes(logits)
     if two_or_more.ndim != 2 or len(two_or_more) != len(x):
@@ -289,6 +340,11 @@ def _logits(module: nn.Module, x: Tensor) -> Tensor:
             "or (n_samples,) for two classes. Flatten what is left over."
         )
     return two_or_more
+
+
+def _eps(dtype: torch.dtype) -> float:
+    """Relative precision of a dtype; classes, being integers, have no rounding."""
+    return torch.finfo(dtype).eps if dtype.is_floating_point else 0.0
 
 
 def _check_module_and_input(module: nn.Module, x: Tensor) -> None:
@@ -314,7 +370,7 @@ def check_attack_parameters(
     max_iter: int,
     overshoot: float,
     n_top_classes: int | None,
-    batch_size: int,
+    batch_size: int | None,
 ) -> None:
     """Raise where a parameter of DeepFool is of a wrong type or out of its range."""
 
@@ -328,7 +384,8 @@ def check_attack_parameters(
     check("p", p, Real, 1)
     check("max_iter", max_iter, Integral, 1)
     check("overshoot", overshoot, Real, 0)
-    check("batch_size", batch_size, Integral, 1)
+    if batch_size is not None:
+        check("batch_size", batch_size, Integral, 1)
     if n_top_classes is not None:
         check("n_top_classes", n_top_classes, Integral, 2)
     if overshoot == math.inf:

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from skdfal._utils._validation import SCORE_PARAMETERS, Interval, validate_params
-from skdfal.adapter._torch_net import predict_proba
+from skdfal.adapter import predict_proba
 from skdfal.strategies._bald import dropout_draws
 
 _PARAMETERS = {

@@ -9,7 +9,7 @@ from sklearn.metrics import pairwise_distances
 
 from skdfal._utils._torch import evaluation_mode
 from skdfal._utils._validation import COUNT, SCORE_PARAMETERS, Interval, validate_params
-from skdfal.adapter._torch_net import torch_nets
+from skdfal.adapter import torch_nets
 from skdfal.adapter._training import as_numpy
 from skdfal.adversarial._deepfool import _nearest_plane, _step_onto_plane
 
@@ -290,7 +290,7 @@ def _net_and_batch(estimator, X):
             "The members of the Committee transform X differently and share no input "
             "space in which a path could run. Pass one of them."
         )
-    return nets[0], nets[0].batch(slice(None))
+    return nets[0], nets[0].batch(np.arange(len(nets[0])))
 
 
 def _flat(X):

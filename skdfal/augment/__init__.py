@@ -1,6 +1,11 @@
 """What adds training samples for free: adversarial twins, pseudo-labels."""
 
-from skdfal.augment._adversarial import AdversarialAugmenter
+from skdfal.augment._adversarial import AdversarialAugmenter, AdversarialSampler
 from skdfal.augment._pseudo_labels import PseudoLabelAugmenter, ceal_pseudo_labels
 
-__all__ = ["AdversarialAugmenter", "PseudoLabelAugmenter", "ceal_pseudo_labels"]
+__all__ = [
+    "AdversarialAugmenter",
+    "AdversarialSampler",
+    "PseudoLabelAugmenter",
+    "ceal_pseudo_labels",
+]

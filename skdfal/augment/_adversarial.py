@@ -1,7 +1,5 @@
 """AdversarialAugmenter: the twins x + (1 + overshoot) r, with the label of x."""
 
-import sys
-import warnings
 from numbers import Real
 
 import numpy as np
@@ -9,7 +7,6 @@ import torch
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils import check_consistent_length, column_or_1d
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -19,100 +16,22 @@ from skdfal._utils._validation import (
     HasMethods,
     _fit_context,
 )
-from skdfal.adapter._torch_net import torch_nets
+from skdfal._utils._warnings import warn_caller
+from skdfal.adapter import torch_nets
 from skdfal.adapter._training import as_numpy, fit_own
-from skdfal.adversarial._deepfool import _deepfool
+from skdfal.adversarial import deepfool
 
 
-def _not_a_step_of_imblearn(_):
-    """Whether anyone but imbalanced-learn's Pipeline asks.
-
-    That Pipeline refuses a step with both ``transform`` and ``fit_resample``. In it
-    the augmenter is a sampler, so there, and only there, it has no ``transform``.
-    """
-    frame = sys._getframe(1)
-    while frame is not None:
-        name = frame.f_globals.get("__name__", "")
-        if not name.startswith(("sklearn.utils", __name__)):
-            return name != "imblearn.pipeline"
-        frame = frame.f_back
-    return True
-
-
-class AdversarialAugmenter(
-    TransformerMixin, MetaEstimatorMixin, BaseEstimator, auto_wrap_output_keys=None
-):
-    """Give each sample its adversarial twin, with the same label.
-
-    The twin of x is ``x + (1 + overshoot) r``, r being the perturbation that DeepFool
-    found: to a person the same picture, to the network one of another class. DFAL [1]_
-    adds the twins of all annotated samples to the training set, at no cost.
-
-    Parameters
-    ----------
-    estimator : estimator, default=None
-        The classifier to attack: a skorch net, a Pipeline that ends in one and whose
-        steps have an ``inverse_transform``, or a modAL learner around them. None is a
-        small net that fits the shape of ``X``. Wrapped in scikit-learn's
-        ``FrozenEstimator`` it is not trained again.
-    prefit : bool, default=False
-        Attack ``estimator`` as it is, and leave it as it is; ``transform`` then works
-        without ``fit``. Otherwise ``fit`` trains a clone.
-    p : float in [1, inf], default=2
-        Norm that is made small.
-    max_iter : int, default=50
-        Upper bound on DeepFool steps.
-    overshoot : float >= 0, default=0.02
-        How far a twin lies beyond the boundary, relative to its perturbation.
-    n_top_classes : int >= 2, default=None
-        Attack only towards the likeliest classes, the predicted one included.
-    clip_range : (float, float), default=None
-        Clip twins to this range of values of ``X``, such as (0, 1) for pixels.
-    batch_size : int, default=128
-        Samples under attack at a time.
-
-    Attributes
-    ----------
-    estimator_ : estimator
-        The classifier that is attacked.
-    classes_ : ndarray of shape (n_classes,)
-        Class labels given to ``fit``; not there with ``prefit=True``.
-    n_features_in_ : int
-        Size of the second axis of ``X``.
-    n_iter_ : int
-        DeepFool steps of the slowest training sample; not there with ``prefit=True``.
-
-    See Also
-    --------
-    ActiveLearningClassifier : Uses it in the whole of DFAL.
-    deepfool : The attack.
-
-    Notes
-    -----
-    ``fit_resample`` follows imbalanced-learn, whose Pipeline takes the augmenter as a
-    sampler; in scikit-learn's Pipeline it is a transformer.
-
-    References
-    ----------
-    .. [1] M. Ducoffe, F. Precioso, "Adversarial Active Learning for Deep Networks: a
-       Margin Based Approach", 2018, arXiv:1802.09841.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import make_blobs
-    >>> from skdfal import AdversarialAugmenter
-    >>> X, y = make_blobs(60, centers=3, random_state=0)
-    >>> X_twice, y_twice = AdversarialAugmenter().fit_resample(X, y)
-    >>> X_twice.shape, y_twice.shape
-    ((120, 2), (120,))
-    """
+class _Twins(MetaEstimatorMixin, BaseEstimator):
+    """All that augmenter and sampler share: training, twins, resampling."""
 
     _parameter_constraints = {
         "estimator": [HasMethods(["fit"]), HasMethods(["teach"]), None],
         "prefit": ["boolean"],
         **ATTACK_PARAMETERS,
         "clip_range": [tuple, list, None],
-        "batch_size": [COUNT],
+        "batch_size": [COUNT, None],
+        "random_state": ["random_state"],
     }
 
     # The loop keeps what this augmenter adds for all later rounds.
@@ -129,7 +48,8 @@ class AdversarialAugmenter(
         overshoot=0.02,
         n_top_classes=None,
         clip_range=None,
-        batch_size=128,
+        batch_size=None,
+        random_state=None,
     ):
         self.estimator = estimator
         self.prefit = prefit
@@ -139,6 +59,7 @@ class AdversarialAugmenter(
         self.n_top_classes = n_top_classes
         self.clip_range = clip_range
         self.batch_size = batch_size
+        self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None):
@@ -160,47 +81,6 @@ class AdversarialAugmenter(
         if not self.prefit:
             self.n_iter_ = self._attack(self.estimator_, X)[2]
         return self
-
-    @available_if(_not_a_step_of_imblearn)
-    def fit_transform(self, X, y=None):
-        """Fit, then return the twins of the same samples.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Samples.
-        y : array-like of shape (n_samples,), default=None
-            Labels; needed unless ``prefit=True``.
-
-        Returns
-        -------
-        X_twin : ndarray of the shape of ``X``
-            The twins.
-        """
-        return self.fit(X, y).transform(X)
-
-    @available_if(_not_a_step_of_imblearn)
-    def transform(self, X):
-        """Return the twin of each sample.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Samples.
-
-        Returns
-        -------
-        X_twin : ndarray of the shape of ``X``
-            The twins; a tensor where ``X`` is one. Samples whose class did not flip
-            are moved too, as far as DeepFool came; a warning counts them.
-
-        Warns
-        -----
-        ConvergenceWarning
-            If some samples kept their class.
-        """
-        X_twin, _ = self._twins(X, "They are returned as far as DeepFool came.")
-        return torch.from_numpy(X_twin) if isinstance(X, torch.Tensor) else X_twin
 
     def fit_resample(self, X, y):
         """Fit, then return the samples with their twins below them.
@@ -253,11 +133,13 @@ class AdversarialAugmenter(
             The twins of the samples that flipped.
         y_new : ndarray of shape (n_twins,)
             The oracle's labels for them.
+        parents : ndarray of shape (n_twins,)
+            Positions in ``X`` of the samples that they are twins of.
         """
         parameters = self.get_params(deep=False)
         bound = type(self)(**parameters | {"estimator": estimator, "prefit": True})
         X_twin, flipped = bound._twins(X, "They are not doubled.")
-        return X_twin[flipped], y[flipped]
+        return X_twin[flipped], y[flipped], np.flatnonzero(flipped)
 
     def _fit(self, X, y):
         self._check_clip_range()
@@ -280,7 +162,9 @@ class AdversarialAugmenter(
                 f"y holds one class only, {self.classes_.tolist()[0]!r}: there is no "
                 "decision boundary to cross. Give samples of two classes at least."
             )
-        self.estimator_ = fit_own(self.estimator, X, encoded, len(self.classes_))
+        self.estimator_ = fit_own(
+            self.estimator, X, encoded, len(self.classes_), self.random_state
+        )
 
     def _twins(self, X, consequence):
         """Return the twins of ``X`` and whether each is of another class."""
@@ -292,21 +176,23 @@ class AdversarialAugmenter(
             estimator = self.estimator_
         X_twin, flipped, _ = self._attack(estimator, X)
         if not flipped.all():
-            warnings.warn(
+            warn_caller(
                 f"{(~flipped).sum()} of {len(flipped)} samples kept their class after "
                 f"at most {self.max_iter} DeepFool steps. {consequence}",
                 ConvergenceWarning,
-                stacklevel=3,
             )
         return X_twin, flipped
 
     def _attack(self, estimator, X):
         """Return twins, whether they are of another class, and the steps it took."""
         X = self._validate_X(X, reset=not hasattr(self, "n_features_in_"))
-        net = self._shared_net(estimator, X).in_precision_of_X()
+        net = self._shared_net(estimator, X).for_attack().in_precision_of_X()
+        net.check_dataset_keeps_samples()
+        parameters = self._attack_parameters()
+        parameters["batch_size"] = net.batch_size(self.batch_size, with_graph=True)
         Z, label, n_iter = [], [], 1
-        for z in net.batches(16 * self.batch_size):
-            found = _deepfool(net.module, z, **self._attack_parameters())
+        for z in net.batches(16 * parameters["batch_size"]):
+            found = deepfool(net.module, z, **parameters)
             Z.append((z + (1 + self.overshoot) * found.perturbation).cpu().numpy())
             label.append(found.label.cpu().numpy())
             n_iter = max(n_iter, int(found.n_iter.max()))
@@ -358,3 +244,168 @@ class AdversarialAugmenter(
                 f"clip_range={self.clip_range!r} should be None or two numbers, the "
                 "smaller first, such as (0, 1)."
             )
+
+
+class AdversarialAugmenter(TransformerMixin, _Twins, auto_wrap_output_keys=None):
+    """Give each sample its adversarial twin, with the same label.
+
+    The twin of x is ``x + (1 + overshoot) r``, r being the perturbation that DeepFool
+    found: to a person the same picture, to the network one of another class. DFAL [1]_
+    adds the twins of all annotated samples to the training set, at no cost.
+
+    Parameters
+    ----------
+    estimator : estimator, default=None
+        The classifier to attack: a skorch net, a Pipeline that ends in one and whose
+        steps have an ``inverse_transform``, or a modAL learner around them. None is a
+        small net that fits the shape of ``X``. Wrapped in scikit-learn's
+        ``FrozenEstimator`` it is not trained again.
+    prefit : bool, default=False
+        Attack ``estimator`` as it is, and leave it as it is; ``transform`` then works
+        without ``fit``. Otherwise ``fit`` trains a clone.
+    p : float in [1, inf], default=2
+        Norm that is made small.
+    max_iter : int, default=50
+        Upper bound on DeepFool steps.
+    overshoot : float >= 0, default=0.02
+        How far a twin lies beyond the boundary, relative to its perturbation.
+    n_top_classes : int >= 2, default=None
+        Attack only towards the likeliest classes, the predicted one included.
+    clip_range : (float, float), default=None
+        Clip twins to this range of values of ``X``, such as (0, 1) for pixels.
+    batch_size : int or None, default=None
+        Samples under attack at a time. None chooses by the memory that a sample needs.
+    random_state : int, RandomState instance or None, default=None
+        Determines the training of the clone. None leaves it to the global generators.
+
+    Attributes
+    ----------
+    estimator_ : estimator
+        The classifier that is attacked.
+    classes_ : ndarray of shape (n_classes,)
+        Class labels given to ``fit``; not there with ``prefit=True``.
+    n_features_in_ : int
+        Size of the second axis of ``X``.
+    n_iter_ : int
+        DeepFool steps of the slowest training sample; not there with ``prefit=True``.
+
+    See Also
+    --------
+    ActiveLearningClassifier : Uses it in the whole of DFAL.
+    deepfool : The attack.
+
+    Notes
+    -----
+    In a Pipeline of scikit-learn it is a transformer. ``fit_resample`` follows
+    imbalanced-learn, whose own Pipeline takes :class:`AdversarialSampler`.
+
+    References
+    ----------
+    .. [1] M. Ducoffe, F. Precioso, "Adversarial Active Learning for Deep Networks: a
+       Margin Based Approach", 2018, arXiv:1802.09841.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from skdfal import AdversarialAugmenter
+    >>> X, y = make_blobs(60, centers=3, random_state=0)
+    >>> X_twice, y_twice = AdversarialAugmenter().fit_resample(X, y)
+    >>> X_twice.shape, y_twice.shape
+    ((120, 2), (120,))
+    """
+
+    def fit_transform(self, X, y=None):
+        """Fit, then return the twins of the same samples.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Samples.
+        y : array-like of shape (n_samples,), default=None
+            Labels; needed unless ``prefit=True``.
+
+        Returns
+        -------
+        X_twin : ndarray of the shape of ``X``
+            The twins.
+        """
+        return self.fit(X, y).transform(X)
+
+    def transform(self, X):
+        """Return the twin of each sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Samples.
+
+        Returns
+        -------
+        X_twin : ndarray of the shape of ``X``
+            The twins; a tensor where ``X`` is one. Samples whose class did not flip
+            are moved too, as far as DeepFool came; a warning counts them.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If some samples kept their class.
+        """
+        X_twin, _ = self._twins(X, "They are returned as far as DeepFool came.")
+        return torch.from_numpy(X_twin) if isinstance(X, torch.Tensor) else X_twin
+
+
+class AdversarialSampler(_Twins):
+    """Double a training set by adversarial twins, as a step of imbalanced-learn.
+
+    What :class:`AdversarialAugmenter` does, without ``transform``: the Pipeline of
+    imbalanced-learn takes as a sampler only what is no transformer.
+
+    Parameters
+    ----------
+    estimator : estimator, default=None
+        The classifier to attack: a skorch net, a Pipeline that ends in one and whose
+        steps have an ``inverse_transform``, or a modAL learner around them. None is a
+        small net that fits the shape of ``X``. Wrapped in scikit-learn's
+        ``FrozenEstimator`` it is not trained again.
+    prefit : bool, default=False
+        Attack ``estimator`` as it is, and leave it as it is; ``transform`` then works
+        without ``fit``. Otherwise ``fit`` trains a clone.
+    p : float in [1, inf], default=2
+        Norm that is made small.
+    max_iter : int, default=50
+        Upper bound on DeepFool steps.
+    overshoot : float >= 0, default=0.02
+        How far a twin lies beyond the boundary, relative to its perturbation.
+    n_top_classes : int >= 2, default=None
+        Attack only towards the likeliest classes, the predicted one included.
+    clip_range : (float, float), default=None
+        Clip twins to this range of values of ``X``, such as (0, 1) for pixels.
+    batch_size : int or None, default=None
+        Samples under attack at a time. None chooses by the memory that a sample needs.
+    random_state : int, RandomState instance or None, default=None
+        Determines the training of the clone. None leaves it to the global generators.
+
+    Attributes
+    ----------
+    estimator_ : estimator
+        The classifier that is attacked.
+    classes_ : ndarray of shape (n_classes,)
+        Class labels given to ``fit``; not there with ``prefit=True``.
+    n_features_in_ : int
+        Size of the second axis of ``X``.
+    n_iter_ : int
+        DeepFool steps of the slowest training sample; not there with ``prefit=True``.
+
+    See Also
+    --------
+    AdversarialAugmenter : The same as a transformer, with all that is to be said.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from skdfal import AdversarialSampler
+    >>> X, y = make_blobs(60, centers=3, random_state=0)
+    >>> X_twice, y_twice = AdversarialSampler(random_state=0).fit_resample(X, y)
+    >>> X_twice.shape, y_twice.shape
+    ((120, 2), (120,))
+    """

@@ -18,7 +18,7 @@ from skdfal._utils._validation import (
     _fit_context,
     validate_params,
 )
-from skdfal.adapter._torch_net import class_labels, predict_proba
+from skdfal.adapter import class_labels, predict_proba
 from skdfal.adapter._training import as_numpy, fit_own, is_missing
 
 
@@ -26,7 +26,7 @@ from skdfal.adapter._training import as_numpy, fit_own, is_missing
     SCORE_PARAMETERS | {"threshold": [Interval(Real, 0, None, closed="left")]},
     prefer_skip_nested_validation=True,
 )
-def ceal_pseudo_labels(estimator, X, *, threshold=0.05, batch_size=512):
+def ceal_pseudo_labels(estimator, X, *, threshold=0.05, batch_size=None):
     """Label the samples of which the estimator is sure by its own prediction [1]_.
 
     Such labels cost nothing. They are for one training: recompute them with the next
@@ -42,8 +42,8 @@ def ceal_pseudo_labels(estimator, X, *, threshold=0.05, batch_size=512):
         A sample is labelled if the entropy of its prediction, in nats, is strictly
         less; the paper's δ. The DFAL paper took 0.05 for MNIST, 0.19 for Shoe-Bag
         and 0.08 for Quick-Draw.
-    batch_size : int, default=512
-        Samples in one forward pass.
+    batch_size : int or None, default=None
+        Samples in one forward pass. None chooses by the memory that a sample needs.
 
     Returns
     -------
@@ -112,8 +112,8 @@ class PseudoLabelAugmenter(MetaEstimatorMixin, BaseEstimator):
     missing_label : scalar, default=-1
         What stands in ``y`` for a sample without a label. For string labels a string,
         for floats NaN may be used.
-    batch_size : int, default=512
-        Samples in one forward pass.
+    batch_size : int or None, default=None
+        Samples in one forward pass. None chooses by the memory that a sample needs.
 
     Attributes
     ----------
@@ -158,7 +158,7 @@ class PseudoLabelAugmenter(MetaEstimatorMixin, BaseEstimator):
         "threshold": [Interval(Real, 0, None, closed="left")],
         "decay": [Interval(Real, 0, None, closed="left")],
         "missing_label": "no_validation",
-        "batch_size": [COUNT],
+        "batch_size": [COUNT, None],
     }
 
     # The loop keeps what this augmenter adds for the next training alone.
@@ -172,7 +172,7 @@ class PseudoLabelAugmenter(MetaEstimatorMixin, BaseEstimator):
         threshold=0.05,
         decay=0.0,
         missing_label=-1,
-        batch_size=512,
+        batch_size=None,
     ):
         self.estimator = estimator
         self.prefit = prefit

@@ -23,7 +23,7 @@ from skdfal._utils._validation import (
     _fit_context,
     check_values,
 )
-from skdfal.adapter._torch_net import is_net
+from skdfal.adapter import is_net
 from skdfal.adapter._training import (
     as_numpy,
     default_classifier,
@@ -569,7 +569,7 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
     def _check_extra(self, augmenter, extra, X):
         """Return the samples and codes of an augmenter, if they may be trained on."""
         name = type(augmenter).__name__
-        if not isinstance(extra, tuple | list) or len(extra) != 2:
+        if not isinstance(extra, tuple | list) or len(extra) not in (2, 3):
             raise ValueError(
                 f"{name}.augment should return samples and labels, got {extra!r}."
             )

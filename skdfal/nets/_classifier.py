@@ -15,9 +15,10 @@ import torch
 from skorch.callbacks import Callback, EarlyStopping
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.utils.data import BatchSampler, DataLoader, default_collate, random_split
+from torch.utils.data import BatchSampler, DataLoader, random_split
 
 from skdfal._utils._validation import Interval, StrOptions, validate_params
+from skdfal.nets._dataset import ArrayDataset, collate
 from skdfal.nets._lenet5 import LeNet5
 from skdfal.nets._vgg8 import VGG8
 
@@ -29,30 +30,6 @@ _OTHER_NAMES = {
     "in_channels": "in_chans",  # timm
     "image_size": "img_size",  # timm
 }
-
-
-class _ArrayDataset(skorch.dataset.Dataset):
-    """Arrays or tensors of which a DataLoader takes a batch in one indexing.
-
-    skorch's own dataset is asked for one sample after the other, and the samples
-    are stacked again. Whatever is neither array nor tensor still goes that way.
-    """
-
-    def __getitems__(self, indices):
-        if not all(isinstance(a, np.ndarray | torch.Tensor) for a in (self.X, self.y)):
-            return [self[i] for i in indices]
-        return torch.as_tensor(self.X[indices]), _as_labels(self.y[indices])
-
-
-def _as_labels(y):
-    """Tensor of y; whole numbers become int64, the type that losses ask for."""
-    y = torch.as_tensor(y)
-    return y if y.is_floating_point() or y.dtype == torch.bool else y.long()
-
-
-def _collate(batch):
-    """Pass a batch of `_ArrayDataset` on; stack a list of samples."""
-    return batch if isinstance(batch, tuple) else default_collate(batch)
 
 
 def _random_fifth(dataset, y=None):
@@ -483,10 +460,10 @@ def make_classifier(
         "max_epochs": max_epochs,
         "n_restarts": n_restarts,
         "train_split": None,
-        "dataset": _ArrayDataset,
+        "dataset": ArrayDataset,
         "iterator_train__shuffle": True,
-        "iterator_train__collate_fn": _collate,
-        "iterator_valid__collate_fn": _collate,
+        "iterator_train__collate_fn": collate,
+        "iterator_valid__collate_fn": collate,
         "callbacks__valid_acc": None,
         "device": device,
         "verbose": verbose,

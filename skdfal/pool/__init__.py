@@ -1,1 +1,5 @@
 """The kinds of pools: a length, and samples by index."""
+
+from skdfal.pool._pool import FilePool, Pool, PoolView, as_pool
+
+__all__ = ["FilePool", "Pool", "PoolView", "as_pool"]

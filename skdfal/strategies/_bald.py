@@ -16,8 +16,10 @@ from skdfal._utils._validation import (
     Interval,
     validate_params,
 )
-from skdfal.adapter._torch_net import member_nets
-from skdfal.strategies._base import draw_candidates, query_strategy, take, top_k
+from skdfal.adapter import member_nets
+from skdfal.strategies._base import draw_candidates, register, top_k
+
+__all__ = ["bald_sampling", "bald_score"]
 
 _DROPOUTS = (
     nn.Dropout,
@@ -43,7 +45,7 @@ def _mutual_information(proba):
     SCORE_PARAMETERS | _DRAWS | {"random_state": ["random_state"]},
     prefer_skip_nested_validation=True,
 )
-def bald_score(estimator, X, *, n_draws=10, batch_size=512, random_state=None):
+def bald_score(estimator, X, *, n_draws=10, batch_size=None, random_state=None):
     r"""Score samples by what their label would tell about the weights [1]_, [2]_.
 
     Dropout stays on for several forward passes, each the answer of another net drawn
@@ -60,8 +62,9 @@ def bald_score(estimator, X, *, n_draws=10, batch_size=512, random_state=None):
         Pool to score, as for ``fit``.
     n_draws : int >= 2, default=10
         Forward passes with dropout, the papers' T.
-    batch_size : int, default=512
-        Rows in one forward pass, a row a sample and draw.
+    batch_size : int or None, default=None
+        Rows in one forward pass, one row for each sample and draw. None chooses by the
+        memory that a sample needs.
     random_state : int, RandomState instance or None, default=None
         Determines the draws. None draws them afresh. The same seed gives the same
         scores for the same ``batch_size``.
@@ -117,7 +120,16 @@ def bald_score(estimator, X, *, n_draws=10, batch_size=512, random_state=None):
     return np.concatenate([_mutual_information(proba) for proba in draws])
 
 
-@query_strategy
+@register(
+    "bald",
+    label="BALD",
+    needs="dropout",
+    score=bald_score,
+    n_candidates=800,
+    style=("#009E73", "dashdotdot", "D"),
+    paper="Gal et al. 2017",
+    in_dfal_paper=True,
+)
 @validate_params(QUERY_PARAMETERS | _DRAWS, prefer_skip_nested_validation=True)
 def bald_sampling(
     estimator,
@@ -126,7 +138,7 @@ def bald_sampling(
     *,
     n_draws=10,
     n_candidates=None,
-    batch_size=512,
+    batch_size=None,
     random_state=None,
 ):
     """Query the samples with the largest :func:`bald_score`.
@@ -143,8 +155,9 @@ def bald_sampling(
         Forward passes with dropout, the papers' T.
     n_candidates : int, default=None
         Score this many samples, drawn at random. None scores the whole pool.
-    batch_size : int, default=512
-        Rows in one forward pass, a row a sample and draw.
+    batch_size : int or None, default=None
+        Rows in one forward pass, one row for each sample and draw. None chooses by the
+        memory that a sample needs.
     random_state : int, RandomState instance or None, default=None
         Determines the candidates and the draws.
 
@@ -168,10 +181,10 @@ def bald_sampling(
     >>> bald_sampling(net, torch.rand(20, 1, 16, 16), n_instances=5).shape
     (5,)
     """
-    S_k = draw_candidates(X, n_instances, n_candidates, random_state)
+    S_k, candidates = draw_candidates(X, n_instances, n_candidates, random_state)
     score = bald_score(
         estimator,
-        take(X, S_k),
+        candidates,
         n_draws=n_draws,
         batch_size=batch_size,
         random_state=random_state,
@@ -194,7 +207,7 @@ def dropout_draws(estimator, X, n_draws, batch_size, random_state, caller):
     any_drops = any(_dropout_layers(net.module) for net in nets)
     n_draws = n_draws if any_drops else 1
     runs_once = [_prefix_runs_once(net) for net in nets]
-    n_rows = max(1, batch_size // n_draws)
+    n_rows = max(1, nets[0].batch_size(batch_size) // n_draws)
     with _seeded(nets[0].device, random_state):
         for batches in zip(*(net.batches(n_rows) for net in nets), strict=True):
             proba = [
@@ -257,7 +270,7 @@ def _prefix_runs_once(net):
 
     It does not where a skip connection passes by the first dropout layer.
     """
-    layers, x = _dropout_layers(net.module), net.batch(slice(0, 2))
+    layers, x = _dropout_layers(net.module), net.batch(np.arange(min(2, len(net))))
     with evaluation_mode(net.module), torch.no_grad():
         try:
             late = _forward_repeated(net.module, layers, x, 3)

@@ -1,12 +1,229 @@
-"""From scores to indices, and from a query function to a modAL query strategy."""
+"""What a strategy is: a query function, and beside it what it brings along.
+
+A strategy file registers its function once, with everything that others need to know
+of it. Command line, experiments, pictures, tables, docs and the common tests read it
+from here; nobody keeps a list of strategies of their own.
+"""
 
 import functools
-import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
-from sklearn.utils import _safe_indexing, check_random_state
+from sklearn.utils import check_random_state
 
-from skdfal._utils._validation import _num_samples
+from skdfal.pool import as_pool
+
+_NEEDS = ("nothing", "probabilities", "dropout", "features", "gradients")
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A query function and what it brings along.
+
+    Parameters
+    ----------
+    name : str
+        By which ``query_strategy`` and the command line know it.
+    function : callable
+        ``(estimator, X, n_instances, *, ...) -> indices``, modAL's query strategy.
+    label : str
+        What tables and pictures call it.
+    needs : {"nothing", "probabilities", "dropout", "features", "gradients"}
+        What it asks the estimator for. Up to "probabilities" any classifier will do,
+        beyond it there has to be a net.
+    score : callable or None
+        The score whose largest values it queries; None where it is no top-k.
+    augmenter : type or None
+        What the loop trains on beside the annotated samples: the class, which the loop
+        constructs.
+    n_candidates : int or None
+        How many samples of the pool the loop lets it look at, unless told otherwise:
+        the K of the DFAL paper. None is the whole pool.
+    style : (str, str, str) or None
+        Colour, line ("solid", "dashed", "dashdot", "dashdotdot", "dotted") and marker
+        in pictures, in the words of matplotlib.
+    paper : str or None
+        Where it comes from, in short: authors and year.
+    in_dfal_paper : bool
+        Whether Table 1 of the DFAL paper has it.
+
+    Examples
+    --------
+    >>> from skdfal.strategies import describe
+    >>> describe("core_set").label, describe("dfal").n_candidates
+    ('CORE-SET', 800)
+    """
+
+    name: str
+    function: Callable
+    label: str
+    needs: str = "nothing"
+    score: Callable | None = None
+    augmenter: type | None = None
+    n_candidates: int | None = None
+    style: tuple[str, str, str] | None = None
+    paper: str | None = None
+    in_dfal_paper: bool = False
+
+    @property
+    def needs_net(self):
+        """Whether the estimator must have a net in it."""
+        return self.needs in _NEEDS[2:]
+
+
+_REGISTRY: dict[str, Strategy] = {}
+
+
+class _Functions(Mapping):
+    """The functions of all registered strategies, by name; grows as they register."""
+
+    def __getitem__(self, name):
+        return _REGISTRY[name].function
+
+    def __iter__(self):
+        return iter(_REGISTRY)
+
+    def __len__(self):
+        return len(_REGISTRY)
+
+    def __repr__(self):
+        return f"{{{', '.join(f'{n!r}: {f.__name__}' for n, f in self.items())}}}"
+
+
+STRATEGIES = _Functions()
+
+
+def register(name, *, label=None, needs="nothing", **what_it_brings):
+    """Make a query function known by a name, with what it brings along.
+
+    Parameters
+    ----------
+    name : str
+        A name that is not taken yet. One function may have several names.
+    label : str, default=None
+        What tables and pictures call it; None is the name.
+    needs : {"nothing", "probabilities", "dropout", "features", "gradients"}, \
+default="nothing"
+        What it asks the estimator for.
+    **what_it_brings : dict
+        The other fields of :class:`Strategy`.
+
+    Returns
+    -------
+    decorator : callable
+        It returns the function as it is.
+
+    Raises
+    ------
+    ValueError
+        If the name is taken by another function, or ``needs`` is unknown.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdfal.strategies import STRATEGIES, describe, register
+    >>> @register("first", label="FIRST")
+    ... def first_sampling(estimator, X, n_instances=1):
+    ...     return np.arange(n_instances)
+    >>> STRATEGIES["first"] is first_sampling, describe(first_sampling).label
+    (True, 'FIRST')
+    >>> unregister("first")
+    """
+    if needs not in _NEEDS:
+        raise ValueError(f"{needs=} should be one of {', '.join(_NEEDS)}.")
+
+    def decorator(function):
+        known = _REGISTRY.get(name)
+        if known is not None and _place(known.function) != _place(function):
+            raise ValueError(
+                f"{name!r} is the name of {known.function.__qualname__} already. "
+                "Choose another."
+            )
+        _REGISTRY[name] = Strategy(
+            name, function, label or name, needs, **what_it_brings
+        )
+        return function
+
+    return decorator
+
+
+def _place(function):
+    """Where a function is defined: a module that is loaded again may register again."""
+    return function.__module__, function.__qualname__
+
+
+def unregister(name):
+    """Forget a strategy that was registered.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+
+    Examples
+    --------
+    >>> from skdfal.strategies import register, unregister
+    >>> _ = register("mine")(lambda estimator, X, n_instances: range(n_instances))
+    >>> unregister("mine")
+    """
+    del _REGISTRY[name]
+
+
+def describe(strategy):
+    """Return what is known of a strategy.
+
+    Parameters
+    ----------
+    strategy : str or callable
+        A name in ``STRATEGIES``, a query function, or a ``functools.partial`` of one,
+        which brings along what the function does.
+
+    Returns
+    -------
+    strategy : Strategy
+        As it was registered; of a function that was not, its name alone. Its
+        ``function`` is the one that was given.
+
+    Raises
+    ------
+    ValueError
+        If there is no strategy of that name.
+    TypeError
+        If it is neither a name nor callable.
+
+    Examples
+    --------
+    >>> from functools import partial
+    >>> import skdfal
+    >>> from skdfal.strategies import describe
+    >>> describe(partial(skdfal.dfal, p=1)).augmenter
+    <class 'skdfal.augment._adversarial.AdversarialAugmenter'>
+    """
+    if isinstance(strategy, str):
+        if strategy not in _REGISTRY:
+            raise ValueError(
+                f"{strategy!r} is no query strategy; known are {', '.join(_REGISTRY)}."
+            )
+        return _REGISTRY[strategy]
+    if not callable(strategy):
+        raise TypeError(
+            f"{strategy!r} should be the name of a query strategy or a function "
+            "(estimator, X, n_instances)."
+        )
+    function = strategy
+    while isinstance(function, functools.partial):
+        function = function.func
+    for known in _REGISTRY.values():
+        if known.function is function:
+            return _with(known, function=strategy)
+    name = getattr(function, "__name__", type(function).__name__)
+    return Strategy(name, strategy, name)
+
+
+def _with(strategy, **changes):
+    fields = {name: getattr(strategy, name) for name in strategy.__dataclass_fields__}
+    return Strategy(**fields | changes)
 
 
 def top_k(score, n_instances):
@@ -20,69 +237,42 @@ def top_k(score, n_instances):
 
 
 def draw_candidates(X, n_instances, n_candidates=None, random_state=None):
-    """Return the indices to score: the paper's S_k, or the whole pool.
+    """Return the samples to score, as a view: the paper's S_k, or the whole pool.
+
+    Parameters
+    ----------
+    X : pool or array-like
+        The pool.
+    n_instances : int
+        Samples to query.
+    n_candidates : int or None
+        Samples to draw; None takes all.
+    random_state : int, RandomState instance or None
+        Determines which.
+
+    Returns
+    -------
+    S_k : ndarray of shape (n_candidates,)
+        Positions in ``X``.
+    view : Pool
+        Those samples.
 
     Raises
     ------
     ValueError
         If more is asked for than there is.
     """
-    n_samples = pool_size(X)
+    pool = as_pool(X)
+    n_samples = len(pool)
     if n_candidates is not None and n_candidates > n_samples:
         raise ValueError(f"{n_candidates=} should be <= {n_samples=}.")
     if n_instances > n_samples:
         raise ValueError(f"{n_instances=} should be <= {n_samples=}.")
     if n_candidates is None:
-        return np.arange(n_samples)
+        return np.arange(n_samples), pool
     if n_instances > n_candidates:
         raise ValueError(f"{n_instances=} should be <= {n_candidates=}.")
-    rng = check_random_state(random_state)
-    return rng.choice(n_samples, n_candidates, replace=False)
-
-
-def pool_size(X):
-    """Return the number of samples of ``X``; raise where there are none."""
-    n_samples = _num_samples(X)
-    if not n_samples:
-        raise ValueError("The pool is empty: X has 0 samples, at least 1 is required.")
-    return n_samples
-
-
-def take(X, indices):
-    """Return the rows of an array, tensor or data frame; all of them uncopied."""
-    if len(indices) == _num_samples(X) and (np.diff(indices) == 1).all():
-        return X
-    if hasattr(X, "iloc") or isinstance(X, list):
-        return _safe_indexing(X, indices)
-    return X[indices]
-
-
-def query_strategy(function):
-    """Make a query function fit for ``modAL``'s learners of every version.
-
-    modAL 0.4.1 wants a bare array of indices: a tuple is taken for indices and
-    instances. modAL 0.4.2 wants ``(indices, metrics)``: given a bare array it runs the
-    strategy twice, and splits an array of two indices in half. Whoever calls the
-    function directly always gets the array.
-    """
-
-    @functools.wraps(function)
-    def strategy(estimator, X, *args, **kwargs):
-        indices = function(estimator, X, *args, **kwargs)
-        return (indices, None) if _is_asked_for_metrics(estimator) else indices
-
-    return strategy
-
-
-def _is_asked_for_metrics(learner):
-    """Whether ``learner.query`` is on the stack and has a ``return_metrics``."""
-    query = getattr(type(learner), "query", None)
-    code = getattr(query, "__code__", None)
-    if code is None or "return_metrics" not in code.co_varnames[: code.co_argcount + 1]:
-        return False
-    frame = sys._getframe(2)
-    while frame is not None:
-        if frame.f_code is code:
-            return True
-        frame = frame.f_back
-    return False
+    S_k = check_random_state(random_state).choice(
+        n_samples, n_candidates, replace=False
+    )
+    return S_k, pool.view(S_k)

@@ -1,11 +1,22 @@
 """CEAL: ask for what the net doubts, believe it where it is sure."""
 
 from skdfal._utils._validation import QUERY_PARAMETERS, validate_params
-from skdfal.strategies._base import draw_candidates, query_strategy, take, top_k
+from skdfal.augment import PseudoLabelAugmenter
+from skdfal.strategies._base import draw_candidates, register, top_k
 from skdfal.strategies._uncertainty import entropy_score
 
+__all__ = ["ceal_sampling"]
 
-@query_strategy
+
+@register(
+    "ceal",
+    label="CEAL",
+    needs="probabilities",
+    augmenter=PseudoLabelAugmenter,
+    style=("#CC79A7", "dashed", "v"),
+    paper="Wang et al. 2017",
+    in_dfal_paper=True,
+)
 @validate_params(QUERY_PARAMETERS, prefer_skip_nested_validation=True)
 def ceal_sampling(
     estimator,
@@ -13,7 +24,7 @@ def ceal_sampling(
     n_instances=1,
     *,
     n_candidates=None,
-    batch_size=512,
+    batch_size=None,
     random_state=None,
 ):
     """Query the samples whose prediction has the highest entropy: CEAL [1]_.
@@ -34,8 +45,9 @@ def ceal_sampling(
     n_candidates : int, default=None
         Score this many samples, drawn at random. None scores the whole pool, as the
         papers do.
-    batch_size : int, default=512
-        Samples in one forward pass.
+    batch_size : int or None, default=None
+        Samples in one forward pass. None chooses by the memory that
+        a sample needs.
     random_state : int, RandomState instance or None, default=None
         Determines the candidates.
 
@@ -65,6 +77,6 @@ def ceal_sampling(
     >>> ceal_sampling(clf, [[-2.0], [0.0], [1.0]], n_instances=2)
     array([1, 2])
     """
-    S_k = draw_candidates(X, n_instances, n_candidates, random_state)
-    score = entropy_score(estimator, take(X, S_k), batch_size=batch_size)
+    S_k, candidates = draw_candidates(X, n_instances, n_candidates, random_state)
+    score = entropy_score(estimator, candidates, batch_size=batch_size)
     return S_k[top_k(score, n_instances)]

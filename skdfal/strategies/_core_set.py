@@ -1,6 +1,5 @@
 """CORE-SET: the samples that, with the labelled ones, cover the pool best."""
 
-import warnings
 from numbers import Real
 
 from sklearn.exceptions import ConvergenceWarning
@@ -13,12 +12,23 @@ from skdfal._utils._validation import (
     _num_samples,
     validate_params,
 )
-from skdfal.adapter._torch_net import hidden_features, labeled_samples
+from skdfal._utils._warnings import warn_caller
+from skdfal.adapter import hidden_features, labeled_samples
 from skdfal.cover._k_center import k_center_greedy, k_center_mip
-from skdfal.strategies._base import draw_candidates, query_strategy, take
+from skdfal.strategies._base import draw_candidates, register
+
+__all__ = ["core_set_sampling"]
 
 
-@query_strategy
+@register(
+    "core_set",
+    label="CORE-SET",
+    needs="features",
+    n_candidates=800,
+    style=("#0072B2", "dashdot", "^"),
+    paper="Sener & Savarese 2018",
+    in_dfal_paper=True,
+)
 @validate_params(
     QUERY_PARAMETERS
     | {
@@ -41,7 +51,7 @@ def core_set_sampling(
     outlier_fraction=1e-4,
     time_limit=60,
     n_candidates=None,
-    batch_size=512,
+    batch_size=None,
     random_state=None,
 ):
     r"""Query the samples that leave no other far from a labelled one [1]_.
@@ -78,8 +88,9 @@ def core_set_sampling(
     n_candidates : int, default=None
         Query among this many samples, drawn at random, and cover only them. None
         takes the whole pool.
-    batch_size : int, default=512
-        Samples in one forward pass.
+    batch_size : int or None, default=None
+        Samples in one forward pass. None chooses by the memory that
+        a sample needs.
     random_state : int, RandomState instance or None, default=None
         Determines the candidates.
 
@@ -131,8 +142,8 @@ def core_set_sampling(
     >>> core_set_sampling(net, torch.rand(20, 1, 16, 16), n_instances=5).shape
     (5,)
     """
-    S_k = draw_candidates(X, n_instances, n_candidates, random_state)
-    features = hidden_features(estimator, take(X, S_k), batch_size, layer)
+    S_k, candidates = draw_candidates(X, n_instances, n_candidates, random_state)
+    features = hidden_features(estimator, candidates, batch_size, layer)
     if X_labeled is None:
         X_labeled = labeled_samples(estimator)
     if X_labeled is not None and _num_samples(X_labeled):
@@ -150,12 +161,11 @@ def core_set_sampling(
         time_limit=time_limit,
     )
     if not cover.proven:
-        warnings.warn(
+        warn_caller(
             f"The cover of radius {cover.radius:.4g} is not proven the smallest within "
             f"{time_limit=} s: the smallest is at least {cover.lower_bound:.4g}, "
             f"greedy's is {cover.greedy_radius:.4g}. Raise time_limit, lower "
             'n_candidates or outlier_fraction, or use solver="greedy".',
             ConvergenceWarning,
-            stacklevel=4,
         )
     return S_k[cover.centers]

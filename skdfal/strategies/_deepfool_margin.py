@@ -1,6 +1,5 @@
 """DFAL's query: the samples that DeepFool moves over the boundary with least effort."""
 
-import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -13,9 +12,13 @@ from skdfal._utils._validation import (
     SCORE_PARAMETERS,
     validate_params,
 )
-from skdfal.adapter._torch_net import torch_nets
-from skdfal.adversarial._deepfool import _deepfool
-from skdfal.strategies._base import draw_candidates, query_strategy, take, top_k
+from skdfal._utils._warnings import warn_caller
+from skdfal.adapter import torch_nets
+from skdfal.adversarial import deepfool, deepfool_within
+from skdfal.augment import AdversarialAugmenter
+from skdfal.strategies._base import draw_candidates, register, top_k
+
+__all__ = ["deepfool_margin_sampling", "deepfool_margin_score", "dfal"]
 
 # The attack keeps this many batches' perturbations: finished samples are replaced by
 # waiting ones, so only the last batch of a chunk runs half empty.
@@ -24,6 +27,9 @@ _BATCHES_PER_CHUNK = 16
 # The pruned search stops where the proxy says that the margin is at least this part
 # of what it would be at the smallest margin-to-proxy ratio seen so far.
 _SAFETY = 0.7
+
+# Candidates that the pruned search attacks before it looks whether to go on, at most.
+_BLOCK_SIZE = 128
 
 
 @validate_params(
@@ -37,7 +43,7 @@ def deepfool_margin_score(
     max_iter=50,
     overshoot=0.02,
     n_top_classes=None,
-    batch_size=128,
+    batch_size=None,
 ):
     r"""Score samples by their distance to the decision boundary [1]_.
 
@@ -62,8 +68,9 @@ def deepfool_margin_score(
         How far the iterates go beyond the boundary, relative to the perturbation.
     n_top_classes : int >= 2, default=None
         Attack only towards the likeliest classes, the predicted one included.
-    batch_size : int, default=128
-        Samples under attack at a time; bounds the memory.
+    batch_size : int or None, default=None
+        Samples under attack at a time. None chooses by the memory that
+        a sample needs.
 
     Returns
     -------
@@ -109,13 +116,126 @@ def deepfool_margin_score(
     (3,)
     """
     attack = _attack(p, max_iter, overshoot, n_top_classes, batch_size)
-    margins = [_margins(net, attack) for net in torch_nets(estimator, X)]
-    score = -np.mean(margins, axis=0)
-    _warn_of_unconverged(np.isinf(score).sum(), len(score), max_iter)
+    return _scores(torch_nets(estimator, X), attack)
+
+
+def _scores(nets, attack):
+    """Minus the margins, a mean over nets that share no input space; (n,)."""
+    score = -np.mean([_margins(net.for_attack(), attack) for net in nets], axis=0)
+    _warn_of_unconverged(np.isinf(score).sum(), len(score), attack["max_iter"])
     return score
 
 
-@query_strategy
+@register(
+    "dfal",
+    label="DFAL",
+    needs="gradients",
+    score=deepfool_margin_score,
+    augmenter=AdversarialAugmenter,
+    n_candidates=800,
+    style=("#D55E00", "solid", "o"),
+    paper="Ducoffe & Precioso 2018",
+    in_dfal_paper=True,
+)
+@validate_params(
+    ATTACK_PARAMETERS | QUERY_PARAMETERS | {"prune": ["boolean"]},
+    prefer_skip_nested_validation=True,
+)
+def dfal(
+    estimator,
+    X,
+    n_instances=1,
+    *,
+    p=2,
+    n_candidates=None,
+    max_iter=50,
+    overshoot=0.02,
+    n_top_classes=None,
+    prune=True,
+    batch_size=None,
+    random_state=None,
+):
+    """Query as DFAL does: the samples nearest to the decision boundary [1]_.
+
+    The answer is that of :func:`deepfool_margin_sampling`. As the strategy of
+    :class:`ActiveLearningClassifier` or :class:`LabelingSession`, by its name or as
+    this function, it brings along the other half of the method: the training set gets
+    the adversarial twin of each annotated sample. With modAL the twins come from
+    :class:`AdversarialAugmenter`.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        As for :func:`deepfool_margin_score`.
+    X : array-like of shape (n_samples, n_channels, height, width)
+        Pool to query from.
+    n_instances : int, default=1
+        Number of samples to query, the paper's n_query.
+    p : float in [1, inf], default=2
+        Norm of the margin.
+    n_candidates : int, default=None
+        Search among this many samples, drawn at random: the paper's K. None takes all.
+    max_iter : int, default=50
+        Upper bound on DeepFool steps.
+    overshoot : float >= 0, default=0.02
+        How far the iterates go beyond the boundary, relative to the perturbation.
+    n_top_classes : int >= 2, default=None
+        Attack only towards the likeliest classes, the predicted one included.
+    prune : bool, default=True
+        Search best first and stop early; False attacks every candidate.
+    batch_size : int or None, default=None
+        Samples under attack at a time. None chooses by the memory that a sample needs.
+    random_state : int, RandomState instance or None, default=None
+        Determines the candidates.
+
+    Returns
+    -------
+    indices : ndarray of shape (n_instances,)
+        Distinct indices into ``X``, smallest margin first.
+
+    Raises
+    ------
+    NotFittedError, TypeError, ValueError
+        Where :func:`deepfool_margin_sampling` raises.
+
+    References
+    ----------
+    .. [1] M. Ducoffe, F. Precioso, "Adversarial Active Learning for Deep Networks: a
+       Margin Based Approach", 2018, arXiv:1802.09841.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdfal import dfal
+    >>> from skdfal.nets import make_classifier
+    >>> net = make_classifier("lenet5", image_size=16).initialize()
+    >>> dfal(net, torch.rand(20, 1, 16, 16), n_instances=5).shape
+    (5,)
+    """
+    return deepfool_margin_sampling(
+        estimator,
+        X,
+        n_instances,
+        p=p,
+        n_candidates=n_candidates,
+        max_iter=max_iter,
+        overshoot=overshoot,
+        n_top_classes=n_top_classes,
+        prune=prune,
+        batch_size=batch_size,
+        random_state=random_state,
+    )
+
+
+@register(
+    "deepfool_margin",
+    label="DeepFool margin",
+    needs="gradients",
+    score=deepfool_margin_score,
+    n_candidates=800,
+    style=("#D55E00", "dotted", "d"),
+    paper="Ducoffe & Precioso 2018",
+)
 @validate_params(
     ATTACK_PARAMETERS | QUERY_PARAMETERS | {"prune": ["boolean"]},
     prefer_skip_nested_validation=True,
@@ -130,14 +250,14 @@ def deepfool_margin_sampling(
     max_iter=50,
     overshoot=0.02,
     n_top_classes=None,
-    prune=False,
-    batch_size=128,
+    prune=True,
+    batch_size=None,
     random_state=None,
 ):
-    r"""Query the samples nearest to the decision boundary: DFAL [1]_.
+    r"""Query the samples nearest to the decision boundary [1]_.
 
-    ``dfal`` is the same function under its short name. The adversarial twins of what
-    it finds come from :class:`AdversarialAugmenter`.
+    This is the query of DFAL alone. :func:`dfal` asks for the same samples, and where
+    it is the strategy of a loop their adversarial twins are trained on too.
 
     Parameters
     ----------
@@ -157,11 +277,13 @@ def deepfool_margin_sampling(
         How far the iterates go beyond the boundary, relative to the perturbation.
     n_top_classes : int >= 2, default=None
         Attack only towards the likeliest classes, the predicted one included.
-    prune : bool, default=False
-        Search best first and stop early instead of attacking every candidate. Many
-        times as fast, and nearly always the same answer; see Notes.
-    batch_size : int, default=128
-        Samples under attack at a time.
+    prune : bool, default=True
+        Search best first and stop early. Many times as fast as attacking every
+        candidate, which is what False does, and nearly always the same answer; see
+        Notes.
+    batch_size : int or None, default=None
+        Samples under attack at a time. None chooses by the memory that
+        a sample needs.
     random_state : int, RandomState instance or None, default=None
         Determines the candidates.
 
@@ -187,7 +309,7 @@ def deepfool_margin_sampling(
 
     Notes
     -----
-    With ``prune=True`` one forward pass ranks the candidates by a proxy of the margin,
+    One forward pass ranks the candidates by a proxy of the margin,
 
     .. math:: \pi(x) = \min_k (f_{k_0} - f_k) / \|W_{k_0} - W_k\|_2,
 
@@ -214,24 +336,14 @@ def deepfool_margin_sampling(
     >>> deepfool_margin_sampling(net, torch.rand(20, 1, 16, 16), n_instances=5).shape
     (5,)
     """
-    S_k = draw_candidates(X, n_instances, n_candidates, random_state)
-    X = take(X, S_k)
-    if prune:
-        nets = torch_nets(estimator, X)
-        if len(nets) == 1:
-            attack = _attack(p, max_iter, overshoot, n_top_classes, batch_size)
-            found = _pruned_search(nets[0], n_instances, attack)
-            _warn_of_unconverged(found.n_unconverged, found.n_attacked, max_iter)
-            return S_k[found.indices]
-    score = deepfool_margin_score(
-        estimator,
-        X,
-        p=p,
-        max_iter=max_iter,
-        overshoot=overshoot,
-        n_top_classes=n_top_classes,
-        batch_size=batch_size,
-    )
+    S_k, candidates = draw_candidates(X, n_instances, n_candidates, random_state)
+    attack = _attack(p, max_iter, overshoot, n_top_classes, batch_size)
+    nets = torch_nets(estimator, candidates)
+    if prune and len(nets) == 1:
+        found = _pruned_search(nets[0].for_attack(), n_instances, attack)
+        _warn_of_unconverged(found.n_unconverged, found.n_attacked, max_iter)
+        return S_k[found.indices]
+    score = _scores(nets, attack)
     return S_k[top_k(score, n_instances)]  # the smallest ||r_i||_p first
 
 
@@ -248,17 +360,18 @@ def _pruned_search(net, n_instances, attack):
     proxy = _margin_proxy(net)
     order = np.argsort(proxy, kind="stable")
     margin = np.full(len(order), np.inf)
-    block_size = int(np.clip(2 * n_instances, 32, attack["batch_size"]))
+    attack = _sized(net, attack)
+    block_size = min(attack["batch_size"], max(32, min(2 * n_instances, _BLOCK_SIZE)))
     worst = smallest_ratio = np.inf
     n_attacked = n_unconverged = 0
     while n_attacked < len(order):
         block = order[n_attacked : n_attacked + block_size]
         if worst < np.inf and _SAFETY * smallest_ratio * proxy[block[0]] > worst:
             break
-        result = _deepfool(net.module, net.batch(block), max_norm=worst, **attack)
+        result, too_far = deepfool_within(net.module, net.batch(block), worst, **attack)
         margin[block] = result.norm.cpu().numpy()
         n_attacked += len(block)
-        n_unconverged += int((result.n_iter >= attack["max_iter"]).sum())
+        n_unconverged += int((~result.converged & ~too_far).sum())
         found = np.isfinite(margin[block]) & (proxy[block] > 0)
         ratio = margin[block][found] / proxy[block][found]
         smallest_ratio = min(smallest_ratio, ratio.min(initial=np.inf))
@@ -271,7 +384,7 @@ def _margin_proxy(net):
 
     One forward pass; for a net without a last linear layer of logits the plain gap.
     """
-    logits = net.logits(batch_size=512)  # (n, C)
+    logits = net.logits(batch_size=None)  # (n, C)
     W = _last_weights(net).to(logits)  # (C, D)
     largest, k0 = logits.max(1)
     distance = torch.cdist(W, W)[k0]  # (n, C)
@@ -283,23 +396,24 @@ def _margin_proxy(net):
 def _last_weights(net):
     """Weights of the logits, (C, D); an identity where they are not a linear layer."""
     if net.linear is not None:
-        W = net.linear.weight.detach()
+        W = net.linear.weight.detach().float()
         if len(W) == 1:  # one logit for two classes
             W = torch.cat([torch.zeros_like(W), W])
-        if len(W) == net.n_classes:
-            return W
+        if len(W) == net.n_outputs:
+            return W[: net.n_classes]
     return torch.eye(net.n_classes)
 
 
 def _margins(net, attack):
     """||Σ r_i||_p of every sample, +inf where DeepFool does not converge; (n,)."""
+    attack = _sized(net, attack)
     chunk = _BATCHES_PER_CHUNK * attack["batch_size"]
-    norms = [_deepfool(net.module, x, **attack).norm for x in net.batches(chunk)]
+    norms = [deepfool(net.module, x, **attack).norm for x in net.batches(chunk)]
     return torch.cat(norms).double().cpu().numpy()
 
 
 def _attack(p, max_iter, overshoot, n_top_classes, batch_size):
-    """Gather the parameters of :func:`_deepfool`."""
+    """Gather the parameters of :func:`deepfool`."""
     return {
         "p": p,
         "max_iter": max_iter,
@@ -309,16 +423,17 @@ def _attack(p, max_iter, overshoot, n_top_classes, batch_size):
     }
 
 
+def _sized(net, attack):
+    """Return the attack with a number of samples to work on at a time."""
+    return attack | {"batch_size": net.batch_size(attack["batch_size"], True)}
+
+
 def _warn_of_unconverged(n_unconverged, n_samples, max_iter):
     if n_unconverged:
-        warnings.warn(
+        warn_caller(
             f"DeepFool did not change the class of {n_unconverged} of {n_samples} "
             f"samples within {max_iter} steps. Their margin is taken as infinite. If "
             "they are many, the net has hardly been trained, or is certain of one "
             "class wherever it looks.",
             ConvergenceWarning,
-            stacklevel=4,
         )
-
-
-dfal = deepfool_margin_sampling

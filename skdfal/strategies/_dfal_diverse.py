@@ -12,11 +12,14 @@ from skdfal._utils._validation import (
     Interval,
     validate_params,
 )
-from skdfal.adapter._torch_net import hidden_features
-from skdfal.strategies._base import draw_candidates, query_strategy, take, top_k
+from skdfal.adapter import hidden_features
+from skdfal.augment import AdversarialAugmenter
+from skdfal.strategies._base import draw_candidates, register, top_k
 
 # A variant of the margin query, so built on its score.
 from skdfal.strategies._deepfool_margin import deepfool_margin_score
+
+__all__ = ["dfal_diverse_sampling"]
 
 
 class _Information:
@@ -65,7 +68,13 @@ def _greedy(objective, n_instances):
     return np.array(S)
 
 
-@query_strategy
+@register(
+    "dfal_diverse",
+    label="DFAL diverse",
+    needs="gradients",
+    augmenter=AdversarialAugmenter,
+    n_candidates=800,
+)
 @validate_params(
     ATTACK_PARAMETERS
     | QUERY_PARAMETERS
@@ -89,7 +98,7 @@ def dfal_diverse_sampling(
     overshoot=0.02,
     n_top_classes=None,
     layer=None,
-    batch_size=128,
+    batch_size=None,
     random_state=None,
 ):
     r"""Query samples near the decision boundary that differ from each other.
@@ -126,8 +135,9 @@ def dfal_diverse_sampling(
         Features to differ in are what this layer gives out, flattened; a name is one
         of the module's ``named_modules``. None takes what goes into the last linear
         layer.
-    batch_size : int, default=128
-        Samples under attack at a time.
+    batch_size : int or None, default=None
+        Samples under attack at a time. None chooses by the memory that
+        a sample needs.
     random_state : int, RandomState instance or None, default=None
         Determines the candidates.
 
@@ -192,11 +202,10 @@ def dfal_diverse_sampling(
     >>> dfal_diverse_sampling(net, torch.rand(20, 1, 16, 16), n_instances=5).shape
     (5,)
     """
-    S_k = draw_candidates(X, n_instances, n_candidates, random_state)
-    X = take(X, S_k)
+    S_k, candidates = draw_candidates(X, n_instances, n_candidates, random_state)
     score = deepfool_margin_score(
         estimator,
-        X,
+        candidates,
         p=p,
         max_iter=max_iter,
         overshoot=overshoot,
@@ -204,6 +213,6 @@ def dfal_diverse_sampling(
         batch_size=batch_size,
     )
     near = top_k(score, shortlist * n_instances)  # the smallest ||r_i||_p first
-    features = hidden_features(estimator, take(X, near), batch_size, layer)
+    features = hidden_features(estimator, candidates.view(near), batch_size, layer)
     objective = _Information(-score[near], features, diversity)
     return S_k[near[_greedy(objective, n_instances)]]

@@ -16,13 +16,18 @@ from skdfal._utils._validation import (
     StrOptions,
     validate_params,
 )
-from skdfal.adapter._torch_net import member_nets
-from skdfal.strategies._base import draw_candidates, query_strategy, take, top_k
+from skdfal.adapter import member_nets
+from skdfal.strategies._base import draw_candidates, register, top_k
+
+__all__ = ["egl_sampling", "egl_score"]
 
 _LAYERS = {"layers": [StrOptions({"all", "last"})]}
 
 # Numbers that the Jacobians of a batch may hold where they are written out.
 _JACOBIAN_SIZE = 2**25
+
+# Samples that share a Gram matrix of gradients, at most: it fits into caches.
+_BATCH_SIZE = 64
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -39,7 +44,7 @@ def _expected_length(proba, G):
 
 
 @validate_params(SCORE_PARAMETERS | _LAYERS, prefer_skip_nested_validation=True)
-def egl_score(estimator, X, *, layers="all", batch_size=64):
+def egl_score(estimator, X, *, layers="all", batch_size=None):
     r"""Score samples by the expected length of their gradient [1]_.
 
     The gradient is that of the cross-entropy with respect to the weights. Its length
@@ -56,8 +61,9 @@ def egl_score(estimator, X, *, layers="all", batch_size=64):
     layers : {"all", "last"}, default="all"
         Gradients of all trainable weights, or of the last linear layer alone, which
         costs one forward pass.
-    batch_size : int, default=64
-        Samples in one forward pass. It bounds the memory.
+    batch_size : int or None, default=None
+        Samples in one forward pass. None chooses by the memory that
+        a sample needs.
 
     Returns
     -------
@@ -119,7 +125,16 @@ def egl_score(estimator, X, *, layers="all", batch_size=64):
     return np.mean([score(net, batch_size) for net in member_nets(estimator, X)], 0)
 
 
-@query_strategy
+@register(
+    "egl",
+    label="EGL",
+    needs="gradients",
+    score=egl_score,
+    n_candidates=800,
+    style=("#E69F00", "dashdot", "P"),
+    paper="Settles et al. 2007",
+    in_dfal_paper=True,
+)
 @validate_params(QUERY_PARAMETERS | _LAYERS, prefer_skip_nested_validation=True)
 def egl_sampling(
     estimator,
@@ -128,7 +143,7 @@ def egl_sampling(
     *,
     layers="all",
     n_candidates=None,
-    batch_size=64,
+    batch_size=None,
     random_state=None,
 ):
     """Query the samples with the largest :func:`egl_score`.
@@ -145,8 +160,9 @@ def egl_sampling(
         Gradients of all trainable weights, or of the last linear layer alone.
     n_candidates : int, default=None
         Score this many samples, drawn at random. None scores the whole pool.
-    batch_size : int, default=64
-        Samples in one forward pass. It bounds the memory.
+    batch_size : int or None, default=None
+        Samples in one forward pass. None chooses by the memory that
+        a sample needs.
     random_state : int, RandomState instance or None, default=None
         Determines the candidates.
 
@@ -170,9 +186,8 @@ def egl_sampling(
     >>> egl_sampling(net, torch.rand(20, 1, 16, 16), n_instances=5).shape
     (5,)
     """
-    S_k = draw_candidates(X, n_instances, n_candidates, random_state)
-    X = take(X, S_k)
-    score = egl_score(estimator, X, layers=layers, batch_size=batch_size)
+    S_k, candidates = draw_candidates(X, n_instances, n_candidates, random_state)
+    score = egl_score(estimator, candidates, layers=layers, batch_size=batch_size)
     return S_k[top_k(score, n_instances)]
 
 
@@ -185,7 +200,8 @@ def _score_last(net, batch_size):
     _check_last(net)
     h = net.features(batch_size)  # (n, D)
     with torch.no_grad():
-        proba = as_two_classes(linear(h)).double().softmax(1)
+        logits = as_two_classes(linear(h))[:, : net.n_classes]
+        proba = logits.double().softmax(1)
     h = h.double()
     squared = torch.zeros_like(h[:, 0])
     if linear.weight.requires_grad:
@@ -203,13 +219,14 @@ def _check_last(net):
     """Raise unless the last linear layer gives the logits and can be trained."""
     is_last = net.linear is not None
     if is_last:
-        x = net.batch(slice(0, 2))
+        x = net.batch(np.arange(min(2, len(net))))
         with evaluation_mode(net.module), torch.no_grad():
             with _recording([net.linear]) as seen:
                 logits = net.module(x)
             _, out = seen[net.linear]
             f = logits[:, 1:] - logits[:, :1]
             out = out if out.shape[1:] == (1,) else out[:, 1:] - out[:, :1]
+            out = out[:, : f.shape[1]]
             is_last = f.shape == out.shape and torch.allclose(
                 f, out, rtol=1e-3, atol=1e-4
             )
@@ -236,6 +253,8 @@ def _score_all(net, batch_size):
             f"{net.name} has no trainable weight (requires_grad), so there is no "
             "gradient whose length could be expected."
         )
+    if batch_size is None:
+        batch_size = min(_BATCH_SIZE, net.batch_size(None, with_graph=True))
     score = []
     with evaluation_mode(net.module), torch.inference_mode(False), torch.enable_grad():
         gram = _gram_by_layers
@@ -258,7 +277,7 @@ def _layers_suffice(net):
     """
     if not all(_has_rule(layer) for layer in _trainable_layers(net.module)):
         return False
-    x = net.batch(slice(0, 2))
+    x = net.batch(np.arange(min(2, len(net))))
     try:
         _, G = _gram_by_layers(net.module, x)
     except (RuntimeError, IndexError):

@@ -3,10 +3,17 @@
 from sklearn.utils import check_random_state
 
 from skdfal._utils._validation import COUNT, validate_params
-from skdfal.strategies._base import draw_candidates, query_strategy
+from skdfal.strategies._base import draw_candidates, register
+
+__all__ = ["random_sampling"]
 
 
-@query_strategy
+@register(
+    "random",
+    label="RANDOM",
+    style=("#000000", "dashed", "s"),
+    in_dfal_paper=True,
+)
 @validate_params(
     {"n_instances": [COUNT], "random_state": ["random_state"]},
     prefer_skip_nested_validation=True,
@@ -42,5 +49,5 @@ def random_sampling(estimator, X, n_instances=1, *, random_state=None):
     >>> random_sampling(None, np.zeros((100, 1, 28, 28)), 3, random_state=0)
     array([26, 86,  2])
     """
-    pool = draw_candidates(X, n_instances)
-    return check_random_state(random_state).permutation(pool)[:n_instances]
+    indices, _ = draw_candidates(X, n_instances)
+    return check_random_state(random_state).permutation(indices)[:n_instances]

@@ -8,8 +8,18 @@ from skdfal._utils._validation import (
     SCORE_PARAMETERS,
     validate_params,
 )
-from skdfal.adapter._torch_net import predict_proba
-from skdfal.strategies._base import draw_candidates, query_strategy, take, top_k
+from skdfal.adapter import predict_proba
+from skdfal.strategies._base import draw_candidates, register, top_k
+
+__all__ = [
+    "entropy_sampling",
+    "entropy_score",
+    "least_confidence_sampling",
+    "least_confidence_score",
+    "margin_sampling",
+    "margin_score",
+    "uncertainty_sampling",
+]
 
 
 def _entropy(proba):
@@ -29,7 +39,7 @@ def _negative_margin(proba):
 
 
 @validate_params(SCORE_PARAMETERS, prefer_skip_nested_validation=True)
-def entropy_score(estimator, X, *, batch_size=512):
+def entropy_score(estimator, X, *, batch_size=None):
     """Score samples by the entropy of the prediction [1]_.
 
     The "uncertainty" baseline of the DFAL paper: it looks at all classes at once.
@@ -41,8 +51,9 @@ def entropy_score(estimator, X, *, batch_size=512):
         them, or any classifier with ``predict_proba``.
     X : array-like of shape (n_samples, ...)
         Pool to score, as for ``fit``.
-    batch_size : int, default=512
-        Samples in one forward pass.
+    batch_size : int or None, default=None
+        Samples in one forward pass. None chooses by the memory that
+        a sample needs.
 
     Returns
     -------
@@ -72,7 +83,14 @@ def entropy_score(estimator, X, *, batch_size=512):
     return _entropy(predict_proba(estimator, X, batch_size))
 
 
-@query_strategy
+@register(
+    "entropy",
+    label="entropy",
+    needs="probabilities",
+    score=entropy_score,
+    style=("#56B4E9", "solid", "X"),
+    paper="Shannon 1948",
+)
 @validate_params(QUERY_PARAMETERS, prefer_skip_nested_validation=True)
 def entropy_sampling(
     estimator,
@@ -80,7 +98,7 @@ def entropy_sampling(
     n_instances=1,
     *,
     n_candidates=None,
-    batch_size=512,
+    batch_size=None,
     random_state=None,
 ):
     """Query the samples with the largest :func:`entropy_score`.
@@ -95,8 +113,9 @@ def entropy_sampling(
         Number of samples to query.
     n_candidates : int, default=None
         Score this many samples, drawn at random. None scores the whole pool.
-    batch_size : int, default=512
-        Samples in one forward pass.
+    batch_size : int or None, default=None
+        Samples in one forward pass. None chooses by the memory that
+        a sample needs.
     random_state : int, RandomState instance or None, default=None
         Determines the candidates.
 
@@ -119,13 +138,25 @@ def entropy_sampling(
     >>> entropy_sampling(clf, [[-2.0], [0.0], [1.0]], n_instances=2)
     array([1, 2])
     """
-    S_k = draw_candidates(X, n_instances, n_candidates, random_state)
-    score = entropy_score(estimator, take(X, S_k), batch_size=batch_size)
+    S_k, candidates = draw_candidates(X, n_instances, n_candidates, random_state)
+    score = entropy_score(estimator, candidates, batch_size=batch_size)
     return S_k[top_k(score, n_instances)]
 
 
+# The DFAL paper's "uncertainty" is entropy over the whole pool.
+uncertainty_sampling = register(
+    "uncertainty",
+    label="uncertainty",
+    needs="probabilities",
+    score=entropy_score,
+    style=("#56B4E9", "solid", "X"),
+    paper="Shannon 1948",
+    in_dfal_paper=True,
+)(entropy_sampling)
+
+
 @validate_params(SCORE_PARAMETERS, prefer_skip_nested_validation=True)
-def least_confidence_score(estimator, X, *, batch_size=512):
+def least_confidence_score(estimator, X, *, batch_size=None):
     """Score samples by one minus the highest probability [1]_.
 
     It looks at the likeliest class only.
@@ -137,8 +168,9 @@ def least_confidence_score(estimator, X, *, batch_size=512):
         them, or any classifier with ``predict_proba``.
     X : array-like of shape (n_samples, ...)
         Pool to score, as for ``fit``.
-    batch_size : int, default=512
-        Samples in one forward pass.
+    batch_size : int or None, default=None
+        Samples in one forward pass. None chooses by the memory that
+        a sample needs.
 
     Returns
     -------
@@ -169,7 +201,14 @@ def least_confidence_score(estimator, X, *, batch_size=512):
     return _least_confidence(predict_proba(estimator, X, batch_size))
 
 
-@query_strategy
+@register(
+    "least_confidence",
+    label="least confidence",
+    needs="probabilities",
+    score=least_confidence_score,
+    style=("#882255", "dotted", "<"),
+    paper="Lewis & Gale 1994",
+)
 @validate_params(QUERY_PARAMETERS, prefer_skip_nested_validation=True)
 def least_confidence_sampling(
     estimator,
@@ -177,7 +216,7 @@ def least_confidence_sampling(
     n_instances=1,
     *,
     n_candidates=None,
-    batch_size=512,
+    batch_size=None,
     random_state=None,
 ):
     """Query the samples with the largest :func:`least_confidence_score`.
@@ -192,8 +231,9 @@ def least_confidence_sampling(
         Number of samples to query.
     n_candidates : int, default=None
         Score this many samples, drawn at random. None scores the whole pool.
-    batch_size : int, default=512
-        Samples in one forward pass.
+    batch_size : int or None, default=None
+        Samples in one forward pass. None chooses by the memory that
+        a sample needs.
     random_state : int, RandomState instance or None, default=None
         Determines the candidates.
 
@@ -216,13 +256,13 @@ def least_confidence_sampling(
     >>> least_confidence_sampling(clf, [[-2.0], [0.0], [1.0]], n_instances=2)
     array([1, 2])
     """
-    S_k = draw_candidates(X, n_instances, n_candidates, random_state)
-    score = least_confidence_score(estimator, take(X, S_k), batch_size=batch_size)
+    S_k, candidates = draw_candidates(X, n_instances, n_candidates, random_state)
+    score = least_confidence_score(estimator, candidates, batch_size=batch_size)
     return S_k[top_k(score, n_instances)]
 
 
 @validate_params(SCORE_PARAMETERS, prefer_skip_nested_validation=True)
-def margin_score(estimator, X, *, batch_size=512):
+def margin_score(estimator, X, *, batch_size=None):
     """Score samples by the gap between the two likeliest classes [1]_.
 
     A margin in probability, not in input space: see :func:`deepfool_margin_score`
@@ -235,8 +275,9 @@ def margin_score(estimator, X, *, batch_size=512):
         them, or any classifier with ``predict_proba``.
     X : array-like of shape (n_samples, ...)
         Pool to score, as for ``fit``.
-    batch_size : int, default=512
-        Samples in one forward pass.
+    batch_size : int or None, default=None
+        Samples in one forward pass. None chooses by the memory that
+        a sample needs.
 
     Returns
     -------
@@ -266,7 +307,14 @@ def margin_score(estimator, X, *, batch_size=512):
     return _negative_margin(predict_proba(estimator, X, batch_size))
 
 
-@query_strategy
+@register(
+    "margin",
+    label="margin",
+    needs="probabilities",
+    score=margin_score,
+    style=("#999933", "dashed", ">"),
+    paper="Scheffer et al. 2001",
+)
 @validate_params(QUERY_PARAMETERS, prefer_skip_nested_validation=True)
 def margin_sampling(
     estimator,
@@ -274,7 +322,7 @@ def margin_sampling(
     n_instances=1,
     *,
     n_candidates=None,
-    batch_size=512,
+    batch_size=None,
     random_state=None,
 ):
     """Query the samples with the largest :func:`margin_score`.
@@ -289,8 +337,9 @@ def margin_sampling(
         Number of samples to query.
     n_candidates : int, default=None
         Score this many samples, drawn at random. None scores the whole pool.
-    batch_size : int, default=512
-        Samples in one forward pass.
+    batch_size : int or None, default=None
+        Samples in one forward pass. None chooses by the memory that
+        a sample needs.
     random_state : int, RandomState instance or None, default=None
         Determines the candidates.
 
@@ -313,6 +362,6 @@ def margin_sampling(
     >>> margin_sampling(clf, [[-2.0], [0.0], [1.0]], n_instances=2)
     array([1, 2])
     """
-    S_k = draw_candidates(X, n_instances, n_candidates, random_state)
-    score = margin_score(estimator, take(X, S_k), batch_size=batch_size)
+    S_k, candidates = draw_candidates(X, n_instances, n_candidates, random_state)
+    score = margin_score(estimator, candidates, batch_size=batch_size)
     return S_k[top_k(score, n_instances)]

@@ -1,20 +1,57 @@
 """DeepFool against closed forms and a slow literal version."""
 
 import math
+import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.exceptions import ConvergenceWarning
+from skorch import NeuralNetClassifier
 from torch import nn
 
-from skdfal import deepfool, deepfool_margin_score, dfal
+from skdfal import deepfool, deepfool_margin_sampling, deepfool_margin_score, dfal
+from skdfal.adversarial import deepfool_within
 from tests.adversarial_nets import affine, images, small_cnn
 from tests.conftest import make_net
 from tests.reference.deepfool import deepfool_one
 
 P = [1, 1.5, 2, 3, math.inf]
+P_AND_EXTREMES = [1, 1.01, 1.02, 1.5, 2, 3, 50, 100, math.inf]
+
+
+class Wrapped(nn.Module):
+    """A module and what another does to its input or output."""
+
+    def __init__(self, module, before=None, after=None):
+        super().__init__()
+        self.module = module
+        self.before, self.after = before or nn.Identity(), after or nn.Identity()
+
+    def forward(self, x):
+        return self.after(self.module(self.before(x)))
+
+
+class InBfloat16(nn.Module):
+    """A module under autocast, whatever calls it."""
+
+    def __init__(self, module):
+        super().__init__()
+        self.module = module
+
+    def forward(self, x):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return self.module(x)
+
+
+def norms(r, p):
+    """||r||_p of each sample, in float64, scaled so that no power overflows."""
+    r = r.flatten(1).double()
+    largest = r.abs().amax(1)
+    return largest * torch.linalg.vector_norm(r / largest[:, None], p, dim=1)
 
 
 def dual(p):
@@ -78,6 +115,47 @@ def test_equals_the_literal_loop(p, overshoot):
         assert float(result.norm[j]) == pytest.approx(norm, rel=1e-6)
 
 
+@pytest.mark.parametrize("p", P_AND_EXTREMES)
+@pytest.mark.parametrize("scale", [1e-6, 1, 1e6])
+def test_float32_margins_are_exact_on_an_affine_classifier(p, scale):
+    # Powers such as |w|^101, or |r|^100, leave the range of float32.
+    module = affine(n_features=300)
+    x = torch.randn(12, 300, generator=torch.Generator().manual_seed(0))
+    expected = scale * affine_margin(module, x.double(), p)
+    module.bias.data *= scale
+    result = deepfool(module.float(), scale * x, p=p)
+    assert result.converged.all()
+    assert (result.n_iter == 1).all()
+    torch.testing.assert_close(result.norm, expected.float(), rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize("p", P_AND_EXTREMES)
+def test_float32_margins_are_those_of_the_literal_loop_in_float64(p):
+    x = images(10, seed=1)
+    result = deepfool(small_cnn(), x, p=p)
+    exact = small_cnn().double().eval()
+    r, n_iter, flipped = zip(
+        *(deepfool_one(exact, x_0.double(), p=p) for x_0 in x), strict=True
+    )
+    assert all(flipped)
+    assert result.converged.all()
+    assert result.n_iter.tolist() == list(n_iter)
+    expected = norms(torch.stack(r), p).float()
+    torch.testing.assert_close(result.norm, expected, rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize("p", [1.02, 3, 50])
+def test_float32_margins_of_large_images(p):
+    size, scale = 3 * 224 * 224, 1e-12  # near the boundary: entries of r cubed vanish
+    module = nn.Sequential(nn.Flatten(), affine(n_features=size, n_classes=3))
+    module[1].bias.data.zero_()
+    x = torch.randn(3, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    expected = scale * affine_margin(module[1], x.double().flatten(1), p)
+    result = deepfool(module.float(), scale * x, p=p)
+    assert result.converged.all()
+    torch.testing.assert_close(result.norm, expected.float(), rtol=1e-3, atol=0)
+
+
 def test_the_minimum_over_classes_is_taken():
     # The last class is the farthest, so following it would triple the margin.
     module = nn.Linear(2, 3, bias=False).double()
@@ -134,6 +212,30 @@ def test_dead_and_constant_modules_have_an_infinite_margin():
     assert (result.perturbation == 0).all()
     assert (result.adversarial_label == result.label).all()
     assert (result.n_iter == 0).all()
+
+
+def test_a_step_beyond_all_numbers_is_no_change_of_class():
+    # ||w|| is small but no zero, the step f / ||w||^2 w infinite and the logits NaN.
+    flat = nn.Linear(4, 2)
+    flat.weight.data = 1e-20 * torch.tensor([[1.0, -1.0, 1.0, -1.0], [0.0] * 4])
+    flat.bias.data = torch.tensor([0.0, 1.0])
+    result = deepfool(flat, torch.ones(3, 4))
+    assert not result.converged.any()
+    assert result.norm.isinf().all()
+    assert result.perturbation.isfinite().all()
+    assert (result.adversarial_label == result.label).all()
+
+
+def test_logits_that_become_nan_are_no_change_of_class():
+    class NanBeyond(nn.Module):
+        def forward(self, x):
+            f = torch.cat([x[:, :1] - 2, torch.zeros_like(x[:, :1])], dim=1)
+            return f.where(x[:, :1] < 1, math.nan)
+
+    result = deepfool(NanBeyond(), torch.zeros(2, 3))
+    assert not result.converged.any()
+    assert result.norm.isinf().all()
+    assert (result.adversarial_label == 1).all()
 
 
 def test_nan_weights_do_not_give_a_small_margin():
@@ -271,3 +373,135 @@ def test_queries_take_every_norm(p, data):
     margin = deepfool(net.module_, torch.as_tensor(X[40:80]), p=p).norm
     np.testing.assert_allclose(score, -margin.numpy(), rtol=1e-5)
     np.testing.assert_array_equal(dfal(net, X[40:80], 5, p=p), (-score).argsort()[:5])
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        nn.ReLU(inplace=True),
+        nn.Sequential(nn.Identity(), nn.Hardtanh(0.2, 0.8, inplace=True)),
+    ],
+)
+def test_a_module_that_works_in_place_changes_nothing_of_the_caller(before):
+    module, array = small_cnn(), images(7, seed=2).numpy() - 0.3
+    x, kept = torch.from_numpy(array), array.copy()
+    out_of_place = Wrapped(module, lambda x: before(x.clone()))
+    expected = deepfool(out_of_place, torch.from_numpy(kept.copy()))
+    result = deepfool(Wrapped(module, before), x)
+    np.testing.assert_array_equal(array, kept)
+    torch.testing.assert_close(result, expected, rtol=0, atol=0)
+
+
+def test_normalizing_in_place():
+    class Normalized(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.module = small_cnn()
+
+        def forward(self, x):
+            return self.module(x.sub_(0.5).div_(2))
+
+    module, x = Normalized(), images(7)
+    kept = x.clone()
+    result = deepfool(module, x)
+    assert torch.equal(x, kept)
+    assert result.converged.all()
+    # The same in the normalized space, where distances are half as long.
+    expected = deepfool(module.module, (x - 0.5) / 2)
+    torch.testing.assert_close(result.norm, 2 * expected.norm, rtol=1e-4, atol=1e-6)
+
+
+def test_autocast_loses_no_near_samples():
+    module = small_cnn()
+    exact = deepfool(module, images(60))
+    assert exact.converged.all()
+    for part in (0.5, 0.9, 0.99, 0.999):  # of the way to the boundary
+        x = images(60) + part * exact.perturbation
+        result = deepfool(InBfloat16(module), x)
+        assert result.converged.float().mean() > 0.98
+        nearby = result.norm <= deepfool(module, x).norm + 0.1 * exact.norm
+        assert nearby.float().mean() > 0.9
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("p", [1, 1.5, 2, 50, math.inf])
+def test_half_precision(dtype, p):
+    x = images(20).to(dtype)
+    result = deepfool(small_cnn().to(dtype), x, p=p)
+    assert result.perturbation.dtype == result.norm.dtype == torch.float32
+    assert result.converged.all()
+    expected = deepfool(small_cnn(), x.float(), p=p).norm
+    difference = (result.norm - expected).abs() / expected
+    assert difference.median() < 8 * torch.finfo(dtype).eps
+    twin = (x + 1.02 * result.perturbation).to(dtype)
+    label = small_cnn().to(dtype).eval()(twin).argmax(1)
+    assert (label == result.adversarial_label).all()
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        lambda f: (f, f.mean()),
+        lambda f: SimpleNamespace(loss=None, logits=f),
+        lambda f: (f[:, :1] - f[:, 1:2],),
+    ],
+)
+def test_logits_within_the_output(after):
+    module, x = small_cnn(n_classes=2), images(5)
+    result = deepfool(Wrapped(module, after=after), x)
+    torch.testing.assert_close(result.norm, deepfool(module, x).norm)
+
+
+def test_output_without_logits():
+    with pytest.raises(ValueError, match=r"returned dict; .* as \.logits"):
+        deepfool(Wrapped(small_cnn(), after=lambda f: {"f": f}), images(2))
+
+
+def test_what_gets_too_far_is_told_from_what_does_not_converge():
+    module, x = small_cnn(), images(30)
+    attack = {
+        "p": 2,
+        "max_iter": 50,
+        "overshoot": 0.02,
+        "n_top_classes": None,
+        "batch_size": 8,
+    }
+    full = deepfool(module, x, **attack)
+    bound = float(full.norm.median())
+    result, too_far = deepfool_within(module, x, bound, **attack)
+    assert (too_far == ~result.converged).all()
+    assert result.converged[full.norm <= bound].all()
+    torch.testing.assert_close(
+        result.norm[result.converged], full.norm[result.converged]
+    )
+    # Out of steps within the bound, which a sample beyond it is not.
+    late = deepfool(module, x, **attack | {"max_iter": 1})
+    _, too_far = deepfool_within(module, x, math.inf, **attack | {"max_iter": 1})
+    assert not late.converged.all()
+    assert not too_far.any()
+
+
+def test_pruned_search_counts_what_does_not_converge():
+    # Affine for x > 0, where one step crosses the boundary; no gradient for x < 0.
+    module = nn.Sequential(nn.ReLU(), nn.Linear(3, 2, bias=False))
+    module[1].weight.data = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    net = NeuralNetClassifier(module, criterion=nn.CrossEntropyLoss).initialize()
+    X = np.random.default_rng(0).uniform(1, 2, (20, 3)).astype(np.float32)
+    with warnings.catch_warnings():  # all converge, in the last step
+        warnings.simplefilter("error")
+        deepfool_margin_sampling(net, X, 3, max_iter=1, prune=True)
+    X[[4, 7]] *= -1
+    with pytest.warns(ConvergenceWarning, match="2 of 20 samples"):
+        found = deepfool_margin_sampling(net, X, 3, max_iter=1, prune=True)
+    assert not {4, 7} & set(found)
+
+
+@pytest.mark.parametrize("p", [50, 100])
+def test_large_p_does_not_query_by_the_order_of_the_pool(p, data):
+    X, y = data
+    net = make_net().fit(X[:40], y[:40])
+    score = deepfool_margin_score(net, X[40:80], p=p)
+    margin = deepfool(net.module_, torch.as_tensor(X[40:80]), p=math.inf).norm.numpy()
+    # ||r||_inf <= ||r||_p <= D^(1/p) ||r||_inf, and the paths differ little.
+    np.testing.assert_allclose(-score, margin, rtol=0.3)
+    assert len(np.unique(score)) > 30

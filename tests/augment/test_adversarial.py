@@ -19,7 +19,7 @@ from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScale
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import skdfal
-from skdfal import AdversarialAugmenter, deepfool
+from skdfal import AdversarialAugmenter, AdversarialSampler, deepfool
 from tests.conftest import half, make_net
 
 
@@ -175,7 +175,7 @@ def test_double_precision_for_double_samples(estimators, pool):
 
 def test_in_imbalanced_learns_pipeline(data):
     X, y = data[0], data[1]
-    pipeline = make_imbalanced_pipeline(AdversarialAugmenter(make_net()), make_net())
+    pipeline = make_imbalanced_pipeline(AdversarialSampler(make_net()), make_net())
     assert isinstance(pipeline, ImbalancedPipeline)
     pipeline.fit(X[:60], y[:60])
     # Trained on the twins as well, yet at prediction samples pass by unchanged.
@@ -184,7 +184,7 @@ def test_in_imbalanced_learns_pipeline(data):
     scores = cross_val_score(clone(pipeline), X, y, cv=2)
     assert scores.shape == (2,)
     search = GridSearchCV(
-        clone(pipeline), {"adversarialaugmenter__overshoot": [0.02, 0.1]}, cv=2
+        clone(pipeline), {"adversarialsampler__overshoot": [0.02, 0.1]}, cv=2
     )
     search.fit(X[:60], y[:60])
     assert len(search.cv_results_["params"]) == 2
@@ -257,3 +257,23 @@ def test_modal_loop_with_twins(data):
             X_new, y_new = augmenter.fit_resample(queried, y[60:][indices])
             learner.teach(X_new, y_new)
     assert learner.X_training.shape[0] == 12 + 2 * 2 * 5
+
+
+def test_a_seed_makes_resampling_repeatable(data):
+    X, y = data[0][:60], data[1][:60]
+    twice = [
+        AdversarialAugmenter(make_net(), random_state=3).fit_resample(X, y)[0]
+        for _ in range(2)
+    ]
+    np.testing.assert_array_equal(*twice)
+
+
+def test_the_sampler_gives_what_the_augmenter_gives(data):
+    X, y = data[0][:60], data[1][:60]
+    one, other = (
+        kind(make_net(), random_state=0).fit_resample(X, y)
+        for kind in (AdversarialAugmenter, AdversarialSampler)
+    )
+    np.testing.assert_array_equal(one[0], other[0])
+    np.testing.assert_array_equal(one[1], other[1])
+    assert not hasattr(AdversarialSampler(), "transform")

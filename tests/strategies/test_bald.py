@@ -150,7 +150,7 @@ def test_many_draws_come_to_the_mean_of_single_ones(name, pool):
     """Rows are not mixed up: on average a sample's draws are its own."""
     torch.manual_seed(0)
     (net,) = torch_nets(initialized(DROPPING[name]()), pool)
-    x = net.batch(slice(0, 5))
+    x = net.batch(np.arange(5))
     net.module.eval()
     once = _draw(net.module, x, 800, _prefix_runs_once(net)).mean(axis=0)
     alone = [_draw(net.module, x[[i]], 800, False).mean(axis=(0, 1)) for i in range(5)]

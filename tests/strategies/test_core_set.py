@@ -129,7 +129,7 @@ def test_net_without_a_linear_layer(pool):
 def test_layer_that_does_not_run(pool):
     module = small_cnn()
     module[0].unused = nn.Identity()
-    with pytest.raises(ValueError, match=r"layer='0.unused' gives no row a sample"):
+    with pytest.raises(ValueError, match=r"layer='0.unused' gives no row"):
         core_set_sampling(initialized(module), pool, layer="0.unused")
 
 

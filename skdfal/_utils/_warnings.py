@@ -1,0 +1,30 @@
+"""Warnings that point at the line of the user, however deep they come from."""
+
+import os
+import sys
+import warnings
+
+import sklearn
+
+_OURS = tuple(
+    os.path.dirname(os.path.dirname(path))
+    if "_utils" in path
+    else os.path.dirname(path)
+    for path in (os.path.abspath(__file__), os.path.abspath(sklearn.__file__))
+)
+
+
+def warn_caller(message, category):
+    """Warn at the nearest line outside of this package and scikit-learn.
+
+    Parameters
+    ----------
+    message : str
+        What to say.
+    category : type
+        Class of the warning.
+    """
+    level, frame = 1, sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_OURS):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level + 1)

@@ -1,0 +1,186 @@
+"""From samples of a pool to what the module takes: skorch walks.
+
+Pipeline steps, then the net's own dataset, iterator, collate function and device. All
+that is added is a check of each block, and the precision of the module.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import skorch
+import torch
+from sklearn.utils import check_array
+from skorch.utils import to_tensor
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from skdfal.nets._classifier import ArrayDataset, collate
+
+# Bytes of samples that are taken from a pool at a time, where a batch is less.
+_BLOCK_BYTES = 2**26
+_BATCHES_A_BLOCK = 16
+_ALIGNMENT = 64  # bytes, of torch's own memory on the CPU
+_HALVES = (torch.float16, torch.bfloat16)
+
+
+class Walk:
+    """A net's way from samples to batches.
+
+    Parameters
+    ----------
+    net : skorch net
+        It is left as it is: settings are changed on a copy that shares its module.
+    steps : list of (name, transformer)
+        What comes before the net in a Pipeline.
+    """
+
+    def __init__(self, net, steps) -> None:
+        self.net = lean_copy(net)
+        self.net.module_ = getattr(net.module_, "_orig_mod", net.module_)
+        settings = vars(self.net)
+        settings["iterator_valid__drop_last"] = False
+        settings["iterator_valid__shuffle"] = False
+        is_plain = self.net.iterator_valid is DataLoader and not settings.get(
+            "iterator_valid__collate_fn"
+        )
+        if self.net.dataset is skorch.dataset.Dataset and is_plain:
+            # The same samples in one indexing a batch rather than one a sample.
+            self.net.dataset = ArrayDataset
+            settings["iterator_valid__collate_fn"] = collate
+        self.steps = steps
+        self.device, self.dtype = _device_and_dtype(net)
+        self.casts_integers = False
+
+    @property
+    def module(self) -> nn.Module:
+        """The user's module, as it is before ``torch.compile``."""
+        return self.net.module_
+
+    def batch(self, pool, indices) -> Any:
+        """Return the samples at ``indices`` as one batch for the module."""
+        (x,) = self._of_block(pool, indices, max(1, len(indices)))
+        return x
+
+    def batches(self, pool, batch_size: int) -> Iterator[Any]:
+        """Yield all samples of a pool in order, ``batch_size`` at a time."""
+        block = batch_size * _batches_a_block(pool, batch_size)
+        for start in range(0, len(pool), block):
+            indices = np.arange(start, min(start + block, len(pool)))
+            yield from self._of_block(pool, indices, batch_size)
+
+    def _of_block(self, pool, indices, batch_size: int) -> Iterator[Any]:
+        vars(self.net)["iterator_valid__batch_size"] = batch_size
+        with _generators_kept():
+            dataset = self.net.get_dataset(self.samples(pool, indices))
+            batches = list(self.net.get_iterator(dataset, training=False))
+        for batch in batches:
+            x, _ = skorch.dataset.unpack_data(batch)
+            yield self._cast(to_tensor(x, device=self.device))
+
+    def samples(self, pool, indices):
+        """Take a block out of the pool and through the Pipeline, and check it."""
+        as_dataset = getattr(getattr(pool, "root", pool), "as_dataset", None)
+        if as_dataset and not self.steps:
+            return pool.as_dataset(indices)
+        X = pool.take(indices)
+        for _, step in self.steps:
+            X = step.transform(X)
+        X = _checked(X)
+        if self.casts_integers and isinstance(X, np.ndarray) and X.dtype.kind in "bui":
+            X = X.astype(np.float32)
+        return X
+
+    def _cast(self, x):
+        """Bring floating tensors to the precision of the module, checking the range."""
+        if isinstance(x, Mapping):
+            return {name: self._cast(part) for name, part in x.items()}
+        if isinstance(x, tuple | list):
+            return type(x)(map(self._cast, x))
+        if not isinstance(x, Tensor):
+            return x
+        if not x.is_floating_point():
+            return x.to(self.dtype) if self.casts_integers else x
+        if not x.isfinite().all():
+            raise ValueError("Input X contains NaN or infinity.")
+        cast = x.to(self.dtype)
+        if cast.data_ptr() % _ALIGNMENT:  # numpy's memory; kernels round by alignment
+            cast = cast.clone()
+        if cast.dtype != x.dtype and not cast.isfinite().all():
+            largest = torch.finfo(self.dtype).max
+            raise ValueError(
+                f"X has values beyond {largest:.2g}, the range of {self.dtype}."
+            )
+        return cast
+
+
+@contextmanager
+def _generators_kept() -> Iterator[None]:
+    """Put the global generators back: a DataLoader draws from them, a dataset may."""
+    numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002
+    torch_state = torch.get_rng_state()
+    try:
+        yield
+    finally:
+        np.random.set_state(numpy_state)  # noqa: NPY002
+        random.setstate(python_state)
+        torch.set_rng_state(torch_state)
+
+
+def lean_copy(net):
+    """Return another object with the attributes of a net, its module shared."""
+    copy = object.__new__(type(net))
+    vars(copy).update(vars(net))
+    return copy
+
+
+def _batches_a_block(pool, batch_size: int) -> int:
+    if pool.sample_shape is None:
+        return 1
+    n_bytes = 8 * batch_size * max(1, int(np.prod(pool.sample_shape)))
+    return int(np.clip(_BLOCK_BYTES // n_bytes, 1, _BATCHES_A_BLOCK))
+
+
+def _checked(X):
+    """Return a block as numbers, native and finite, or raise."""
+    if isinstance(X, Mapping):
+        return {name: _checked(part) for name, part in X.items()}
+    if isinstance(X, Tensor):
+        if X.is_floating_point() and not X.isfinite().all():
+            raise ValueError("Input X contains NaN or infinity.")
+    else:
+        if hasattr(X, "toarray"):
+            X = X.toarray()
+        X = check_array(
+            X, dtype="numeric", ensure_2d=False, allow_nd=True, input_name="X"
+        )
+        if X.dtype.kind not in "biuf":
+            raise ValueError(f"X of dtype {X.dtype} should be of real numbers.")
+        if X.dtype.kind == "f" and X.dtype.itemsize > 8:
+            X = X.astype(np.float64)
+        elif X.dtype.kind == "u" and X.dtype.itemsize > 1:  # torch hardly has these
+            X = X.astype(np.int64)
+        X = X.astype(X.dtype.newbyteorder("="), copy=False)
+    if X.ndim < 2:
+        raise ValueError(
+            f"Expected X of shape (n_samples, ...), got shape {tuple(X.shape)}. "
+            "For a single sample use X[None]."
+        )
+    return X
+
+
+def _device_and_dtype(net) -> tuple[torch.device, torch.dtype]:
+    """Where the module is, and the precision that its input should have.
+
+    A module of half precision gets its samples in float32, and rounds them itself:
+    steps of an attack would be lost in its rounding.
+    """
+    for parameter in net.module_.parameters():
+        if parameter.is_floating_point():
+            dtype = torch.float32 if parameter.dtype in _HALVES else parameter.dtype
+            return parameter.device, dtype
+    return torch.device(net.device or "cpu"), torch.get_default_dtype()

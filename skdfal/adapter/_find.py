@@ -1,0 +1,205 @@
+"""Which nets are in an estimator: skorch nets, Pipelines, modAL's learners, searches.
+
+They are recognised by what they have, outermost first, down to the nets.
+"""
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+from torch import nn
+
+
+def is_net(estimator):
+    """Whether an estimator is a skorch net, initialized or not."""
+    if isinstance(estimator, FrozenEstimator):  # it shows what its estimator has
+        return False
+    return hasattr(estimator, "get_iterator") and hasattr(estimator, "initialize")
+
+
+def inner_net(estimator):
+    """Return the net within an estimator that need not be fitted, or None."""
+    while estimator is not None and not is_net(estimator):
+        if getattr(estimator, "steps", None):
+            estimator = estimator.steps[-1][1]
+        else:
+            estimator = getattr(estimator, "estimator", None)
+    return estimator
+
+
+def wants_float_targets(estimator):
+    """Whether the net in ``estimator``, fitted or not, has a binary criterion."""
+    net = inner_net(estimator)
+    if net is None:
+        return False
+    loss = net.criterion
+    loss = loss if isinstance(loss, type) else type(loss)
+    return issubclass(loss, nn.BCEWithLogitsLoss | nn.BCELoss)
+
+
+def members(estimator):
+    """Return the learners of a modAL Committee, or None."""
+    return getattr(estimator, "learner_list", None)
+
+
+def is_learner(estimator):
+    """Whether an estimator is modAL's ActiveLearner or one that looks like it."""
+    has_both = hasattr(estimator, "query_strategy") and hasattr(estimator, "X_training")
+    return has_both and not members(estimator)
+
+
+def fitted_within(estimator):
+    """Return the one fitted estimator that another only passes on to, or None.
+
+    What averages or recalibrates several estimators has none, nor has what shows its
+    estimator only some of the features.
+    """
+    if is_learner(estimator):
+        return estimator.estimator
+    for name in ("best_estimator_", "neural_net_"):  # scikit-activeml has the latter
+        if hasattr(estimator, name):
+            return getattr(estimator, name)
+    several = ("estimators_", "calibrated_classifiers_", "support_")
+    if hasattr(estimator, "estimator_") and not any(
+        hasattr(estimator, name) for name in several
+    ):
+        return estimator.estimator_
+    return None
+
+
+def leads_to_net(estimator):
+    """Whether a net, fitted or not, is all there is at the end of an estimator."""
+    if isinstance(estimator, FrozenEstimator):
+        return leads_to_net(estimator.estimator)
+    if is_net(estimator) or not hasattr(type(estimator), "predict_proba"):
+        return True
+    if members(estimator):
+        return all(map(leads_to_net, members(estimator)))
+    if hasattr(estimator, "steps"):
+        return not estimator.steps or leads_to_net(estimator.steps[-1][1])
+    within = fitted_within(estimator)
+    return within is not None and leads_to_net(within)
+
+
+def nets_within(estimator):
+    """List (pipeline steps, net) of every fitted net within ``estimator``.
+
+    Raises
+    ------
+    NotFittedError
+        If it is not fitted.
+    TypeError
+        If there is something else than nets at the end of it.
+    """
+    return _unwrap(estimator, type(estimator).__name__)
+
+
+def _unwrap(estimator, outermost):
+    if isinstance(estimator, nn.Module | type):
+        raise TypeError(
+            f"{outermost} is not a fitted skorch net. Wrap the module in "
+            "skorch.NeuralNetClassifier and fit it, or call deepfool(module, x)."
+        )
+    if isinstance(estimator, FrozenEstimator):
+        return _unwrap(estimator.estimator, outermost)
+    if hasattr(estimator, "module_"):
+        return [([], estimator)]
+    if is_net(estimator):
+        raise _not_fitted(estimator)
+    if hasattr(estimator, "steps"):
+        return _unwrap_pipeline(estimator, outermost)
+    if members(estimator) is not None:
+        return [
+            found
+            for learner in members(estimator)
+            for found in _unwrap(learner, outermost)
+        ]
+    within = fitted_within(estimator)
+    if within is not None:
+        return _unwrap(within, outermost)
+    if _is_unfitted(estimator):
+        raise _not_fitted(estimator)
+    if inner_net(estimator) is not None:
+        raise TypeError(
+            f"{outermost} makes one classifier of several nets, or of what they "
+            "answer, and so has no single module to differentiate or to take features "
+            "from. Pass one of its nets, or a modAL Committee of them; entropy, "
+            "margin, least_confidence and random sampling take it as it is."
+        )
+    raise TypeError(
+        f"{outermost} is not a torch net: expected a fitted skorch net (such as "
+        "NeuralNetClassifier), a Pipeline that ends in one, or a modAL learner or "
+        "committee around them."
+    )
+
+
+def _unwrap_pipeline(pipeline, outermost):
+    if not pipeline.steps:
+        raise TypeError(f"{outermost} has no steps: expected a skorch net at its end.")
+    *before, (_, last) = pipeline.steps
+    if isinstance(last, str) or last is None:
+        raise TypeError(f"{outermost} ends in {last!r} rather than in a skorch net.")
+    steps = [
+        (name, step)
+        for name, step in before
+        if step is not None
+        and step != "passthrough"
+        # imbalanced-learn's samplers act on fit only
+        and not (hasattr(step, "fit_resample") and type(pipeline) is not Pipeline)
+    ]
+    return [(steps + inner, net) for inner, net in _unwrap(last, outermost)]
+
+
+def _is_unfitted(estimator):
+    own = vars(estimator) if hasattr(estimator, "__dict__") else {}
+    is_wrapper = isinstance(getattr(estimator, "estimator", ""), BaseEstimator | None)
+    return is_wrapper and not any(
+        name.endswith("_") and not name.startswith("_") for name in own
+    )
+
+
+def _not_fitted(estimator):
+    return NotFittedError(
+        f"This {type(estimator).__name__} instance is not fitted yet. Call 'fit' "
+        "with labelled samples before a query."
+    )
+
+
+def class_labels(estimator, n_classes):
+    """Return what ``predict`` answers for each column of the probabilities.
+
+    A net answers the number of the column: its ``classes_`` are only those that it
+    saw in training.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        A net or any classifier.
+    n_classes : int
+        Number of columns.
+
+    Returns
+    -------
+    labels : ndarray of shape (n_classes,)
+        Numbers of columns, or ``classes_``.
+    """
+    if isinstance(estimator, FrozenEstimator):
+        return class_labels(estimator.estimator, n_classes)
+    if is_net(estimator):
+        return np.arange(n_classes)
+    if hasattr(estimator, "steps"):
+        return class_labels(estimator.steps[-1][1], n_classes)
+    if members(estimator) and leads_to_net(estimator):
+        return class_labels(members(estimator)[0], n_classes)
+    if hasattr(estimator, "best_estimator_") or is_learner(estimator):
+        return class_labels(fitted_within(estimator), n_classes)
+    return np.asarray(estimator.classes_)
+
+
+def labeled_samples(estimator):
+    """Return the samples that a modAL learner or committee was taught, or None."""
+    X = getattr(estimator, "X_training", None)
+    if X is None and members(estimator):
+        return getattr(members(estimator)[0], "X_training", None)
+    return X

@@ -1,0 +1,106 @@
+"""What a module returns: logits or probabilities, by the word of its net."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from skdfal._utils._warnings import warn_caller
+
+_ROUNDING = 1e-3  # of a sum of probabilities, in half precision
+
+
+class Convention(NamedTuple):
+    """How the output of a module is to be read.
+
+    Attributes
+    ----------
+    kind : {"logits", "probabilities"}
+        What ``nonlinearity`` makes of the output.
+    nonlinearity : callable
+        From output to probabilities, for the second kind; the identity where the
+        module has them itself.
+    is_binary : bool
+        Whether one output stands for two classes.
+    """
+
+    kind: str
+    nonlinearity: Callable[[Tensor], Tensor]
+    is_binary: bool
+
+
+def output_convention(net, out, name: str) -> Convention:
+    """Read it off the criterion, the nonlinearity for predictions, and an output.
+
+    Parameters
+    ----------
+    net : skorch net
+        The net.
+    out : Tensor
+        What its module answered for two samples.
+    name : str
+        Class of the module, for messages.
+
+    Returns
+    -------
+    convention : Convention
+        Such that its probabilities are those of the net's ``predict_proba``.
+
+    Warns
+    -----
+    UserWarning
+        If probabilities stand where the criterion wants logits, or if it cannot be
+        known and they are taken for what they look like.
+    """
+    loss = getattr(net.criterion_, "_orig_mod", net.criterion_)
+    is_binary = isinstance(loss, nn.BCEWithLogitsLoss | nn.BCELoss)
+    if not isinstance(out, Tensor) or out.ndim not in (1, 2):
+        return Convention("logits", _identity, is_binary)  # refused later, by its shape
+    if net.predict_nonlinearity != "auto":
+        return _custom(net, out, is_binary)
+    if isinstance(loss, nn.NLLLoss | nn.BCELoss):
+        # Negative numbers are a log-softmax under a plain NeuralNet.
+        kind = "logits" if (out < 0).any() else "probabilities"
+        return Convention(kind, _identity, is_binary)
+    if isinstance(loss, nn.CrossEntropyLoss) and _are_probabilities(out):
+        warn_caller(
+            f"{name} returns probabilities under CrossEntropyLoss, which takes logits: "
+            "it is trained on, and judged by, the softmax of a softmax. Take the last "
+            "softmax out of the module, or use NLLLoss.",
+            UserWarning,
+        )
+    is_known = isinstance(loss, nn.CrossEntropyLoss | nn.BCEWithLogitsLoss)
+    if not is_known and _are_probabilities(out):
+        warn_caller(
+            f"{name} returns numbers that sum to 1 under {type(loss).__name__}, of "
+            "which it is not known what it takes. They are taken as probabilities; "
+            "predict_nonlinearity of the net says so, or otherwise, for good.",
+            UserWarning,
+        )
+        return Convention("probabilities", _identity, is_binary)
+    return Convention("logits", _identity, is_binary)
+
+
+def _custom(net, out: Tensor, is_binary: bool) -> Convention:
+    """Take the net's own nonlinearity, if what it gives are probabilities."""
+    nonlinearity = net.predict_nonlinearity or _identity
+    proba = nonlinearity(out)
+    if isinstance(proba, Tensor) and _are_probabilities(proba):
+        return Convention("probabilities", nonlinearity, is_binary)
+    return Convention("logits", _identity, is_binary)
+
+
+def _are_probabilities(p: Tensor) -> bool:
+    """Whether each row is a distribution over two classes or more."""
+    if p.ndim != 2 or p.shape[1] < 2 or not p.is_floating_point():
+        return False
+    total = p.float().sum(1)
+    is_one = torch.allclose(total, torch.ones_like(total), atol=_ROUNDING)
+    return bool((p >= 0).all()) and is_one
+
+
+def _identity(out: Tensor) -> Tensor:
+    return out

@@ -1,0 +1,36 @@
+"""A dataset of skorch that hands out whole batches."""
+
+import numpy as np
+import skorch
+import torch
+from torch.utils.data import default_collate
+
+
+class ArrayDataset(skorch.dataset.Dataset):
+    """Arrays or tensors of which a DataLoader takes a batch in one indexing.
+
+    skorch's own dataset is asked for one sample after the other, and the samples
+    are stacked again. Whatever is neither array nor tensor still goes that way.
+    """
+
+    def __getitems__(self, indices):
+        arrays = np.ndarray | torch.Tensor
+        if not isinstance(self.X, arrays):
+            return [self[i] for i in indices]
+        X = torch.as_tensor(self.X[indices])
+        if self.y is None:  # only samples are asked for
+            return X, torch.zeros(len(X))
+        if not isinstance(self.y, arrays):
+            return [self[i] for i in indices]
+        return X, _as_labels(self.y[indices])
+
+
+def _as_labels(y):
+    """Tensor of y; whole numbers become int64, the type that losses ask for."""
+    y = torch.as_tensor(y)
+    return y if y.is_floating_point() or y.dtype == torch.bool else y.long()
+
+
+def collate(batch):
+    """Pass a batch of `ArrayDataset` on; stack a list of samples."""
+    return batch if isinstance(batch, tuple) else default_collate(batch)

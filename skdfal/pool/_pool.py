@@ -1,0 +1,548 @@
+"""What can be a pool: whatever has a length, and samples by index.
+
+Each kind is one small class. Everyone else asks for the length, for a batch, or for a
+view of some samples; nobody copies, casts or checks the whole.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+from sklearn.utils import _safe_indexing
+from torch.utils.data import Dataset, IterableDataset, default_collate
+
+# Samples of a pool beyond memory by which it is recognised.
+_N_FINGERPRINTS = 256
+
+
+def as_pool(X):
+    """Return ``X`` as a pool; one that is a pool already passes through.
+
+    Parameters
+    ----------
+    X : pool, array-like, Tensor, DataFrame, Dataset or dict
+        A numpy array or memmap, a torch tensor, a list of samples, a sparse matrix, a
+        data frame, an array of zarr, HDF5 or dask, a map-style Dataset of torch
+        whose items are samples or pairs of sample and label, or a dict of these,
+        each with the same number of samples.
+
+    Returns
+    -------
+    pool : Pool
+        Its samples, by index.
+
+    Raises
+    ------
+    TypeError
+        If ``X`` is of no kind that has samples by index.
+    ValueError
+        If it is empty or has no axis of samples, or if its entries are masked.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdfal.pool import as_pool
+    >>> pool = as_pool(np.zeros((1000, 1, 28, 28)))
+    >>> len(pool), pool.take([3, 1]).shape
+    (1000, (2, 1, 28, 28))
+    """
+    if isinstance(X, Pool):
+        pool = X
+    elif isinstance(X, Mapping):
+        pool = MappingPool(X)
+    elif isinstance(X, torch.Tensor):
+        pool = TensorPool(X)
+    elif isinstance(X, IterableDataset):
+        raise TypeError(
+            f"{type(X).__name__} is an IterableDataset, whose samples have no index. "
+            "Pass a map-style Dataset, with __len__ and __getitem__."
+        )
+    elif isinstance(X, Dataset):
+        pool = DatasetPool(X)
+    elif isinstance(X, np.ndarray):
+        holds_arrays = X.dtype == object and X.ndim == 1 and len(X) and np.ndim(X[0])
+        pool = ListPool(X) if holds_arrays else ArrayPool(X)
+    elif hasattr(X, "toarray") and hasattr(X, "tocsr"):
+        pool = SparsePool(X)
+    elif hasattr(X, "iloc") or hasattr(X, "__dataframe__"):
+        pool = FramePool(X)
+    elif isinstance(X, list | tuple):
+        pool = ListPool(X)
+    elif hasattr(X, "chunks") and hasattr(X, "shape") and hasattr(X, "dtype"):
+        pool = ChunkedPool(X)
+    elif hasattr(X, "__array__"):
+        pool = ArrayPool(np.asarray(X))
+    else:
+        raise TypeError(
+            f"X of type {type(X).__name__} is no pool: expected an array, a tensor, a "
+            "list of samples, a data frame, an array of zarr or HDF5, or a map-style "
+            "torch Dataset."
+        )
+    if not len(pool):
+        raise ValueError(
+            "The pool is empty: X has 0 sample(s), while a minimum of 1 is required."
+        )
+    return pool
+
+
+class Pool:
+    """A length, and samples by index.
+
+    Attributes
+    ----------
+    is_in_memory : bool
+        Whether all samples lie in memory, so that looking at all of them costs little.
+    sample_shape : tuple of int or None
+        Shape of one sample; None where samples are no arrays.
+    dtype : dtype or None
+        Of the samples.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdfal.pool import as_pool
+    >>> view = as_pool(np.arange(10.0).reshape(5, 2)).view([4, 2])
+    >>> view.take([0])
+    array([[8., 9.]])
+    """
+
+    is_in_memory = True
+    sample_shape = dtype = None
+
+    def take(self, indices):
+        """Return a copy of some samples, of the pool's own kind.
+
+        Parameters
+        ----------
+        indices : array-like of int
+            Positions in the pool, in any order.
+
+        Returns
+        -------
+        X : array, tensor, data frame or dict
+            Those samples, in that order. Writing to them leaves the pool as it is.
+        """
+        raise TypeError(f"{type(self).__name__} should define take(indices).")
+
+    def view(self, indices):
+        """Return some samples as a pool of their own, without reading them.
+
+        Parameters
+        ----------
+        indices : array-like of int
+            Positions in the pool.
+
+        Returns
+        -------
+        view : PoolView
+            It knows the positions, in the pool that all views stem from.
+        """
+        return PoolView(self, indices)
+
+    @property
+    def shape(self):
+        """Shape that all samples would have as one array."""
+        if self.sample_shape is None:
+            raise AttributeError("The samples are no arrays.")
+        return (len(self), *self.sample_shape)
+
+    @property
+    def ndim(self):
+        """Number of axes that all samples would have as one array."""
+        return len(self.shape)
+
+    def __getitem__(self, key):
+        if isinstance(key, int | np.integer):
+            if not -len(self) <= key < len(self):
+                raise IndexError(f"index {key} is out of range of {len(self)} samples")
+            return self.take([key % len(self)])[0]
+        if isinstance(key, slice):
+            return self.take(np.arange(*key.indices(len(self))))
+        return self.take(positions(key, len(self)))
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.take(np.arange(len(self))), dtype=dtype)
+
+    def digest(self):
+        """Return a hash of the contents, by which a run is recognised.
+
+        Returns
+        -------
+        digest : str
+            64 hexadecimal digits. In memory all samples decide it; beyond memory the
+            length and samples spread over the pool.
+        """
+        n = len(self)
+        indices = np.arange(n)
+        if not self.is_in_memory:
+            indices = np.unique(np.linspace(0, n - 1, _N_FINGERPRINTS).astype(int))
+        state = hashlib.sha256(f"{n} {self.sample_shape} {self.dtype}".encode())
+        for start in range(0, len(indices), 1024):
+            _hash_samples(state, self.take(indices[start : start + 1024]))
+        return state.hexdigest()
+
+
+def positions(indices, n_samples):
+    """Return indices or a mask as an array of positions, or raise."""
+    indices = np.asarray(indices)
+    if indices.dtype == bool:
+        if indices.shape != (n_samples,):
+            raise IndexError(f"a mask of shape {indices.shape} for {n_samples} samples")
+        return np.flatnonzero(indices)
+    if not indices.size:
+        return indices.reshape(0).astype(np.intp)
+    if indices.ndim != 1 or indices.dtype.kind not in "iu":
+        raise IndexError(
+            f"positions should be integers in one dimension, got {indices.dtype} of "
+            f"shape {indices.shape}"
+        )
+    if indices.min() < -n_samples or indices.max() >= n_samples:
+        raise IndexError(f"positions should be < {n_samples}, got {indices.max()}")
+    return np.where(indices < 0, indices + n_samples, indices)
+
+
+def _hash_samples(state, X):
+    if isinstance(X, Mapping):
+        for name in sorted(X, key=str):
+            state.update(str(name).encode())
+            _hash_samples(state, X[name])
+    elif hasattr(X, "columns"):
+        state.update(str([(str(c), str(X[c].dtype)) for c in X.columns]).encode())
+        for column in X.columns:
+            _hash_samples(state, np.asarray(X[column]))
+    else:
+        X = X.cpu().float().numpy() if isinstance(X, torch.Tensor) else np.asarray(X)
+        if X.dtype.kind == "O":
+            state.update("\0".join(map(str, X.ravel())).encode())
+        else:
+            state.update(np.ascontiguousarray(X).tobytes())
+
+
+class PoolView(Pool):
+    """Some samples of a pool, by their positions; nothing is read before it is taken.
+
+    Parameters
+    ----------
+    pool : Pool
+        The pool, or a view of it.
+    indices : array-like of int
+        Positions in it.
+
+    Attributes
+    ----------
+    root : Pool
+        The pool that all views stem from.
+    indices : ndarray of shape (n_samples,)
+        Positions in ``root``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdfal.pool import as_pool
+    >>> as_pool(np.zeros((9, 2))).view([8, 3, 5]).view([1, 2]).indices
+    array([3, 5])
+    """
+
+    def __init__(self, pool, indices):
+        indices = positions(indices, len(pool))
+        self.root = getattr(pool, "root", pool)
+        self.indices = pool.indices[indices] if pool is not self.root else indices
+        self.is_in_memory = self.root.is_in_memory
+        self.sample_shape, self.dtype = self.root.sample_shape, self.root.dtype
+
+    def __len__(self):
+        return len(self.indices)
+
+    def take(self, indices):
+        return self.root.take(self.indices[positions(indices, len(self))])
+
+    def as_dataset(self, indices):
+        """Return samples as a Dataset, where the pool is one; see DatasetPool."""
+        return self.root.as_dataset(self.indices[positions(indices, len(self))])
+
+
+class ArrayPool(Pool):
+    """A numpy array; a memmap is read where it is asked, and no more."""
+
+    def __init__(self, X):
+        if isinstance(X, np.ma.MaskedArray):
+            if np.ma.is_masked(X):
+                raise ValueError(
+                    f"X has {np.ma.count_masked(X)} masked entries, and no net takes a "
+                    "mask. Fill them, as by X.filled(0)."
+                )
+            X = X.data
+        if not X.ndim:
+            raise ValueError(
+                "Expected X of shape (n_samples, ...), got a single number."
+            )
+        self.X = X
+        self.is_in_memory = not _is_memmap(X)
+        self.sample_shape, self.dtype = X.shape[1:], X.dtype
+
+    def __len__(self):
+        return len(self.X)
+
+    def take(self, indices):
+        return np.asarray(self.X[positions(indices, len(self))])
+
+
+def _is_memmap(X):
+    while isinstance(X, np.ndarray):
+        if isinstance(X, np.memmap):
+            return True
+        X = X.base
+    return False
+
+
+def _stacked(samples):
+    samples = [
+        s.detach().cpu().numpy() if isinstance(s, torch.Tensor) else np.asarray(s)
+        for s in samples
+    ]
+    shapes = {s.shape for s in samples}
+    if len(shapes) > 1:
+        some = ", ".join(map(str, sorted(shapes)[:3]))
+        raise ValueError(
+            f"The samples of X are of several shapes, such as {some}, and a net takes "
+            "one. Resize or pad them first, or pass a torch Dataset that does."
+        )
+    return np.stack(samples)
+
+
+class ListPool(Pool):
+    """A list of samples: numbers in lists, arrays or tensors of one shape."""
+
+    def __init__(self, X):
+        if len(X) and isinstance(X[0], str):
+            raise TypeError(
+                f"X is a list of strings such as {X[0]!r}. For names of files pass "
+                "skdfal.pool.FilePool(names, loader), with a function that reads one."
+            )
+        self.X = X
+        if len(X):
+            first = _stacked(X[:1])
+            self.sample_shape, self.dtype = first.shape[1:], first.dtype
+
+    def __len__(self):
+        return len(self.X)
+
+    def take(self, indices):
+        if not len(indices):
+            return np.empty((0, *self.sample_shape), self.dtype)
+        return _stacked([self.X[i] for i in positions(indices, len(self))])
+
+
+class TensorPool(Pool):
+    """A tensor of torch, on any device."""
+
+    def __init__(self, X):
+        if X.layout != torch.strided or X.is_meta:
+            raise TypeError("X is a sparse or meta tensor; pass a dense one with data.")
+        if X.is_complex() or X.dtype == torch.bool:
+            raise ValueError(f"X of dtype {X.dtype} should be of real numbers.")
+        if not X.ndim:
+            raise ValueError("Expected X of shape (n_samples, ...), got one number.")
+        self.X = X.detach()
+        self.sample_shape, self.dtype = tuple(X.shape[1:]), X.dtype
+
+    def __len__(self):
+        return len(self.X)
+
+    def take(self, indices):
+        indices = torch.from_numpy(positions(indices, len(self)).astype(np.int64))
+        return self.X[indices.to(self.X.device)]
+
+
+class SparsePool(Pool):
+    """A sparse matrix; batches are dense."""
+
+    def __init__(self, X):
+        self.X = X.tocsr()
+        self.sample_shape, self.dtype = X.shape[1:], X.dtype
+
+    def __len__(self):
+        return self.X.shape[0]
+
+    def take(self, indices):
+        return self.X[positions(indices, len(self))].toarray()
+
+
+class FramePool(Pool):
+    """A data frame; batches are frames with the same columns."""
+
+    def __init__(self, X):
+        self.X = X
+        if hasattr(X, "columns"):
+            self.sample_shape = (len(X.columns),)
+
+    def __len__(self):
+        return len(self.X)
+
+    def take(self, indices):
+        return _safe_indexing(self.X, positions(indices, len(self)))
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.X, dtype=dtype)
+
+
+class ChunkedPool(Pool):
+    """An array of zarr, HDF5 or dask: read by sorted indices, once each."""
+
+    is_in_memory = False
+
+    def __init__(self, X):
+        if not len(X.shape):
+            raise ValueError("Expected X of shape (n_samples, ...), got one number.")
+        self.X = X
+        self.sample_shape, self.dtype = tuple(X.shape[1:]), np.dtype(X.dtype)
+
+    def __len__(self):
+        return self.X.shape[0]
+
+    def take(self, indices):
+        indices = positions(indices, len(self))
+        if not len(indices):
+            return np.empty((0, *self.sample_shape), self.dtype)
+        rows, back = np.unique(indices, return_inverse=True)
+        first, last = int(rows[0]), int(rows[-1]) + 1
+        if last - first <= 2 * len(rows):  # nearly all of a stretch: read it at once
+            return np.asarray(self.X[first:last])[rows - first][back]
+        by_axis = getattr(self.X, "oindex", self.X)  # zarr's way to ask for rows
+        return np.asarray(by_axis[rows])[back]
+
+
+class DatasetPool(Pool):
+    """A map-style Dataset of torch, of samples or of pairs of sample and label."""
+
+    is_in_memory = False
+
+    def __init__(self, dataset):
+        if not hasattr(dataset, "__len__"):
+            raise TypeError(
+                f"{type(dataset).__name__} has no __len__, so it is not known what to "
+                "choose from."
+            )
+        self.dataset = dataset
+        if len(dataset):
+            first = self.take([0])
+            if not isinstance(first, Mapping):
+                self.sample_shape, self.dtype = first.shape[1:], first.dtype
+
+    def __len__(self):
+        return len(self.dataset)
+
+    def take(self, indices):
+        indices = positions(indices, len(self))
+        if not len(indices):
+            return np.empty((0, *(self.sample_shape or ())), self.dtype)
+        dataset = self.as_dataset(indices)
+        try:
+            X, _ = default_collate([dataset[i] for i in range(len(dataset))])
+        except (TypeError, RuntimeError) as exc:
+            sample = dataset[0][0]
+            raise ValueError(
+                f"The samples of {type(self.dataset).__name__}, such as a "
+                f"{type(sample).__name__}, do not make a batch: {exc} They should be "
+                "tensors or arrays of one shape; give the Dataset a transform."
+            ) from exc
+        return _as_arrays(X)
+
+    def as_dataset(self, indices):
+        """Return some samples as a Dataset of pairs, as skorch takes them.
+
+        Parameters
+        ----------
+        indices : array-like of int
+            Positions.
+
+        Returns
+        -------
+        dataset : Dataset
+            Of pairs of a sample and 0.
+        """
+        return _Samples(self.dataset, positions(indices, len(self)))
+
+
+class _Samples(Dataset):
+    """Samples of a Dataset without their labels, which nobody may look at."""
+
+    def __init__(self, dataset, indices):
+        self.dataset, self.indices = dataset, indices
+
+    def __len__(self):
+        return len(self.indices)
+
+    def __getitem__(self, i):
+        item = self.dataset[int(self.indices[i])]
+        if isinstance(item, tuple | list) and len(item) == 2:
+            item = item[0]
+        return item, 0
+
+
+def _as_arrays(X):
+    if isinstance(X, Mapping):
+        return {name: _as_arrays(part) for name, part in X.items()}
+    if isinstance(X, torch.Tensor):
+        X = X.detach().cpu()
+        return (X.float() if X.dtype == torch.bfloat16 else X).numpy()
+    return np.asarray(X)
+
+
+class FilePool(Pool):
+    """Names of files, and a function that reads one.
+
+    Parameters
+    ----------
+    names : sequence of str or path-like
+        The files.
+    loader : callable
+        Takes a name and returns the sample, an array or tensor of one shape for all.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdfal.pool import FilePool
+    >>> pool = FilePool(["1.txt", "2.txt"], lambda name: np.full((1, 8, 8), 0.5))
+    >>> len(pool), pool.take([1]).shape
+    (2, (1, 1, 8, 8))
+    """
+
+    is_in_memory = False
+
+    def __init__(self, names, loader):
+        if not isinstance(loader, Callable):
+            raise TypeError(f"{loader=} should be a function that reads one file.")
+        self.names, self.loader = list(names), loader
+        if self.names:
+            first = self.take([0])
+            self.sample_shape, self.dtype = first.shape[1:], first.dtype
+
+    def __len__(self):
+        return len(self.names)
+
+    def take(self, indices):
+        indices = positions(indices, len(self))
+        if not len(indices):
+            return np.empty((0, *self.sample_shape), self.dtype)
+        return _stacked([self.loader(self.names[i]) for i in indices])
+
+
+class MappingPool(Pool):
+    """Several inputs of one net, by name; each of them a pool of its own."""
+
+    def __init__(self, X):
+        self.parts = {name: as_pool(part) for name, part in X.items()}
+        lengths = {name: len(part) for name, part in self.parts.items()}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(
+                f"The inputs of X have different numbers of samples: {lengths}."
+            )
+        self.is_in_memory = all(part.is_in_memory for part in self.parts.values())
+
+    def __len__(self):
+        return len(next(iter(self.parts.values()), ()))
+
+    def take(self, indices):
+        return {name: part.take(indices) for name, part in self.parts.items()}
