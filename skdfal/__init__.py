@@ -1,5 +1,12 @@
 """Adversarial active learning for deep networks, in scikit-learn's manner."""
 
+# ruff: noqa: E402
+import os
+
+from skdfal._utils._interrupt import end_at_interrupt as _end_at_interrupt
+
+_end_at_interrupt()  # before all that takes time
+
 from skdfal import modal
 from skdfal._version import __version__
 from skdfal.adversarial import DeepFoolResult, deepfool
@@ -16,7 +23,8 @@ from skdfal.nets import __all__ as _nets
 from skdfal.strategies import *  # noqa: F403
 from skdfal.strategies import __all__ as _strategies
 
-modal.repair_modal()
+if os.environ.get("SKDFAL_REPAIR_MODAL") != "0":
+    modal.repair()
 
 __all__ = [
     "ActiveLearningClassifier",

@@ -7,8 +7,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from skdfal._utils._validation import SCORE_PARAMETERS, Interval, validate_params
-from skdfal.adapter import predict_proba
-from skdfal.strategies._bald import dropout_draws
+from skdfal.adapter import dropout_draws, predict_proba
 
 _PARAMETERS = {
     "n_draws": [Interval(Integral, 2, None, closed="left"), None],
@@ -52,7 +51,7 @@ def confidence(estimator, X, *, n_draws=None, batch_size=512, random_state=None)
     n_draws : int >= 2, default=None
         Size of the dropout committee. None leaves dropout off.
     batch_size : int, default=512
-        Rows in one forward pass, a row a sample and draw.
+        Rows in one forward pass, one row per sample and draw.
     random_state : int, RandomState instance or None, default=None
         Determines the draws.
 
@@ -115,7 +114,7 @@ def confidence_agreement(
     n_draws : int >= 2, default=None
         Size of the dropout committee. None leaves dropout off.
     batch_size : int, default=512
-        Rows in one forward pass, a row a sample and draw.
+        Rows in one forward pass, one row per sample and draw.
     random_state : int, RandomState instance or None, default=None
         Determines the draws of both.
 

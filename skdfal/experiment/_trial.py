@@ -1,30 +1,24 @@
-"""One trial: one strategy, one data set, one seed, a row a round."""
+"""One trial: one strategy, one data set, one seed; one row per round."""
 
-import inspect
 import math
 import time
 import warnings
+from contextlib import contextmanager
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from skdfal._utils._files import write_csv, write_json, write_npz
 from skdfal.analysis import calibration_error
 from skdfal.augment import AdversarialAugmenter
 from skdfal.datasets import split_pool
-from skdfal.experiment._folder import (
-    COLUMNS,
-    FolderError,
-    TrialFiles,
-    read_records,
-    write_csv,
-    write_json,
-)
-from skdfal.experiment._protocol import SUBSAMPLED, derive_seed, load_data
-from skdfal.learner._classifier import ActiveLearningClassifier
+from skdfal.experiment._folder import COLUMNS, FolderError, TrialFiles, read_records
+from skdfal.experiment._names import find_strategy, strategy_name
+from skdfal.experiment._protocol import derive_seed, load_data
+from skdfal.learner import ActiveLearningClassifier
 from skdfal.strategies import STRATEGIES
 
-TWINNED = ("dfal", "dfal_diverse")  # strategies whose twins are worth a picture
-_N_TWINS = 8
+_N_TWINS = 8  # in the picture
 
 
 def run_trial(
@@ -39,8 +33,9 @@ def run_trial(
     ----------
     protocol : Protocol
         The experiment.
-    strategy : str
-        A name in ``skdfal.strategies.STRATEGIES``.
+    strategy : str or callable
+        A name in ``skdfal.strategies.STRATEGIES``, ``"module:function"`` for one of
+        your own, or such a function itself.
     trial : int
         Number of the trial. With the seed it determines pool, first samples and
         weights, which all strategies share.
@@ -58,6 +53,16 @@ def run_trial(
     records : list of dict
         The rows of the whole trial.
 
+    Raises
+    ------
+    ValueError
+        If there is no such strategy, or a function has no name by which it could be
+        found again.
+    FolderError
+        If the rows in the folder are not those of the rounds that were done.
+    OSError
+        If a file cannot be written; what was there before is there still.
+
     Notes
     -----
     skorch ends a training at Ctrl-C and goes on; so interrupt :func:`run_experiment`,
@@ -73,6 +78,8 @@ def run_trial(
     >>> [row["annotations"] for row in rows]
     [10, 20]
     """
+    strategy = strategy_name(strategy)
+    what = find_strategy(strategy)
     files = TrialFiles(out_dir, strategy, trial)
     files.folder.mkdir(parents=True, exist_ok=True)
     files.clean()
@@ -85,12 +92,13 @@ def run_trial(
     used = samples_of_trial(protocol, data, trial, seed)
     learner = ActiveLearningClassifier(
         protocol.make_net(data, device),
-        strategy,
+        strategy if strategy in STRATEGIES else what.function,
         initial=np.arange(protocol.n_initial),  # positions in `used`
         n_instances=np.diff(protocol.rounds()).tolist() or 1,
         max_annotations=protocol.max_annotations,
-        n_candidates=protocol.n_candidates if strategy in SUBSAMPLED else None,
+        n_candidates=None if what.n_candidates is None else protocol.n_candidates,
         query_params=protocol.query_params.get(strategy),
+        augmenter_params=protocol.augmenter_params.get(strategy),
         checkpoint=files.checkpoint,
         random_state=derive_seed(*names, "training"),
     )
@@ -116,10 +124,7 @@ def run_trial(
             monitor(row)
 
     X_test, y_test = samples_to_score(protocol, data, seed)
-    with warnings.catch_warnings():
-        # Early nets have samples that DeepFool cannot move. The column labeled_data
-        # tells how many twins there are.
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    with _cut_short() as cut_short:
         learner.fit(
             data.X_train[used],
             data.y_train[used],
@@ -127,7 +132,7 @@ def run_trial(
             y_val=y_test,
             monitor=write_row,
         )
-        if strategy in TWINNED:
+        if what.augmenter and issubclass(what.augmenter, AdversarialAugmenter):
             _save_twins(files.twins, learner, data, used)
     _save_training_set(files.training_set, learner, used)
     end = {
@@ -144,14 +149,33 @@ def run_trial(
             None if math.isnan(row["query_seconds"]) else row["query_seconds"]
             for row in learner.history_
         ],
+        "n_cut_short": len(cut_short),
     }
-    limit = _time_limit(protocol, strategy)
-    end["n_cut_short"] = sum(
-        seconds is not None and seconds >= limit for seconds in end["query_seconds"]
-    )
     write_json(files.end, end)
     files.clean()
     return read_records(files.rows)
+
+
+@contextmanager
+def _cut_short():
+    """Yield a list of the warnings that a query has reached its ``time_limit``.
+
+    Other queries need no warning: early nets have samples that DeepFool cannot move,
+    and the column labeled_data tells how many twins there are.
+    """
+    found, show = [], warnings.showwarning
+
+    def keep(message, category, *rest):
+        if issubclass(category, ConvergenceWarning):
+            found.append(message)
+        else:
+            show(message, category, *rest)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.filterwarnings("always", "(?s).*time_limit", ConvergenceWarning)
+        warnings.showwarning = keep
+        yield found
 
 
 def samples_of_trial(protocol, data, trial, seed):
@@ -175,9 +199,10 @@ def samples_to_score(protocol, data, seed):
 
 
 def _save_twins(path, learner, data, used):
-    """Keep the newest samples that the net has right, with their twins.
+    """Keep the newest samples that the net has right, each with its twin.
 
-    Where it is wrong, the way from the label to that of the twin would say nothing.
+    A twin is an adversarial example of the sample, with the label of the sample. Where
+    the net is wrong, the way from the label to that of the twin would say nothing.
     """
     queried = used[learner.annotated_indices_[::-1]]
     X, y = data.X_train[queried], data.y_train[queried]
@@ -186,7 +211,7 @@ def _save_twins(path, learner, data, used):
         return
     X, y = X[right], y[right]
     X_twin = AdversarialAugmenter(learner.estimator_, prefit=True).transform(X)
-    np.savez_compressed(
+    write_npz(
         path,
         X=X,
         X_twin=X_twin,
@@ -200,7 +225,7 @@ def _save_training_set(path, learner, used):
     """Keep what was trained on last: indices of samples, and the twins themselves."""
     is_twin = learner.train_indices_ < 0
     indices = np.where(is_twin, -1, used[learner.train_indices_])
-    np.savez_compressed(
+    write_npz(
         path,
         indices=indices,
         X_twins=learner.X_train_[is_twin],
@@ -237,12 +262,3 @@ def load_training_set(path, data, annotations):
     # The twins of a round follow its samples: all up to the next sample belong to it.
     bought = np.cumsum(~is_twin)
     return X[bought <= annotations], y[bought <= annotations]
-
-
-def _time_limit(protocol, strategy):
-    """Return the seconds after which a query is cut short."""
-    parameters = inspect.signature(STRATEGIES[strategy]).parameters
-    if "time_limit" not in parameters:
-        return math.inf
-    of_strategy = protocol.query_params.get(strategy, {})
-    return of_strategy.get("time_limit", parameters["time_limit"].default)
