@@ -805,7 +805,7 @@ def test_a_lone_sample_in_the_last_batch_is_found_before_the_training(data):
 
 
 MEMORY = """
-import resource, sys
+import sys, threading
 import numpy as np, torch
 torch.set_num_threads(1)
 from skdfal import ActiveLearningClassifier, make_classifier
@@ -819,22 +819,26 @@ def memory():  # anonymous memory: pages of the file itself do not count
         return int(next(l for l in file if l.startswith("RssAnon")).split()[1]) / 1024
 
 net.fit(np.array(X[:100]), y[:100])  # what torch takes once
-before, peak = memory(), 0.0
-def watch(*_):
+before, peak, ended = memory(), 0.0, threading.Event()
+
+def watch():
     global peak
-    peak = max(peak, memory())
-settings = dict(n_instances=5, random_state=0, query_strategy=sys.argv[2])
-clf = ActiveLearningClassifier(
-    net, n_initial=5, max_annotations=10, n_candidates=None, checkpoint=sys.argv[3],
-    **settings
+    while not ended.wait(0.005):
+        peak = max(peak, memory())
+
+threading.Thread(target=watch, daemon=True).start()
+settings = dict(
+    n_candidates=None if sys.argv[2] == "entropy" else "auto",
+    n_instances=5, random_state=0, query_strategy=sys.argv[2],
 )
-clf.fit(X, y, monitor=watch)
+clf = ActiveLearningClassifier(
+    net, n_initial=5, max_annotations=10, checkpoint=sys.argv[3], **settings
+).fit(X, y)
 clf.predict(X)
-watch()
-session = LabelingSession(X, range(10), net, n_candidates=None, **settings)
+session = LabelingSession(X, range(10), net, **settings)
 session.tell(session.ask(5), range(5))
 session.fit()
-watch()
+ended.set()
 print(peak - before)
 """
 
