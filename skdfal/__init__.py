@@ -17,7 +17,7 @@ from skdfal.augment import (
     ceal_pseudo_labels,
 )
 from skdfal.cover import cover_radius, k_center_greedy, k_center_mip
-from skdfal.learner import ActiveLearningClassifier
+from skdfal.learner import ActiveLearningClassifier, LabelingSession
 from skdfal.nets import *  # noqa: F403
 from skdfal.nets import __all__ as _nets
 from skdfal.strategies import *  # noqa: F403
@@ -31,6 +31,7 @@ __all__ = [
     "AdversarialAugmenter",
     "AdversarialSampler",
     "DeepFoolResult",
+    "LabelingSession",
     "PseudoLabelAugmenter",
     "__version__",
     *_nets,
