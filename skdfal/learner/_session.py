@@ -316,7 +316,7 @@ class LabelingSession:
         if not isinstance(n, Integral) or n < 1:
             raise ValueError(f"{n_instances=} should be an int >= 1.")
         free = np.zeros(len(self._pool), dtype=bool)
-        free[self._labels.unlabeled()] = True
+        free[self._labels.open_questions()] = True
         free[list(self._pending)] = False
         if not self.history_:
             ranked = self._initial_order()
@@ -491,10 +491,10 @@ class LabelingSession:
                 "query_seconds": np.nan,
             }
             ranking = None
-            if n and labels.unlabeled().size:
+            U_k = labels.open_questions()
+            if n and len(U_k):
                 started = time.perf_counter()
-                is_free = ~labels.is_told & ~labels.is_skipped
-                ranking = self._query(A_k, k, np.flatnonzero(is_free), n, 0)
+                ranking = self._query(A_k, k, U_k, n, 0)
                 row["query_seconds"] = time.perf_counter() - started
             last = self._last_row(twin_seconds)
             if self._store is not None:
@@ -573,7 +573,8 @@ class LabelingSession:
 
     def _initial_order(self):
         """Return all that may be asked for in the order before the first training."""
-        everything = np.flatnonzero(~self._labels.is_skipped)
+        labels = self._labels
+        everything = np.flatnonzero(~labels.is_skipped & labels.has_answer)
         return _rng(self._seed, 0, _INITIAL).permutation(everything)
 
     def _report(self, row):

@@ -234,6 +234,29 @@ def test_missing_labels_are_never_asked_for(encode, missing, data):
     )
 
 
+def test_samples_without_a_label_are_unlabelled_data(data):
+    X, y = data
+    gaps = np.where(np.arange(len(y)) % 3 == 0, -1, y)
+    seen = []
+
+    class Watching:
+        is_lasting = True
+
+        def augment(self, estimator, X, y, X_pool, n_round):
+            seen.append(np.asarray(X_pool))
+            return X[:0], y[:0]
+
+    def greedy(estimator, X, n_instances, X_unlabeled=None):
+        assert len(X_unlabeled) == len(y) - 8 - 4 * len(seen)
+        return np.arange(n_instances)
+
+    clf = make_loop(query_strategy=greedy, augmenter=Watching()).fit(X, gaps)
+    assert [len(pool) for pool in seen] == [len(y) - 12, len(y) - 16]
+    without = {x.tobytes() for x in X[gaps < 0]}
+    assert without <= {x.tobytes() for x in seen[-1]}
+    assert (gaps[clf.annotated_indices_] >= 0).all()
+
+
 def test_minus_one_and_one_are_classes(data):
     X, y = data
     with pytest.warns(UserWarning, match="both are taken as classes"):
