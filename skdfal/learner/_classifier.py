@@ -168,8 +168,9 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         Score on the held-out set given to ``fit``; None is the accuracy.
     missing_label : scalar, default=-1
         Entries of ``y`` equal to it are never asked for; their samples are unlabelled
-        data for what makes use of it, such as CEAL's pseudo-labels. For string labels a string, for floats NaN may be used. Of a masked array, the
-        masked entries are missing too.
+        data for what makes use of it, such as CEAL's pseudo-labels. For string labels
+        a string, for floats NaN may be used. Of a masked array, the masked entries
+        are missing too.
     checkpoint : str or path-like, default=None
         File to save the run in. If it is there, the run continues and ends as it would
         have without the break. A fit on other data, as in cross-validation, has its
