@@ -55,6 +55,7 @@ class Walk:
         self.steps = steps
         self.device, self.dtype = _device_and_dtype(net)
         self.casts_integers = False
+        self.sample_bytes: int | None = None  # of a graph, once it is measured
 
     @property
     def module(self) -> nn.Module:
