@@ -86,7 +86,7 @@ for notebook in (DOCS.parent / "examples").glob("*.ipynb"):
         shutil.copyfile(notebook, copy)
 myst_enable_extensions = ["dollarmath"]
 nb_execution_mode = "cache"
-nb_execution_timeout = 600  # seconds a cell
+nb_execution_timeout = 600  # seconds per cell
 nb_execution_raise_on_error = True
 
 
