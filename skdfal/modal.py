@@ -29,6 +29,8 @@ import warnings
 
 import numpy as np
 
+from skdfal.adapter import class_labels
+
 __all__ = ["as_learner", "is_modal_strategy", "repair", "restore"]
 
 
@@ -152,8 +154,8 @@ def as_learner(estimator, X_training, y_training):
     class FittedLearner(ActiveLearner):
         def predict_proba(self, X, **kwargs):
             proba = super().predict_proba(X, **kwargs)
-            classes = getattr(self.estimator, "classes_", np.unique(self.y_training))
-            labeled = np.flatnonzero(np.isin(classes, self.y_training))
+            labels = class_labels(self.estimator, proba.shape[1])
+            labeled = np.flatnonzero(np.isin(labels, self.y_training))
             return proba if len(labeled) == proba.shape[1] else proba[:, labeled]
 
     if isinstance(estimator, BaseLearner | BaseCommittee):

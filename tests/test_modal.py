@@ -1,4 +1,4 @@
-"""modAL of today and of tomorrow: the repair, and the two conventions of `query`."""
+"""modAL: its repair, our functions as its strategies, its strategies as ours."""
 
 import os
 import subprocess
@@ -229,12 +229,11 @@ def test_as_learner_trains_nothing_and_changes_nothing(fitted, data):
     np.testing.assert_array_equal(learner.predict_proba(data[0]), before)
 
 
-def test_a_class_without_a_label_has_no_column(data):
-    X, y = data
-    some = y[:24] != 1
-    net = make_classifier(small_cnn, module__seed=0, n_classes=4, max_epochs=1)
-    net.fit(X[:24][some], y[:24][some])
-    learner = as_learner(net, X[:24][some], y[:24][some])
+@pytest.mark.parametrize("name", ["net", "restarting"])
+def test_a_class_without_a_label_has_no_column(name, data):
+    X, y = (a[:24][data[1][:24] != 1] for a in data)
+    net = CLASSIFIERS[name]().fit(X, y)
+    learner = as_learner(net, X, y)
     np.testing.assert_array_equal(
         learner.predict_proba(X), net.predict_proba(X)[:, [0, 2, 3]]
     )
@@ -256,6 +255,20 @@ def test_strategies_of_modal_are_known_by_their_module():
         assert modal.is_modal_strategy(partial(partial(function), n_instances=3))
     for function in [skdfal.dfal, partial(skdfal.dfal), len, Flatten()]:
         assert not modal.is_modal_strategy(function)
+
+
+@pytest.mark.parametrize("n_instances", [1, 2, 5])
+def test_a_learner_s_query_is_the_function_s_answer(n_instances, data):
+    X, y = data
+    learner = ActiveLearner(
+        make_net(max_epochs=1), skdfal.entropy_sampling, X[:20], y[:20]
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        indices, instances = learner.query(X[20:], n_instances=n_instances)
+    expected = skdfal.entropy_sampling(learner, X[20:], n_instances)
+    np.testing.assert_array_equal(indices, expected)
+    np.testing.assert_array_equal(instances, X[20:][expected])
 
 
 def test_errors_pass_through_query(data):

@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 from torch import nn
 
 from skdfal._utils._warnings import warn_caller
-from skdfal.adapter._find import is_net, wants_float_targets
+from skdfal.adapter._find import inner_net, wants_float_targets
 from skdfal.nets import MLP, RestartingClassifier, make_classifier
 
 # Fail on a batch of one; other dimensions may have several values a channel in it.
@@ -92,8 +92,8 @@ def check_trainable(estimator, n_samples):
         If ``drop_last`` would drop all of them, or a batch would be of one sample in a
         net with ``BatchNorm1d``.
     """
-    net = _innermost(estimator)
-    if not is_net(net):
+    net = inner_net(estimator)
+    if net is None:
         return
     settings = net.get_params_for("iterator_train")
     batch_size = settings.get("batch_size", net.batch_size)
@@ -115,18 +115,6 @@ def check_trainable(estimator, n_samples):
                 f"A training on {n_samples} samples in batches of {batch_size} has one "
                 f"of a single sample, but {_NO_LONE_SAMPLE}"
             )
-
-
-def _innermost(estimator):
-    """Return the last step of Pipelines, and what a search is about."""
-    while not is_net(estimator):
-        if hasattr(estimator, "steps"):
-            estimator = estimator.steps[-1][1]
-        elif hasattr(estimator, "estimator"):
-            estimator = estimator.estimator
-        else:
-            break
-    return estimator
 
 
 def _module_of(net):
