@@ -83,14 +83,17 @@ PAGES_WITH_CODE = [path for path in PAGES if code_blocks(path)]
     ],
     ids=map(page_id, PAGES_WITH_CODE),
 )
-def test_code_of_the_page_runs(page, tmp_path, monkeypatch):
+def test_code_of_the_page_runs(page, tmp_path, monkeypatch, no_new_strategies):
     # All blocks of a page, in order, in one program, in an empty folder.
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "Agg")
     answers = iter(range(1000))  # whoever labels by hand says 0, 1, 2, ...
     monkeypatch.setattr(builtins, "input", lambda _: str(next(answers) % 10))
-    if "matplotlib" in page.read_text(encoding="utf-8"):
+    text = page.read_text(encoding="utf-8")
+    if "matplotlib" in text:
         pytest.importorskip("matplotlib").use("Agg")
+    for name in re.findall(r"^   import (h5py|zarr)$", text, re.M):
+        pytest.importorskip(name, reason='pip install "skdfal[pools]"')
     namespace = {"__name__": "__main__"}
     blocks = code_blocks(page)
     blocks.sort(key=lambda block: block[0] != "newcomer-data")  # data first
@@ -98,6 +101,15 @@ def test_code_of_the_page_runs(page, tmp_path, monkeypatch):
         if page.name == "getting_started.rst" and "ActiveLearner(" not in code:
             continue  # has a test of its own
         run(code, namespace, f"{page_id(page)}[{n}]")
+
+
+@pytest.fixture
+def no_new_strategies():
+    """Forget what a page has registered."""
+    known = set(STRATEGIES)
+    yield
+    for name in set(STRATEGIES) - known:
+        unregister(name)
 
 
 def test_newcomer_trains_on_the_first_try(tmp_path, monkeypatch, capsys):
@@ -123,9 +135,53 @@ def test_newcomer_trains_on_the_first_try(tmp_path, monkeypatch, capsys):
     assert "round" in capsys.readouterr().out
 
 
+def test_newcomer_without_labels_is_asked(tmp_path, monkeypatch):
+    # The same network and images, and a person who answers.
+    named = dict(code_blocks(DOCS / "getting_started.rst"))
+    monkeypatch.chdir(tmp_path)
+    namespace = {"__name__": "__main__"}
+    run(named["newcomer-data"], namespace, "newcomer-data")
+    y = iter(np.load("labels.npy"))
+    answer = {}
+    monkeypatch.setattr(builtins, "input", lambda text: answer[text])
+    run(network_of(named["newcomer"]), namespace, "newcomer")
+    answer |= {f"image {i}: ": str(label) for i, label in enumerate(y)}
+    run(named["newcomer-session"], namespace, "newcomer-session")
+    session = namespace["session"]
+    assert len(session.labels_) == 50
+    assert len(session.history_) == 5
+    assert len(session.X_train_) > 60
+    right = [answer[f"image {i}: "] == str(y) for i, y in session.labels_.items()]
+    assert all(right)
+
+
+@pytest.mark.slow
+def test_code_of_the_readme_runs(capsys):
+    # What needs no files: with modAL and with scikit-learn; sixty labels teach a net.
+    blocks = [code for _, code in code_blocks(ROOT / "README.md")]
+    blocks = [code for code in blocks if "load_digits()" in code]
+    assert len(blocks) == 2
+    for n, code in enumerate(blocks):
+        run(code, {"__name__": "__main__"}, f"README.md[{n}]")
+    accuracies = re.findall(
+        r"accuracy with 60 labels: (0\.\d+)", capsys.readouterr().out
+    )
+    assert len(accuracies) == 2
+    assert all(float(accuracy) > 0.6 for accuracy in accuracies)
+
+
+def network_of(code):
+    """Return the lines of the newcomer up to the network: without labels, no fit."""
+    return code.partition("learner = ")[0]
+
+
 def test_readme_has_the_lines_of_the_page():
-    newcomer = dict(code_blocks(DOCS / "getting_started.rst"))["newcomer"]
-    assert newcomer in [code for _, code in code_blocks(ROOT / "README.md")]
+    named = dict(code_blocks(DOCS / "getting_started.rst"))
+    readme = [code for _, code in code_blocks(ROOT / "README.md")]
+    assert named["newcomer"] in readme
+    assert named["newcomer-session"] in readme
+    lines = [line for line in named["newcomer-session"].splitlines() if line.strip()]
+    assert len(lines) <= 8
 
 
 # The API page

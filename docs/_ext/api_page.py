@@ -50,9 +50,9 @@ FIRST = ("LabelingSession", "ActiveLearningClassifier", "as_pool")
 # Public names that are data have no docstring; each needs a sentence here.
 DATA = {
     "skdfal.__version__": "Version of the package, a string.",
-    "skdfal.STRATEGIES": "All registered strategies: names for the ``query_strategy`` of "
-    ":class:`ActiveLearningClassifier` and for the command line, each with its "
-    "function.",
+    "skdfal.STRATEGIES": "All registered strategies: names for the "
+    "``query_strategy`` of :class:`ActiveLearningClassifier` and for the command line, "
+    "each with its function.",
     "skdfal.experiment.DATASETS": "Data sets of ``skdfal compare``, by name.",
     "skdfal.experiment.NETS": "Names of the networks of ``skdfal compare``.",
     "skdfal.reproduce.PAPER_DATASETS": "Data sets of ``skdfal reproduce``, each with "

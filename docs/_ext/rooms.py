@@ -113,7 +113,7 @@ def drawing():
 
 
 def _places(graph):
-    """Return (column, row) of each room: the long ways left, what imports none right."""
+    """Return (column, row) of each room: long ways to the left, ends to the right."""
     rows = defaultdict(list)
     for room in sorted(graph, key=lambda r: (-height(graph, r), -len(graph[r]))):
         rows[_row(graph, room)].append(room)
@@ -129,7 +129,7 @@ def _places(graph):
 
 
 def _row(graph, room):
-    """The row below all that import a room; one that nobody does, above what it does."""
+    """The row below all that import a room; if none does, above what it imports."""
     is_imported = any(room in others for others in graph.values())
     if is_imported or not graph[room]:
         return depth(graph, room)
