@@ -8,7 +8,6 @@ import numpy as np
 from skdfal._utils._validation import check_values
 from skdfal.learner._labeled_set import Extra
 from skdfal.learner._samples import conform
-from skdfal.modal import as_learner, is_modal_strategy
 from skdfal.strategies import STRATEGIES, describe
 
 # Parameters of an augmenter that are not the user's to set here.
@@ -69,13 +68,7 @@ class Method:
         view = pool.view(S_k)
         parameters = self._parameters | self._knowledge(pool, S_k, labels, seed)
         X = view if self._takes_views else _in_hand(view)
-        function = self.strategy.function
-        if is_modal_strategy(function):
-            X_labeled = pool.take(labels.annotated())
-            learner = as_learner(estimator, X_labeled, labels.codes())
-            found = function(learner, X, n_instances=n_query, **parameters)
-        else:
-            found = function(estimator, X, n_query, **parameters)
+        found = self.strategy.function(estimator, X, n_query, **parameters)
         found = np.asarray(found[0] if isinstance(found, tuple) else found)
         if (
             found.shape != (n_query,)

@@ -17,7 +17,6 @@ import torch
 from modAL.uncertainty import uncertainty_sampling as modal_uncertainty
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
-from sklearn.datasets import make_blobs
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -292,26 +291,6 @@ def test_modal_strategy_as_callable(data):
     clf = make_loop(query_strategy=modal_uncertainty).fit(*data)
     own = make_loop(query_strategy="least_confidence").fit(*data)
     assert set(clf.annotated_indices_) == set(own.annotated_indices_)
-
-
-@pytest.mark.parametrize("name", ["ranked batch", "expected error"])
-def test_modal_strategies_that_look_at_labels(name):
-    """They want a learner that was taught, and ``n_instances`` by name."""
-    from modAL.batch import uncertainty_batch_sampling
-    from modAL.expected_error import expected_error_reduction
-
-    functions = {
-        "ranked batch": uncertainty_batch_sampling,
-        "expected error": functools.partial(expected_error_reduction, loss="log"),
-    }
-    X, y = make_blobs(60, centers=3, random_state=0)
-    net = make_classifier(MLP, n_classes=3, module__n_features=2, max_epochs=2)
-    for estimator in (LogisticRegression(), net):
-        clf = ActiveLearningClassifier(
-            estimator, functions[name], n_candidates=9, **BUDGET | {"n_instances": 2}
-        )
-        clf.fit(X, y)
-        assert len(set(clf.annotated_indices_)) == 16
 
 
 def test_labelled_samples_reach_a_strategy_that_asks(data):
