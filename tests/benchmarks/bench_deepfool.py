@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 import skdfal
-from skdfal.adapter._torch_net import torch_nets
+from skdfal.adapter import torch_nets
 from skdfal.strategies._deepfool_margin import _pruned_search, attack_parameters
 from tests.benchmarks._common import (
     N_THREADS,

@@ -1,6 +1,7 @@
 """The loop: what it buys, what it trains on, how it goes on after a kill."""
 
 import functools
+import importlib
 import os
 import pickle
 import signal
@@ -291,6 +292,25 @@ def test_modal_strategy_as_callable(data):
     clf = make_loop(query_strategy=modal_uncertainty).fit(*data)
     own = make_loop(query_strategy="least_confidence").fit(*data)
     assert set(clf.annotated_indices_) == set(own.annotated_indices_)
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("uncertainty_batch_sampling", {}),
+        ("expected_error_reduction", {"loss": "binary"}),
+    ],
+)
+def test_modal_strategies_that_want_a_learner(name, params, data):
+    module = "modAL.batch" if "batch" in name else "modAL.expected_error"
+    strategy = getattr(importlib.import_module(module), name)
+    X, y = data[0][:40].reshape(40, -1), data[1][:40]
+    clf = ActiveLearningClassifier(
+        LogisticRegression(), strategy, query_params=params, **BUDGET
+    ).fit(X, y)
+    assert len(set(clf.annotated_indices_.tolist())) == 16
+    again = clone(clf).fit(X, y)
+    np.testing.assert_array_equal(again.annotated_indices_, clf.annotated_indices_)
 
 
 def test_labelled_samples_reach_a_strategy_that_asks(data):
