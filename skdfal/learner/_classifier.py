@@ -204,7 +204,7 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         which the other attributes tell how far it came.
     n_features_in_ : int
         Size of the second axis of ``X``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns, if ``X`` is a data frame.
 
     See Also
