@@ -182,7 +182,13 @@ def deepfool_within(
         Samples, without a graph.
     max_norm : float
         A sample is given up once the norm of its perturbation is larger.
-    p, max_iter, overshoot, n_top_classes, batch_size
+    p : float
+        As for :func:`deepfool`.
+    max_iter : int
+        As for :func:`deepfool`.
+    overshoot : float
+        As for :func:`deepfool`.
+    n_top_classes, batch_size : int or None
         As for :func:`deepfool`.
 
     Returns
@@ -191,6 +197,17 @@ def deepfool_within(
         What was found; what was given up has not ``converged``.
     too_far : Tensor of shape (n_samples,), bool
         What was given up for its norm, and not for being stuck or out of steps.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdfal.adversarial import deepfool_within
+    >>> settings = {"p": 2, "max_iter": 9, "overshoot": 0.02}
+    >>> settings |= {"n_top_classes": None, "batch_size": 9}
+    >>> x = torch.tensor([[-1.0, 1.0], [-1.0, 5.0]])
+    >>> found, _ = deepfool_within(torch.nn.Identity(), x, 9.0, **settings)
+    >>> found.norm
+    tensor([1.4142, 4.2426])
     """
     if batch_size is None:
         batch_size = choose_batch_size(module, x, with_graph=True)
