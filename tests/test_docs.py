@@ -364,6 +364,23 @@ def test_external_links_are_well_formed(page):
         assert re.fullmatch(r"[\w.-]+\.[a-z]{2,}", parts.netloc), url
 
 
+COUNTED = "row|line|number|label|output|passes|pass|epoch|step|entry|panel|curve|file"
+COUNTS = "round|class|sample|trial|core|epoch|step|strategy|candidate|batch|query"
+
+
+@pytest.mark.parametrize(
+    "folder", ["skdfal", "docs", "examples"], ids=lambda folder: folder
+)
+def test_prose_says_one_row_per_round(folder):
+    """And not "a row a round", which some readers take for two things."""
+    pages = PAGES if folder == "docs" else (ROOT / folder).rglob("*.py")
+    for page in pages:
+        text = " ".join(page.read_text(encoding="utf-8").split())
+        found = re.findall(rf"\b(?:{COUNTED})s? an? (?:{COUNTS})\b", text)
+        found = [phrase for phrase in found if not phrase.startswith("labels a strat")]
+        assert not found, f"{page}: {found}"
+
+
 def test_every_page_is_in_a_toctree():
     text = "".join(p.read_text(encoding="utf-8") for p in PAGES)
     for page in documents() - {"index"}:
