@@ -49,7 +49,7 @@ class Walk:
             "iterator_valid__collate_fn"
         )
         if self.net.dataset is skorch.dataset.Dataset and is_plain:
-            # The same samples in one indexing a batch rather than one a sample.
+            # The same samples in one indexing per batch rather than one per sample.
             self.net.dataset = ArrayDataset
             settings["iterator_valid__collate_fn"] = collate
         self.steps = steps
