@@ -1,6 +1,7 @@
 """Pictures of every odd kind, a cache that outlives kills, work that is not done."""
 
 import io
+import itertools
 import os
 import signal
 import subprocess
@@ -383,35 +384,31 @@ def test_a_coloured_picture_ends_the_look_at_headers(tmp_path, monkeypatch):
     assert len(asked) == 1
 
 
-KILLED = """
-    import os, signal, sys
-    import numpy as np
-    from skdfal.pool import ImagePool, _images
+def killing(function, n):
+    """Return the function, of which the n-th call ends the process."""
+    calls = itertools.count(1)
 
-    def killing(function, n):
-        calls = []
+    def counting(*args, **kwargs):
+        if next(calls) == n:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*args, **kwargs)
 
-        def counting(*args, **kwargs):
-            calls.append(None)
-            if len(calls) == n:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return function(*args, **kwargs)
-
-        return counting
-
-    folder, cache, where, n = sys.argv[1:]
-    _images._CHUNK = 10
-    if where == "decoding":
-        _images.decode = killing(_images.decode, int(n))
-    elif where == "pixels are written":
-        os.fsync = killing(os.fsync, int(n))
-    else:
-        np.load = killing(np.load, int(n))
-    ImagePool(folder, image_size=8, cache=cache).decode()
-"""
+    return counting
 
 
-@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
+def killed_at(module, name, n, folder, cache):
+    """Decode all pictures in a process that is killed at the n-th call of a function."""
+    child = os.fork()
+    if not child:
+        setattr(module, name, killing(getattr(module, name), n))
+        _images._CHUNK = 10
+        ImagePool(folder, image_size=8, cache=cache).decode()
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    return os.WIFSIGNALED(status)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
 def test_the_cache_outlives_kills(tmp_path, decoded):
     folder, cache = tmp_path / "pictures", tmp_path / "cache"
     folder.mkdir()
@@ -421,20 +418,16 @@ def test_the_cache_outlives_kills(tmp_path, decoded):
         picture.save(folder / f"{i:03}.png")
     truth = ImagePool(folder, image_size=8)[:]
     decoded.clear()
-    for where, n in [
-        ("the file is made", 1),
-        ("the file is made", 2),
-        ("decoding", 1),
-        ("pixels are written", 1),
-        ("decoding", 15),
-        ("pixels are written", 2),
-        ("decoding", 5),
+    for module, name, n in [
+        (np, "load", 1),  # before there are pixels
+        (np, "load", 2),  # once their file is made
+        (_images, "decode", 1),
+        (os, "fsync", 1),  # once the first pixels are written
+        (_images, "decode", 15),
+        (os, "fsync", 2),
+        (_images, "decode", 5),
     ]:
-        arguments = [folder, cache, where, str(n)]
-        process = subprocess.run(
-            [sys.executable, "-c", textwrap.dedent(KILLED), *arguments]
-        )
-        assert process.returncode == -signal.SIGKILL
+        assert killed_at(module, name, n, folder, cache)
     pool = ImagePool(folder, image_size=8, cache=cache)
     np.testing.assert_array_equal(pool[:], truth)
     # Two chunks were complete before a kill, and are not decoded again.
