@@ -17,6 +17,7 @@ import torch
 from sklearn.utils import check_array
 from skorch.utils import to_tensor
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
 from skdfal.nets._classifier import ArrayDataset, collate
 
@@ -44,10 +45,13 @@ class Walk:
         settings = vars(self.net)
         settings["iterator_valid__drop_last"] = False
         settings["iterator_valid__shuffle"] = False
-        if self.net.dataset is skorch.dataset.Dataset:
+        is_plain = self.net.iterator_valid is DataLoader and not settings.get(
+            "iterator_valid__collate_fn"
+        )
+        if self.net.dataset is skorch.dataset.Dataset and is_plain:
             # The same samples in one indexing a batch rather than one a sample.
             self.net.dataset = ArrayDataset
-            settings.setdefault("iterator_valid__collate_fn", collate)
+            settings["iterator_valid__collate_fn"] = collate
         self.steps = steps
         self.device, self.dtype = _device_and_dtype(net)
         self.casts_integers = False

@@ -61,7 +61,8 @@ def as_pool(X):
     elif isinstance(X, Dataset):
         pool = DatasetPool(X)
     elif isinstance(X, np.ndarray):
-        pool = ArrayPool(X)
+        holds_arrays = X.dtype == object and X.ndim == 1 and len(X) and np.ndim(X[0])
+        pool = ListPool(X) if holds_arrays else ArrayPool(X)
     elif hasattr(X, "toarray") and hasattr(X, "tocsr"):
         pool = SparsePool(X)
     elif hasattr(X, "iloc") or hasattr(X, "__dataframe__"):
@@ -284,8 +285,7 @@ class ArrayPool(Pool):
         return len(self.X)
 
     def take(self, indices):
-        X = self.X[positions(indices, len(self))]
-        return _of_objects(X) if X.dtype.kind == "O" else np.asarray(X)
+        return np.asarray(self.X[positions(indices, len(self))])
 
 
 def _is_memmap(X):
@@ -294,13 +294,6 @@ def _is_memmap(X):
             return True
         X = X.base
     return False
-
-
-def _of_objects(X):
-    """Turn an array of objects into one of numbers, if its samples have one shape."""
-    if not len(X) or X.ndim > 1 or not np.ndim(X[0]):
-        return X
-    return _stacked(X)
 
 
 def _stacked(samples):

@@ -1,0 +1,500 @@
+"""Nets and tools as their users have them: what each answers, and what it is told."""
+
+import warnings
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import skorch
+import torch
+from modAL.models import ActiveLearner, Committee
+from scipy.special import entr, softmax
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import BaggingClassifier, RandomForestClassifier, VotingClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from skorch import NeuralNetClassifier
+from torch import nn
+
+import skdfal
+from skdfal import ActiveLearningClassifier
+from tests.adversarial_nets import small_cnn
+from tests.conftest import N_CLASSES, make_net
+from tests.strategy_cases import CASES
+from tests.test_common import sample
+
+all_cases = pytest.mark.parametrize("case", CASES, ids=str)
+of_probabilities = pytest.mark.parametrize(
+    "case", [c for c in CASES if not c.needs_net], ids=str
+)
+of_nets = pytest.mark.parametrize("case", [c for c in CASES if c.needs_net], ids=str)
+attacks = pytest.mark.parametrize(
+    "case", [c for c in CASES if c.needs_gradients_of_x], ids=str
+)
+
+
+def entropy_of(net, X):
+    return entr(net.predict_proba(X).astype(float)).sum(1)
+
+
+# Modules
+
+
+class InPlace(nn.Sequential):
+    def __init__(self, n_classes=4, seed=0):
+        super().__init__(nn.ReLU(inplace=True), small_cnn(n_classes, seed))
+
+    def forward(self, x):
+        x.sub_(0.5)
+        return super().forward(x)
+
+
+@all_cases
+@pytest.mark.parametrize("kind", ["array", "tensor", "memmap"])
+def test_a_module_that_works_in_place_leaves_the_pool(case, kind, pool, tmp_path):
+    net = make_net(module=InPlace).initialize()
+    X = pool.copy()
+    if kind == "tensor":
+        X = torch.from_numpy(X)
+    elif kind == "memmap":
+        np.save(tmp_path / "pool.npy", X)
+        X = np.load(tmp_path / "pool.npy", mmap_mode="r+")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        sample(case, net, X)
+    np.testing.assert_array_equal(np.asarray(X), pool)
+    if kind == "memmap":
+        X.flush()
+        np.testing.assert_array_equal(np.load(tmp_path / "pool.npy"), pool)
+
+
+class HuggingFace(nn.Module):
+    """Answers as transformers do: an object with a field for the logits."""
+
+    def __init__(self, n_classes=4, seed=0):
+        super().__init__()
+        self.net = small_cnn(n_classes, seed)
+
+    def forward(self, x):
+        return SimpleNamespace(logits=self.net(x), loss=None)
+
+
+class HuggingFaceNet(NeuralNetClassifier):
+    def evaluation_step(self, batch, training=False):
+        return super().evaluation_step(batch, training).logits
+
+    def get_loss(self, y_pred, y_true, *args, **kwargs):
+        return super().get_loss(y_pred.logits, y_true, *args, **kwargs)
+
+
+@all_cases
+def test_outputs_with_a_field_of_logits(case, data, pool):
+    net = HuggingFaceNet(HuggingFace, criterion=nn.CrossEntropyLoss).initialize()
+    plain = make_net().initialize()
+    np.testing.assert_array_equal(sample(case, net, pool), sample(case, plain, pool))
+
+
+@all_cases
+def test_compiled_modules(case, pool):
+    """A compiled module is worked on as it was before; nothing has to compile."""
+    plain = make_net().initialize()
+    compiled = make_net().initialize()
+    compiled.module_ = torch.compile(compiled.module_, backend="eager")
+    expected = sample(case, plain, pool)
+    np.testing.assert_array_equal(sample(case, compiled, pool), expected)
+    if case.strategy.needs == "features":
+        named = sample(case, compiled, pool, layer="6")
+        np.testing.assert_array_equal(named, sample(case, plain, pool, layer="6"))
+
+
+@all_cases
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_modules_of_another_precision(case, dtype, data, pool):
+    exact = make_net().fit(data[0][:60], data[1][:60])
+    net = make_net().initialize()
+    net.module_.load_state_dict(exact.module_.state_dict())
+    net.module_.to(dtype)
+    found = sample(case, net, pool, 10)
+    assert len(set(found.tolist())) == 10
+    if dtype == torch.float64 and not case.is_random:
+        np.testing.assert_array_equal(found, sample(case, exact, pool, 10))
+
+
+def test_twins_of_a_module_in_bfloat16(data, pool):
+    net = make_net().fit(data[0][:60], data[1][:60])
+    net.module_.to(torch.bfloat16)
+    twins = skdfal.AdversarialAugmenter(net, prefit=True).transform(pool)
+    assert twins.dtype == np.float32
+    X = torch.from_numpy(np.stack([pool, twins])).to(torch.bfloat16)
+    before, after = (net.module_.eval()(x).argmax(1) for x in X)
+    assert (before != after).float().mean() > 0.9
+
+
+def test_overflow_of_half_precision_is_no_divergence(pool):
+    net = make_net().initialize()
+    net.module_[-1].weight.data *= 3e5
+    net.module_[-1].weight.data.clamp_(-6e4, 6e4)
+    net.module_.half()
+    with pytest.raises(ValueError, match=r"half precision.*bfloat16"):
+        skdfal.entropy_score(net, 50 * pool)
+
+
+class Tokens(nn.Module):
+    """Token numbers into a bag of embeddings, as text classifiers do."""
+
+    def __init__(self, n_classes=4):
+        super().__init__()
+        self.embed = nn.EmbeddingBag(30, 8)
+        self.drop = nn.Dropout(0.3)
+        self.last = nn.Linear(8, n_classes)
+
+    def forward(self, x):
+        return self.last(self.drop(self.embed(x)))
+
+
+@pytest.fixture(scope="module")
+def tokens():
+    rng = np.random.default_rng(0)
+    y = np.arange(120) % 4
+    X = rng.integers(0, 7, (120, 6)) + 7 * y[:, None]
+    net = NeuralNetClassifier(
+        Tokens,
+        criterion=nn.CrossEntropyLoss,
+        optimizer=torch.optim.Adam,
+        lr=0.05,
+        max_epochs=5,
+        train_split=None,
+        verbose=0,
+    )
+    return net.fit(X[:60], y[:60]), X, y
+
+
+@all_cases
+def test_integers_stay_integers(case, tokens):
+    net, X, _ = tokens
+    if case.needs_gradients_of_x:
+        with pytest.raises(TypeError, match=r"torch.int64.*no gradient"):
+            sample(case, net, X[60:])
+    else:
+        assert len(set(sample(case, net, X[60:], 7).tolist())) == 7
+
+
+def test_entropy_of_tokens_is_that_of_the_net(tokens):
+    net, X, _ = tokens
+    np.testing.assert_allclose(
+        skdfal.entropy_score(net, X), entropy_of(net, X), rtol=1e-4, atol=1e-6
+    )
+
+
+@all_cases
+def test_integer_images_are_taken_as_floats(case, pool):
+    """A convolution takes no integers, so they can only have been meant as numbers."""
+    X = np.round(pool * 4).astype(np.uint8)
+    net = make_net().initialize()
+    expected = sample(case, net, X.astype(np.float32))
+    np.testing.assert_array_equal(sample(case, net, X), expected)
+
+
+class Two(nn.Module):
+    """Two inputs by name."""
+
+    def __init__(self):
+        super().__init__()
+        self.drop = nn.Dropout(0.3)
+        self.last = nn.Linear(5, 4)
+
+    def forward(self, picture, age):
+        return self.last(self.drop(torch.cat([picture, age], dim=1)))
+
+
+@all_cases
+def test_inputs_by_name(case):
+    rng = np.random.default_rng(0)
+    X = {
+        "picture": rng.random((30, 4), dtype=np.float32),
+        "age": rng.random((30, 1), dtype=np.float32),
+    }
+    net = NeuralNetClassifier(Two, criterion=nn.CrossEntropyLoss).initialize()
+    if case.needs_gradients_of_x:
+        with pytest.raises(TypeError, match=r"dict.*no gradient"):
+            sample(case, net, X)
+    else:
+        assert sample(case, net, X).shape == (5,)
+
+
+# The net's own way
+
+
+class Scaled(skorch.dataset.Dataset):
+    """A dataset that scales, as one does with pixels from 0 to 255."""
+
+    def transform(self, X, y):
+        return super().transform((X - 0.5) / 0.1, y)
+
+
+def collate_reversed(batch):
+    X, y = torch.utils.data.default_collate(batch)
+    return 1 - X, y
+
+
+def sharpened(logits):
+    return torch.softmax(3 * logits, dim=-1)
+
+
+OWN_WAYS = {
+    "dataset": {"dataset": Scaled},
+    "collate": {"iterator_valid__collate_fn": collate_reversed},
+    "nonlinearity": {"predict_nonlinearity": sharpened},
+    "shuffled": {"iterator_valid__shuffle": True},
+    "last batch dropped": {"iterator_valid__drop_last": True},
+}
+
+
+@pytest.mark.parametrize("way", OWN_WAYS)
+def test_probabilities_are_those_of_predict_proba(way, data, pool):
+    net = make_net(**OWN_WAYS[way]).fit(data[0][:60], data[1][:60])
+    if way in ("shuffled", "last batch dropped"):  # nothing to be had from skorch
+        plain = make_net().initialize()
+        plain.module_ = net.module_
+        expected = entropy_of(plain, pool)
+    else:
+        expected = entropy_of(net, pool)
+    np.testing.assert_allclose(
+        skdfal.entropy_score(net, pool, batch_size=7), expected, rtol=1e-4, atol=1e-6
+    )
+
+
+def test_infer_of_the_net_is_the_way_to_its_logits(data, pool):
+    class Flipped(NeuralNetClassifier):
+        def infer(self, x, **kwargs):
+            return super().infer(x.flip(3), **kwargs)
+
+    own = make_net().fit(data[0][:60], data[1][:60])
+    net = Flipped(small_cnn, criterion=nn.CrossEntropyLoss, module__n_classes=4)
+    net.initialize()
+    net.module_.load_state_dict(own.module_.state_dict())
+    np.testing.assert_allclose(
+        skdfal.entropy_score(net, pool), entropy_of(net, pool), rtol=1e-4, atol=1e-6
+    )
+    np.testing.assert_allclose(
+        skdfal.deepfool_margin_score(net, pool),
+        skdfal.deepfool_margin_score(own, np.flip(pool, 3).copy()),
+        rtol=1e-4,
+    )
+
+
+def test_a_twin_would_go_through_the_dataset_twice(data, pool):
+    net = make_net(dataset=Scaled).fit(data[0][:60], data[1][:60])
+    with pytest.raises(TypeError, match=r"dataset of the net \(Scaled\)"):
+        skdfal.AdversarialAugmenter(net, prefit=True).transform(pool)
+    assert skdfal.deepfool_margin_sampling(net, pool, 3).shape == (3,)
+
+
+# Outputs
+
+
+@all_cases
+def test_outputs_beyond_the_known_classes(case, data, pool):
+    """Four classes, seven outputs: the last three name nothing."""
+    net = make_net(n_outputs=7).fit(data[0][:60], data[1][:60])
+    net.module_[-1].bias.data[4:] = 3.0  # likelier than any class
+    assert sample(case, net, pool).shape == (5,)
+    proba = net.predict_proba(pool)[:, :4].astype(float)
+    proba /= proba.sum(1, keepdims=True)
+    if case.strategy.name == "entropy":
+        score = skdfal.entropy_score(net, pool)
+        np.testing.assert_allclose(score, entr(proba).sum(1), rtol=1e-3, atol=1e-6)
+        assert score.max() <= np.log(4)
+    if case.strategy.name == "deepfool_margin":
+        narrow = make_net().initialize()
+        narrow.module_[:-1].load_state_dict(net.module_[:-1].state_dict())
+        narrow.module_[-1].weight.data = net.module_[-1].weight.data[:4]
+        narrow.module_[-1].bias.data = net.module_[-1].bias.data[:4]
+        np.testing.assert_allclose(
+            skdfal.deepfool_margin_score(net, pool),
+            skdfal.deepfool_margin_score(narrow, pool),
+            rtol=1e-4,
+        )
+
+
+@pytest.mark.parametrize("strategy", sorted(skdfal.STRATEGIES))
+def test_the_loop_with_more_outputs_than_classes(strategy, data):
+    net = make_net(n_outputs=7, max_epochs=3)
+    clf = ActiveLearningClassifier(
+        net, strategy, n_initial=8, n_instances=4, max_annotations=16, random_state=0
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        clf.fit(*data)
+    assert len(clf.annotated_indices_) == 16
+    np.testing.assert_allclose(clf.predict_proba(data[0]).sum(1), 1, rtol=1e-5)
+
+
+def test_scores_that_are_no_probabilities_are_not_divided(data):
+    """A margin loss has no probabilities; dividing by a negative sum inverts them."""
+    X, y = data
+    net = make_net(n_outputs=7, criterion=nn.MultiMarginLoss, max_epochs=30)
+    clf = ActiveLearningClassifier(
+        net, "random", n_initial=60, max_annotations=60, random_state=0
+    ).fit(X, y)
+    own = clf.estimator_.predict_proba(X)[:, :4].argmax(1)
+    np.testing.assert_array_equal(clf.predict(X), own)
+    proba = clf.predict_proba(X)
+    np.testing.assert_allclose(proba.sum(1), 1, rtol=1e-5)
+    assert proba.min() >= 0
+
+
+def ends_in_softmax(n_classes=4, seed=0):
+    return nn.Sequential(small_cnn(n_classes, seed), nn.Softmax(dim=1))
+
+
+class OwnLoss(nn.Module):
+    def forward(self, proba, y):
+        return -proba.gather(1, y[:, None]).mean()
+
+
+def test_probabilities_under_cross_entropy_are_warned_of(data, pool):
+    net = make_net(module=ends_in_softmax).fit(data[0][:60], data[1][:60])
+    with pytest.warns(UserWarning, match="probabilities under CrossEntropyLoss"):
+        score = skdfal.entropy_score(net, pool)
+    np.testing.assert_allclose(score, entropy_of(net, pool), rtol=1e-4)
+
+
+def test_probabilities_under_an_unknown_loss(data, pool):
+    net = make_net(module=ends_in_softmax, criterion=OwnLoss)
+    net.fit(data[0][:60], data[1][:60])
+    with pytest.warns(UserWarning, match="taken as probabilities"):
+        score = skdfal.entropy_score(net, pool)
+    np.testing.assert_allclose(score, entropy_of(net, pool), rtol=1e-4, atol=1e-6)
+    net.predict_nonlinearity = None  # now it is said
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_array_equal(skdfal.entropy_score(net, pool), score)
+
+
+def test_no_warning_for_what_is_as_it_should_be(estimators, pool):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        skdfal.entropy_score(estimators["net"], pool)
+        margin = make_net(criterion=nn.MultiMarginLoss).initialize()
+        score = skdfal.entropy_score(margin, pool)
+    raw = margin.predict_proba(pool).astype(float)
+    np.testing.assert_allclose(score, entr(softmax(raw, axis=1)).sum(1), rtol=1e-4)
+
+
+# Wrappers
+
+
+def flat_net():
+    module = nn.Sequential(nn.Flatten(), nn.Linear(64, 4))
+    return NeuralNetClassifier(
+        module, criterion=nn.CrossEntropyLoss, train_split=None, verbose=0
+    )
+
+
+WRAPPERS = {
+    "calibrated": lambda: CalibratedClassifierCV(flat_net(), cv=2),
+    "bagging": lambda: BaggingClassifier(flat_net(), n_estimators=2),
+    "voting": lambda: VotingClassifier(
+        [("a", flat_net()), ("b", flat_net())], voting="soft"
+    ),
+}
+
+
+@pytest.fixture(scope="module", params=WRAPPERS)
+def wrapper(request, data):
+    X = data[0].reshape(len(data[0]), -1)
+    return WRAPPERS[request.param]().fit(X[:60], data[1][:60]), X[60:100]
+
+
+@of_probabilities
+def test_wrappers_do_where_probabilities_do(case, wrapper):
+    assert sample(case, *wrapper).shape == (5,)
+    if case.strategy.name == "entropy":
+        clf, X = wrapper
+        np.testing.assert_allclose(
+            skdfal.entropy_score(clf, X), entropy_of(clf, X), rtol=1e-5, atol=1e-8
+        )
+
+
+@of_nets
+def test_wrappers_are_refused_by_name_where_a_net_is_needed(case, wrapper):
+    with pytest.raises(TypeError, match=type(wrapper[0]).__name__):
+        sample(case, *wrapper)
+
+
+@pytest.fixture(scope="module")
+def mixed(data):
+    X, y = data[0].reshape(len(data[0]), -1)[:60], data[1][:60]
+    return Committee(
+        [
+            ActiveLearner(flat_net(), skdfal.dfal, X, y),
+            ActiveLearner(RandomForestClassifier(5, random_state=0), skdfal.dfal, X, y),
+        ],
+        query_strategy=skdfal.entropy_sampling,
+    )
+
+
+@of_probabilities
+def test_a_committee_of_a_net_and_a_forest(case, mixed, data):
+    X = data[0].reshape(len(data[0]), -1)[60:100]
+    assert sample(case, mixed, X).shape == (5,)
+    if case.strategy.name == "entropy":
+        proba = np.mean([m.predict_proba(X) for m in mixed.learner_list], axis=0)
+        np.testing.assert_allclose(
+            skdfal.entropy_score(mixed, X), entr(proba).sum(1), rtol=1e-4
+        )
+
+
+@of_nets
+def test_a_committee_with_a_forest_has_no_gradient(case, mixed, data):
+    X = data[0].reshape(len(data[0]), -1)[60:100]
+    with pytest.raises(TypeError, match="not a torch net"):
+        sample(case, mixed, X)
+
+
+@all_cases
+def test_frozen_and_scikit_activemls_wrapper(case, estimators, pool):
+    net = estimators["net"]
+    expected = sample(case, net, pool)
+    np.testing.assert_array_equal(sample(case, FrozenEstimator(net), pool), expected)
+    # scikit-activeml's SkorchClassifier keeps its fitted net under this name.
+    wrapper = SimpleNamespace(neural_net_=net)
+    np.testing.assert_array_equal(sample(case, wrapper, pool), expected)
+
+
+def test_scikit_activemls_own_wrapper(data, pool):
+    skactiveml = pytest.importorskip("skactiveml.classifier")
+    clf = skactiveml.SkorchClassifier(
+        module=small_cnn,
+        criterion=nn.CrossEntropyLoss,
+        classes=range(N_CLASSES),
+        neural_net_param_dict={
+            "module__n_classes": 4,
+            "train_split": None,
+            "verbose": 0,
+            "max_epochs": 2,
+        },
+    ).fit(data[0][:60], data[1][:60])
+    assert skdfal.dfal(clf, pool, 3).shape == (3,)
+    assert skdfal.entropy_sampling(clf, pool, 3).shape == (3,)
+
+
+def test_a_pipeline_transforms_block_by_block(data, monkeypatch):
+    seen = []
+
+    class Watching(StandardScaler):
+        def transform(self, X):
+            seen.append(len(X))
+            return super().transform(X)
+
+    X = data[0].reshape(len(data[0]), -1)
+    net = make_pipeline(Watching(), flat_net()).fit(X[:60], data[1][:60])
+    monkeypatch.setattr("skdfal.adapter._batches._BATCHES_A_BLOCK", 1)
+    seen.clear()
+    skdfal.entropy_score(net, X, batch_size=16)
+    assert max(seen) == 16
+    np.testing.assert_allclose(
+        skdfal.entropy_score(net, X, batch_size=16), entropy_of(net, X), rtol=1e-4
+    )

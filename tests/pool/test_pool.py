@@ -1,0 +1,194 @@
+"""Pools: a length, samples by index, and the same answer from every kind."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse
+import torch
+from torch.utils.data import Dataset, IterableDataset
+
+import skdfal
+from skdfal.pool import FilePool, as_pool
+from tests.pool.kinds import KINDS, Samples
+from tests.strategy_cases import CASES
+from tests.test_common import sample
+
+every_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+@pytest.fixture
+def X():
+    return np.random.default_rng(0).random((40, 1, 8, 8), dtype=np.float32)
+
+
+@every_kind
+def test_takes_samples_in_any_order_and_twice(kind, X, tmp_path):
+    pool = as_pool(KINDS[kind](X, tmp_path))
+    assert len(pool) == 40
+    for indices in ([3, 1, 39], [5, 5, 0], np.arange(10, 20), [], [-1]):
+        np.testing.assert_allclose(
+            np.asarray(pool.take(indices)), X[np.asarray(indices, dtype=int)]
+        )
+    assert as_pool(pool) is pool
+
+
+@every_kind
+def test_what_is_taken_is_a_copy(kind, X, tmp_path):
+    pool = as_pool(KINDS[kind](X, tmp_path))
+    for indices in (np.arange(40), [4]):
+        taken = pool.take(indices)
+        taken *= 0
+        np.testing.assert_allclose(np.asarray(pool.take(indices)), X[indices])
+
+
+@every_kind
+def test_a_view_of_a_view_knows_where_it_stems_from(kind, X, tmp_path):
+    pool = as_pool(KINDS[kind](X, tmp_path))
+    view = pool.view([9, 4, 7, 4]).view([2, 0])
+    assert view.root is pool
+    np.testing.assert_array_equal(view.indices, [7, 9])
+    np.testing.assert_allclose(np.asarray(view), X[[7, 9]])
+    assert view.shape == (2, 1, 8, 8)
+    np.testing.assert_allclose(np.asarray(view[1]), X[9])
+    np.testing.assert_allclose(np.asarray(view[:1]), X[[7]])
+    np.testing.assert_allclose(np.asarray(view[np.array([False, True])]), X[[9]])
+
+
+@every_kind
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_every_strategy_answers_as_in_memory(case, kind, estimators, pool, tmp_path):
+    expected = sample(case, estimators["net"], pool)
+    other = KINDS[kind](pool, tmp_path)
+    np.testing.assert_array_equal(sample(case, estimators["net"], other), expected)
+
+
+@pytest.mark.parametrize("kind", ["memmap", "zarr", "hdf5", "dataset of pairs"])
+@pytest.mark.parametrize("estimator", ["pipeline", "learner", "committee"])
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_every_estimator_answers_as_in_memory(
+    case, estimator, kind, estimators, pool, tmp_path
+):
+    expected = sample(case, estimators[estimator], pool)
+    other = KINDS[kind](pool, tmp_path)
+    np.testing.assert_array_equal(sample(case, estimators[estimator], other), expected)
+
+
+def test_candidates_alone_are_read(estimators, pool):
+    class Counting(Samples):
+        read = 0
+
+        def __getitem__(self, i):
+            self.read += 1
+            return super().__getitem__(i)
+
+    dataset = Counting(pool)
+    skdfal.entropy_sampling(estimators["net"], dataset, 2, n_candidates=5)
+    assert dataset.read <= 5 + 6  # and some first looks
+
+
+def test_the_check_is_that_of_the_batch(estimators, pool):
+    """A sample that nobody looks at may be anything; one that is scored may not."""
+    X = pool.copy()
+    X[-1] = np.nan
+    S_k = as_pool(X).view(np.arange(39))
+    assert skdfal.entropy_sampling(estimators["net"], S_k, 3).shape == (3,)
+    with pytest.raises(ValueError, match="NaN"):
+        skdfal.entropy_sampling(estimators["net"], X, 3)
+
+
+def test_frames_and_sparse_matrices():
+    table = np.random.default_rng(0).random((6, 3))
+    frame = pd.DataFrame(table, columns=["a", "b", "c"])
+    taken = as_pool(frame).take([4, 1])
+    assert list(taken.columns) == ["a", "b", "c"]
+    np.testing.assert_array_equal(taken, table[[4, 1]])
+    matrix = scipy.sparse.csc_matrix(table)
+    np.testing.assert_array_equal(as_pool(matrix).take([4, 1]), table[[4, 1]])
+
+
+def test_several_inputs_by_name():
+    pool = as_pool({"image": np.arange(6.0).reshape(3, 2), "age": [[1], [2], [3]]})
+    taken = pool.view([2, 0]).take([0])
+    np.testing.assert_array_equal(taken["image"], [[4.0, 5.0]])
+    np.testing.assert_array_equal(taken["age"], [[3]])
+    with pytest.raises(ValueError, match="different numbers of samples"):
+        as_pool({"a": np.zeros((3, 2)), "b": np.zeros((4, 2))})
+
+
+class Stream(IterableDataset):
+    def __iter__(self):
+        return iter(())
+
+
+class Endless(Dataset):
+    def __getitem__(self, i):
+        return torch.zeros(2)
+
+
+class Ragged(Samples):
+    def __getitem__(self, i):
+        return torch.zeros(1, 8, 8 + i % 2)
+
+
+REFUSED = {
+    "empty": (lambda: np.empty((0, 2)), ValueError, "empty"),
+    "one number": (lambda: np.float64(3), ValueError, "single number"),
+    "one number as tensor": (lambda: torch.tensor(3.0), ValueError, "one number"),
+    "masked": (
+        lambda: np.ma.array(np.zeros((3, 2)), mask=[[0, 1]] * 3),
+        ValueError,
+        "3 masked entries",
+    ),
+    "names": (lambda: ["a.png", "b.png"], TypeError, "FilePool"),
+    "stream": (Stream, TypeError, "map-style"),
+    "no length": (Endless, TypeError, "no __len__"),
+    "sparse tensor": (lambda: torch.eye(3).to_sparse(), TypeError, "dense"),
+    "complex tensor": (lambda: torch.ones(3, 2) * 1j, ValueError, "real"),
+    "number": (lambda: 3.0, TypeError, "no pool"),
+    "loader": (lambda: FilePool(["a"], "read"), TypeError, "loader="),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_no_pool(name):
+    make, kind, message = REFUSED[name]
+    with pytest.raises(kind, match=message):
+        as_pool(make())
+
+
+def test_a_mask_that_masks_nothing_is_no_obstacle():
+    assert len(as_pool(np.ma.array(np.zeros((3, 2)), mask=False))) == 3
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: [np.zeros((1, 8, 8)), np.zeros((1, 8, 9))],
+        lambda: np.array([np.zeros((1, 8, 8)), np.zeros((2, 8, 8))], dtype=object),
+        lambda: Ragged(np.zeros((4, 1, 8, 8), np.float32)),
+    ],
+    ids=["list", "array of objects", "dataset"],
+)
+def test_samples_of_several_shapes(make):
+    pool = as_pool(make())
+    with pytest.raises(ValueError, match="shape"):
+        pool.take([0, 1])
+
+
+def test_indices_out_of_range():
+    pool = as_pool(np.zeros((4, 2)))
+    for indices in ([4], [-5], [[0]], [0.5], [True]):
+        with pytest.raises(IndexError):
+            pool.take(indices)
+
+
+@every_kind
+def test_the_digest_is_that_of_the_contents(kind, X, tmp_path):
+    pool = as_pool(KINDS[kind](X, tmp_path))
+    (tmp_path / "again").mkdir()
+    again = as_pool(KINDS[kind](X, tmp_path / "again"))
+    assert pool.digest() == again.digest()
+    other = X.copy()
+    other[20] += 1
+    (tmp_path / "other").mkdir()
+    assert pool.digest() != as_pool(KINDS[kind](other, tmp_path / "other")).digest()
