@@ -1,5 +1,10 @@
 """Adversarial active learning for deep networks, in scikit-learn's manner."""
 
+# ruff: noqa: E402
+from skdfal._utils._interrupt import end_at_interrupt as _end_at_interrupt
+
+_end_at_interrupt()  # before all that takes time
+
 from skdfal import modal
 from skdfal._version import __version__
 from skdfal.adversarial import DeepFoolResult, deepfool

@@ -10,9 +10,26 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import chain
 from pathlib import Path
 
+from skdfal._utils._files import write_text
+from skdfal._utils._interrupt import raise_at_interrupt
 from skdfal._version import __version__
-from skdfal.reproduce._command import WHAT, draw_or_say, name_files, reproduce
-from skdfal.strategies import STRATEGIES
+from skdfal.experiment import (
+    DATASETS,
+    NETS,
+    PAPER_STRATEGIES,
+    FolderError,
+    Protocol,
+    TrialError,
+    accuracy_table,
+    run_experiment,
+)
+from skdfal.experiment._names import find, strategy_name
+from skdfal.learner import CheckpointError
+from skdfal.reproduce import PAPER_DATASETS, PAPER_METHODS, SCALES
+from skdfal.reproduce._command import WHAT, reproduce
+from skdfal.reproduce._files import draw_or_say, name_files
+from skdfal.reproduce._pictures import save_learning_curves, save_twins
+from skdfal.strategies import STRATEGIES, describe
 
 RESULTS = Path("skdfal-results")
 
@@ -33,7 +50,7 @@ examples:
   skdfal compare --dataset mnist --strategies dfal,core_set,random --max-annotations 200
   skdfal compare --trials 5 --resume       (two trials more than the first command)
 
-In the results folder: rounds.csv (a row a round), seconds.csv, table.md,
+In the results folder: rounds.csv (one row per round), seconds.csv, table.md,
 learning_curves.png, twins.png, and run.json (settings, versions, seeds, seconds).
 Exit status: 0 done, 1 failed, 2 bad arguments, 130 interrupted (go on with --resume).
 """
@@ -63,11 +80,11 @@ examples:
   skdfal reproduce table4 --net vgg8       (VGG8 chooses, LeNet5 is trained)
 
 Interrupt or kill it at any time: the same command goes on where it stood, and runs no
-finished trial again. In the results folder, for table1: table1.md, rounds.csv (a row a
-round), learning_curves.png and .svg, seconds.csv, run.json (settings, versions, seeds,
-seconds). For the others: a .md, .csv and .json of their name, and .png and .svg where
-they draw. What has the same protocol shares one folder: table2, table4 and the figures
-go on with the trials of table1.
+finished trial again. In the results folder, for table1: table1.md, rounds.csv (one row
+per round), learning_curves.png and .svg, seconds.csv, run.json (settings, versions,
+seeds, seconds). For the others: a .md, .csv and .json of their name, and .png and .svg
+where they draw. What has the same protocol shares one folder: table2, table4 and the
+figures go on with the trials of table1.
 """
 
 
@@ -84,24 +101,25 @@ def main(argv=None):
     status : int
         0 done, 1 failed, 2 bad arguments, 130 interrupted.
     """
-    from skdfal.experiment import FolderError, TrialError
-    from skdfal.learner import CheckpointError
-
     argv = sys.argv[1:] if argv is None else list(argv)
-    parser = _parser()
     try:
-        arguments = parser.parse_args(argv)
+        raise_at_interrupt()
+        arguments = _parser().parse_args(argv or ["--help"])
     except SystemExit as end:  # argparse has said why
         return end.code
+    except KeyboardInterrupt:
+        return _INTERRUPTED
     try:
         return arguments.run(arguments)
     except KeyboardInterrupt:
         return _stopped(argv, "Interrupted.", _INTERRUPTED)
     except TrialError as error:
-        if isinstance(error.__cause__, CheckpointError | FolderError):
-            return _refused(arguments, error.__cause__)
-        traceback.print_exception(error.__cause__)
-        return _stopped(argv, str(error), _FAILED)
+        cause = error.__cause__
+        if isinstance(cause, CheckpointError | FolderError):
+            return _refused(arguments, cause)
+        if not isinstance(cause, OSError):  # a full disk says it all
+            traceback.print_exception(cause)
+        return _stopped(argv, f"{error}.", _FAILED)
     except BrokenProcessPool:
         reason = "A worker process was killed, perhaps for want of memory."
         return _stopped(argv, reason, _FAILED)
@@ -137,8 +155,6 @@ def _refused(arguments, reason):
 
 
 def _compare(arguments):
-    from skdfal.experiment import run_experiment
-
     protocol = _compare_protocol(arguments)
     arguments.out = arguments.out or _default_folder(protocol, arguments)
     if arguments.resume and not arguments.out.exists():
@@ -159,8 +175,6 @@ def _compare(arguments):
 
 
 def _compare_protocol(arguments):
-    from skdfal.experiment import Protocol
-
     return Protocol(
         dataset=arguments.dataset,
         net=arguments.net,
@@ -183,10 +197,8 @@ def _compare_protocol(arguments):
 
 def _default_folder(protocol, arguments):
     """Return the folder of the settings; trials and strategies may grow in it."""
-    name = (
-        f"{protocol.dataset}-{protocol.net}-{protocol.max_annotations}"
-        f"-seed{arguments.seed}"
-    )
+    dataset, net = (n.replace(":", ".") for n in (protocol.dataset, protocol.net))
+    name = f"{dataset}-{net}-{protocol.max_annotations}-seed{arguments.seed}"
     named = {
         "--dataset": protocol.dataset,
         "--net": protocol.net,
@@ -206,10 +218,6 @@ def _default_folder(protocol, arguments):
 
 def _report(records, protocol, out_dir):
     """Print the table; write it and the pictures to the folder."""
-    from skdfal.experiment import accuracy_table
-    from skdfal.experiment._folder import write_text
-    from skdfal.reproduce._pictures import save_learning_curves, save_twins
-
     marks = protocol.table_marks()
     kind = "Test" if protocol.n_validation is None else "Validation"
     title = f"{kind} accuracy in percent at annotation marks, mean ± standard deviation"
@@ -260,9 +268,6 @@ def _parser():
 
 
 def _add_compare(commands):
-    from skdfal.experiment import DATASETS, NETS
-    from skdfal.experiment._protocol import SUBSAMPLED
-
     compare = commands.add_parser(
         "compare",
         help="compare query strategies on a data set",
@@ -275,38 +280,39 @@ def _add_compare(commands):
     what = compare.add_argument_group("what to compare")
     what.add_argument(
         "--dataset",
-        choices=list(DATASETS),
+        type=_name_of("dataset", DATASETS),
         default="digits",
         help=f"{', '.join(DATASETS)}; digits, the default, comes with scikit-learn, "
-        "the others are downloaded unless they are there",
+        "the others are downloaded unless they are there; or module:function",
         metavar="NAME",
     )
     what.add_argument(
         "--net",
-        choices=NETS,
+        type=_name_of("net", dict.fromkeys(NETS)),
         default="lenet5",
-        help="lenet5 (default) or vgg8",
+        help=f"{', '.join(NETS)} (default: lenet5); or module:class",
         metavar="NAME",
     )
     what.add_argument(
         "--strategies",
         type=_strategies,
         default=_COMPARED,
-        help=f"some of {', '.join(STRATEGIES)}, with commas between; or all, which is "
-        f"the paper's seven and dfal_diverse (default: {','.join(_COMPARED)})",
+        help=f"some of {', '.join(STRATEGIES)}, and module:function, with commas "
+        f"between; or all, which is {', '.join(PAPER_STRATEGIES)} (default: "
+        f"{','.join(_COMPARED)})",
         metavar="NAMES",
     )
     what.add_argument("--trials", **_count(3, "trials of each strategy"))
 
     loop = compare.add_argument_group("the loop")
     loop.add_argument("--n-initial", **_count(10, "labels before the first training"))
-    loop.add_argument("--n-instances", **_count(10, "labels bought a round"))
+    loop.add_argument("--n-instances", **_count(10, "labels bought per round"))
     loop.add_argument("--max-annotations", **_count(100, "labels at the end"))
     loop.add_argument(
         "--n-candidates",
         **_count(
             800,
-            f"samples of the pool that {', '.join(sorted(SUBSAMPLED))} look at in a "
+            f"samples of the pool that {', '.join(_of_candidates())} look at in a "
             "round, the paper's K; the others look at all",
         ),
     )
@@ -330,7 +336,7 @@ def _add_compare(commands):
     )
 
     training = compare.add_argument_group("training")
-    training.add_argument("--epochs", **_count(_MAX_EPOCHS, "epochs a round, at most"))
+    training.add_argument("--epochs", **_count(_MAX_EPOCHS, "most epochs per round"))
     training.add_argument(
         "--patience",
         **_count(
@@ -341,7 +347,7 @@ def _add_compare(commands):
     )
     training.add_argument(
         "--restarts",
-        **_count(1, "trainings a round, of which the best is kept; needs --patience"),
+        **_count(1, "trainings per round, of which the best is kept; needs --patience"),
     )
     training.add_argument(
         "--width",
@@ -361,9 +367,6 @@ def _add_compare(commands):
 
 
 def _add_reproduce(commands):
-    from skdfal.experiment import NETS
-    from skdfal.reproduce import PAPER_DATASETS, PAPER_METHODS, SCALES
-
     command = commands.add_parser(
         "reproduce",
         help="run an experiment of the paper again",
@@ -373,17 +376,16 @@ def _add_reproduce(commands):
     )
     command.set_defaults(run=_reproduce)
     command.add_argument("what", choices=WHAT, help="one of the above", metavar="WHAT")
-    for name, allowed in [
-        ("dataset", list(PAPER_DATASETS)),
-        ("net", NETS),
-        ("scale", SCALES),
+    for name, allowed, default in [
+        ("dataset", list(PAPER_DATASETS), next(iter(PAPER_DATASETS))),
+        ("net", NETS, None),  # confidence and regions refuse one that is given
+        ("scale", SCALES, "laptop"),
     ]:
-        default = "laptop" if name == "scale" else allowed[0]
         command.add_argument(
             f"--{name}",
             choices=allowed,
             default=default,
-            help=f"{', '.join(allowed)} (default: {default})",
+            help=f"{', '.join(allowed)} (default: {default or allowed[0]})",
             metavar="NAME",
         )
     command.add_argument(
@@ -418,7 +420,7 @@ def _add_running(command):
     running.add_argument(
         "--device", default="cpu", help="cpu (default), cuda, ...", metavar="NAME"
     )
-    running.add_argument("--jobs", **_count(None, "processes", "one a core"))
+    running.add_argument("--jobs", **_count(None, "processes", "one per core"))
     running.add_argument(
         "--threads", **_count(1, "threads in each; results depend on it a little")
     )
@@ -472,16 +474,37 @@ def _folder(text):
     return Path(text)
 
 
-def _strategies(text):
-    from skdfal.experiment import PAPER_STRATEGIES
+def _of_candidates():
+    """Names of the strategies that look at a part of the pool."""
+    return [name for name in STRATEGIES if describe(name).n_candidates is not None]
 
+
+def _name_of(kind, known):
+    """Return the type of an argument that is one of ours or ``module:name``."""
+
+    def name(text):
+        _find_modules_here(text)
+        try:
+            find(kind, text, known)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+        return text
+
+    return name
+
+
+def _strategies(text):
     if text == "all":
         return PAPER_STRATEGIES
-    names = tuple(dict.fromkeys(text.split(",")))
-    unknown = [name for name in names if name not in STRATEGIES]
-    if unknown:
-        raise argparse.ArgumentTypeError(
-            f"unknown {', '.join(map(repr, unknown))}; choose among "
-            f"{', '.join(STRATEGIES)}, or all"
-        )
-    return names
+    _find_modules_here(text)
+    try:
+        return tuple(dict.fromkeys(map(strategy_name, text.split(","))))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _find_modules_here(text):
+    """Let modules in the working folder be imported, as ``python -m`` does."""
+    here = str(Path.cwd())
+    if ":" in text and here not in sys.path:
+        sys.path.insert(0, here)

@@ -1,17 +1,28 @@
 """The command: what it prints, writes and refuses."""
 
+import errno
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 
-import skdfal.experiment
 from skdfal import __version__, cli
 from skdfal.cli import main
-from skdfal.experiment import PAPER_STRATEGIES, _run, read_records
-from skdfal.reproduce import load_protocol
-from skdfal.strategies import STRATEGIES
+from skdfal.experiment import (
+    DATASETS,
+    NETS,
+    PAPER_STRATEGIES,
+    TrialError,
+    read_records,
+)
+from skdfal.reproduce import _files, _tables, load_protocol
+from skdfal.strategies import STRATEGIES, register, unregister
+
+ROOT = Path(__file__).parents[1]
 
 TINY = (
     "compare --n-pool 30 --n-test 30 --n-initial 4 --n-instances 4 "
@@ -71,7 +82,7 @@ def test_pictures_of_validation_samples_say_so(tmp_path, monkeypatch, capsys):
     pytest.importorskip("matplotlib")
     labels = []
     monkeypatch.setattr(
-        "skdfal.reproduce._pictures.save_learning_curves",
+        "skdfal.cli.save_learning_curves",
         lambda *args, ylabel, **kwargs: labels.append(ylabel),
     )
     apart = ["--n-validation", "100", "--resume"]
@@ -121,17 +132,21 @@ def test_default_folder_is_named_after_the_settings():
 @pytest.mark.parametrize(
     ("arguments", "allowed"),
     [
-        ([], "command"),
         (["compete"], "compare"),
         (["compare", "--dataset", "imagenet"], "fashion_mnist"),
         (["compare", "--net", "resnet"], "vgg8"),
-        (["compare", "--strategies", "dfal,bayes"], "'bayes'; choose among dfal"),
-        (["compare", "--strategies", ""], "choose among dfal"),
+        (["compare", "--strategies", "dfal,bayes"], "'bayes' should be one of dfal"),
+        (["compare", "--strategies", ""], "should be one of dfal"),
+        (["compare", "--strategies", "no_such:f"], "No module named 'no_such'"),
+        (["compare", "--dataset", "math:no_such"], "no attribute 'no_such'"),
+        (["compare", "--net", "math:pi"], "is a float; it should be a function"),
         (["compare", "--trials", "0"], "'0' should be an integer >= 1"),
         (["compare", "--trials", "many"], "'many' should be an integer >= 1"),
         (["compare", "--jobs", "-1"], "integer >= 1"),
         (["compare", "--seed", "-1"], "integer >= 0"),
         (["compare", "--width", "0"], "number > 0"),
+        (["compare", "--width", "1e9"], "with width=1e+09 cannot be made for samples"),
+        (["compare", "--device", "meta"], "device='meta' cannot be used"),
         (["compare", "--marks", "20,33"], "marks=[33]"),
         (["compare", "--n-initial", "200"], "max_annotations=100"),
         (["compare", "--restarts", "5"], "needs patience"),
@@ -143,6 +158,9 @@ def test_default_folder_is_named_after_the_settings():
         (["reproduce", "table9"], "table1"),
         (["reproduce", "table1", "--scale", "huge"], "smoke"),
         (["reproduce", "table1", "--dataset", "digits"], "quickdraw"),
+        (["reproduce", "table2", "--device", "meta"], "device='meta' cannot be used"),
+        (["reproduce", "table3", "--jobs", "2"], "--jobs has no effect on table3"),
+        (["reproduce", "regions", "--net", "vgg8"], "--net has no effect on regions"),
     ],
 )
 def test_bad_arguments_are_refused_in_one_line(
@@ -174,9 +192,9 @@ def test_reproduce_prints_ours_beside_the_paper(tmp_path, monkeypatch, capsys):
         out_dir.mkdir()
         return records
 
-    monkeypatch.setattr(skdfal.experiment, "run_experiment", run_nothing)
+    monkeypatch.setattr(_files, "run_experiment", run_nothing)
     errors = {"dfal": [0.03], "random": [0.04]}
-    monkeypatch.setattr(_run, "calibration_errors", lambda out_dir: errors)
+    monkeypatch.setattr(_tables, "calibration_errors", lambda out_dir: errors)
     out = tmp_path / "out"
     arguments = ["--scale", "smoke", "--strategies", "dfal,random", "--out", str(out)]
     assert main(["reproduce", "table1", *arguments]) == 0
@@ -197,6 +215,100 @@ def test_all_means_those_of_the_paper():
     assert set(PAPER_STRATEGIES) <= set(STRATEGIES)
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_device_that_is_not_there_is_refused_in_one_line(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    for command in (["compare"], ["reproduce", "confidence"]):
+        assert main([*command, "--device", "cuda"]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "device='cuda' cannot be used" in line
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_command_alone_shows_its_help(capsys):
+    assert main([]) == 0
+    captured = capsys.readouterr()
+    assert "compare query strategies" in captured.out
+    assert not captured.err
+
+
+def test_a_full_disk_is_said_without_a_traceback(monkeypatch, capsys, tmp_path):
+    def fill_the_disk(*args, **kwargs):
+        full = OSError(errno.ENOSPC, "No space left on device", "out/trials/dfal-0.csv")
+        raise TrialError(f"Trial 1 of dfal failed: {full}") from full
+
+    monkeypatch.setattr(cli, "run_experiment", fill_the_disk)
+    assert main([*TINY, "--out", str(tmp_path / "out")]) == 1
+    error = capsys.readouterr().err
+    assert "Trial 1 of dfal failed" in error
+    assert "No space left on device: 'out/trials/dfal-0.csv'" in error
+    assert "go on with" in error
+    assert "Traceback" not in error
+
+
+def test_a_folder_that_cannot_be_written_is_refused_in_one_line(
+    tmp_path, monkeypatch, capsys
+):
+    def refuse(path, *args, **kwargs):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    assert main([*TINY, "--out", str(tmp_path / "out")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "Permission denied" in line
+    assert str(tmp_path / "out") in line
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_an_interrupt_while_loading_says_nothing(tmp_path):
+    """The command stands still where it imports numpy, as if that took long."""
+    slow = "import sys, time\nprint('loading', flush=True)\ntime.sleep(60)\n"
+    (tmp_path / "numpy.py").write_text(slow)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "skdfal", "compare"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "loading\n"
+    process.send_signal(signal.SIGINT)
+    out, errors = process.communicate(timeout=30)
+    assert (out, errors) == ("", "")
+    assert process.returncode == -signal.SIGINT  # a shell makes it 130
+
+
+@pytest.mark.parametrize("name", ["STRATEGIES", "PAPER_STRATEGIES", "NETS", "DATASETS"])
+def test_no_list_of_names_is_written_twice(name):
+    """The command and its help have them from where they are kept."""
+    text = Path(cli.__file__).read_text(encoding="utf-8")
+    known = {"STRATEGIES": STRATEGIES, "PAPER_STRATEGIES": PAPER_STRATEGIES}
+    known |= {"NETS": NETS, "DATASETS": DATASETS}
+    quoted = [entry for entry in known[name] if f'"{entry}"' in text]
+    assert len(quoted) <= 3, quoted  # the defaults
+
+
+def test_a_strategy_that_registers_is_known_to_the_command(capsys):
+    @register("nearest_first", n_candidates=50)
+    def nearest_first(estimator, X, n_instances=1):
+        return range(n_instances)
+
+    try:
+        assert main(["compare", "--help"]) == 0
+        text = " ".join(capsys.readouterr().out.split())
+        arguments = cli._parser().parse_args(
+            ["compare", "--strategies", "nearest_first"]
+        )
+    finally:
+        unregister("nearest_first")
+    assert "random, nearest_first, and module:function" in text
+    assert "egl, nearest_first look at in a round" in text
+    assert arguments.strategies == ("nearest_first",)
+
+
 def test_help_and_version(capsys):
     assert main(["--version"]) == 0
     assert __version__ in capsys.readouterr().out
@@ -212,5 +324,4 @@ def test_importing_the_command_loads_no_matplotlib():
         "import sys, skdfal.cli, skdfal.experiment; "
         "sys.exit('matplotlib' in sys.modules)"
     )
-    root = Path(__file__).parents[1]
-    assert subprocess.run([sys.executable, "-c", code], cwd=root).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

@@ -1,7 +1,9 @@
 """Trials are paired, reproducible, and survive a kill; tables say what was measured."""
 
+import errno
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -9,12 +11,14 @@ import sys
 import time
 from concurrent.futures import Future
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+import skdfal
 from skdfal import ActiveLearningClassifier
 from skdfal.cli import main
 from skdfal.experiment import (
@@ -31,7 +35,7 @@ from skdfal.experiment import (
     run_trial,
     summarize,
 )
-from skdfal.experiment._folder import TrialFiles, locked
+from skdfal.experiment._folder import TrialFiles, opened
 from skdfal.experiment._workers import check_end
 from skdfal.nets import MLP, make_classifier
 from skdfal.reproduce import (
@@ -41,6 +45,7 @@ from skdfal.reproduce import (
     paper_accuracies,
     paper_table,
 )
+from skdfal.strategies import STRATEGIES, describe
 
 TINY = Protocol(
     n_pool=60,
@@ -140,7 +145,8 @@ def test_a_trial_broken_off_goes_on(uninterrupted, tmp_path, after):
         run_trial(TINY, "dfal", 0, out_dir=tmp_path, monitor=kill)
     files = TrialFiles(tmp_path, "dfal", 0)
     # What a kill in the middle of writing leaves.
-    (files.folder / f"{files.checkpoint.name}x1y2").touch()
+    (files.folder / f".{files.checkpoint.name}.{'1f' * 8}.part").touch()
+    (files.folder / f".{files.rows.name}.{'e0' * 8}.part").touch()
     assert len(read_records(files.rows)) == after + 1
 
     again = []
@@ -317,7 +323,7 @@ def test_settings_that_are_none_are_refused(finished, tmp_path):
     [
         ({"strategies": "random"}, "should be a list of one name"),
         ({"strategies": []}, "should be a list of one name"),
-        ({"strategies": ["bayes"]}, "strategies has bayes"),
+        ({"strategies": ["bayes"]}, "strategy='bayes' should be one of dfal, "),
         ({"n_trials": 1.0}, r"n_trials=1\.0 should be an integer >= 0"),
         ({"seed": -1}, "seed=-1 should be an integer >= 0"),
         ({"n_jobs": -1}, "n_jobs=-1 should be an integer >= 1"),
@@ -330,14 +336,226 @@ def test_bad_arguments_of_an_experiment_leave_no_folder(changed, message, tmp_pa
     assert not (tmp_path / "new").exists()
 
 
-def test_one_process_a_folder(tmp_path):
-    pytest.importorskip("fcntl")
+def test_one_process_per_folder(tmp_path):
     with (
-        locked(tmp_path),
+        opened(tmp_path, {}, resume=False),
         pytest.raises(FolderError, match="Another process"),
-        locked(tmp_path),
+        opened(tmp_path, {}, resume=False),
     ):
         pass
+
+
+TWO_AT_ONCE = """
+import sys, time
+from skdfal.experiment import FolderError
+from skdfal.experiment._folder import opened
+
+print("ready", flush=True)
+sys.stdin.readline()
+try:
+    with opened(sys.argv[1], {"seed": 0}, resume=False):
+        print("works", flush=True)
+        sys.stdin.readline()
+except (FolderError, FileExistsError) as error:
+    print(error, flush=True)
+"""
+
+
+def test_of_two_that_start_at_once_one_works(tmp_path):
+    """Each round two processes want the same new folder at the same moment."""
+    for turn in range(5):
+        folder = tmp_path / str(turn)
+        processes = [
+            subprocess.Popen(
+                [sys.executable, "-c", TWO_AT_ONCE, str(folder)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                cwd=Path(__file__).parents[1],
+            )
+            for _ in range(2)
+        ]
+        for process in processes:
+            assert process.stdout.readline() == "ready\n"
+        for process in processes:
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        answers = [process.stdout.readline() for process in processes]
+        for process in processes:
+            process.communicate("end\n")
+        other = f"Another process is working in {folder}. Wait for it, or end it.\n"
+        assert sorted(answers) == sorted(["works\n", other])
+        assert json.loads((folder / "settings.json").read_text()) == {"seed": 0}
+
+
+def test_a_start_that_was_killed_leaves_a_new_folder(tmp_path):
+    """A lock and half of the settings are nothing to be resumed."""
+    (tmp_path / ".lock").touch()
+    (tmp_path / f".settings.json.{'0a' * 8}.part").write_text('{"se')
+    with opened(tmp_path, {"seed": 0}, resume=False):
+        assert not list(tmp_path.glob("*.part"))
+        assert (tmp_path / "settings.json").exists()
+
+
+def test_the_folder_of_somebody_else_is_left_as_it_is(tmp_path):
+    (tmp_path / "thesis.tex").touch()
+    for resume, error in ((True, FolderError), (False, FileExistsError)):
+        with pytest.raises(error), opened(tmp_path, {}, resume=resume):
+            pass
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_full_disk_loses_nothing(uninterrupted, tmp_path, monkeypatch):
+    """From the third row on there is no space; later there is."""
+    fsync, n_rows = os.fsync, 0
+
+    def fsync_until_full(handle):
+        if n_rows == 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        fsync(handle)
+
+    def count(row):
+        nonlocal n_rows
+        n_rows += 1
+
+    monkeypatch.setattr(os, "fsync", fsync_until_full)
+    with pytest.raises(OSError, match=r"No space left on device: '.*trials"):
+        run_trial(TINY, "random", 0, out_dir=tmp_path, monitor=count)
+    files = TrialFiles(tmp_path, "random", 0)
+    assert len(read_records(files.rows)) == 3
+    assert not list(files.folder.glob(".*"))
+    monkeypatch.undo()
+    run_trial(TINY, "random", 0, out_dir=tmp_path)
+    expected = TrialFiles(uninterrupted, "random", 0)
+    assert files.rows.read_bytes() == expected.rows.read_bytes()
+
+
+MINE = """
+import numpy as np
+import torch
+from sklearn.utils import Bunch
+from torch import nn
+
+
+def digits_of_noise(n_samples=80, seed=0):
+    rng = np.random.default_rng(seed)
+    y = np.arange(n_samples) % 2
+    X = (y[:, None] + rng.normal(size=(n_samples, 5))).astype(np.float32)
+    half = n_samples // 2
+    return Bunch(
+        X_train=X[:half], y_train=y[:half], X_test=X[half:], y_test=y[half:],
+        target_names=np.array(["zero", "one"]),
+    )
+
+
+class Net(nn.Sequential):
+    def __init__(self, n_features, n_classes):
+        super().__init__(nn.Linear(n_features, 8), nn.ReLU(), nn.Linear(8, n_classes))
+
+
+def last_ones(estimator, X, n_instances=1, *, offset=0):
+    return np.arange(len(X) - offset - n_instances, len(X) - offset)
+
+
+def half_a_bunch():
+    return {"X_train": []}
+"""
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    """A module of a user, where Python finds it."""
+    (tmp_path / "mine.py").write_text(MINE)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield __import__("mine")
+    del sys.modules["mine"]
+
+
+OF_MINE = {
+    "dataset": "mine:digits_of_noise",
+    "dataset_params": {"n_samples": 60},
+    "net": "mine:Net",
+    "n_initial": 4,
+    "n_instances": 2,
+    "max_annotations": 8,
+    "max_epochs": 2,
+    "query_params": {"mine:last_ones": {"offset": 1}},
+}
+
+
+def test_strategy_net_and_data_of_a_module_of_ones_own(mine, tmp_path):
+    """Worker processes find them too, and their folder is gone on with by name."""
+    protocol = Protocol(**OF_MINE)
+    folder = tmp_path / "results"
+    arguments = {"out_dir": folder, "n_jobs": 2, "verbose": 0}
+    strategies = [mine.last_ones, "random"]
+    records = run_experiment(protocol, strategies, 1, **arguments)
+    assert [(row["strategy"], row["annotations"]) for row in records] == [
+        (name, n) for name in ("random", "mine:last_ones") for n in (4, 6, 8)
+    ]
+    assert {(row["dataset"], row["net"]) for row in records} == {
+        ("mine:digits_of_noise", "mine:Net")
+    }
+    end = json.loads((folder / "trials" / "mine.last_ones-0.json").read_text())
+    used = end["annotated"]
+    assert len(used) == 8
+    assert json.loads(json.dumps(protocol.settings())) == protocol.settings()
+    again = run_experiment(protocol, ["mine:last_ones"], 1, resume=True, **arguments)
+    assert again == records
+    assert "mine:last_ones" in accuracy_table(records, [8])
+
+
+def test_a_function_is_run_under_the_name_by_which_it_is_found(mine, tmp_path):
+    protocol = Protocol(**OF_MINE)
+    by_function = run_trial(protocol, mine.last_ones, 0, out_dir=tmp_path / "a")
+    by_name = run_trial(protocol, "mine:last_ones", 0, out_dir=tmp_path / "b")
+    assert by_function == by_name
+    by_function = run_trial(protocol, skdfal.random_sampling, 0, out_dir=tmp_path / "c")
+    assert {row["strategy"] for row in by_function} == {"random"}
+    for nameless in (lambda estimator, X, n: [0], partial(mine.last_ones, offset=1)):
+        with pytest.raises(ValueError, match="has no name by which"):
+            run_trial(protocol, nameless, 0, out_dir=tmp_path / "d")
+    assert not (tmp_path / "d").exists()
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"dataset": "mine"}, '"module:name" to import one of yours'),
+        ({"dataset": "mine:"}, '"module:name" to import one of yours'),
+        ({"dataset": "../mine:digits"}, '"module:name" to import one of yours'),
+        ({"net": "mine:Nett"}, "net='mine:Nett' cannot be imported"),
+        ({"net": "mein:Net"}, "cannot be imported: No module named 'mein'"),
+        ({"net": "mine:__doc__"}, "is a NoneType; it should be a function or class"),
+        ({"query_params": {"mine:first": {}}}, "strategy='mine:first' cannot be"),
+    ],
+)
+def test_names_that_stand_for_nothing_are_refused(changed, message, mine):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Protocol(**OF_MINE | changed)
+
+
+def test_data_of_ones_own_must_be_whole(mine):
+    protocol = Protocol(dataset="mine:half_a_bunch")
+    with pytest.raises(ValueError, match="a dict without y_train, X_test, y_test, tar"):
+        load_data(protocol)
+
+
+def test_no_parameters_of_augmenters_are_as_before():
+    """Folders and run.json of before the field was there are gone on with."""
+    assert "augmenter_params" not in Protocol().settings()
+    given = Protocol(augmenter_params={"dfal": {"p": 1}})
+    assert Protocol(**given.settings()) == given
+
+
+def test_paper_strategies_are_those_of_the_registry():
+    assert set(PAPER_STRATEGIES) == {
+        *("dfal", "dfal_diverse", "bald", "ceal", "core_set", "egl"),
+        *("uncertainty", "random"),
+    }
+    assert [n for n in PAPER_STRATEGIES if n != "dfal_diverse"] == [
+        name for name in STRATEGIES if describe(name).in_dfal_paper
+    ]
 
 
 def test_seeds_come_from_names():
@@ -392,7 +610,12 @@ def test_protocol_survives_json():
         ({"max_batches": 0}, "max_batches=0 should be an integer >= 1"),
         ({"marks": (50, 55)}, r"marks=\[55\] should be among .*: 10, 20, 30"),
         ({"n_instances": ((50, 0),)}, r"should be an integer >= 1, or pairs"),
-        ({"query_params": {"bayes": {}}}, "query_params has bayes"),
+        ({"query_params": {"bayes": {}}}, "strategy='bayes' should be one of dfal"),
+        ({"augmenter_params": {"dfal": 1}}, r"augmenter_params=.* dicts, such as \{"),
+        (
+            {"augmenter_params": {"random": {}}},
+            "'random', a strategy that adds noth",
+        ),
     ],
 )
 def test_protocols_say_what_is_wrong(changed, message):

@@ -9,7 +9,8 @@ from sklearn.exceptions import NotFittedError
 
 from skdfal.plot import ActiveLearningCurveDisplay, AdversarialDisplay
 from skdfal.plot._adversarial import _round_factor
-from skdfal.plot._styles import KNOWN, strategy_styles
+from skdfal.plot._styles import LINES, strategy_styles
+from skdfal.strategies import STRATEGIES, describe, register, unregister
 
 MARKS = [10, 20, 30]
 SCORES = {
@@ -221,14 +222,49 @@ def test_bad_histories_and_estimators():
 
 
 def test_styles_differ_and_belong_to_the_strategy():
-    assert len(set(KNOWN.values())) == len(KNOWN)
+    styles = strategy_styles(STRATEGIES)
+    assert len(set(styles.values())) == len(STRATEGIES)
     # The seven of the paper can be told apart by colour alone.
     assert len({style.color for style in strategy_styles(SEVEN).values()}) == 7
     for names in (["DFAL"], ["random", "dfal"], ["my own", "dfal"], SEVEN):
         name = next(name for name in names if name.lower() == "dfal")
-        assert strategy_styles(names)[name] == KNOWN["dfal"]
+        assert strategy_styles(names)[name] == styles["dfal"]
     for name in ("CORE-SET", "core_set_sampling", "coreset"):
-        assert strategy_styles([name])[name] == KNOWN["core_set"]
+        assert strategy_styles([name])[name] == styles["core_set"]
+
+
+PUBLISHED_STYLES = {
+    "dfal": ("#D55E00", "solid", "o"),
+    "deepfool_margin": ("#D55E00", "dotted", "d"),
+    "dfal_diverse": ("#332288", "dotted", "p"),
+    "entropy": ("#56B4E9", "solid", "X"),
+    "uncertainty": ("#56B4E9", "solid", "X"),
+    "least_confidence": ("#882255", "dotted", "<"),
+    "margin": ("#999933", "dashed", ">"),
+    "bald": ("#009E73", "dashdotdot", "D"),
+    "ceal": ("#CC79A7", "dashed", "v"),
+    "core_set": ("#0072B2", "dashdot", "^"),
+    "egl": ("#E69F00", "dashdot", "P"),
+    "random": ("#000000", "dashed", "s"),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED_STYLES)
+def test_styles_of_the_published_pictures_stay(name):
+    """Frozen: who compares two pictures of ours finds a strategy by its colour."""
+    assert describe(name).style == PUBLISHED_STYLES[name]
+    color, line, marker = PUBLISHED_STYLES[name]
+    assert strategy_styles([name])[name] == (color, LINES[line], marker)
+
+
+def test_a_strategy_brings_its_style():
+    register("mine", label="MINE", style=("#123456", "-", "o"))(lambda *_: [0])
+    try:
+        for name in ("mine", "MINE", "mine_sampling"):
+            assert strategy_styles([name])[name] == ("#123456", "-", "o")
+    finally:
+        unregister("mine")
+    assert strategy_styles(["mine"])["mine"].color != "#123456"
 
 
 def test_styles_of_unknown_names():
@@ -258,7 +294,7 @@ def test_plot_draws_what_the_attributes_hold(mpl):
         np.testing.assert_array_equal(line.get_ydata(), curve.mean)
         corners = display.bands_[strategy].get_paths()[0].vertices
         assert corners[:, 1].max() == pytest.approx(max(curve.mean + curve.std))
-        assert line.get_color() == KNOWN[strategy].color
+        assert line.get_color() == describe(strategy).style[0]
     texts = [text.get_text() for text in display.legend_.get_texts()]
     assert texts == ["dfal", "random"]
     assert display.legend_.get_title().get_text() == "mean ± std, 2 to 3 trials"

@@ -1,6 +1,7 @@
-"""Tidy records, a row a round: what pictures and analyses read from them."""
+"""Tidy records, one row per round: what all tables and pictures read from them."""
 
 import math
+import statistics
 from collections.abc import Mapping
 from numbers import Real
 
@@ -11,7 +12,7 @@ def read_rows(records):
         hasattr(records, "to_dict") or hasattr(records, "__iter__")
     ):
         raise TypeError(
-            "Expected an iterable of dicts, one a round, or a DataFrame, got "
+            "Expected an iterable of dicts, one per round, or a DataFrame, got "
             f"{type(records).__name__}."
         )
     if hasattr(records, "to_dict"):
@@ -43,3 +44,31 @@ def read_number(row, key, i):
     if not math.isfinite(number):
         raise ValueError(f"Row {i}: {key}={value!r} should be finite.")
     return number
+
+
+def mean_and_std(values):
+    """Sum up one value per trial, in every table and picture alike.
+
+    Parameters
+    ----------
+    values : sequence of float
+        At least one.
+
+    Returns
+    -------
+    mean : float
+        The mean.
+    std : float
+        The standard deviation, with n - 1 in the denominator; NaN where nobody knows
+        it, of a single value or where a value is missing.
+    """
+    values = [float(value) for value in values]
+    is_known = len(values) > 1 and all(map(math.isfinite, values))
+    return statistics.fmean(values), statistics.stdev(values) if is_known else math.nan
+
+
+def with_std(mean, std, form=".1f"):
+    """Return a mean as text, and its deviation where there is one: "87.1 ± 1.2"."""
+    if std is None or math.isnan(std):
+        return f"{mean:{form}}"
+    return f"{mean:{form}} ± {std:{form}}"

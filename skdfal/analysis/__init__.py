@@ -1,6 +1,6 @@
 """What to ask of runs and of trained networks once they are there.
 
-Of records, a row a round: the labels that a score needs, the area under a curve,
+Of records, one row per round: the labels that a score needs, the area under a curve,
 savings, and whether a difference is real. Of networks: transfer, calibration,
 confidence and classification regions.
 """

@@ -5,10 +5,10 @@ from numbers import Real
 import numpy as np
 from scipy.integrate import trapezoid
 
+from skdfal._utils._records import mean_and_std
 from skdfal._utils._validation import validate_params
 from skdfal.analysis._curves import (
     PerTrial,
-    mean_and_std,
     overlap,
     read_curves,
     score_at,
@@ -28,7 +28,7 @@ def area_under_curve(records, *, start=None, stop=None):
     Parameters
     ----------
     records : iterable of dict or pandas DataFrame
-        A row a round, with the keys "strategy", "trial", "annotations" and "score".
+        One row per round, with the keys "strategy", "trial", "annotations" and "score".
     start, stop : float, default=None
         The range of annotations. None is the largest that all trials of all
         strategies cover, so that their areas can be compared.
@@ -36,9 +36,9 @@ def area_under_curve(records, *, start=None, stop=None):
     Returns
     -------
     result : PerTrial
-        ``trials`` has a row a trial: "strategy", "trial", "start", "stop" and "area".
-        ``summary`` has a row a strategy, largest area first: "strategy", "n_trials",
-        "area_mean" and "area_std".
+        ``trials`` has one row per trial: "strategy", "trial", "start", "stop" and
+        "area". ``summary`` has one row per strategy, largest area first: "strategy",
+        "n_trials", "area_mean" and "area_std".
 
     Raises
     ------

@@ -52,7 +52,7 @@ def confidence(estimator, X, *, n_draws=None, batch_size=512, random_state=None)
     n_draws : int >= 2, default=None
         Size of the dropout committee. None leaves dropout off.
     batch_size : int, default=512
-        Rows in one forward pass, a row a sample and draw.
+        Rows in one forward pass, one row per sample and draw.
     random_state : int, RandomState instance or None, default=None
         Determines the draws.
 
@@ -115,7 +115,7 @@ def confidence_agreement(
     n_draws : int >= 2, default=None
         Size of the dropout committee. None leaves dropout off.
     batch_size : int, default=512
-        Rows in one forward pass, a row a sample and draw.
+        Rows in one forward pass, one row per sample and draw.
     random_state : int, RandomState instance or None, default=None
         Determines the draws of both.
 

@@ -23,9 +23,9 @@ class PerTrial(NamedTuple):
     Attributes
     ----------
     trials : list of dict
-        A row a strategy and trial.
+        One row per strategy and trial.
     summary : list of dict
-        A row a strategy, over its trials.
+        One row per strategy, over its trials.
     """
 
     trials: list
@@ -50,7 +50,7 @@ def read_curves(records):
             )
         )
     if not found:
-        raise ValueError("records is empty; it should have a row a round.")
+        raise ValueError("records is empty; it should have one row per round.")
     return {
         strategy: {
             trial: _curve(rows, f"strategy {strategy!r}, trial {trial!r}")
@@ -120,10 +120,3 @@ def reach(curve, target, interpolate):
         float(np.interp(position, rounds, curve.annotations)),
         float(np.interp(position, rounds, curve.labeled_data)),
     )
-
-
-def mean_and_std(values):
-    """Return mean and standard deviation (n - 1 below); NaN for a single value."""
-    values = np.asarray(values, dtype=float)
-    std = values.std(ddof=1) if len(values) > 1 else np.nan
-    return float(values.mean()), float(std)

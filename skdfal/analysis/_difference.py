@@ -83,7 +83,7 @@ def paired_difference(
     Parameters
     ----------
     records : iterable of dict or pandas DataFrame
-        A row a round, with the keys "strategy", "trial", "annotations" and "score".
+        One row per round, with the keys "strategy", "trial", "annotations" and "score".
     strategy, baseline : str
         The two names; a positive difference speaks for the first.
     annotations : float, "area" or None, default=None

@@ -5,10 +5,10 @@ from numbers import Real
 
 import numpy as np
 
+from skdfal._utils._records import mean_and_std
 from skdfal._utils._validation import Interval, validate_params
 from skdfal.analysis._curves import (
     PerTrial,
-    mean_and_std,
     mean_curve,
     of_strategy,
     reach,
@@ -34,8 +34,8 @@ def annotations_to_reach(records, target, *, interpolate=False):
     Parameters
     ----------
     records : iterable of dict or pandas DataFrame
-        A row a round, with the keys "strategy", "trial", "annotations", "score" and,
-        if they are to be counted, "labeled_data". Other keys are not looked at.
+        One row per round, with the keys "strategy", "trial", "annotations", "score"
+        and, if they are to be counted, "labeled_data". Other keys are not looked at.
     target : float
         Score to reach, in the unit of the records.
     interpolate : bool, default=False
@@ -45,11 +45,11 @@ def annotations_to_reach(records, target, *, interpolate=False):
     Returns
     -------
     result : PerTrial
-        ``trials`` has a row a trial: "strategy", "trial", "reached", and "annotations"
-        and "labeled_data" when it was reached, or in the last round where it never
-        was.
+        ``trials`` has one row per trial: "strategy", "trial", "reached", and
+        "annotations" and "labeled_data" when it was reached, or in the last round where
+        it never was.
 
-        ``summary`` has a row a strategy: "strategy", "n_trials", "n_reached", means
+        ``summary`` has one row per strategy: "strategy", "n_trials", "n_reached", means
         and standard deviations over trials ("annotations_mean", "annotations_std",
         "labeled_data_mean", "labeled_data_std"), the median "annotations_median",
         infinite unless more than half of the trials reached it, and the count at which
@@ -153,7 +153,7 @@ def annotations_saved(records, baseline="random", *, at=None):
     Parameters
     ----------
     records : iterable of dict or pandas DataFrame
-        A row a round, with the keys "strategy", "trial", "annotations" and "score".
+        One row per round, with the keys "strategy", "trial", "annotations" and "score".
     baseline : str, default="random"
         Name of the strategy to compare with.
     at : float or array-like of float, default=None
@@ -163,12 +163,12 @@ def annotations_saved(records, baseline="random", *, at=None):
     Returns
     -------
     result : PerTrial
-        ``trials`` has a row a strategy, trial and mark: "strategy", "trial", "at", the
-        target "score", "baseline_annotations" and "annotations" that it took,
+        ``trials`` has one row per strategy, trial and mark: "strategy", "trial", "at",
+        the target "score", "baseline_annotations" and "annotations" that it took,
         "reached", and "saved", the first less the second. Where the strategy never
         reached the target, its last round stands for "annotations".
 
-        ``summary`` has a row a strategy and mark: "strategy", "at", "n_trials",
+        ``summary`` has one row per strategy and mark: "strategy", "at", "n_trials",
         "n_reached", "saved_mean", "saved_std" and "saved_median", in annotations, the
         median -inf unless more than half of the trials reached the target; and
         "saved_fraction", the mean saving as a share of the mean that the baseline

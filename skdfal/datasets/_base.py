@@ -6,16 +6,16 @@ the cache below ``data_home``, then downloads. Arrays stay uint8 until `to_bunch
 
 import hashlib
 import os
-import tempfile
 import warnings
 import zipfile
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from sklearn.datasets import get_data_home
 from sklearn.utils import Bunch
+
+from skdfal._utils._files import replacing
 
 COMMON_PARAMS = {
     "data_home": [str, os.PathLike, None],
@@ -99,22 +99,6 @@ def check_sha256(path, expected):
             f"{path} is damaged or another file: expected sha256 {expected}, got "
             f"{got}. Replace or remove it."
         )
-
-
-@contextmanager
-def replacing(path):
-    """Open a temporary file that takes the place of path once it is complete.
-
-    Readers see the old file or the whole new one; an error leaves no half file.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-        os.replace(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)
 
 
 def cached(path, download, *, title, how_to_place, download_if_missing):

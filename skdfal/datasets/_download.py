@@ -6,7 +6,8 @@ import http.client
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
-from skdfal.datasets._base import offline_error, replacing
+from skdfal._utils._files import replacing
+from skdfal.datasets._base import offline_error
 
 _TIMEOUT = 60  # seconds without an answer
 _CHUNK = 1 << 20

@@ -1,16 +1,11 @@
-"""The folder of an experiment: settings, a file a trial, and what sums them up.
-
-Every file is written whole or not at all, so that a kill at any moment leaves the
-old one or the new one.
-"""
+"""The folder of an experiment: settings, the files of each trial, what sums them up."""
 
 import csv
-import io
 import json
-import os
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from skdfal._utils._files import locked, remove_unfinished, write_json
 from skdfal.strategies import STRATEGIES
 
 COLUMNS = (
@@ -31,6 +26,7 @@ SECONDS_COLUMNS = (
     "fit_seconds",
     "query_seconds",
 )
+_SETTINGS, _LOCK = "settings.json", ".lock"
 _NUMBERS = dict.fromkeys(("trial", "round", "annotations", "labeled_data"), int)
 _NUMBERS["score"] = float
 
@@ -46,34 +42,6 @@ class FolderError(ValueError):
     """
 
 
-def write_text(path, text):
-    """Write a file whole or not at all, and have it on the disk before returning."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(temporary, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_json(path, value):
-    """Write a value as JSON that a person can read."""
-    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
-
-
-def write_csv(path, rows, columns):
-    """Write dicts as CSV, floats with all their digits."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
-
-
 def read_records(path):
     """Read the rows of a ``rounds.csv``, or of the CSV of a single trial.
 
@@ -85,7 +53,7 @@ def read_records(path):
     Returns
     -------
     records : list of dict
-        A row a round, as ``ActiveLearningCurveDisplay.from_records`` takes them.
+        One row per round, as ``ActiveLearningCurveDisplay.from_records`` takes them.
 
     Examples
     --------
@@ -120,7 +88,7 @@ class TrialFiles:
     folder : path-like
         Folder of the experiment.
     strategy : str
-        Name of the strategy.
+        Name of the strategy, or ``"module:function"``.
     trial : int
         Number of the trial.
     """
@@ -128,7 +96,7 @@ class TrialFiles:
     def __init__(self, folder, strategy, trial):
         self.strategy, self.trial = strategy, trial
         self.folder = Path(folder) / "trials"
-        stem = f"{strategy}-{trial}"
+        stem = f"{strategy.replace(':', '.')}-{trial}"  # no colon on Windows
         self.rows = self.folder / f"{stem}.csv"
         self.end = self.folder / f"{stem}.json"
         self.twins = self.folder / f"{stem}-twins.npz"
@@ -160,61 +128,94 @@ class TrialFiles:
         return rows, end
 
     def clean(self):
-        """Remove what a kill in the middle of writing left behind."""
-        for pattern in (f"{self.checkpoint.name}?*", f".{self.rows.stem}.*"):
-            for path in self.folder.glob(pattern):
-                path.unlink(missing_ok=True)
+        """Remove what a kill left behind, and the checkpoint of a finished trial."""
+        files = self.rows, self.end, self.twins, self.training_set, self.checkpoint
+        for path in files:
+            remove_unfinished(self.folder, path.name)
         if self.is_finished():
             self.checkpoint.unlink(missing_ok=True)
+
+
+def finished_trials(folder):
+    """Return the files of all finished trials, in the order of the tables."""
+    known = list(STRATEGIES)
+    found = []
+    for path in (Path(folder) / "trials").glob("*.json"):
+        stem, _, trial = path.stem.rpartition("-")
+        module, _, name = stem.rpartition(".")
+        strategy = f"{module}:{name}" if module else name
+        if not (module or strategy in known) or not _is_number(trial):
+            raise FolderError(f"{path} is not of a trial. Move it elsewhere.")
+        place = known.index(strategy) if strategy in known else len(known)
+        found.append((place, strategy, int(trial)))
+    return [TrialFiles(folder, strategy, trial) for _, strategy, trial in sorted(found)]
 
 
 def _is_number(text):
     return text.isdecimal() and str(int(text)) == text
 
 
-def finished_trials(folder):
-    """Return the files of all finished trials, in the order of the tables."""
-    found = []
-    for path in (Path(folder) / "trials").glob("*.json"):
-        strategy, _, trial = path.stem.rpartition("-")
-        if strategy not in STRATEGIES or not _is_number(trial):
-            raise FolderError(f"{path} is not of a trial. Move it elsewhere.")
-        found.append((list(STRATEGIES).index(strategy), int(trial), strategy))
-    return [TrialFiles(folder, strategy, trial) for _, trial, strategy in sorted(found)]
+@contextmanager
+def opened(folder, settings, *, resume):
+    """Work alone in the folder of an experiment, made where there is none.
 
-
-def open_folder(folder, settings, resume):
-    """Make the folder of an experiment, or check that it belongs to this one.
+    Parameters
+    ----------
+    folder : path-like
+        The folder.
+    settings : dict
+        What two runs must share to stand side by side in it.
+    resume : bool
+        Whether there may be something in it already.
 
     Raises
     ------
     FileExistsError
         If there is something in it and ``resume`` is not set.
     FolderError
-        If what is in it has other settings, or is no experiment.
+        If what is in it has other settings or is no experiment, or another process
+        works in it.
     """
     folder = Path(folder)
     for needed in (folder, folder / "trials"):
         if needed.exists() and not needed.is_dir():
             raise FolderError(f"{needed} is a file; an experiment needs a folder.")
-    path = folder / "settings.json"
-    if folder.exists() and any(folder.iterdir()):
-        if not resume:
-            raise FileExistsError(
-                f"{folder} is not empty. Resume what it holds, or choose another "
-                "folder."
-            )
-        _check_settings(path, settings)
     folder.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        write_json(path, settings)
-    (folder / "trials").mkdir(exist_ok=True)
+    names = _names(folder)
+    if _LOCK not in names:  # nobody is at work; what is refused here stays as it is
+        _check_contents(folder, names, settings, resume)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(folder / _LOCK))
+        except BlockingIOError:
+            raise FolderError(
+                f"Another process is working in {folder}. Wait for it, or end it."
+            ) from None
+        remove_unfinished(folder)
+        remove_unfinished(folder / "trials")
+        _check_contents(folder, _names(folder) - {_LOCK}, settings, resume)
+        if not (folder / _SETTINGS).exists():
+            write_json(folder / _SETTINGS, settings)
+        (folder / "trials").mkdir(exist_ok=True)
+        yield
 
 
-def _check_settings(path, settings):
-    if not path.exists():
+def _names(folder):
+    return {path.name for path in folder.iterdir()}
+
+
+def _check_contents(folder, names, settings, resume):
+    """Raise unless a folder is new, or one to go on with."""
+    if not names:
+        return
+    if not resume:
+        raise FileExistsError(
+            f"{folder} is not empty. Resume what it holds, or choose another folder."
+        )
+    path = folder / _SETTINGS
+    if path.name not in names:
         raise FolderError(
-            f"{path.parent} holds no experiment: there is no {path.name} in it. Choose "
+            f"{folder} holds no experiment: there is no {path.name} in it. Choose "
             "another folder."
         )
     try:
@@ -230,27 +231,6 @@ def _check_settings(path, settings):
     ]
     if changed:
         raise FolderError(
-            f"{path.parent} holds an experiment with other settings: "
-            f"{'; '.join(changed)}. Go back to them, or choose another folder."
+            f"{folder} holds an experiment with other settings: {'; '.join(changed)}. "
+            "Go back to them, or choose another folder."
         )
-
-
-@contextmanager
-def locked(folder):
-    """Keep a second process from working in the same folder.
-
-    The lock goes with the process, however it ends. Windows has none.
-    """
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    with open(Path(folder) / ".lock", "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise FolderError(
-                f"Another process is working in {folder}. Wait for it, or end it."
-            ) from None
-        yield

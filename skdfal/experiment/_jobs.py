@@ -1,13 +1,13 @@
-"""Small computations, a file each: done once, and gone on with after a kill."""
+"""Small computations, one file each: done once, and gone on with after a kill."""
 
 import json
-import platform
-import sys
 import time
 from pathlib import Path
 
-from skdfal.experiment._folder import locked, open_folder, write_json
-from skdfal.experiment._workers import run_tasks
+from skdfal._utils._files import write_json
+from skdfal.experiment._folder import opened
+from skdfal.experiment._machine import machine_name
+from skdfal.experiment._workers import Task, run_tasks
 
 
 def run_jobs(
@@ -36,18 +36,15 @@ def run_jobs(
     results : dict of str to dict
         What the functions returned, with "seconds" and "machine".
     """
-    folder = Path(folder)
-    open_folder(folder, json.loads(json.dumps(settings)), resume=True)
-    paths = {name: folder / "trials" / f"{name}.json" for name in jobs}
-    with locked(folder):
+    trials = Path(folder) / "trials"
+    paths = {name: trials / f"{name}.json" for name in jobs}
+    with opened(folder, json.loads(json.dumps(settings)), resume=True):
         tasks = {
-            f"{what} {name}": (_run_job, (paths[name], n_threads, *job))
+            f"{what} {name}": Task(_run_job, (paths[name], n_threads, *job))
             for name, job in jobs.items()
             if not paths[name].exists()
         }
-        if tasks:
-            with _Progress(what, tasks, verbose) as progress:
-                run_tasks(tasks, n_jobs, n_threads, progress.watch)
+        run_tasks(tasks, what, n_jobs=n_jobs, n_threads=n_threads, verbose=verbose)
     return {
         name: json.loads(path.read_text(encoding="utf-8"))
         for name, path in paths.items()
@@ -59,42 +56,3 @@ def _run_job(path, n_threads, function, arguments):
     result = function(*arguments)
     seconds = time.perf_counter() - started
     write_json(path, {**result, "seconds": seconds, "machine": machine_name(n_threads)})
-
-
-def machine_name(n_threads):
-    """Return processor, system and threads in words."""
-    processor = platform.processor()
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            lines = [line for line in file if line.startswith("model name")]
-        processor = lines[0].partition(":")[2].strip()
-    except (OSError, IndexError):  # another system
-        pass
-    threads = "1 thread" if n_threads == 1 else f"{n_threads} threads"
-    return f"{processor or platform.machine()}, {platform.system()}, {threads}"
-
-
-class _Progress:
-    """A line at the start, and a bar."""
-
-    def __init__(self, what, tasks, verbose):
-        from tqdm import tqdm
-
-        if verbose:
-            print(f"{what}: {len(tasks)} to run", file=sys.stderr)
-        self.bar = tqdm(
-            total=len(tasks),
-            desc=what,
-            disable=None if verbose else True,  # None: where there is no terminal
-            leave=False,
-            dynamic_ncols=True,
-        )
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.bar.close()
-
-    def watch(self, _, ended):
-        self.bar.update(len(ended))

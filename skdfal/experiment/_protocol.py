@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from numbers import Integral, Real
@@ -13,8 +14,9 @@ from sklearn.utils import Bunch
 
 from skdfal import datasets
 from skdfal._utils._validation import check_values
+from skdfal.experiment._names import find, find_strategy
 from skdfal.nets import make_classifier
-from skdfal.strategies import STRATEGIES
+from skdfal.strategies import STRATEGIES, describe
 
 DATASETS = {
     "digits": datasets.load_digits,
@@ -29,23 +31,16 @@ DATASETS = {
 }
 
 NETS = ("lenet5", "vgg8")
+_NETS = {name: name for name in NETS}  # as make_classifier takes them
 
 # The strategies of the DFAL paper, and the diverse DFAL that it leaves open.
-PAPER_STRATEGIES = (
-    "dfal",
-    "dfal_diverse",
-    "bald",
-    "ceal",
-    "core_set",
-    "egl",
-    "uncertainty",
-    "random",
+PAPER_STRATEGIES = tuple(
+    name
+    for name in STRATEGIES
+    if describe(name).in_dfal_paper or name == "dfal_diverse"
 )
 
-# What the paper runs on a random subset of the pool; the others see all of it.
-SUBSAMPLED = frozenset(
-    {"dfal", "dfal_diverse", "deepfool_margin", "bald", "core_set", "egl"}
-)
+_DATA = ("X_train", "y_train", "X_test", "y_test", "target_names")
 
 _N_MARKS = 4
 
@@ -60,14 +55,22 @@ _COUNTS_OR_NONE = (
 class Protocol:
     """Everything that determines an experiment but its seed.
 
+    Data set, net and strategies are given by name, so that another process finds them
+    too. ``"module:name"`` names one of your own, as an import would.
+
     Parameters
     ----------
     dataset : str, default="digits"
-        A name in ``DATASETS``.
+        A name in ``DATASETS``; or ``"module:function"``, a function that returns a
+        Bunch with ``X_train``, ``y_train``, ``X_test``, ``y_test`` and
+        ``target_names``, labels being positions in the last.
     dataset_params : dict, default={}
-        Parameters of its fetcher, such as ``{"classes": ["cat", "dog"]}``.
-    net : {"lenet5", "vgg8"}, default="lenet5"
-        The network.
+        Parameters of that function, such as ``{"classes": ["cat", "dog"]}``.
+    net : str, default="lenet5"
+        The network: "lenet5", "vgg8"; or ``"module:name"``, a module class or a
+        function that makes one, as :func:`skdfal.nets.make_classifier` takes it. Where
+        samples are rows of a table it is called with their number of values as
+        ``n_features``.
     width : float, default=1.0
         Factor on the width of its layers; 1 is the paper's.
     n_pool : int, default=None
@@ -81,26 +84,29 @@ class Protocol:
     n_initial : int, default=10
         Annotations before the first training.
     n_instances : int or tuple of (int, int), default=10
-        Annotations a round, n_query; or pairs ``(until, n)``: n a round until there
+        Annotations per round, n_query; or pairs ``(until, n)``: n per round until there
         are so many annotations.
     max_annotations : int, default=100
         Annotations at the end, the initial ones included.
     n_candidates : int, default=800
-        Candidates K of the strategies in ``SUBSAMPLED``; None is the whole pool.
+        Candidates K of the strategies that do not look at the whole pool, those whose
+        ``describe(name).n_candidates`` is a number; None shows it to all.
     max_epochs : int, default=50
-        Epochs a training, at most.
+        Epochs of each training, at most.
     max_batches : int, default=None
         Batches after which a training ends with the epoch; None sets no bound.
     patience : int, default=None
         Epochs without improvement before training stops early; None never stops.
     n_restarts : int, default=1
-        Trainings a round, of which the best is kept.
+        Trainings in each round, of which the best is kept.
     lr : float, default=0.001
         Learning rate of Adam.
     batch_size : int, default=32
-        Samples a step.
+        Samples in each step.
     query_params : dict of str to dict, default={}
         Parameters of single strategies, such as ``{"bald": {"n_draws": 10}}``.
+    augmenter_params : dict of str to dict, default={}
+        Parameters of what single strategies add to the training set.
     marks : tuple of int, default=()
         Annotations at which the table shows the accuracy; empty for four of them,
         evenly spread.
@@ -135,10 +141,12 @@ class Protocol:
     lr: float = 0.001
     batch_size: int = 32
     query_params: dict = field(default_factory=dict)
+    augmenter_params: dict = field(default_factory=dict)
     marks: tuple = ()
 
     def __post_init__(self):
         self._check_names()
+        self._check_params()
         self._check_numbers()
         self._check_n_instances()
         self._check_marks()
@@ -199,11 +207,14 @@ class Protocol:
         Returns
         -------
         settings : dict
-            All fields but ``marks``, which change nothing but the table; it is equal
-            to itself after a way through JSON.
+            All fields but ``marks``, which change nothing but the table, and but
+            ``augmenter_params`` where there are none; it is equal to itself after a
+            way through JSON.
         """
         settings = dataclasses.asdict(self)
         del settings["marks"]
+        if not self.augmenter_params:
+            del settings["augmenter_params"]
         return json.loads(json.dumps(settings))
 
     def make_net(self, data, device="cpu"):
@@ -221,12 +232,15 @@ class Protocol:
         net : RestartingClassifier
             The classifier.
         """
-        _, n_channels, *image_size = data.X_train.shape
+        n_channels, *image_size = data.X_train.shape[1:]
+        if image_size:
+            shape = {"in_channels": n_channels, "image_size": tuple(image_size)}
+        else:
+            shape = {"module__n_features": n_channels}
         return make_classifier(
-            self.net,
+            find("net", self.net, _NETS),
             n_classes=len(data.target_names),
-            in_channels=n_channels,
-            image_size=tuple(image_size),
+            **shape,
             width=self.width,
             max_epochs=self.max_epochs,
             max_batches=self.max_batches,
@@ -261,32 +275,32 @@ class Protocol:
             )
 
     def _check_names(self):
-        for name, allowed in [("dataset", DATASETS), ("net", NETS)]:
-            value = getattr(self, name)
-            if value not in list(allowed):
-                raise ValueError(
-                    f"{name}={value!r} should be one of {', '.join(allowed)}."
-                )
+        find("dataset", self.dataset, DATASETS)
+        find("net", self.net, _NETS)
+
+    def _check_params(self):
         if not isinstance(self.dataset_params, dict):
             raise ValueError(
                 f"dataset_params={self.dataset_params!r} should be a dict of the "
                 "fetcher's parameters."
             )
-        if not isinstance(self.query_params, dict) or not all(
-            isinstance(params, dict) for params in self.query_params.values()
-        ):
-            raise ValueError(
-                f"query_params={self.query_params!r} should be a dict of strategies to "
-                'dicts, such as {"bald": {"n_draws": 10}}.'
-            )
-        unknown = sorted(map(str, set(self.query_params) - set(STRATEGIES)))
-        if unknown:
-            raise ValueError(
-                f"query_params has {', '.join(unknown)}; strategies are "
-                f"{', '.join(STRATEGIES)}."
-            )
+        for field_name in ("query_params", "augmenter_params"):
+            given = getattr(self, field_name)
+            if not isinstance(given, dict) or not all(
+                isinstance(params, dict) for params in given.values()
+            ):
+                raise ValueError(
+                    f"{field_name}={given!r} should be a dict of strategies to dicts, "
+                    'such as {"bald": {"n_draws": 10}}.'
+                )
         for name, params in self.query_params.items():
-            check_values(STRATEGIES[name], params)
+            check_values(find_strategy(name).function, params)
+        for name in self.augmenter_params:
+            if find_strategy(name).augmenter is None:
+                raise ValueError(
+                    f"augmenter_params has {name!r}, a strategy that adds nothing to "
+                    "the training set."
+                )
 
     def _check_numbers(self):
         for name in (*_COUNTS, *_COUNTS_OR_NONE):
@@ -405,7 +419,15 @@ def load_data(protocol):
 
 @lru_cache(maxsize=1)
 def _load(dataset, params, n_validation):
-    data = DATASETS[dataset](**dict(params))
+    data = find("dataset", dataset, DATASETS)(**dict(params))
+    has = data if isinstance(data, Mapping) else {}
+    absent = [name for name in _DATA if name not in has]
+    if absent:
+        raise ValueError(
+            f"dataset={dataset!r} returned a {type(data).__name__} without "
+            f"{', '.join(absent)}. It should return a Bunch with {', '.join(_DATA)}."
+        )
+    data = Bunch(**data)
     if n_validation is None:
         return data
     n_samples = len(data.X_train)

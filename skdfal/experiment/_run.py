@@ -1,36 +1,31 @@
 """Many trials in parallel processes, each of which can be killed and resumed."""
 
-import platform
-import sys
-import time
 import warnings
 from collections import Counter, defaultdict
-from importlib.metadata import PackageNotFoundError, version
 from numbers import Integral
 from pathlib import Path
 
-import torch
 from sklearn.exceptions import ConvergenceWarning
 
-from skdfal._version import __version__
+from skdfal._utils._files import write_csv, write_json
 from skdfal.experiment._folder import (
     COLUMNS,
     SECONDS_COLUMNS,
     TrialFiles,
     finished_trials,
-    locked,
-    open_folder,
+    opened,
     read_records,
-    write_csv,
-    write_json,
 )
-from skdfal.experiment._jobs import machine_name
+from skdfal.experiment._machine import (
+    check_device,
+    machine_name,
+    n_cores,
+    package_versions,
+)
+from skdfal.experiment._names import strategy_name
 from skdfal.experiment._protocol import is_count, load_data
 from skdfal.experiment._trial import run_trial
-from skdfal.experiment._workers import n_cores, report, run_tasks
-from skdfal.strategies import STRATEGIES
-
-_PACKAGES = ("modAL-python", "numpy", "ortools", "scikit-learn", "skorch", "torch")
+from skdfal.experiment._workers import Task, report, run_tasks
 
 
 def run_experiment(
@@ -57,8 +52,9 @@ def run_experiment(
     ----------
     protocol : Protocol
         The experiment.
-    strategies : sequence of str
-        Names in ``skdfal.strategies.STRATEGIES``.
+    strategies : sequence of str or callable
+        Names in ``skdfal.strategies.STRATEGIES``, and ``"module:function"`` or the
+        functions themselves for those of your own.
     n_trials : int
         Trials of each strategy.
     seed : int, default=0
@@ -66,7 +62,7 @@ def run_experiment(
     out_dir : path-like
         Folder for the results.
     n_jobs : int, default=None
-        Worker processes; None is one a core.
+        Worker processes; None is one per core.
     n_threads : int, default=1
         Threads of torch in each worker. Sums depend on it in their last digits, so
         it is a setting of the experiment, and does not follow ``n_jobs``.
@@ -75,12 +71,13 @@ def run_experiment(
     resume : bool, default=False
         Go on with what is in ``out_dir``.
     verbose : int, default=1
-        1 shows a bar and a line a trial on the standard error, 0 is silent.
+        1 shows a bar and one line per trial on the standard error, 0 is silent.
 
     Returns
     -------
     records : list of dict
-        A row a round of all finished trials in the folder, as in its ``rounds.csv``.
+        One row per round of all finished trials in the folder, as in its
+        ``rounds.csv``.
 
     Raises
     ------
@@ -91,7 +88,10 @@ def run_experiment(
     TrialError
         If a trial failed. The others are ended, and can be resumed.
     ValueError
-        If a strategy is unknown, the data too few, or the device not there.
+        If a strategy is unknown, the data too few, the net too large, or the device not
+        there.
+    OSError
+        If a file cannot be written; what was there before is there still.
 
     Notes
     -----
@@ -106,64 +106,70 @@ def run_experiment(
     ...         Protocol("mnist"), ["dfal", "random"], 5, out_dir="results"
     ...     )
     """
-    if isinstance(strategies, str) or not len(strategies):
-        raise ValueError(
-            f"strategies={strategies!r} should be a list of one name or more."
-        )
-    unknown = [name for name in strategies if name not in STRATEGIES]
-    if unknown:
-        raise ValueError(
-            f"strategies has {', '.join(map(str, unknown))}; known are "
-            f"{', '.join(STRATEGIES)}."
-        )
-    for name, value in [("n_trials", n_trials), ("seed", seed)]:
-        if isinstance(value, bool) or not isinstance(value, Integral) or value < 0:
-            raise ValueError(f"{name}={value!r} should be an integer >= 0.")
-    if n_jobs is not None and not is_count(n_jobs):
-        raise ValueError(f"n_jobs={n_jobs!r} should be an integer >= 1, or None.")
+    strategies = _checked_strategies(strategies)
+    _check_counts(n_trials, seed, n_jobs)
     out_dir = Path(out_dir)
+    check_device(device)
     data = load_data(protocol)  # downloaded once, before there are several workers
     protocol.check_data(data)
-    _check_device(device)
-    protocol.make_net(data, device).initialize()  # refuses images that are too small
+    _check_net(protocol, data, device)
     settings = {
         **protocol.settings(),
         "seed": int(seed),
         "device": device,
         "n_threads": n_threads,
     }
-    open_folder(out_dir, settings, resume)
-    with locked(out_dir):
+    with opened(out_dir, settings, resume=resume):
         # All strategies of a trial before the next trial: what an interrupted run
         # leaves can be compared.
-        tasks = [
-            (strategy, trial)
+        tasks = {
+            f"trial {trial + 1} of {strategy}": Task(
+                _run_trial,
+                (protocol, seed, out_dir, device, strategy, trial),
+                n_steps=len(protocol.rounds()),
+                n_done=len(read_records(files.rows)),
+            )
             for trial in range(n_trials)
             for strategy in strategies
-            if not TrialFiles(out_dir, strategy, trial).is_finished()
-        ]
-        if tasks:
-            n_jobs = min(n_jobs or n_cores(), len(tasks))
-            if verbose:
-                print(
-                    f"{', '.join(strategies)} on {protocol.dataset} with "
-                    f"{protocol.net}, {protocol.n_initial} to "
-                    f"{protocol.max_annotations} annotations: {len(tasks)} trials to "
-                    f"run, {n_jobs} at a time",
-                    file=sys.stderr,
-                )
-            work = (protocol, seed, out_dir, device)
-            named = {
-                f"trial {trial + 1} of {strategy}": (
-                    _run_task,
-                    (*work, strategy, trial),
-                )
-                for strategy, trial in tasks
-            }
-            with _Progress(protocol, tasks, out_dir, verbose) as progress:
-                run_tasks(named, n_jobs, n_threads, progress.watch)
+            if not (files := TrialFiles(out_dir, strategy, trial)).is_finished()
+        }
+        what = (
+            f"trials of {', '.join(strategies)} on {protocol.dataset} with "
+            f"{protocol.net}, {protocol.n_initial} to {protocol.max_annotations} "
+            "annotations"
+        )
+        run_tasks(tasks, what, n_jobs=n_jobs, n_threads=n_threads, verbose=verbose)
         _warn_of_limits(out_dir)
         return _sum_up(out_dir, settings)
+
+
+def _checked_strategies(strategies):
+    if isinstance(strategies, str) or not len(strategies):
+        raise ValueError(
+            f"strategies={strategies!r} should be a list of one name or more."
+        )
+    return [strategy_name(strategy) for strategy in strategies]
+
+
+def _check_counts(n_trials, seed, n_jobs):
+    for name, value in [("n_trials", n_trials), ("seed", seed)]:
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < 0:
+            raise ValueError(f"{name}={value!r} should be an integer >= 0.")
+    if n_jobs is not None and not is_count(n_jobs):
+        raise ValueError(f"n_jobs={n_jobs!r} should be an integer >= 1, or None.")
+
+
+def _check_net(protocol, data, device):
+    """Refuse what no net can be made of, such as images that are too small."""
+    try:
+        protocol.make_net(data, device).initialize()
+    except (RuntimeError, MemoryError, OverflowError, TypeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(
+            f"net={protocol.net!r} with width={protocol.width:g} cannot be made for "
+            f"samples of shape {data.X_train.shape[1:]} and {len(data.target_names)} "
+            f"classes: {reason}"
+        ) from error
 
 
 def rounds_cut_short(out_dir):
@@ -176,7 +182,7 @@ def rounds_cut_short(out_dir):
 
 
 def calibration_errors(out_dir):
-    """Return the calibration errors of each strategy's last nets, one a trial."""
+    """Return the calibration errors of each strategy's last nets, one per trial."""
     found = defaultdict(list)
     for files in finished_trials(out_dir):
         _, end = files.read()
@@ -194,13 +200,6 @@ def _warn_of_limits(out_dir):
             ConvergenceWarning,
             stacklevel=3,
         )
-
-
-def _check_device(device):
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"{device=!r} cannot be used: {error}") from error
 
 
 def _sum_up(out_dir, settings):
@@ -235,20 +234,10 @@ def _sum_up(out_dir, settings):
     return records
 
 
-def package_versions():
-    versions = {"python": platform.python_version(), "skdfal": __version__}
-    for package in _PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            versions[package] = None
-    return versions
+def _run_trial(protocol, seed, out_dir, device, strategy, trial):
+    def report_row(row):
+        report(row["round"] + 1, _in_words(row))
 
-
-# The trials
-
-
-def _run_task(protocol, seed, out_dir, device, strategy, trial):
     run_trial(
         protocol,
         strategy,
@@ -256,49 +245,8 @@ def _run_task(protocol, seed, out_dir, device, strategy, trial):
         seed=seed,
         out_dir=out_dir,
         device=device,
-        monitor=report,
+        monitor=report_row,
     )
-
-
-class _Progress:
-    """A bar over all rounds, and a line for each trial that ends."""
-
-    def __init__(self, protocol, tasks, out_dir, verbose):
-        from tqdm import tqdm
-
-        self.n_rounds = len(protocol.rounds())
-        self.verbose = verbose
-        self.started = time.perf_counter()
-        self.done = {task: _n_rounds_done(out_dir, *task) for task in tasks}
-        self.bar = tqdm(
-            total=len(tasks) * self.n_rounds,
-            initial=sum(self.done.values()),
-            unit="round",
-            disable=None if verbose else True,  # None: where there is no terminal
-            leave=False,
-            dynamic_ncols=True,
-        )
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.bar.close()
-
-    def watch(self, rows, _):
-        """Show what the workers have reported since the last look."""
-        for row in rows:
-            # Set, not counted: the round in which it was killed may come again.
-            self.done[row["strategy"], row["trial"]] = row["round"] + 1
-            self.bar.set_postfix_str(_in_words(row), refresh=False)
-            self.bar.update(sum(self.done.values()) - self.bar.n)
-            if row["round"] == self.n_rounds - 1 and self.verbose:
-                passed = time.perf_counter() - self.started
-                self.bar.write(f"[{passed:5.0f} s] {_in_words(row)}", file=sys.stderr)
-
-
-def _n_rounds_done(out_dir, strategy, trial):
-    return len(read_records(TrialFiles(out_dir, strategy, trial).rows))
 
 
 def _in_words(row):

@@ -1,10 +1,16 @@
 """Accuracies at annotation marks: mean and standard deviation over trials."""
 
-import statistics
+import math
 from collections import defaultdict
 from typing import NamedTuple
 
-from skdfal._utils._records import read_number, read_rows, read_value
+from skdfal._utils._records import (
+    mean_and_std,
+    read_number,
+    read_rows,
+    read_value,
+    with_std,
+)
 
 
 class Summary(NamedTuple):
@@ -74,9 +80,9 @@ def summarize_all(records, marks):
 
 
 def summary_of(values):
-    """Return the summary of one value a trial."""
-    deviation = statistics.stdev(values) if len(values) > 1 else None
-    return Summary(statistics.fmean(values), deviation, len(values))
+    """Return the summary of one value per trial."""
+    mean, std = mean_and_std(values)
+    return Summary(mean, None if math.isnan(std) else std, len(values))
 
 
 def accuracy_table(records, marks, *, tablefmt="simple"):
@@ -87,14 +93,14 @@ def accuracy_table(records, marks, *, tablefmt="simple"):
     records : list of dict
         Rows as of :func:`run_experiment`.
     marks : sequence of int
-        Numbers of annotations, a column each.
+        Numbers of annotations, one column for each.
     tablefmt : str, default="simple"
         A format of tabulate, such as "github" for Markdown.
 
     Returns
     -------
     table : str
-        A line a strategy.
+        One line per strategy.
 
     Examples
     --------
@@ -130,6 +136,5 @@ def accuracy_table(records, marks, *, tablefmt="simple"):
 
 def in_percent(summary):
     """Return a summary as text, such as "87.1 ± 1.2"."""
-    if summary.std is None:
-        return f"{100 * summary.mean:.1f}"
-    return f"{100 * summary.mean:.1f} ± {100 * summary.std:.1f}"
+    std = summary.std
+    return with_std(100 * summary.mean, None if std is None else 100 * std)

@@ -1,4 +1,4 @@
-"""One trial: one strategy, one data set, one seed, a row a round."""
+"""One trial: one strategy, one data set, one seed; one row per round."""
 
 import inspect
 import math
@@ -8,23 +8,17 @@ import warnings
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from skdfal._utils._files import write_csv, write_json, write_npz
 from skdfal.analysis import calibration_error
 from skdfal.augment import AdversarialAugmenter
 from skdfal.datasets import split_pool
-from skdfal.experiment._folder import (
-    COLUMNS,
-    FolderError,
-    TrialFiles,
-    read_records,
-    write_csv,
-    write_json,
-)
-from skdfal.experiment._protocol import SUBSAMPLED, derive_seed, load_data
-from skdfal.learner._classifier import ActiveLearningClassifier
+from skdfal.experiment._folder import COLUMNS, FolderError, TrialFiles, read_records
+from skdfal.experiment._names import find_strategy, strategy_name
+from skdfal.experiment._protocol import derive_seed, load_data
+from skdfal.learner import ActiveLearningClassifier
 from skdfal.strategies import STRATEGIES
 
-TWINNED = ("dfal", "dfal_diverse")  # strategies whose twins are worth a picture
-_N_TWINS = 8
+_N_TWINS = 8  # in the picture
 
 
 def run_trial(
@@ -39,8 +33,9 @@ def run_trial(
     ----------
     protocol : Protocol
         The experiment.
-    strategy : str
-        A name in ``skdfal.strategies.STRATEGIES``.
+    strategy : str or callable
+        A name in ``skdfal.strategies.STRATEGIES``, ``"module:function"`` for one of
+        your own, or such a function itself.
     trial : int
         Number of the trial. With the seed it determines pool, first samples and
         weights, which all strategies share.
@@ -58,6 +53,16 @@ def run_trial(
     records : list of dict
         The rows of the whole trial.
 
+    Raises
+    ------
+    ValueError
+        If there is no such strategy, or a function has no name by which it could be
+        found again.
+    FolderError
+        If the rows in the folder are not those of the rounds that were done.
+    OSError
+        If a file cannot be written; what was there before is there still.
+
     Notes
     -----
     skorch ends a training at Ctrl-C and goes on; so interrupt :func:`run_experiment`,
@@ -73,6 +78,8 @@ def run_trial(
     >>> [row["annotations"] for row in rows]
     [10, 20]
     """
+    strategy = strategy_name(strategy)
+    what = find_strategy(strategy)
     files = TrialFiles(out_dir, strategy, trial)
     files.folder.mkdir(parents=True, exist_ok=True)
     files.clean()
@@ -85,12 +92,13 @@ def run_trial(
     used = samples_of_trial(protocol, data, trial, seed)
     learner = ActiveLearningClassifier(
         protocol.make_net(data, device),
-        strategy,
+        strategy if strategy in STRATEGIES else what.function,
         initial=np.arange(protocol.n_initial),  # positions in `used`
         n_instances=np.diff(protocol.rounds()).tolist() or 1,
         max_annotations=protocol.max_annotations,
-        n_candidates=protocol.n_candidates if strategy in SUBSAMPLED else None,
+        n_candidates=None if what.n_candidates is None else protocol.n_candidates,
         query_params=protocol.query_params.get(strategy),
+        augmenter_params=protocol.augmenter_params.get(strategy),
         checkpoint=files.checkpoint,
         random_state=derive_seed(*names, "training"),
     )
@@ -127,7 +135,7 @@ def run_trial(
             y_val=y_test,
             monitor=write_row,
         )
-        if strategy in TWINNED:
+        if what.augmenter and issubclass(what.augmenter, AdversarialAugmenter):
             _save_twins(files.twins, learner, data, used)
     _save_training_set(files.training_set, learner, used)
     end = {
@@ -145,7 +153,7 @@ def run_trial(
             for row in learner.history_
         ],
     }
-    limit = _time_limit(protocol, strategy)
+    limit = _time_limit(what.function, protocol.query_params.get(strategy, {}))
     end["n_cut_short"] = sum(
         seconds is not None and seconds >= limit for seconds in end["query_seconds"]
     )
@@ -175,9 +183,10 @@ def samples_to_score(protocol, data, seed):
 
 
 def _save_twins(path, learner, data, used):
-    """Keep the newest samples that the net has right, with their twins.
+    """Keep the newest samples that the net has right, each with its twin.
 
-    Where it is wrong, the way from the label to that of the twin would say nothing.
+    A twin is an adversarial example of the sample, with the label of the sample. Where
+    the net is wrong, the way from the label to that of the twin would say nothing.
     """
     queried = used[learner.annotated_indices_[::-1]]
     X, y = data.X_train[queried], data.y_train[queried]
@@ -186,7 +195,7 @@ def _save_twins(path, learner, data, used):
         return
     X, y = X[right], y[right]
     X_twin = AdversarialAugmenter(learner.estimator_, prefit=True).transform(X)
-    np.savez_compressed(
+    write_npz(
         path,
         X=X,
         X_twin=X_twin,
@@ -200,7 +209,7 @@ def _save_training_set(path, learner, used):
     """Keep what was trained on last: indices of samples, and the twins themselves."""
     is_twin = learner.train_indices_ < 0
     indices = np.where(is_twin, -1, used[learner.train_indices_])
-    np.savez_compressed(
+    write_npz(
         path,
         indices=indices,
         X_twins=learner.X_train_[is_twin],
@@ -239,10 +248,9 @@ def load_training_set(path, data, annotations):
     return X[bought <= annotations], y[bought <= annotations]
 
 
-def _time_limit(protocol, strategy):
+def _time_limit(function, params):
     """Return the seconds after which a query is cut short."""
-    parameters = inspect.signature(STRATEGIES[strategy]).parameters
+    parameters = inspect.signature(function).parameters
     if "time_limit" not in parameters:
         return math.inf
-    of_strategy = protocol.query_params.get(strategy, {})
-    return of_strategy.get("time_limit", parameters["time_limit"].default)
+    return params.get("time_limit", parameters["time_limit"].default)

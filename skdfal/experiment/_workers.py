@@ -3,15 +3,22 @@
 import multiprocessing
 import os
 import signal
+import sys
 import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from queue import Empty
+from typing import NamedTuple
 
 import torch
 
+from skdfal.experiment._machine import n_cores
+
 _POLL = 0.1  # seconds between two looks at what the workers report
+_reports, _task = None, None  # in a worker: where its reports go, and of which task
 
 
 class TrialError(RuntimeError):
@@ -25,59 +32,92 @@ class TrialError(RuntimeError):
     """
 
 
-def n_cores():
-    """Return the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+class Task(NamedTuple):
+    """What a worker has to do.
+
+    Parameters
+    ----------
+    function : callable
+        A function of a module.
+    arguments : tuple
+        Its arguments.
+    n_steps : int
+        How many steps of the progress bar it takes.
+    n_done : int
+        How many of them were taken before.
+    """
+
+    function: Callable
+    arguments: tuple
+    n_steps: int = 1
+    n_done: int = 0
 
 
-def run_tasks(tasks, n_jobs, n_threads, watch):
+def run_tasks(tasks, what, *, n_jobs=None, n_threads=1, verbose=1):
     """Run tasks in workers; on Ctrl-C or an error end all workers at once.
 
     Parameters
     ----------
-    tasks : dict of str to (callable, tuple)
-        For each task, as it is called in messages, a function of a module and its
-        arguments.
-    n_jobs : int or None
-        Processes, None one a core.
-    n_threads : int
+    tasks : dict of str to Task
+        The tasks, by what they are called in messages.
+    what : str
+        What they are together.
+    n_jobs : int, default=None
+        Processes; None is one per core.
+    n_threads : int, default=1
         Threads of torch in each.
-    watch : callable
-        Called now and then with what the tasks have reported since, a list, and the
-        names of those that have ended.
+    verbose : int, default=1
+        1 shows a bar and what the tasks report on the standard error, 0 is silent.
+
+    Raises
+    ------
+    TrialError
+        If a task failed.
     """
+    if not tasks:
+        return
+    n_jobs = min(n_jobs or n_cores(), len(tasks))
+    if verbose:
+        print(f"{what}: {len(tasks)} to run, {n_jobs} at a time", file=sys.stderr)
     context = multiprocessing.get_context("spawn")
     reports, stop = context.Queue(), context.Event()
     executor = ProcessPoolExecutor(
-        min(n_jobs or n_cores(), len(tasks)),
-        context,
-        _initialize_worker,
-        (reports, stop, n_threads),
+        n_jobs, context, _initialize_worker, (reports, stop, n_threads)
     )
     try:
         # A worker inherits that it should not hear Ctrl-C, from its first moment on.
         with _sigint_ignored():
             names = {
-                executor.submit(function, *arguments): name
-                for name, (function, arguments) in tasks.items()
+                executor.submit(_run_task, name, task.function, task.arguments): name
+                for name, task in tasks.items()
             }
         pending = set(names)
-        while pending:
-            done, pending = wait(pending, _POLL, return_when=FIRST_COMPLETED)
-            watch(_taken(reports), [names[future] for future in done])
-            for future in done:
-                check_end(future, names[future])
+        with _Progress(tasks, verbose) as progress:
+            while pending:
+                done, pending = wait(pending, _POLL, return_when=FIRST_COMPLETED)
+                for reported in _taken(reports):
+                    progress.advance(*reported)
+                for future in done:
+                    check_end(future, names[future])
+                    progress.advance(names[future], tasks[names[future]].n_steps)
     finally:
         stop.set()
         executor.shutdown(cancel_futures=True)
         reports.close()
 
 
-def report(value):
-    """Send something from a worker to whom watches."""
-    _reports.put(value)
+def report(n_done, text):
+    """Tell who watches how many steps the task of this worker has taken.
+
+    Parameters
+    ----------
+    n_done : int
+        Steps that are done.
+    text : str
+        What there is to say of the last one.
+    """
+    if _reports is not None:
+        _reports.put((_task, n_done, text))
 
 
 def check_end(future, name):
@@ -88,6 +128,42 @@ def check_end(future, name):
         raise
     except Exception as error:
         raise TrialError(f"{name[0].upper()}{name[1:]} failed: {error}") from error
+
+
+class _Progress:
+    """A bar over the steps of all tasks, and a line for each task that ends."""
+
+    def __init__(self, tasks, verbose):
+        from tqdm import tqdm
+
+        self.n_steps = {name: task.n_steps for name, task in tasks.items()}
+        self.n_done = {name: task.n_done for name, task in tasks.items()}
+        self.verbose = verbose
+        self.started = time.perf_counter()
+        self.bar = tqdm(
+            total=sum(self.n_steps.values()),
+            initial=sum(self.n_done.values()),
+            unit="step",
+            disable=None if verbose else True,  # None: where there is no terminal
+            leave=False,
+            dynamic_ncols=True,
+        )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.bar.close()
+
+    def advance(self, name, n_done, text=""):
+        """Show how far a task has come, which may be where it was once before."""
+        ends = self.n_done[name] < n_done == self.n_steps[name]
+        self.n_done[name] = n_done
+        self.bar.set_postfix_str(text, refresh=False)
+        self.bar.update(sum(self.n_done.values()) - self.bar.n)
+        if ends and text and self.verbose:
+            passed = time.perf_counter() - self.started
+            self.bar.write(f"[{passed:5.0f} s] {text}", file=sys.stderr)
 
 
 def _taken(reports):
@@ -109,6 +185,12 @@ def _sigint_ignored():
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _run_task(name, function, arguments):
+    global _task
+    _task = name
+    function(*arguments)
 
 
 def _initialize_worker(reports, stop, n_threads):

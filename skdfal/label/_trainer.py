@@ -15,6 +15,8 @@ import traceback
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from skdfal._utils._files import write_text
+
 ROUND = "round.json"
 _SESSION = "session.skdfal"
 _NICENESS = 5  # the page goes first
@@ -281,17 +283,3 @@ class _Learner:
         ranking = [self._names[i] for i in self._session.ask(self._recipe.n_ranked)]
         found = {"number": number, "ranking": ranking, "predictions": predictions}
         write_text(self._folder / ROUND, json.dumps(found))
-
-
-def write_text(path, text):
-    """Write a file that is there wholly or not at all."""
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with partial.open("w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)

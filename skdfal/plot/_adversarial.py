@@ -15,6 +15,8 @@ TITLE_WIDTH = 16  # characters; longer titles are wrapped
 class AdversarialDisplay(NotebookPicture):
     """Samples, their perturbations and their twins, in three rows.
 
+    A twin is an adversarial example of the sample, with the label of the sample.
+
     Build it with :meth:`from_arrays` or :meth:`from_augmenter`, which check the data
     and keep it; :meth:`plot` draws it, as often as you like.
 
@@ -186,7 +188,7 @@ class AdversarialDisplay(NotebookPicture):
         return cls(X=X, X_twin=X_twin, y=y, y_twin=y_twin, class_names=class_names)
 
     def plot(self, axes=None, *, value_range=None, amplify="auto"):
-        """Draw a column a sample: the sample, its perturbation, its twin.
+        """Draw one column per sample: the sample, its perturbation, its twin.
 
         Samples and twins share one scale of greys. Perturbations of grey images are
         drawn from blue (darker than before) over white (unchanged) to red (brighter);
@@ -364,7 +366,8 @@ def _labels(y, n_samples, name, class_names):
     y = np.asarray(y)
     if y.shape != (n_samples,):
         raise ValueError(
-            f"{name} should have shape ({n_samples},), a label a sample, got {y.shape}."
+            f"{name} should have shape ({n_samples},), one label per sample, got "
+            f"{y.shape}."
         )
     if class_names is None:
         return y

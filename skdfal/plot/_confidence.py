@@ -10,7 +10,7 @@ COLOR = "#0072B2"
 
 
 class ConfidenceDisplay(NotebookPicture):
-    """Scatter of the confidences of two networks, a point a sample.
+    """Scatter of the confidences of two networks, one point per sample.
 
     Build it with :meth:`from_agreement`, or from the two vectors; :meth:`plot` draws
     it.

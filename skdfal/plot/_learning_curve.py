@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.exceptions import NotFittedError
 
-from skdfal._utils._records import read_number, read_rows, read_value
+from skdfal._utils._records import mean_and_std, read_number, read_rows, read_value
 from skdfal.plot._display import NotebookPicture, load_matplotlib
 from skdfal.plot._styles import strategy_styles
 
@@ -91,7 +91,7 @@ class ActiveLearningCurveDisplay(NotebookPicture):
     scores : dict of str to list of ndarray of shape (n_rounds,)
         As given, in the order of `annotations`.
     curves : dict of str to Curve
-        Mean and spread at each mark, a curve a strategy.
+        Mean and spread at each mark, one curve per strategy.
     ranking : list of str
         The strategies by mean score at the right end of their curve, best first.
     ax_ : matplotlib Axes
@@ -191,7 +191,7 @@ class ActiveLearningCurveDisplay(NotebookPicture):
         interpolate=True,
         min_trials=None,
     ):
-        """Take the curves from a table with a row a round.
+        """Take the curves from a table with one row per round.
 
         Parameters
         ----------
@@ -240,7 +240,7 @@ class ActiveLearningCurveDisplay(NotebookPicture):
             marks.append(read_number(row, x, i))
             values.append(read_number(row, y, i))
         if not trials:
-            raise ValueError("records is empty; it should have a row a round.")
+            raise ValueError("records is empty; it should have one row per round.")
         return cls(
             annotations={s: [xs for xs, _ in t.values()] for s, t in trials.items()},
             scores={s: [ys for _, ys in t.values()] for s, t in trials.items()},
@@ -265,8 +265,8 @@ class ActiveLearningCurveDisplay(NotebookPicture):
         Parameters
         ----------
         histories : dict of str to list
-            For each strategy its history (a list of dicts, a dict a round, with the
-            keys `x` and `y`), or a list of histories, one a trial.
+            For each strategy its history (a list of dicts, one per round, with the
+            keys `x` and `y`), or a list of histories, one per trial.
         x, y : str, default="annotations", "score"
             Keys of the two axes.
         interpolate : bool, default=True
@@ -339,7 +339,7 @@ class ActiveLearningCurveDisplay(NotebookPicture):
         ----------
         estimators : dict of str to estimator or list of estimator
             For each strategy a fitted `ActiveLearningClassifier`, or a list of them,
-            one a trial. Any object with a `history_` will do.
+            one per trial. Any object with a `history_` will do.
         x, y : str, default="annotations", "score"
             Keys of the two axes in each round of the history.
         interpolate : bool, default=True
@@ -402,7 +402,7 @@ class ActiveLearningCurveDisplay(NotebookPicture):
         labels=None,
         legend="auto",
     ):
-        """Draw a line a strategy, with a band for the spread over its trials.
+        """Draw one line per strategy, with a band for the spread over its trials.
 
         Colour, line and marker belong to the strategy: "dfal" looks the same in every
         figure. The legend lists the strategies in the order of their right ends, and
@@ -508,7 +508,7 @@ class ActiveLearningCurveDisplay(NotebookPicture):
         return self
 
     def _checked_trials(self, strategy, annotations, scores):
-        """Arrays of one strategy, (annotations, scores) a trial, sorted."""
+        """Arrays of one strategy, (annotations, scores) of each trial, sorted."""
         if len(annotations) == 0 or len(annotations) != len(scores):
             raise ValueError(
                 f"Strategy {strategy!r} has {len(annotations)} trials of annotations "
@@ -669,18 +669,16 @@ def _make_room(figure, legend):
 
 def _curve(marks, values):
     """Mean and spread of `values`, (n_trials, n_marks), NaN where not measured."""
-    n_trials = np.isfinite(values).sum(axis=0)
-    mean = np.nansum(values, axis=0) / n_trials
-    squares = np.nansum((values - mean) ** 2, axis=0)
-    # NaN for a single trial: 0 / NaN.
-    std = np.sqrt(squares / np.where(n_trials > 1, n_trials - 1, np.nan))
+    measured = [column[np.isfinite(column)] for column in values.T]
+    n_trials = np.array([len(column) for column in measured])
+    mean, std = np.transpose([mean_and_std(column) for column in measured])
     return Curve(
         annotations=marks,
         mean=mean,
         std=std,
         sem=std / np.sqrt(n_trials),
-        min=np.nanmin(values, axis=0),
-        max=np.nanmax(values, axis=0),
+        min=np.array([column.min() for column in measured]),
+        max=np.array([column.max() for column in measured]),
         n_trials=n_trials,
     )
 

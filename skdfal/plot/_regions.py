@@ -150,7 +150,7 @@ class RegionsDisplay(NotebookPicture):
         )
 
     def plot(self, ax=None):
-        """Draw a point a sample, those in agreement below the others.
+        """Draw one point per sample, those in agreement below the others.
 
         Parameters
         ----------

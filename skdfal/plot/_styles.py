@@ -1,4 +1,4 @@
-"""One colour, line and marker a strategy, the same in every figure.
+"""One colour, line and marker for each strategy, the same in every figure.
 
 The first seven colours are those of Okabe and Ito [1]_ without the yellow, which is
 hard to see on white; the others are from Tol's muted set [2]_, and a grey. No twelve
@@ -16,6 +16,8 @@ import re
 import zlib
 from typing import Any, NamedTuple
 
+from skdfal.strategies import STRATEGIES, describe
+
 DASHES = (0, (5, 1.5))
 DASH_DOT = (0, (5, 1.5, 1, 1.5))
 DASH_DOT_DOT = (0, (5, 1.5, 1, 1.5, 1, 1.5))
@@ -30,40 +32,35 @@ class Style(NamedTuple):
     marker: str
 
 
-KNOWN = {
-    "dfal": Style("#D55E00", "-", "o"),  # vermillion
-    "random": Style("#000000", DASHES, "s"),
-    "core_set": Style("#0072B2", DASH_DOT, "^"),  # blue
-    "bald": Style("#009E73", DASH_DOT_DOT, "D"),  # bluish green
-    "ceal": Style("#CC79A7", DASHES, "v"),  # reddish purple
-    "egl": Style("#E69F00", DASH_DOT, "P"),  # orange
-    "entropy": Style("#56B4E9", "-", "X"),  # sky blue
-    "least_confidence": Style("#882255", DOTS, "<"),  # wine
-    "margin": Style("#999933", DASHES, ">"),  # olive
-    "learning_loss": Style("#332288", "-", "p"),  # indigo
-    "vaal": Style("#808080", "-", "h"),  # grey
-    "ta_vaal": Style("#117733", DOTS, "*"),  # green
-    # DFAL without its twins: the colour says so, the line tells them apart.
-    "deepfool_margin": Style("#D55E00", DOTS, "d"),
+LINES = {
+    "solid": "-",
+    "dashed": DASHES,
+    "dashdot": DASH_DOT,
+    "dashdotdot": DASH_DOT_DOT,
+    "dotted": DOTS,
 }
-
-ALIASES = {
-    "coreset": "core_set",
-    "k_center": "core_set",
-    "uncertainty": "entropy",  # as in the DFAL paper
-    "tavaal": "ta_vaal",
-}
-
-COLORS = list(dict.fromkeys(style.color for style in KNOWN.values()))
-LINESTYLES = ["-", DASHES, DASH_DOT, DASH_DOT_DOT, DOTS]
-MARKERS = [style.marker for style in KNOWN.values()]
+COLORS = (
+    "#D55E00",  # vermillion
+    "#000000",
+    "#0072B2",  # blue
+    "#009E73",  # bluish green
+    "#CC79A7",  # reddish purple
+    "#E69F00",  # orange
+    "#56B4E9",  # sky blue
+    "#882255",  # wine
+    "#999933",  # olive
+    "#332288",  # indigo
+    "#808080",  # grey
+    "#117733",  # green
+)
+MARKERS = "os^DvPX<>ph*d"
 
 
 def strategy_styles(names):
     """Choose a style for each strategy of one picture.
 
-    A strategy that the package knows ("dfal", "CORE-SET", "random_sampling") has the
-    same style in every picture. Any other name has a place of its own in the list of
+    A strategy that was registered with a style ("dfal", "CORE-SET", "random_sampling")
+    has it in every picture. Any other name has a place of its own in the list of
     styles, and moves on from there only where another line of the picture has that
     colour already. The order of `names` changes nothing.
 
@@ -77,10 +74,10 @@ def strategy_styles(names):
     styles : dict of str to Style
         A style for each name, different from the others up to 13 × 5 × 12 names.
     """
-    styles = {}
-    # Known names choose first; of two aliases the second chooses among the free.
+    styles, own = {}, _own_styles()
+    # Who has a style chooses first; of two with the same the second takes a free one.
     for name in sorted(names):
-        style = KNOWN.get(_key(name))
+        style = own.get(_bare(name))
         if style is not None and style not in styles.values():
             styles[name] = style
     for name in sorted(set(names) - set(styles)):
@@ -88,17 +85,33 @@ def strategy_styles(names):
     return {name: styles[name] for name in names}
 
 
+def _own_styles():
+    """Styles of the registered strategies, by their names and labels."""
+    styles = {}
+    for strategy in map(describe, STRATEGIES):
+        if strategy.style is not None:
+            color, line, marker = strategy.style
+            style = Style(color, LINES.get(line, line), marker)
+            styles |= {_bare(strategy.label): style, _bare(strategy.name): style}
+    return styles
+
+
 def _key(name):
-    key = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_").removesuffix("_sampling")
-    return ALIASES.get(key, key)
+    key = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+    return key.removesuffix("_sampling")
+
+
+def _bare(name):
+    return _key(name).replace("_", "")
 
 
 def _free_style(key, taken):
     # crc32 rather than hash(): the same in every process.
     start = zlib.crc32(key.encode())
+    lines = list(LINES.values())
     styles = [
-        Style(color, LINESTYLES[(i + turn) % len(LINESTYLES)], MARKERS[i - turn])
-        for turn in range(len(LINESTYLES))
+        Style(color, lines[(i + turn) % len(lines)], MARKERS[i - turn])
+        for turn in range(len(lines))
         for i, color in enumerate(COLORS)
     ]
     first_turn, start = styles[: len(COLORS)], start % len(COLORS)

@@ -1,12 +1,11 @@
 """What two nets make of the same samples: the figures of the paper's supplement."""
 
-import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from skdfal._utils._files import replacing
 from skdfal.adapter._training import fit_encoded, seeded
 from skdfal.analysis import (
     ConfidenceAgreement,
@@ -59,7 +58,7 @@ class TwoNets:
         Returns
         -------
         scores : dict of str to list of float
-            For each net, one a trial.
+            For each net, one per trial.
         """
         jobs = {
             f"{protocol.net}-{trial}": (_train, (self, protocol, trial))
@@ -115,7 +114,7 @@ class TwoNets:
         Returns
         -------
         agreements : list of RegionAgreement
-            One a trial.
+            One per trial.
         """
         jobs = {
             str(trial): (_regions, (self, trial, n_samples, parameters))
@@ -176,11 +175,8 @@ def _train(two, protocol, trial):
     names = (two.seed, protocol.dataset, protocol.net, trial, "two nets")
     with seeded(derive_seed(*names)):
         fit_encoded(net, X, y)
-    path = two.weights(protocol, trial)
-    handle, temporary = tempfile.mkstemp(dir=path.parent)
-    os.close(handle)
-    torch.save(net.module_.state_dict(), temporary)
-    os.replace(temporary, path)
+    with replacing(two.weights(protocol, trial)) as file:
+        torch.save(net.module_.state_dict(), file)
     X_test, y_test = two.test_samples()
     return {"score": float((net.predict(X_test) == y_test).mean())}
 

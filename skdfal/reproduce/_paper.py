@@ -8,21 +8,9 @@ from typing import NamedTuple
 
 from skdfal.experiment._protocol import Protocol
 from skdfal.experiment._table import in_percent, summarize_all
+from skdfal.strategies import STRATEGIES, describe
 
 SCALES = ("paper", "laptop", "smoke")
-
-# The seven methods of Table 1: our name -> the paper's.
-METHODS = {
-    "dfal": "DFAL",
-    "bald": "BALD",
-    "ceal": "CEAL",
-    "core_set": "CORE-SET",
-    "egl": "EGL",
-    "uncertainty": "uncertainty",
-    "random": "RANDOM",
-}
-
-PAPER_METHODS = tuple(METHODS)
 
 # The data sets of Table 1: ours -> the paper's. Shoes, bags and animals are stand-ins.
 PAPER_DATASETS = {
@@ -33,7 +21,24 @@ PAPER_DATASETS = {
 }
 PAPER_NETS = {"lenet5": "LeNet5", "vgg8": "VGG8"}
 
-_OURS = {theirs: ours for ours, theirs in METHODS.items()}
+
+def _published(table, **wanted):
+    """Yield the rows of a table of the paper in which columns have certain values."""
+    in_paper = PAPER_DATASETS | PAPER_NETS
+    path = files("skdfal.reproduce") / "protocols" / f"paper_{table}.csv"
+    for row in csv.DictReader(path.read_text(encoding="utf-8").splitlines()):
+        if all(row[column] == in_paper[value] for column, value in wanted.items()):
+            yield row
+
+
+# The methods of Table 1, in its order: the paper's name -> ours, and back.
+_LABELS = {
+    describe(name).label: name for name in STRATEGIES if describe(name).in_dfal_paper
+}
+_OURS = {row["method"]: _LABELS[row["method"]] for row in _published("table1")}
+METHODS = {ours: theirs for theirs, ours in _OURS.items()}
+
+PAPER_METHODS = tuple(METHODS)
 
 # What a section may say of a protocol; its other values are the experiment's.
 _FIELDS = {field.name for field in fields(Protocol)} | {"n_trials", "deviations"}
@@ -264,15 +269,6 @@ def paper_transfer(dataset, chosen_with, trained):
     }
 
 
-def _published(table, **wanted):
-    """Yield the rows of a table of the paper in which columns have certain values."""
-    in_paper = PAPER_DATASETS | PAPER_NETS
-    path = files("skdfal.reproduce") / "protocols" / f"paper_{table}.csv"
-    for row in csv.DictReader(path.read_text(encoding="utf-8").splitlines()):
-        if all(row[column] == in_paper[value] for column, value in wanted.items()):
-            yield row
-
-
 def _fraction(percent):
     return round(float(percent) / 100, 6)
 
@@ -294,8 +290,8 @@ def paper_table(records, marks, published, *, tablefmt="simple"):
     Returns
     -------
     table : str
-        A line a strategy; at marks that the paper does not have, ours alone. Where it
-        has the last one, ranks among the strategies of the paper close the line.
+        One line per strategy; at marks that the paper does not have, ours alone. Where
+        it has the last one, ranks among the strategies of the paper close the line.
 
     Examples
     --------

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from skdfal._utils._files import replacing
 from skdfal.experiment._folder import finished_trials
-from skdfal.experiment._trial import TWINNED
 from skdfal.plot import (
     ActiveLearningCurveDisplay,
     AdversarialDisplay,
@@ -62,7 +62,9 @@ def save_learning_curves(
 
 
 def save_twins(out_dir, path, *, formats=("png",)):
-    """Draw samples beside their twins, from the last finished trial that has some.
+    """Draw samples beside their twins, of the last trial of a strategy that has some.
+
+    A twin is an adversarial example of the sample, with the label of the sample.
 
     Parameters
     ----------
@@ -78,12 +80,12 @@ def save_twins(out_dir, path, *, formats=("png",)):
     paths : list of Path
         The files; none where no strategy makes twins.
     """
-    finished = [files for files in finished_trials(out_dir) if files.twins.exists()]
-    # DFAL itself before its variants.
-    finished.sort(key=lambda files: (-TWINNED.index(files.strategy), files.trial))
-    if not finished:
+    twins = [files for files in finished_trials(out_dir) if files.twins.exists()]
+    if not twins:
         return []
-    with np.load(finished[-1].twins) as twins:
+    first = twins[0].strategy  # in the order of the tables: DFAL before its variants
+    *_, last = (files for files in twins if files.strategy == first)
+    with np.load(last.twins) as twins:
         names = dict(enumerate(twins["class_names"]))
         display = AdversarialDisplay.from_arrays(
             twins["X"],
@@ -96,7 +98,7 @@ def save_twins(out_dir, path, *, formats=("png",)):
 
 
 def save_confidences(agreements, names, path, *, title, note="", formats=("png",)):
-    """Draw the confidences of two nets, a panel a kind of confidence.
+    """Draw the confidences of two nets, one panel per kind of confidence.
 
     Parameters
     ----------
@@ -168,6 +170,7 @@ def _add_note(figure, note):
 
 def _save(display, path, formats):
     paths = [Path(path).with_suffix(f".{suffix}") for suffix in formats]
-    for target in paths:
-        display.figure_.savefig(target, dpi=150, bbox_inches="tight")
+    for target, suffix in zip(paths, formats, strict=True):
+        with replacing(target) as file:
+            display.figure_.savefig(file, format=suffix, dpi=150, bbox_inches="tight")
     return paths

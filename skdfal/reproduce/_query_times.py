@@ -99,7 +99,7 @@ def _time_queries(protocol, sizes, repeat, seed, device):
 
 
 def query_time_rows(repeats, published):
-    """Return a row a method: median, least and most seconds, and the paper's.
+    """Return one row per method: median, least and most seconds, and the paper's.
 
     Parameters
     ----------

@@ -1,10 +1,10 @@
 """Tables of the paper's experiments, ours beside the paper's, in percent and counts."""
 
 import math
-import statistics
 
 from tabulate import tabulate
 
+from skdfal._utils._records import mean_and_std, with_std
 from skdfal.analysis import (
     annotations_saved,
     annotations_to_reach,
@@ -30,7 +30,7 @@ def beyond_table(
     records : list of dict
         Rows as of :func:`run_experiment`.
     calibration : dict of str to list of float
-        For each strategy a calibration error a trial.
+        For each strategy one calibration error per trial.
     strategy : str, default="dfal"
         Whose difference to each other one is tested.
     baseline : str, default="random"
@@ -41,7 +41,7 @@ def beyond_table(
     Returns
     -------
     table : str
-        A line a strategy, largest area under the curve first.
+        One line per strategy, largest area under the curve first.
     """
     areas = area_under_curve(records).summary
     names = [row["strategy"] for row in areas]
@@ -88,7 +88,7 @@ def _savings(row):
 
 
 def reach_rows(records, target, published):
-    """Return a row a strategy of Table 2: what it took to reach the target.
+    """Return one row per strategy of Table 2: what it took to reach the target.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def reach_rows(records, target, published):
                 "labeled_data": (
                     row["labeled_data_of_mean_curve"]
                     if reached
-                    else statistics.fmean(ends)
+                    else mean_and_std(ends)[0]
                 ),
                 "reached": reached,
                 "n_reached": row["n_reached"],
@@ -149,7 +149,7 @@ def reach_table(rows, *, tablefmt="simple"):
     Returns
     -------
     table : str
-        A line a strategy.
+        One line per strategy.
     """
     headers = ["method", "annotations", "labelled data", "reached", "trials that did"]
     headers += ["paper: annotations", "labelled data", "reached"]
@@ -183,7 +183,7 @@ def query_time_table(rows, *, tablefmt="simple"):
     Returns
     -------
     table : str
-        A line a method.
+        One line per method.
     """
     headers = ["method", "seconds, median", "least to most", "ratio"]
     headers += ["paper: seconds", "ratio"]
@@ -202,7 +202,7 @@ def query_time_table(rows, *, tablefmt="simple"):
 
 
 def transfer_rows(own, records, published, mark, paper_mark):
-    """Return a row a strategy of Table 4.
+    """Return one row per strategy of Table 4.
 
     Parameters
     ----------
@@ -260,7 +260,7 @@ def transfer_table(rows, chosen_with, trained, *, tablefmt="simple"):
     Returns
     -------
     table : str
-        A line a strategy.
+        One line per strategy.
     """
     headers = ["method", f"{chosen_with}, which chose", f"{trained}, trained on it"]
     headers += ["paper", "diff.", "trials"]
@@ -286,7 +286,7 @@ def value_table(values, headers, *, tablefmt="simple"):
     Parameters
     ----------
     values : dict of str to list of float
-        For each line, a value a trial.
+        For each line, one value per trial.
     headers : sequence of str
         Of the three columns.
     tablefmt : str, default="simple"
@@ -295,21 +295,17 @@ def value_table(values, headers, *, tablefmt="simple"):
     Returns
     -------
     table : str
-        A line a key.
+        One line per key.
     """
-    lines = []
-    for name, found in values.items():
-        text = f"{statistics.fmean(found):.3f}"
-        if len(found) > 1:
-            text += f" ± {statistics.stdev(found):.3f}"
-        lines.append([name, text, len(found)])
+    lines = [
+        [name, with_std(*mean_and_std(found), ".3f"), len(found)]
+        for name, found in values.items()
+    ]
     return _table(headers, lines, tablefmt)
 
 
 def _percent(mean, std):
-    if std is None or math.isnan(std):
-        return f"{100 * mean:.1f}"
-    return f"{100 * mean:.1f} ± {100 * std:.1f}"
+    return with_std(100 * mean, None if std is None else 100 * std)
 
 
 def _table(headers, lines, tablefmt):

@@ -80,7 +80,7 @@ def transfer(
     Returns
     -------
     records : list of dict
-        A row a training, as those of :func:`run_experiment`; "net" is the one trained.
+        One row per training, as those of :func:`run_experiment`; "net" is the one trained.
     """
     keys = {
         f"{strategy}-{trial}-{mark}": (strategy, trial, mark)

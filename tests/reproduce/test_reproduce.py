@@ -79,11 +79,10 @@ def tiny_sections(name, scale):
     return values, values
 
 
-def run_here(tasks, n_jobs, n_threads, watch):
+def run_here(tasks, what, **options):
     """Run tasks in this process, which starts sooner."""
-    for name, (function, arguments) in tasks.items():
-        function(*arguments)
-        watch([], [name])
+    for task in tasks.values():
+        task.function(*task.arguments)
 
 
 @pytest.fixture
@@ -93,7 +92,6 @@ def tiny(monkeypatch):
     monkeypatch.setitem(paper_module.PAPER_DATASETS, "digits", "MNIST")
     monkeypatch.setattr(run_module, "run_tasks", run_here)
     monkeypatch.setattr(jobs_module, "run_tasks", run_here)
-    monkeypatch.setattr(run_module, "report", lambda row: None)
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -104,13 +102,13 @@ def arguments(what, **changed):
     names = {
         "what": what,
         "dataset": "digits",
-        "net": "lenet5",
+        "net": None,
         "scale": "tiny",
         "strategies": None,
         "trials": None,
         "seed": 0,
         "device": "cpu",
-        "jobs": 1,
+        "jobs": None,
         "threads": 1,
         "out": None,
     }
@@ -158,8 +156,8 @@ def test_every_table_and_figure(tiny, tmp_path, monkeypatch, capsys):
     for number in ("97.8", "96.9", "94.5"):
         assert number in table4.read_text()
 
-    def run_nothing(*arguments):
-        raise AssertionError(arguments)
+    def run_nothing(tasks, what, **options):
+        assert not tasks
 
     monkeypatch.setattr(run_module, "run_tasks", run_nothing)
     monkeypatch.setattr(jobs_module, "run_tasks", run_nothing)
@@ -167,8 +165,29 @@ def test_every_table_and_figure(tiny, tmp_path, monkeypatch, capsys):
     for what in ("table2", "table3", "figure3", "confidence"):
         reproduce(arguments(what, strategies=some(what)), tmp_path)
     assert before == {path: path.read_bytes() for path in before}
-    with pytest.raises(ValueError, match="table3 takes no --strategies"):
-        reproduce(arguments("table3", strategies=("dfal",)), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("what", "given", "reason"),
+    [
+        ("table3", {"strategies": ("dfal",)}, "it times DFAL and CORE-SET"),
+        ("table3", {"jobs": 2}, "nothing else may run"),
+        ("confidence", {"net": "vgg8"}, "it compares lenet5 and vgg8"),
+        ("regions", {"strategies": ("dfal",)}, "its training sets are random"),
+    ],
+)
+def test_arguments_of_no_effect_are_refused(what, given, reason, tiny, tmp_path):
+    (name,) = given
+    message = f"--{name} has no effect on {what}: {reason}.*Leave it out"
+    with pytest.raises(ValueError, match=message):
+        reproduce(arguments(what, **given), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_device_that_is_not_there_is_refused_at_once(tiny, tmp_path):
+    with pytest.raises(ValueError, match="device='meta' cannot be used"):
+        reproduce(arguments("confidence", device="meta"), tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_training_set_is_what_the_trial_had(tiny, tmp_path):

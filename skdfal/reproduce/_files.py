@@ -1,0 +1,192 @@
+"""One run of an experiment of the paper, and the files that come of it."""
+
+import json
+import sys
+from collections import Counter
+from typing import NamedTuple
+
+from skdfal._utils._files import write_csv, write_json, write_text
+from skdfal.experiment import run_experiment
+from skdfal.experiment._machine import machine_name, package_versions
+from skdfal.experiment._run import rounds_cut_short
+from skdfal.reproduce._paper import load_protocol, paper_accuracies
+from skdfal.reproduce._pictures import save_learning_curves
+
+PICTURES = ("png", "svg")
+_SOURCE = "The paper's values: arXiv:1802.09841, {}."
+
+
+class Run(NamedTuple):
+    """What all experiments need to know of the arguments.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        Of the command.
+    paper : PaperProtocol
+        The protocol, as changed for this experiment.
+    settings : dict
+        What the experiment takes beside it.
+    out_dir : Path
+        Where the files go.
+    """
+
+    arguments: object
+    paper: object
+    settings: dict
+    out_dir: object
+
+    @property
+    def protocol(self):
+        """The protocol, as changed for this experiment."""
+        return self.paper.protocol
+
+    @property
+    def place(self):
+        """Data set, net and scale."""
+        return self.arguments.dataset, self.arguments.net, self.arguments.scale
+
+    @property
+    def shared(self):
+        """Parameters of all functions that compute something."""
+        return {
+            "seed": self.arguments.seed,
+            "out_dir": self.out_dir,
+            "device": self.arguments.device,
+            "n_threads": self.arguments.threads,
+        }
+
+    def trials(self, strategies):
+        """Run trials of strategies, and return the rows of all that the folder has."""
+        return run_experiment(
+            self.protocol,
+            strategies,
+            self.arguments.trials or self.paper.n_trials,
+            n_jobs=self.arguments.jobs,
+            resume=True,
+            **self.shared,
+        )
+
+    # What is said
+
+    def note(self, *more):
+        """How it departs from the paper, for the table and the picture."""
+        deviations = [*self.paper.deviations, *more]
+        departs = "Departs from the paper: " + "; ".join(deviations) + "."
+        departs = departs if deviations else "As in the paper."
+        return f'Scale "{self.arguments.scale}". {departs}'
+
+    def note_of_trials(self, records, *more):
+        """The note, with how many trials there are and what cut them short."""
+        dataset, net, _ = self.place
+        theirs = load_protocol(dataset, net).n_trials
+        trials = {(row["strategy"], row["trial"]) for row in records}
+        counts = set(Counter(name for name, _ in trials).values())
+        note = self.note(*more)
+        if counts != {theirs}:
+            ours = " to ".join(map(str, sorted({min(counts), max(counts)})))
+            note += f" Trials of a strategy: {ours}, not {theirs}."
+        # There another run may choose other samples.
+        return note + "".join(
+            f" {n} queries of {name} reached their time limit."
+            for name, n in rounds_cut_short(self.out_dir).items()
+        )
+
+    def points(self, records):
+        """The paper's accuracies within the range of ours, to be drawn as points."""
+        published = paper_accuracies(self.protocol.dataset, self.protocol.net)
+        points = {
+            name: [
+                (n, value)
+                for n, value in values.items()
+                if n != "all" and n <= self.protocol.max_annotations
+            ]
+            for name, values in published.items()
+            if any(row["strategy"] == name for row in records)
+        }
+        return {name: pairs for name, pairs in points.items() if pairs}
+
+    # What is written, all of it named after the experiment
+
+    def write_tables(self, title, note, tables, source=None):
+        """Print tables and write them as Markdown; ``tables`` takes a format."""
+        print("\n" + "\n\n".join([f"{title}\n{note}", *tables("simple")]) + "\n")
+        if source:
+            note = f"{note} {_SOURCE.format(source)}"
+        text = "\n\n".join([title, note, *tables("github")])
+        write_text(self._path("md"), f"{text}\n")
+
+    def write_rows(self, rows):
+        """Write what was measured as CSV."""
+        write_csv(self._path("csv"), rows, tuple(rows[0]))
+
+    def write_run(self, **found):
+        """Write the JSON of versions, settings and what was found."""
+        settings = {**self.protocol.settings(), **self.settings}
+        write_json(
+            self._path("json"),
+            {
+                "settings": json.loads(json.dumps(settings)),
+                "seed": self.arguments.seed,
+                "device": self.arguments.device,
+                "versions": package_versions(),
+                "machine": machine_name(self.arguments.threads),
+                **found,
+            },
+        )
+
+    def draw_curves(self, records, name, note, points, *, title=None, **parameters):
+        """Draw learning curves beside the paper's points."""
+        draw_or_say(
+            lambda: save_learning_curves(
+                records,
+                self.out_dir / f"{name}.png",
+                title=title or f"{self.protocol.dataset}, {self.protocol.net}",
+                note=note,
+                formats=PICTURES,
+                points=points,
+                **parameters,
+            )
+        )
+
+    def name_files(self):
+        """Print which files there are."""
+        what = self.arguments.what
+        suffixes = ("md", "csv", "json", *PICTURES)
+        name_files(self.out_dir, [f"{what}.{suffix}" for suffix in suffixes])
+
+    def _path(self, suffix):
+        return self.out_dir / f"{self.arguments.what}.{suffix}"
+
+
+def draw_or_say(draw):
+    """Draw, or say what it takes.
+
+    Parameters
+    ----------
+    draw : callable
+        What draws.
+    """
+    try:
+        draw()
+    except ImportError:
+        print(
+            "No pictures: matplotlib cannot be imported. Install it by\n"
+            "  pip install matplotlib\n"
+            "and go on: finished trials are not run again.",
+            file=sys.stderr,
+        )
+
+
+def name_files(out_dir, names):
+    """Print which of some files there are.
+
+    Parameters
+    ----------
+    out_dir : Path
+        Their folder.
+    names : sequence of str
+        Their names.
+    """
+    found = [name for name in names if (out_dir / name).exists()]
+    print(f"Results in {out_dir}: {', '.join(found)}")
