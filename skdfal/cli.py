@@ -24,7 +24,7 @@ from skdfal.experiment import (
     run_experiment,
 )
 from skdfal.experiment._names import find, strategy_name
-from skdfal.learner._checkpoint import CheckpointError
+from skdfal.learner import CheckpointError
 from skdfal.reproduce import PAPER_DATASETS, PAPER_METHODS, SCALES
 from skdfal.reproduce._command import WHAT, reproduce
 from skdfal.reproduce._files import draw_or_say, name_files

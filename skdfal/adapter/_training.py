@@ -38,11 +38,15 @@ def seeded(seed):
 
 def fit_encoded(estimator, X, y):
     """Fit on float32 samples and on labels 0, ..., n_classes - 1, as nets want them."""
-    X = np.asarray(X, dtype=np.float32)
+    return fit_samples(estimator, np.asarray(X, dtype=np.float32), y)
+
+
+def fit_samples(estimator, X, y, **fit_params):
+    """Fit on samples as they are, and on labels of the dtype that the loss wants."""
     y = np.asarray(y, dtype=np.float32 if wants_float_targets(estimator) else np.int64)
     try:
         with _interruptible():
-            return estimator.fit(X, y)
+            return estimator.fit(X, y, **fit_params)
     except IndexError as exc:
         if "out of bounds" not in str(exc):
             raise

@@ -1,6 +1,13 @@
 """Algorithm 1: the session, and the classifier whose oracle is ``y``."""
 
-from skdfal.learner._checkpoint import CheckpointError
 from skdfal.learner._classifier import ActiveLearningClassifier
+from skdfal.learner._identity import UnidentifiableError
+from skdfal.learner._session import LabelingSession
+from skdfal.learner._store import CheckpointError
 
-__all__ = ["ActiveLearningClassifier", "CheckpointError"]
+__all__ = [
+    "ActiveLearningClassifier",
+    "CheckpointError",
+    "LabelingSession",
+    "UnidentifiableError",
+]

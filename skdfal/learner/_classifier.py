@@ -1,92 +1,113 @@
-"""ActiveLearningClassifier: the DFAL paper's Algorithm 1 as a meta-estimator."""
+"""ActiveLearningClassifier: a labelling session whose oracle is ``y``."""
 
-import inspect
 import os
 import time
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
 from sklearn.metrics import check_scoring, get_scorer_names
-from sklearn.utils import assert_all_finite, check_random_state, column_or_1d
+from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     check_consistent_length,
     check_is_fitted,
     validate_data,
 )
+from torch.utils.data import Dataset
 
-from skdfal._utils._validation import (
-    COUNT,
-    HasMethods,
-    StrOptions,
-    _fit_context,
-    check_values,
-)
-from skdfal.adapter import is_net
-from skdfal.adapter._training import (
-    as_numpy,
-    default_classifier,
-    fit_encoded,
-    is_missing,
-    seeded,
-)
-from skdfal.augment import AdversarialAugmenter
-from skdfal.augment._pseudo_labels import PseudoLabelAugmenter
-from skdfal.learner._checkpoint import (
-    CheckpointError,
-    fingerprint,
-    load_checkpoint,
-    save_checkpoint,
-)
-from skdfal.strategies import STRATEGIES
+from skdfal._utils._validation import COUNT, HasMethods, StrOptions, _fit_context
+from skdfal.adapter import is_net, proba_of_classes
+from skdfal.adapter._training import as_numpy, is_missing
+from skdfal.learner._identity import digest, parameter_digests
+from skdfal.learner._session import LabelingSession
+from skdfal.learner._store import CheckpointError, RunStore, data_of
+from skdfal.pool import Pool, as_pool
 
-# What a strategy brings with it when it is asked for by name.
-_OWN_AUGMENTER = {
-    "dfal": AdversarialAugmenter,
-    "dfal_diverse": AdversarialAugmenter,
-    "ceal": PseudoLabelAugmenter,
-}
-
-_INITIAL, _TRAIN, _CANDIDATES, _QUERY = range(4)  # purposes of random numbers
+# Parameters that do not decide what a run does, but whether and how far.
+_NOT_OF_THE_RUN = {"checkpoint", "verbose", "max_annotations"}
+_DATA = ("X", "y", "sample_weight")
 
 
-@dataclass
-class _LabeledSet:
-    """L_k: what was annotated, what the training set holds, and what happened so far.
+class _OracleSession(LabelingSession):
+    """The session of one ``fit``, known by the classifier's parameters and data."""
 
-    ``X``, ``y`` are the lasting training samples, twins included, a list of parts;
-    ``origin`` has their indices in the pool, -1 for a twin. ``X_once``, ``y_once``
-    serve the next training only. Labels are codes.
-    """
+    def __init__(self, X, classes, run, **parameters):
+        self._run = run
+        super().__init__(X, classes, **parameters)
 
-    annotated: list = field(default_factory=list)
-    X: list = field(default_factory=list)
-    y: list = field(default_factory=list)
-    origin: list = field(default_factory=list)
-    X_once: list = field(default_factory=list)
-    y_once: list = field(default_factory=list)
-    history: list = field(default_factory=list)
-    estimator: object = None  # kept for a warm start
+    @property
+    def has_news(self):
+        """Whether labels were told that no net has been trained on."""
+        n_rounds = len(self.history_)
+        return not n_rounds or bool(len(self._labels.told_since(n_rounds)))
 
-    def annotate(self, indices, X, y):
-        self.annotated.extend(int(i) for i in indices)
-        self.X.append(X[indices])
-        self.y.append(y[indices])
-        self.origin.append(np.asarray(indices))
-        self.X_once, self.y_once = [], []
+    def initial_order(self):
+        """Return all samples that may be asked for, in the order of the first ask."""
+        return self._initial_order()
 
-    def add(self, X, y, is_lasting):
-        (self.X if is_lasting else self.X_once).append(X)
-        (self.y if is_lasting else self.y_once).append(y)
-        if is_lasting:
-            self.origin.append(np.full(len(y), -1))
+    @property
+    def labeled_iter_(self):
+        """The round in which each sample was annotated, -1 for never."""
+        rounds = np.full(len(self._pool), -1)
+        for i, label in self._labels.told.items():
+            rounds[i] = label.n_rounds
+        return rounds
 
-    def training_set(self):
-        return (
-            np.concatenate(self.X + self.X_once),
-            np.concatenate(self.y + self.y_once),
-        )
+    def take_up(self, n_query):
+        """Go back to before a query that a budget, another one than now, cut short.
+
+        ``n_query`` tells of a number of rounds and of labels how many to buy next.
+        """
+        told = self._labels.told.values()
+        n_rounds = max(label.n_rounds for label in told)
+        n_last = sum(label.n_rounds == n_rounds for label in told)
+        if n_rounds and n_last != n_query(n_rounds, len(told) - n_last):
+            self._rewind(n_rounds)
+        elif not self.has_news:  # what is ranked may be for another budget, too
+            self._rewind(len(self.history_))
+
+    def _check_can_fit(self):
+        """Any labels will do: all classes are known, and a net may do without some."""
+
+    def _identity(self, parameters):
+        return self._run
+
+    def _open(self, path, run):
+        meta = {"seed": self._seed}
+        data = int(digest({name: run[name] for name in _DATA})[:8], 16)
+        path, is_folder = Path(path), _is_folder(path)
+        if is_folder:
+            return RunStore(path / f"{digest(run)[:16]}.skdfal", run, meta, data)
+        while True:
+            try:
+                return RunStore(path, run, meta, data)
+            except CheckpointError:
+                found = _data_once_there(path)
+                if found in (None, data):
+                    raise
+            path = path.with_name(f"{path.stem}-{data:08x}{path.suffix}")
+
+
+def _is_folder(path):
+    name = os.fspath(path)
+    return os.path.isdir(name) or name.endswith(
+        tuple(filter(None, (os.sep, os.altsep)))
+    )
+
+
+def _data_once_there(path):
+    """Return what data a file is about, waiting while another process begins it."""
+    for _ in range(100):
+        if (found := data_of(path)) is not None or not _is_being_made(path):
+            return found
+        time.sleep(0.02)
+    return None
+
+
+def _is_being_made(path):
+    return path.is_file() and not path.stat().st_size
 
 
 class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
@@ -99,22 +120,22 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
     Parameters
     ----------
     estimator : estimator, default=None
-        A skorch net or a scikit-learn Pipeline that ends in one; it is cloned. Its
-        module needs an output for each class. None is a small net for the shape of
-        ``X``: LeNet5 for images of 16 pixels and more, an MLP otherwise.
+        A skorch net, a Pipeline that ends in one, or for strategies that need no net
+        any classifier; it is cloned. Its module needs an output for each class. None
+        is a small net for the shape of ``X``: LeNet5 for images of 16 pixels and more,
+        an MLP otherwise.
     query_strategy : str or callable, default="dfal"
         One of the names in ``skdfal.strategies.STRATEGIES``, or a function
         ``(estimator, X, n_instances, **query_params)`` that returns indices into X,
-        such as modAL's. "dfal" is the whole method, twins included;
-        "deepfool_margin" is its query alone. "ceal" brings pseudo-labels.
+        such as modAL's; see :class:`LabelingSession`. "dfal", and ``skdfal.dfal``, is
+        the whole method, twins included; "deepfool_margin" is its query alone. "ceal"
+        brings pseudo-labels.
     augmenter : augmenter or list of augmenters, default=None
         What adds samples to the training set for free, in place of what the strategy
-        brings with it; an empty list adds nothing. An augmenter has a method
-        ``augment(estimator, X, y, X_pool, n_round)``, called after each query with the
-        net of the round, the newly annotated samples, their labels (as codes into
-        ``classes_``) and what is left of the pool (nothing, if it says ``uses_pool =
-        False``); it returns samples and codes to train on, for good if its
-        ``is_lasting`` is true, else in the next round alone.
+        brings along; an empty list adds nothing. See :class:`LabelingSession`.
+    augmenter_params : dict, default=None
+        Parameters of what the strategy brings along, such as the ``clip_range`` of the
+        twins of "dfal".
     n_initial : int, default=10
         Number of samples annotated before the first training.
     initial : {"random", "stratified"} or array-like of int, default="random"
@@ -124,14 +145,15 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         round, the last one serves all further rounds.
     max_annotations : int, default=100
         Annotation budget, the initial samples included; the paper's N.
-    n_candidates : int, default=None
+    n_candidates : int, "auto" or None, default="auto"
         Score this many samples of the pool a round, drawn at random: the paper's K.
-        None, or more than are left, scores the whole pool.
+        "auto" is the number that suits the strategy. None, or more than are left,
+        scores the whole pool.
     query_params : dict, default=None
-        Further parameters of the strategy, and of what it brings with it, such as
-        CEAL's ``{"threshold": 0.05, "decay": 0.0033}``. For a strategy that takes
-        ``X_labeled`` the annotated samples are given; ``{"X_labeled": "train"}`` gives
-        all training samples, twins included.
+        Further parameters of the strategy. Names that only what it brings along has
+        reach that, such as CEAL's ``{"threshold": 0.05, "decay": 0.0033}``. For a
+        strategy that takes ``X_labeled`` the annotated samples are given;
+        ``{"X_labeled": "train"}`` gives all training samples, twins included.
     warm_start : bool, default=False
         Go on training the net of the last round rather than from scratch, as the
         paper does.
@@ -139,10 +161,13 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         Score on the held-out set given to ``fit``; None is the accuracy.
     missing_label : scalar, default=-1
         Entries of ``y`` equal to it are never asked for and never trained on. For
-        string labels a string, for floats NaN may be used.
+        string labels a string, for floats NaN may be used. Of a masked array, the
+        masked entries are missing too.
     checkpoint : str or path-like, default=None
-        File to save the run in after each round. If it is there, the run continues
-        and ends as it would have without the break.
+        File to save the run in. If it is there, the run continues and ends as it would
+        have without the break. A fit on other data, as in cross-validation, has its
+        own file beside it. A folder keeps one file for each run, as a grid search
+        needs; it is one if it is there or if its name ends in a separator.
     random_state : int, RandomState instance or None, default=None
         Determines initial samples, training, candidates and ties.
     verbose : int, default=0
@@ -164,10 +189,14 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         Their labels.
     train_indices_ : ndarray of shape (n_labeled,)
         Their indices into ``X``, -1 for a twin.
+    train_parents_ : ndarray of shape (n_labeled,)
+        The index into ``X`` of the sample that each stems from, which of a sample of
+        the pool is itself; -1 where it is not known.
     history_ : list of dict
-        A row a round: "annotations" (labels bought), "labeled_data" (training samples,
-        twins and pseudo-labels counted), "fit_seconds", "query_seconds" (twins
-        included; NaN in the last round) and "score" (NaN without a held-out set).
+        One row per round: "annotations" (labels bought), "labeled_data" (training
+        samples, twins and pseudo-labels counted), "fit_seconds", "query_seconds"
+        (twins included; NaN in the last round) and "score" (NaN without a held-out
+        set).
     n_iter_ : int
         Number of rounds, trainings that is.
     termination_condition_ : {"max_annotations", "pool_exhausted", "interrupted"}
@@ -175,11 +204,19 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         which the other attributes tell how far it came.
     n_features_in_ : int
         Size of the second axis of ``X``.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if ``X`` is a data frame.
 
     See Also
     --------
+    LabelingSession : The same for a person who answers, one question at a time.
     deepfool_margin_sampling : The query of "dfal".
     AdversarialAugmenter : The twins of "dfal".
+
+    Notes
+    -----
+    ``X`` may be anything that :func:`skdfal.pool.as_pool` takes: arrays are checked as
+    a whole, as scikit-learn does, and pools beyond memory batch by batch.
 
     References
     ----------
@@ -198,13 +235,14 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
 
     _parameter_constraints = {
         "estimator": [HasMethods(["fit", "predict_proba"]), None],
-        "query_strategy": [StrOptions(set(STRATEGIES)), callable],
+        "query_strategy": [str, callable],
         "augmenter": [HasMethods(["augment"]), list, tuple, None],
+        "augmenter_params": [dict, None],
         "n_initial": [COUNT],
         "initial": [StrOptions({"random", "stratified"}), "array-like"],
         "n_instances": [COUNT, "array-like"],
         "max_annotations": [COUNT],
-        "n_candidates": [COUNT, None],
+        "n_candidates": [COUNT, StrOptions({"auto"}), None],
         "query_params": [dict, None],
         "warm_start": ["boolean"],
         "scoring": [StrOptions(set(get_scorer_names())), callable, None],
@@ -220,11 +258,12 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         query_strategy="dfal",
         *,
         augmenter=None,
+        augmenter_params=None,
         n_initial=10,
         initial="random",
         n_instances=10,
         max_annotations=100,
-        n_candidates=None,
+        n_candidates="auto",
         query_params=None,
         warm_start=False,
         scoring=None,
@@ -236,6 +275,7 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         self.estimator = estimator
         self.query_strategy = query_strategy
         self.augmenter = augmenter
+        self.augmenter_params = augmenter_params
         self.n_initial = n_initial
         self.initial = initial
         self.n_instances = n_instances
@@ -250,12 +290,12 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, *, X_val=None, y_val=None, monitor=None):
+    def fit(self, X, y, *, X_val=None, y_val=None, monitor=None, **fit_params):
         """Run the loop until the budget is spent or the pool is empty.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, ...)
+        X : pool or array-like of shape (n_samples, ...)
             The pool, of shape (n_samples, n_channels, height, width) for a CNN.
         y : array-like of shape (n_samples,)
             The oracle: labels, ``missing_label`` where there is none.
@@ -264,6 +304,9 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         monitor : callable, default=None
             Called after each training with the estimator and the new row of
             ``history_``.
+        **fit_params : dict
+            ``sample_weight`` alone, of shape (n_samples,): weights of the samples, for
+            an estimator whose ``fit`` takes them; a twin has that of its parent.
 
         Returns
         -------
@@ -273,75 +316,61 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         Raises
         ------
         ValueError
-            If there are less than two classes, fewer labelled samples than are to be
-            annotated first, or a checkpoint of another run.
+            If there are less than two classes, or fewer labelled samples than are to
+            be annotated first.
+        TypeError
+            If ``sample_weight`` is given, but the estimator takes none.
+        CheckpointError
+            A ValueError, if ``checkpoint`` holds a run with other parameters, one that
+            has bought more labels, or is in use.
+        UnidentifiableError
+            A TypeError, if a parameter has no content to hash, by which the run that
+            is saved could be known.
         """
-        X, y = self._validate_pool(X, y)  # y: codes, -1 where missing
-        strategy, augmenters = self._resolve_strategy(), self._resolve_augmenters()
+        sample_weight = fit_params.pop("sample_weight", None)
+        if fit_params:
+            raise TypeError(
+                f"fit() got {', '.join(map(repr, fit_params))}; of parameters for the "
+                "estimator's fit it knows 'sample_weight' alone."
+            )
+        pool, y = self._validate_pool(X, y)  # y: codes, -1 where missing
         held_out = self._validate_held_out(X_val, y_val)
         if monitor is not None and not callable(monitor):
             raise TypeError(f"{monitor=} should be a function of two arguments.")
         n_initial, initial = self._validate_initial(y)
         n_instances = self._validate_n_instances()
-        run = seed = None
-        if self.checkpoint is not None:
-            ignore = {"checkpoint", "verbose", "max_annotations"}
-            run = fingerprint(self, X, y, ignore)
-        L, seed = self._resume(run)
-        if L is not None and len(L.annotated) > self.max_annotations:
-            raise CheckpointError(
-                f"{self.checkpoint} holds {len(L.annotated)} annotations already, more "
-                f"than max_annotations={self.max_annotations}. Give another path."
+        n_available = (y >= 0).sum()
+
+        def n_query(n_rounds, n_bought):
+            n_wanted = n_instances[min(n_rounds, len(n_instances)) - 1]
+            return min(
+                n_wanted, self.max_annotations - n_bought, n_available - n_bought
             )
-        if L is None:
-            seed = check_random_state(self.random_state).randint(2**31 - 1)
-            L = _LabeledSet()
-            if initial is None:
-                initial = self._draw_initial(y, n_initial, _rng(seed, 0, _INITIAL))
-            L.annotate(initial, X, y)  # k = 0; L_0 = L; U_0 = U
 
-        exhausted = None
-        try:
-            while True:
-                k = len(L.history)
-                self._save(run, L, seed)
-                started = time.perf_counter()
-                with seeded(_seed(seed, k, _TRAIN)):
-                    A_k = self._train(
-                        *L.training_set(), L.estimator
-                    )  # training(H, L_k)
-                self.estimator_ = A_k
-                L.history.append(
-                    self._new_row(L, time.perf_counter() - started, held_out)
-                )
-                self._report(L, monitor)
-
-                U_k = np.setdiff1d(np.flatnonzero(y >= 0), L.annotated)
-                n_query = min(
-                    n_instances[min(k, len(n_instances) - 1)],
-                    self.max_annotations - len(L.annotated),
-                    len(U_k),
-                )
-                if n_query <= 0:  # while k < N
-                    exhausted = not len(U_k)
-                    break
-                started = time.perf_counter()
-                S_k = U_k
-                if self.n_candidates is not None and self.n_candidates < len(U_k):
-                    K = max(self.n_candidates, n_query)
-                    S_k = _rng(seed, k, _CANDIDATES).choice(U_k, K, replace=False)
-                Q_k = S_k[self._query(strategy, A_k, X, S_k, n_query, L, seed)]
-                L.annotate(Q_k, X, y)  # L_{k+1} = L_k ∪ Q_k;  U_{k+1} = U_k \ Q_k
-                for augmenter in augmenters:  # Q_k = {x_j} ∪ {x_j + r_j}
-                    rest = X[:0]
-                    if getattr(augmenter, "uses_pool", True):
-                        rest = X[np.setdiff1d(U_k, Q_k)]
-                    extra = augmenter.augment(A_k, X[Q_k], y[Q_k], rest, k)
-                    L.add(*self._check_extra(augmenter, extra, X), augmenter.is_lasting)
-                L.history[-1]["query_seconds"] = time.perf_counter() - started
-                L.estimator = A_k if self.warm_start else None
-        finally:  # what was bought before an error is not lost either
-            self._store(L, len(y), exhausted)
+        with self._session(pool, y, sample_weight) as session:
+            exhausted = None
+            try:
+                if session.labels_:
+                    self._check_budget(session)
+                    session.take_up(n_query)
+                else:
+                    session.skip(np.flatnonzero(y < 0))
+                    if initial is None:
+                        initial = self._draw_initial(y, session.initial_order())
+                    initial = initial[:n_initial]
+                    session.tell(initial, self.classes_[y[initial]])  # L_0 = L
+                while True:
+                    if session.has_news:
+                        session.fit(n_instances=0, sample_weight=sample_weight)
+                    self._report(session, held_out, monitor)
+                    n = n_query(len(session.history_), len(session.labels_))
+                    if n <= 0:  # while k < N
+                        exhausted = len(session.labels_) == n_available
+                        break
+                    Q_k = session.ask(n)
+                    session.tell(Q_k, self.classes_[y[Q_k]])
+            finally:  # what was bought before an error is not lost either
+                self._store(session, exhausted)
         return self
 
     def predict(self, X):
@@ -349,7 +378,7 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, ...)
+        X : pool or array-like of shape (n_samples, ...)
             Samples.
 
         Returns
@@ -365,7 +394,7 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, ...)
+        X : pool or array-like of shape (n_samples, ...)
             Samples.
 
         Returns
@@ -375,106 +404,71 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
             the classes of ``y`` are left out.
         """
         check_is_fitted(self)
-        X = self._validate_X(X, reset=False)
-        proba = self.estimator_.predict_proba(X)
-        n_classes = len(self.classes_)
-        if proba.shape[1] < n_classes:
-            raise ValueError(
-                f"The module has {proba.shape[1]} outputs, but y has {n_classes} "
-                f"classes. Give it {n_classes} outputs."
-            )
-        if proba.shape[1] > n_classes:
-            proba = proba[:, :n_classes]
-            proba = proba / proba.sum(axis=1, keepdims=True)
-        return proba
+        pool = self._validate_X(X, reset=False)
+        return proba_of_classes(self.estimator_, pool, len(self.classes_))
 
     # The loop, step by step
 
-    def _train(self, X, y, estimator):
-        if estimator is None:
-            estimator = self.estimator
-            if estimator is None:
-                estimator = default_classifier(X, len(self.classes_))
-            estimator = clone(estimator)
-            if self.warm_start:
-                estimator = _with_warm_start(estimator)
-        return fit_encoded(estimator, X, y)
+    def _session(self, pool, y, sample_weight):
+        """Return the session of this run, new or as its file has it."""
+        parameters = self.get_params(deep=False)
+        run = None
+        if self.checkpoint is not None:
+            run = {
+                "X": pool.digest(),
+                "y": digest([self.classes_, y], "y"),
+                "sample_weight": digest(sample_weight, "sample_weight"),
+            }
+            for name in parameters.keys() - _NOT_OF_THE_RUN:
+                run |= parameter_digests(name, parameters[name])
+        passed_on = (
+            "estimator query_strategy augmenter augmenter_params n_candidates "
+            "query_params warm_start random_state"
+        ).split()
+        return _OracleSession(
+            pool,
+            self.classes_,
+            run,
+            path=self.checkpoint,
+            **{name: parameters[name] for name in passed_on},
+        )
 
-    def _query(self, strategy, A_k, X, S_k, n_query, L, seed):
-        """Ask the strategy for ``n_query`` positions in ``S_k``."""
-        k = len(L.history) - 1
-        parameters = dict(self.query_params or {})
-        accepted = inspect.signature(strategy).parameters
-        for name in parameters.keys() - accepted.keys() & self._own_parameters():
-            del parameters[name]  # the augmenter's alone
-        if "random_state" in accepted:
-            parameters.setdefault("random_state", _seed(seed, k, _QUERY))
-        if "X_labeled" in accepted:
-            labeled = parameters.get("X_labeled", "annotated")
-            if isinstance(labeled, str) and labeled == "annotated":
-                parameters["X_labeled"] = X[L.annotated]
-            elif isinstance(labeled, str) and labeled == "train":
-                parameters["X_labeled"] = np.concatenate(L.X)
-        found = strategy(A_k, X[S_k], n_query, **parameters)
-        found = np.asarray(found[0] if isinstance(found, tuple) else found)
-        if (
-            found.shape != (n_query,)
-            or found.dtype.kind not in "iu"
-            or len(np.unique(found)) < n_query
-            or not ((found >= 0) & (found < len(S_k))).all()
-        ):
-            raise ValueError(
-                f"query_strategy={_name(strategy)} returned {found!r}; expected "
-                f"{n_query} distinct indices in [0, {len(S_k)})."
+    def _check_budget(self, session):
+        n_bought = len(session.labels_)
+        if n_bought > self.max_annotations:
+            raise CheckpointError(
+                f"{self.checkpoint} holds {n_bought} annotations already, more than "
+                f"max_annotations={self.max_annotations}. Give another path."
             )
-        return found
 
-    def _new_row(self, L, fit_seconds, held_out):
-        score = np.nan
+    def _report(self, session, held_out, monitor):
+        """Score the net of the last round, and show its row."""
+        self.estimator_ = session.estimator_
+        row = session.history_[-1]
+        row["score"] = np.nan
         if held_out is not None:
-            score = float(check_scoring(self, self.scoring)(self, *held_out))
-        return {
-            "annotations": len(L.annotated),
-            "labeled_data": sum(map(len, L.y + L.y_once)),
-            "fit_seconds": fit_seconds,
-            "query_seconds": np.nan,
-            "score": score,
-        }
-
-    def _report(self, L, monitor):
-        row = L.history[-1]
+            row["score"] = float(check_scoring(self, self.scoring)(self, *held_out))
         if self.verbose:
             print(
-                f"[ActiveLearningClassifier] round {len(L.history) - 1}: "
+                f"[ActiveLearningClassifier] round {len(session.history_) - 1}: "
                 f"{row['annotations']} annotations, {row['labeled_data']} training "
                 f"samples, {row['fit_seconds']:.1f} s, score {row['score']:.4f}"
             )
         if monitor is not None:
             monitor(self, dict(row))
 
-    def _resume(self, run):
-        """Return the labelled set and the seed of an interrupted run, or Nones."""
-        state = None if run is None else load_checkpoint(self.checkpoint, run)
-        return (None, None) if state is None else state
-
-    def _save(self, run, L, seed):
-        if run is not None:
-            save_checkpoint(self.checkpoint, run, (L, seed))
-
-    def _store(self, L, n_samples, exhausted):
-        self.annotated_indices_ = np.array(L.annotated)
-        bought = np.array([row["annotations"] for row in L.history])
-        self.labeled_iter_ = np.full(n_samples, -1)
-        order = np.arange(1, len(L.annotated) + 1)
-        self.labeled_iter_[L.annotated] = np.searchsorted(bought, order)
-        self.X_train_ = np.concatenate(L.X)
-        self.y_train_ = self.classes_[np.concatenate(L.y)]
-        self.train_indices_ = np.concatenate(L.origin)
-        self.history_ = L.history
-        self.n_iter_ = len(L.history)
+    def _store(self, session, exhausted):
+        self.annotated_indices_ = session.annotated_indices_
+        self.labeled_iter_ = session.labeled_iter_
+        self.X_train_ = session.X_train_
+        self.y_train_ = session.y_train_
+        self.train_indices_ = session.train_indices_
+        self.train_parents_ = session.train_parents_
+        self.history_ = session.history_
+        self.n_iter_ = len(session.history_)
         if exhausted is None:
             self.termination_condition_ = "interrupted"
-        elif exhausted and len(L.annotated) < self.max_annotations:
+        elif exhausted and len(session.labels_) < self.max_annotations:
             self.termination_condition_ = "pool_exhausted"
         else:
             self.termination_condition_ = "max_annotations"
@@ -482,32 +476,51 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
     # Validation
 
     def _validate_X(self, X, reset):
-        X = as_numpy(X)
-        X = validate_data(self, X, reset=reset, dtype=np.float32, allow_nd=True)
+        """Return X as a pool; what lies in memory is checked as a whole."""
+        if isinstance(X, np.ma.MaskedArray):
+            X = as_pool(X).X  # raises where entries are masked
+        is_whole = _is_in_memory(X)
+        if is_whole:
+            X = self._validate_array(as_numpy(X), reset)
+        pool = as_pool(X)
         if reset:
-            self._sample_shape = X.shape[1:]
-        elif X.shape[1:] != self._sample_shape:
+            self._sample_shape = pool.sample_shape
+            if not is_whole and pool.sample_shape:
+                self.n_features_in_ = pool.sample_shape[0]
+        elif pool.sample_shape != self._sample_shape:
             raise ValueError(
-                f"X has samples of shape {X.shape[1:]}, but "
+                f"X has samples of shape {pool.sample_shape}, but "
                 f"{type(self).__name__} is expecting {self._sample_shape} as in fit."
             )
-        return X
+        return pool
+
+    def _validate_array(self, X, reset):
+        wants_frames = self.estimator is not None and not is_net(self.estimator)
+        if hasattr(X, "columns") and wants_frames:  # a Pipeline may select by name
+            validate_data(self, X, reset=reset, skip_check_array=True)
+            return X
+        if _is_of_arrays(X):
+            X = as_pool(X)[:]  # of one shape, or an error that says so
+        return validate_data(self, X, reset=reset, dtype="numeric", allow_nd=True)
 
     def _validate_pool(self, X, y):
-        """Return X as float32 and y as codes into ``classes_``, -1 where missing."""
+        """Return X as a pool and y as codes into ``classes_``, -1 where missing."""
         if y is None:
             raise ValueError(
                 "ActiveLearningClassifier requires y to be passed, but the target y "
-                "is None. y plays the oracle."
+                "is None. y plays the oracle; without one, see LabelingSession."
             )
-        X = self._validate_X(X, reset=True)
-        y = column_or_1d(as_numpy(y), warn=True)
-        check_consistent_length(X, y)
-        missing = is_missing(y, self.missing_label)
+        pool = self._validate_X(X, reset=True)
+        is_masked = np.ma.getmaskarray(y) if np.ma.isMaskedArray(y) else False
+        y = column_or_1d(as_numpy(np.ma.getdata(y) if np.ma.isMaskedArray(y) else y),
+                         warn=True)  # fmt: skip
+        check_consistent_length(pool, y)
+        missing = is_missing(y, self.missing_label) | is_masked
         known = y[~missing]
         if not len(known):
             raise ValueError(
-                f"All of y equals missing_label={self.missing_label!r}: nothing to ask."
+                f"All of y is masked or equals missing_label={self.missing_label!r}: "
+                "nothing to ask. Where a person is to answer, use a LabelingSession."
             )
         assert_all_finite(known, input_name="y")
         check_classification_targets(known)
@@ -519,7 +532,7 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
             )
         encoded = np.full(len(y), -1)
         encoded[~missing] = codes
-        return X, encoded
+        return pool, encoded
 
     def _validate_held_out(self, X_val, y_val):
         if X_val is None and y_val is None:
@@ -566,29 +579,6 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
             )
         return n_initial, initial
 
-    def _check_extra(self, augmenter, extra, X):
-        """Return the samples and codes of an augmenter, if they may be trained on."""
-        name = type(augmenter).__name__
-        if not isinstance(extra, tuple | list) or len(extra) not in (2, 3):
-            raise ValueError(
-                f"{name}.augment should return samples and labels, got {extra!r}."
-            )
-        X_new, y_new = np.asarray(extra[0], dtype=np.float32), np.asarray(extra[1])
-        codes = range(len(self.classes_))
-        if (
-            X_new.shape[1:] != X.shape[1:]
-            or y_new.shape != X_new.shape[:1]
-            or not np.isfinite(X_new).all()
-            or not np.isin(y_new, codes).all()
-        ):
-            raise ValueError(
-                f"{name}.augment returned samples of shape {X_new.shape} and labels "
-                f"of shape {y_new.shape}; expected finite samples of shape "
-                f"(n, {', '.join(map(str, X.shape[1:]))}) and n labels in "
-                f"[0, {len(self.classes_)}), codes into classes_."
-            )
-        return X_new, y_new.astype(int)
-
     def _validate_n_instances(self):
         """Return the list of sizes of the queries, the last one to be repeated."""
         sizes = np.atleast_1d(self.n_instances)
@@ -604,92 +594,36 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
             )
         return sizes.tolist()
 
-    def _draw_initial(self, y, n_initial, rng):
-        order = rng.permutation(np.flatnonzero(y >= 0))
+    def _draw_initial(self, y, order):
+        """Return the samples in a random order, or drawn from each class in turn."""
         if self.initial == "stratified":  # the first of each class, then the second...
             turn = np.empty(len(order), dtype=int)
             for c in range(len(self.classes_)):
                 of_c = np.flatnonzero(y[order] == c)
                 turn[of_c] = np.arange(len(of_c))
             order = order[np.argsort(turn, kind="stable")]
-        return order[:n_initial]
-
-    def _resolve_strategy(self):
-        strategy = self.query_strategy
-        if isinstance(strategy, str):
-            strategy = STRATEGIES[strategy]
-        accepted = inspect.signature(strategy).parameters
-        if any(p.kind is p.VAR_KEYWORD for p in accepted.values()):
-            return strategy
-        known = [*list(accepted)[3:], *sorted(self._own_parameters() - set(accepted))]
-        unknown = sorted(set(self.query_params or {}) - set(known), key=str)
-        if unknown:
-            names = ", ".join(known) or "none"
-            raise ValueError(
-                f"query_params has {', '.join(map(repr, unknown))}, but "
-                f"{_name(strategy)} takes {names}."
-            )
-        check_values(strategy, self.query_params or {})
-        return strategy
-
-    def _resolve_augmenters(self):
-        if self.augmenter is not None:
-            several = isinstance(self.augmenter, list | tuple)
-            augmenters = list(self.augmenter) if several else [self.augmenter]
-            for augmenter in augmenters:
-                if (
-                    isinstance(augmenter, type)
-                    or not hasattr(augmenter, "augment")
-                    or not hasattr(augmenter, "is_lasting")
-                ):
-                    raise TypeError(
-                        f"augmenter={augmenter!r} should be an object with 'augment' "
-                        "and 'is_lasting', as an AdversarialAugmenter() has."
-                    )
-            return augmenters
-        if self.query_strategy in _OWN_AUGMENTER:
-            own = _OWN_AUGMENTER[self.query_strategy]()
-            shared = self._own_parameters() & set(self.query_params or {})
-            own.set_params(**{name: self.query_params[name] for name in shared})
-            own._validate_params()
-            return [own]
-        return []
-
-    def _own_parameters(self):
-        """Names in ``query_params`` that go to what the strategy brings with it."""
-        if self.augmenter is not None or self.query_strategy not in _OWN_AUGMENTER:
-            return set()
-        own = _OWN_AUGMENTER[self.query_strategy]()
-        return set(own.get_params(deep=False)) - {
-            "estimator",
-            "prefit",
-            "missing_label",
-        }
+        return order
 
 
-def _with_warm_start(estimator):
-    net = estimator
-    while not is_net(net):
-        if hasattr(net, "steps"):
-            net = net.steps[-1][1]
-        else:
-            raise TypeError(
-                f"warm_start=True needs a skorch net or a Pipeline that ends in one, "
-                f"got {type(estimator).__name__}."
-            )
-    net.set_params(warm_start=True)
-    return estimator
+def _is_of_arrays(X):
+    """Whether X is a list, or an array of objects, whose samples are arrays."""
+    kind = getattr(getattr(X, "dtype", None), "kind", None)
+    return (
+        (isinstance(X, list) or kind == "O")
+        and len(X) > 0
+        and bool(getattr(X[0], "shape", ()))
+    )
 
 
-def _seed(seed, k, purpose):
-    """Return a seed for round ``k`` that depends on no earlier draw."""
-    sequence = np.random.SeedSequence([seed, k, purpose])
-    return int(sequence.generate_state(1)[0] >> 1)
-
-
-def _rng(seed, k, purpose):
-    return np.random.RandomState(_seed(seed, k, purpose))
-
-
-def _name(strategy):
-    return getattr(strategy, "__name__", repr(strategy))
+def _is_in_memory(X):
+    """Whether X is an array or the like that is checked as a whole."""
+    if hasattr(X, "toarray"):
+        return True  # sparse, which scikit-learn's check refuses
+    if isinstance(X, Pool | Dataset | Mapping) or hasattr(X, "chunks"):
+        return False
+    return (
+        not isinstance(X, np.ndarray)
+        or not X.ndim
+        or not len(X)
+        or as_pool(X).is_in_memory
+    )

@@ -1,0 +1,235 @@
+"""What a round asks of a strategy and its augmenters, and checks of their answers."""
+
+import functools
+import inspect
+
+import numpy as np
+
+from skdfal._utils._validation import check_values
+from skdfal.learner._labeled_set import Extra
+from skdfal.learner._samples import conform
+from skdfal.strategies import STRATEGIES, describe
+
+# Parameters of an augmenter that are not the user's to set here.
+_NOT_OF_THE_LOOP = {"estimator", "prefit", "missing_label", "random_state"}
+
+
+class Method:
+    """A strategy with what it brings along, and the user's parameters for both.
+
+    Parameters
+    ----------
+    query_strategy, query_params, augmenter, augmenter_params, n_candidates
+        As in :class:`LabelingSession`.
+    n_classes : int
+        Number of classes.
+    """
+
+    def __init__(
+        self,
+        query_strategy,
+        query_params,
+        augmenter,
+        augmenter_params,
+        n_candidates,
+        n_classes,
+    ):
+        self.strategy = describe(query_strategy)
+        self.n_classes = n_classes
+        self.n_candidates = (
+            self.strategy.n_candidates if n_candidates == "auto" else n_candidates
+        )
+        function = self.strategy.function
+        signature = inspect.signature(function).parameters
+        self._accepted = set(signature) - set(getattr(function, "keywords", {}))
+        shared = self._own_augmenter_parameters(augmenter) - set(signature)
+        query_params = dict(query_params or {})
+        own = {name: query_params.pop(name) for name in shared & query_params.keys()}
+        self._parameters = query_params
+        self._check_query_params(signature, shared)
+        self.augmenters = self._resolve_augmenters(
+            augmenter, own | dict(augmenter_params or {}), augmenter_params
+        )
+
+    @property
+    def name(self):
+        return self.strategy.name
+
+    # Asking
+
+    def candidates(self, U_k, n_query, rng):
+        """Return S_k, the samples of the pool to look at."""
+        if self.n_candidates is None or self.n_candidates >= len(U_k):
+            return U_k
+        return rng.choice(U_k, max(self.n_candidates, n_query), replace=False)
+
+    def ask(self, estimator, pool, S_k, n_query, labels, seed):
+        """Return Q_k, the ``n_query`` samples of ``S_k`` that the strategy wants."""
+        view = pool.view(S_k)
+        parameters = self._parameters | self._knowledge(pool, S_k, labels, seed)
+        X = view if self._takes_views else _in_hand(view)
+        found = self.strategy.function(estimator, X, n_query, **parameters)
+        found = np.asarray(found[0] if isinstance(found, tuple) else found)
+        if (
+            found.shape != (n_query,)
+            or found.dtype.kind not in "iu"
+            or len(np.unique(found)) < n_query
+            or not ((found >= 0) & (found < len(S_k))).all()
+        ):
+            raise ValueError(
+                f"query_strategy={self.name} returned {found!r}; expected {n_query} "
+                f"distinct indices in [0, {len(S_k)})."
+            )
+        return S_k[found]
+
+    def _knowledge(self, pool, S_k, labels, seed):
+        """What a strategy gets if it has a parameter of that name."""
+        given = {
+            "random_state": lambda: seed,
+            "pool_indices": lambda: S_k,
+            "X_labeled": lambda: pool.take(labels.annotated()),
+            "y_labeled": labels.codes,
+            "X_unlabeled": lambda: self._unlabeled(pool, labels),
+        }
+        parameters = {
+            name: value()
+            for name, value in given.items()
+            if name in self._accepted and name not in self._parameters
+        }
+        of_user = self._parameters.get("X_labeled")
+        if isinstance(of_user, str) and of_user == "annotated":
+            parameters["X_labeled"] = given["X_labeled"]()
+        elif isinstance(of_user, str) and of_user == "train":
+            parameters["X_labeled"] = labels.training_set().gather(pool, labels.extras)
+        return parameters
+
+    def _unlabeled(self, pool, labels):
+        view = pool.view(labels.unlabeled())
+        return view if self._takes_views else _in_hand(view)
+
+    @property
+    def _takes_views(self):
+        function = _innermost(self.strategy.function)
+        return any(function is known for known in STRATEGIES.values())
+
+    # Augmenting
+
+    def augment(self, estimator, pool, labels, n_rounds):
+        """Return the extras that the samples told since the last training give."""
+        Q_k = labels.told_since(n_rounds)
+        if not len(Q_k):
+            return []
+        X = pool.take(Q_k)
+        sources = {i: labels.told[i].code for i in Q_k.tolist()}
+        y = np.array(list(sources.values()))
+        rest = labels.unlabeled()
+        extras = []
+        for augmenter in self.augmenters:  # Q_k = {x_j} ∪ {x_j + r_j}
+            seen = rest if getattr(augmenter, "uses_pool", True) else rest[:0]
+            answer = augmenter.augment(estimator, X, y, pool.view(seen), n_rounds - 1)
+            X_new, y_new, parents = self._checked(augmenter, answer, X, len(y))
+            if parents is not None:
+                parents = np.where(parents < 0, -1, Q_k[parents])
+            is_lasting = bool(augmenter.is_lasting)
+            extras.append(Extra(n_rounds, is_lasting, X_new, y_new, parents, sources))
+        return extras
+
+    def _checked(self, augmenter, answer, X, n_samples):
+        """Return the samples, codes and parents of an augmenter, if they are such."""
+        name = type(augmenter).__name__
+        if not isinstance(answer, tuple | list) or len(answer) not in (2, 3):
+            raise ValueError(
+                f"{name}.augment should return samples, labels and, if it knows them, "
+                f"parents; got {answer!r}."
+            )
+        X_new, y_new, parents = *answer, *[None] * (3 - len(answer))
+        y_new = np.asarray(y_new)
+        try:
+            n_new = len(y_new) if y_new.ndim == 1 else -1
+            X_new = conform(X_new, X) if n_new else X[:0]
+        except (ValueError, TypeError, KeyError, AttributeError) as exc:
+            raise ValueError(
+                f"{name}.augment returned samples that cannot be trained on: {exc}."
+            ) from exc
+        if not np.isin(y_new, range(self.n_classes)).all() or len(X_new) != n_new:
+            raise ValueError(
+                f"{name}.augment returned {len(X_new)} samples and labels "
+                f"{y_new!r}; expected as many labels in [0, {self.n_classes}), codes "
+                "into classes_."
+            )
+        if parents is not None:
+            parents = np.asarray(parents)
+            if parents.shape != y_new.shape or not np.isin(
+                parents, range(-1, n_samples)
+            ).all():  # fmt: skip
+                raise ValueError(
+                    f"{name}.augment returned parents {parents!r}; expected for each "
+                    f"of the {n_new} samples a position in [0, {n_samples}), or -1."
+                )
+            parents = parents.astype(int)
+        return X_new, y_new.astype(int), parents
+
+    # Validation
+
+    def _own_augmenter_parameters(self, augmenter):
+        """Names of parameters of what the strategy brings with it."""
+        if augmenter is not None or self.strategy.augmenter is None:
+            return set()
+        names = set(self.strategy.augmenter().get_params(deep=False))
+        return names - _NOT_OF_THE_LOOP
+
+    def _check_query_params(self, signature, shared):
+        if any(p.kind is p.VAR_KEYWORD for p in signature.values()):
+            return
+        unknown = sorted(set(self._parameters) - set(signature), key=str)
+        if unknown:
+            known = ", ".join([*list(signature)[3:], *sorted(shared)]) or "none"
+            raise ValueError(
+                f"query_params has {', '.join(map(repr, unknown))}, but {self.name} "
+                f"takes {known}."
+            )
+        check_values(_innermost(self.strategy.function), self._parameters)
+
+    def _resolve_augmenters(self, augmenter, own, augmenter_params):
+        if augmenter is None and self.strategy.augmenter is not None:
+            names = self._own_augmenter_parameters(augmenter)
+            unknown = sorted(set(own) - names, key=str)
+            if unknown:
+                raise ValueError(
+                    f"augmenter_params has {', '.join(map(repr, unknown))}, but "
+                    f"{self.strategy.augmenter.__name__} takes "
+                    f"{', '.join(sorted(names))}."
+                )
+            brought = self.strategy.augmenter(**own)
+            brought._validate_params()
+            return [brought]
+        if augmenter_params:
+            raise ValueError(
+                f"augmenter_params={augmenter_params!r} are for what a strategy brings "
+                f"along, but {self.name} brings nothing, or augmenter replaces it. Set "
+                "them on the augmenter itself."
+            )
+        if augmenter is None:
+            return []
+        augmenters = (
+            list(augmenter) if isinstance(augmenter, list | tuple) else [augmenter]
+        )
+        for one in augmenters:
+            is_one = hasattr(one, "augment") and hasattr(one, "is_lasting")
+            if isinstance(one, type) or not is_one:
+                raise TypeError(
+                    f"augmenter={one!r} should be an object with 'augment' and "
+                    "'is_lasting', as an AdversarialAugmenter() has."
+                )
+        return augmenters
+
+
+def _innermost(function):
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function
+
+
+def _in_hand(view):
+    """Return the samples of a view themselves where they lie in memory anyway."""
+    return view.take(np.arange(len(view))) if view.is_in_memory else view

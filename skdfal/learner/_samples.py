@@ -1,0 +1,174 @@
+"""Samples as an estimator is trained on them: their dtype, and parts put together."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from sklearn.base import clone
+from skorch.utils import to_tensor
+
+from skdfal.adapter import inner_net, is_net
+from skdfal.adapter._training import as_numpy, seeded
+from skdfal.pool import Pool, as_pool
+
+_HALVES = (torch.float16, torch.bfloat16)
+
+
+class Samples(Pool):
+    """A pool whose batches have the dtype in which the estimator is trained.
+
+    Parameters
+    ----------
+    pool : Pool
+        The pool; nothing of it is cast before it is taken.
+    dtype : dtype
+        Of numpy or of torch, as the pool is.
+    """
+
+    def __init__(self, pool, dtype):
+        self.pool, self.dtype = pool, dtype
+        self.is_in_memory, self.sample_shape = pool.is_in_memory, pool.sample_shape
+
+    def __len__(self):
+        return len(self.pool)
+
+    def take(self, indices):
+        return _cast(self.pool.take(indices), self.dtype)
+
+    def digest(self):
+        return self.pool.digest()
+
+
+def samples_for(estimator, X):
+    """Return ``X`` as a pool of the dtype that ``estimator``, a template, trains in.
+
+    Floating samples get the precision of the module. Integers stay where the module
+    takes them, as tokens are; elsewhere, and without a net, all is float32.
+    """
+    pool = as_pool(X)
+    if hasattr(X, "columns") and (estimator is None or is_net(estimator)):
+        pool = as_pool(np.asarray(X, dtype=np.float32))  # a net has no use for names
+    if pool.dtype is None:
+        return pool
+    wanted = _dtype_for(estimator, pool)
+    if isinstance(pool.dtype, torch.dtype):
+        wanted = _TORCH[wanted]
+    return pool if wanted == pool.dtype else Samples(pool, wanted)
+
+
+_TORCH = {
+    np.dtype(np.float32): torch.float32,
+    np.dtype(np.float64): torch.float64,
+    np.dtype(np.int64): torch.int64,
+}
+
+
+def _dtype_for(estimator, pool):
+    net = inner_net(estimator)
+    if net is None:
+        return np.dtype(np.float32)
+    with seeded(0):
+        net = clone(net).initialize()
+    floats = [p.dtype for p in net.module_.parameters() if p.is_floating_point()]
+    is_double = bool(floats) and floats[0] == torch.float64
+    wanted = np.dtype(np.float64 if is_double else np.float32)
+    if net.module_ is not None and is_net(estimator) and _is_integer(pool.dtype):
+        x = as_numpy(pool.take([0, 0] if len(pool) > 1 else [0])).astype(np.int64)
+        if _takes(net, x):
+            return np.dtype(np.int64)
+    return wanted
+
+
+def _is_integer(dtype):
+    if isinstance(dtype, torch.dtype):
+        return not dtype.is_floating_point
+    return np.dtype(dtype).kind in "iu"
+
+
+def _takes(net, x):
+    """Whether the module has an answer to a batch as it is."""
+    net.module_.eval()
+    try:
+        with torch.no_grad():
+            net.infer(to_tensor(x, device=net.device))
+    except (RuntimeError, ValueError, IndexError, TypeError):
+        return False
+    return True
+
+
+def concatenate(parts):
+    """Put samples of one kind, arrays, tensors, frames or dicts, one below another."""
+    parts = [part for part in parts if _length(part)] or parts[:1]
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    if isinstance(first, Mapping):
+        return {name: concatenate([part[name] for part in parts]) for name in first}
+    if isinstance(first, torch.Tensor):
+        return torch.cat(parts)
+    if hasattr(first, "iloc"):
+        import pandas as pd
+
+        return pd.concat(parts, ignore_index=True)
+    return np.concatenate(parts)
+
+
+def rows_of(X, rows):
+    """Return some rows of samples, in the order of ``rows``."""
+    return as_pool(X).take(rows)
+
+
+def conform(X, like):
+    """Return samples of an augmenter as the kind and dtype of those of the pool.
+
+    Raises
+    ------
+    ValueError
+        If they are of another shape, or not finite.
+    """
+    if isinstance(like, Mapping):
+        return {name: conform(X[name], part) for name, part in like.items()}
+    if hasattr(like, "iloc"):
+        rows = X.to_numpy() if hasattr(X, "to_numpy") else as_numpy(X)
+        return type(like)(rows, columns=like.columns).astype(like.dtypes.to_dict())
+    X = np.asarray(as_numpy(X))
+    is_number = X.dtype.kind in "biuf"
+    if X.shape[1:] != like.shape[1:] or not is_number or not np.isfinite(X).all():
+        shape = ", ".join(map(str, ("n", *like.shape[1:])))
+        raise ValueError(
+            f"expected finite samples of shape ({shape}), got {X.dtype} of {X.shape}"
+        )
+    if isinstance(like, torch.Tensor):
+        return torch.as_tensor(X).to(like.device, like.dtype)
+    if X.dtype.kind == "f" and like.dtype.kind in "iu":
+        raise ValueError(f"expected samples of {like.dtype}, got {X.dtype}")
+    return X.astype(like.dtype, copy=False)
+
+
+def to_arrays(X):
+    """Return samples as a dict of arrays, for a file without pickles."""
+    if isinstance(X, Mapping):
+        return {f"X.{name}": as_numpy(part) for name, part in X.items()}
+    if hasattr(X, "iloc"):
+        columns = range(len(X.columns))
+        return {f"X.{i}": np.array(X.iloc[:, i].tolist()) for i in columns}
+    return {"X": as_numpy(X)}
+
+
+def from_arrays(arrays, like):
+    """Return samples of the kind of ``like`` from what :func:`to_arrays` gave."""
+    if isinstance(like, Mapping):
+        return conform({name: arrays[f"X.{name}"] for name in like}, like)
+    if hasattr(like, "iloc"):
+        columns = [arrays[f"X.{i}"] for i in range(len(like.columns))]
+        data = dict(zip(like.columns, columns, strict=True))
+        return type(like)(data).astype(like.dtypes.to_dict())
+    return conform(arrays["X"], like)
+
+
+def _length(X):
+    return len(next(iter(X.values()))) if isinstance(X, Mapping) else len(X)
+
+
+def _cast(X, dtype):
+    return X.to(dtype) if isinstance(X, torch.Tensor) else X.astype(dtype, copy=False)

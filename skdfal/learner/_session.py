@@ -1,0 +1,757 @@
+"""LabelingSession: the DFAL paper's Algorithm 1, asked and told."""
+
+import functools
+import os
+import threading
+import time
+from numbers import Integral
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from skdfal._utils._validation import (
+    COUNT,
+    HasMethods,
+    StrOptions,
+    check_values,
+)
+from skdfal.adapter import proba_of_classes
+from skdfal.adapter._training import seeded
+from skdfal.learner._identity import digest, parameter_digests
+from skdfal.learner._labeled_set import Extra, LabeledSet, TrainingSet
+from skdfal.learner._method import Method
+from skdfal.learner._samples import from_arrays, samples_for, to_arrays
+from skdfal.learner._store import CheckpointError, RunStore
+from skdfal.learner._trainer import Trainer
+
+_INITIAL, _TRAIN, _CANDIDATES, _QUERY, _TWINS = range(5)  # purposes of random numbers
+_N_KEPT = 2  # rounds whose weights stay in the file: a short last one may be redone
+
+
+def _one_at_a_time(method):
+    """Let a second thread wait until the first is done."""
+
+    @functools.wraps(method)
+    def locked(self, *args, **kwargs):
+        with self._lock:
+            return method(self, *args, **kwargs)
+
+    return locked
+
+
+class LabelingSession:
+    """Ask for the labels that help most, be told them, train; again and again.
+
+    Algorithm 1 of the DFAL paper [1]_ for a pool that nobody has labelled yet: a
+    person, a file or another program answers. :meth:`tell` costs nothing, :meth:`fit`
+    is the slow call.
+
+    Parameters
+    ----------
+    X : pool
+        Samples: an array of shape (n_samples, ...), a memmap, an array of zarr or
+        HDF5, a torch Dataset, a :class:`~skdfal.pool.FilePool`, a data frame.
+        Samples are read when they are needed; the whole is never copied.
+    classes : sequence of str, int, float or bool
+        All labels that may be told, two at least.
+    estimator : estimator, default=None
+        A skorch net, a Pipeline that ends in one, or for strategies that need no net
+        any classifier; it is cloned. Its module needs an output for each class. None
+        is a small net for the shape of ``X``: LeNet5 for images of 16 pixels and more,
+        an MLP otherwise.
+    query_strategy : str or callable, default="dfal"
+        One of the names in ``skdfal.strategies.STRATEGIES``, or a function
+        ``(estimator, X, n_instances, **query_params)`` that returns indices into X,
+        such as modAL's. If it has parameters of these names, it gets ``random_state``,
+        ``X_labeled`` and ``y_labeled`` (the samples with a label; codes into
+        ``classes``), ``pool_indices`` (where the rows of its ``X`` are in the pool)
+        and ``X_unlabeled`` (all samples without a label).
+    augmenter : augmenter or list of augmenters, default=None
+        What adds samples to the training set for free, in place of what the strategy
+        brings along; an empty list adds nothing. An augmenter has a method
+        ``augment(estimator, X, y, X_pool, n_round)``, which gets the net of the
+        round, the newly labelled samples, their codes, and a view of what has no
+        label (nothing, if it says ``uses_pool = False``). It returns samples and codes
+        to train on, for good if its ``is_lasting`` is true, else in the next round
+        alone; and, third, the position in ``X`` of the sample that each stems from,
+        -1 for none. Without the third, a label that is corrected or taken back takes
+        all lasting samples of that call along.
+    augmenter_params : dict, default=None
+        Parameters of what the strategy brings along, such as the ``clip_range`` of the
+        twins of "dfal".
+    n_instances : int, default=10
+        Number of samples that :meth:`fit` ranks.
+    n_candidates : int, "auto" or None, default="auto"
+        Rank this many samples, drawn at random: the paper's K. "auto" is the number
+        that suits the strategy, None the whole pool.
+    query_params : dict, default=None
+        Further parameters of the strategy. For one that takes ``X_labeled``,
+        ``{"X_labeled": "train"}`` gives all training samples, twins included.
+    warm_start : bool, default=False
+        Go on training the net of the last round rather than from scratch, as the
+        paper does.
+    random_state : int, RandomState instance or None, default=None
+        Determines first samples, training, candidates and ties. With ``path``, None
+        is drawn once and kept.
+    path : str or path-like, default=None
+        File to keep the session in: what was told is on the disk before :meth:`tell`
+        returns. A session with the same parameters and ``path`` goes on, in another
+        process too. One session at a time may have the file open.
+    verbose : int, default=0
+        1 prints a line a round.
+
+    Attributes
+    ----------
+    estimator_ : estimator
+        The classifier of the last round, trained on codes into ``classes_``.
+    classes_ : ndarray of shape (n_classes,)
+        The classes, in the given order.
+    history_ : list of dict
+        One row per round: "annotations" (samples with a label), "labeled_data"
+        (training samples, twins and pseudo-labels counted), "fit_seconds",
+        "query_seconds" (twins included; NaN where nothing was asked).
+    labels_ : dict
+        Labels told, by index.
+    annotated_indices_ : ndarray of shape (n_annotations,)
+        Samples with a label, in the order in which they were first told.
+    skipped_indices_ : ndarray of shape (n_skipped,)
+        Samples that were skipped.
+    X_train_ : array of shape (n_labeled, ...)
+        Samples with a label, and their twins, as they stand now.
+    y_train_ : ndarray of shape (n_labeled,)
+        Their labels.
+    train_indices_ : ndarray of shape (n_labeled,)
+        Their indices into ``X``, -1 for a twin.
+    train_parents_ : ndarray of shape (n_labeled,)
+        The index into ``X`` of the sample that each stems from, which of a sample of
+        the pool is itself; -1 where it is not known.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range.
+    CheckpointError
+        A ValueError, if ``path`` holds another run, is in use by another session, or
+        is no saved session. The file is left as it is.
+    UnidentifiableError
+        A TypeError, if ``path`` is given, but a parameter has no content to hash, by
+        which the run could be known.
+
+    See Also
+    --------
+    ActiveLearningClassifier : The session that ``y`` answers.
+
+    Notes
+    -----
+    A twin is an adversarial example of a labelled sample, with its label. It goes
+    with its parent: corrected if that is corrected, gone if its label is taken back.
+
+    One thread at a time may call a session; another one waits, :meth:`tell` for the
+    end of a :meth:`fit` too. Nothing in the file is executed when it is read.
+
+    A fit is the same each time on the same machine with the same number of threads.
+    Weights of a net come back from the file; a Pipeline or another classifier is
+    trained again, from the same samples and seed.
+
+    References
+    ----------
+    .. [1] M. Ducoffe, F. Precioso, "Adversarial Active Learning for Deep Networks: a
+       Margin Based Approach", 2018, arXiv:1802.09841.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from skdfal.learner import LabelingSession
+    >>> X, y = make_blobs(200, centers=2, random_state=0)
+    >>> session = LabelingSession(X, classes=["left", "right"], random_state=0)
+    >>> for _ in range(3):
+    ...     asked = session.ask(10)
+    ...     session.tell(asked, ["left" if y[i] else "right" for i in asked])
+    ...     session = session.fit()
+    >>> len(session.labels_), session.X_train_.shape
+    (30, (50, 2))
+    >>> session.predict(X[:2]).shape
+    (2,)
+    """
+
+    _skl_parameter_constraints = {
+        "estimator": [HasMethods(["fit", "predict_proba"]), None],
+        "augmenter": [HasMethods(["augment"]), list, tuple, None],
+        "augmenter_params": [dict, None],
+        "n_instances": [COUNT],
+        "n_candidates": [COUNT, StrOptions({"auto"}), None],
+        "query_params": [dict, None],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "path": [str, os.PathLike, None],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        X,
+        classes,
+        estimator=None,
+        query_strategy="dfal",
+        *,
+        augmenter=None,
+        augmenter_params=None,
+        n_instances=10,
+        n_candidates="auto",
+        query_params=None,
+        warm_start=False,
+        random_state=None,
+        path=None,
+        verbose=0,
+    ):
+        given = {name: v for name, v in locals().items() if name != "self"}
+        check_values(LabelingSession, given)
+        self._lock = threading.RLock()
+        self._store = None
+        self.classes_ = _as_classes(classes)
+        self._codes = {label: i for i, label in enumerate(self.classes_.tolist())}
+        self._pool = samples_for(estimator, X)
+        self._method = Method(
+            query_strategy,
+            query_params,
+            augmenter,
+            augmenter_params,
+            n_candidates,
+            len(self.classes_),
+        )
+        self._trainer = Trainer(estimator, warm_start, len(self.classes_), self._pool)
+        self._n_instances, self._verbose = n_instances, verbose
+        run = None if path is None else self._identity(given)
+        self._seed = check_random_state(random_state).randint(2**31 - 1)
+        if path is not None:
+            self._store = self._open(path, run)
+            self._seed = self._store.meta["seed"]
+        self._load()
+
+    def _identity(self, parameters):
+        """Return digests of what decides the result, by name."""
+        run = {"X": self._pool.digest(), "classes": digest(self.classes_, "classes")}
+        for name in parameters.keys() - {"X", "classes", "path", "verbose"}:
+            run |= parameter_digests(name, parameters[name])
+        return run
+
+    def _open(self, path, run):
+        return RunStore(path, run, {"seed": self._seed})
+
+    # What there is
+
+    @property
+    @_one_at_a_time
+    def estimator_(self):
+        if not self.history_:
+            raise AttributeError(
+                "This LabelingSession has no estimator_ before the first fit()."
+            )
+        if self._estimator is None:
+            self._estimator = self._restore()
+        return self._estimator
+
+    @property
+    @_one_at_a_time
+    def labels_(self):
+        told = self._labels.told.items()
+        classes = self.classes_.tolist()
+        return {i: classes[label.code] for i, label in told}
+
+    @property
+    @_one_at_a_time
+    def annotated_indices_(self):
+        return self._labels.annotated()
+
+    @property
+    @_one_at_a_time
+    def skipped_indices_(self):
+        return np.flatnonzero(self._labels.is_skipped)
+
+    @property
+    @_one_at_a_time
+    def X_train_(self):
+        return self._labels.training_set().gather(self._pool, self._labels.extras)
+
+    @property
+    @_one_at_a_time
+    def y_train_(self):
+        return self.classes_[self._labels.training_set().y]
+
+    @property
+    @_one_at_a_time
+    def train_indices_(self):
+        return self._labels.training_set().indices
+
+    @property
+    @_one_at_a_time
+    def train_parents_(self):
+        return self._labels.training_set().parents
+
+    # Ask and tell
+
+    @_one_at_a_time
+    def ask(self, n_instances=None):
+        """Return samples whose labels would help most.
+
+        Parameters
+        ----------
+        n_instances : int, default=None
+            How many; None is the number given to the session.
+
+        Returns
+        -------
+        indices : ndarray of shape (n_asked,)
+            Indices into ``X``, the most helpful first; at random before the first
+            :meth:`fit`. None of them has a label, was skipped, or was asked for since
+            the last :meth:`fit` without an answer. Fewer than ``n_instances`` where
+            the pool ends.
+
+        Raises
+        ------
+        ValueError
+            If ``n_instances`` is no count, or a strategy does not answer with indices.
+        """
+        n = self._n_instances if n_instances is None else n_instances
+        if not isinstance(n, Integral) or n < 1:
+            raise ValueError(f"{n_instances=} should be an int >= 1.")
+        free = np.zeros(len(self._pool), dtype=bool)
+        free[self._labels.unlabeled()] = True
+        free[list(self._pending)] = False
+        if not self.history_:
+            ranked = self._initial_order()
+        else:
+            ranked = np.array([i for rank in self._rankings for i in rank], dtype=int)
+        asked = ranked[free[ranked]][:n]
+        if self.history_ and len(asked) < n:
+            free[asked] = False
+            asked = np.concatenate([asked, self._rank(free, n - len(asked))])
+        self._pending.update(asked.tolist())
+        return asked
+
+    @_one_at_a_time
+    def tell(self, indices, labels):
+        """Store labels; those of samples that have one already are corrected.
+
+        Parameters
+        ----------
+        indices : int or array-like of int
+            Samples, asked for or not.
+        labels : label or sequence of labels
+            Their labels, each one of ``classes``.
+
+        Raises
+        ------
+        ValueError
+            If an index or a label is none. Nothing of this call is stored then.
+        """
+        indices = self._as_indices(indices)
+        if isinstance(labels, str) or not np.ndim(labels):
+            labels = [labels]
+        codes = [self._code_of(label) for label in labels]
+        if len(codes) != len(indices):
+            raise ValueError(
+                f"Got {len(codes)} labels for {len(indices)} indices; expected as many."
+            )
+        classes = self.classes_.tolist()
+        self._note("told", indices, [classes[code] for code in codes])
+        for i, code in zip(indices, codes, strict=True):
+            self._labels.tell(i, code, len(self.history_))
+        self._pending.difference_update(indices)
+
+    @_one_at_a_time
+    def skip(self, indices):
+        """Leave samples out that cannot be answered, until they are told.
+
+        They are never asked for and never trained on; a label that one has is taken
+        back, with its twins.
+
+        Parameters
+        ----------
+        indices : int or array-like of int
+            Samples.
+
+        Raises
+        ------
+        ValueError
+            If an index is none.
+        """
+        indices = self._as_indices(indices)
+        self._note("skipped", indices)
+        for i in indices:
+            self._labels.skip(i)
+        self._pending.difference_update(indices)
+
+    @_one_at_a_time
+    def retract(self, indices):
+        """Take labels back: the samples are in the pool again, their twins gone.
+
+        Parameters
+        ----------
+        indices : int or array-like of int
+            Samples that have a label.
+
+        Raises
+        ------
+        ValueError
+            If an index is none, or that of a sample without a label.
+        """
+        indices = self._as_indices(indices)
+        without = [i for i in indices if i not in self._labels.told]
+        if without:
+            raise ValueError(f"There is no label to take back of {without}.")
+        self._note("retracted", indices)
+        for i in indices:
+            self._labels.retract(i)
+
+    def _note(self, kind, indices, labels=None):
+        if self._store is not None:
+            self._store.add_events(len(self.history_), kind, indices, labels)
+
+    def _as_indices(self, indices):
+        found = np.atleast_1d(np.asarray(indices))
+        n = len(self._pool)
+        if not found.size:
+            return []
+        if (
+            found.ndim != 1
+            or found.dtype.kind not in "iu"
+            or not ((found >= 0) & (found < n)).all()
+            or len(np.unique(found)) < len(found)
+        ):
+            raise ValueError(
+                f"{indices=!r} should be one index, or distinct ones, in [0, {n})."
+            )
+        return found.tolist()
+
+    def _code_of(self, label):
+        label = label.item() if isinstance(label, np.generic) else label
+        try:
+            return self._codes[label]
+        except (KeyError, TypeError):
+            raise ValueError(
+                f"{label!r} is none of the classes {self.classes_.tolist()}. Nothing "
+                "of this call was stored."
+            ) from None
+
+    # Train
+
+    @_one_at_a_time
+    def fit(self, *, n_instances=None, sample_weight=None):
+        """Train on all labels, after making the twins of the new ones, and rank.
+
+        Parameters
+        ----------
+        n_instances : int, default=None
+            How many samples to rank for the next :meth:`ask`; None is the number given
+            to the session. With 0 it is left to :meth:`ask`.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples of the pool; a twin has that of its parent, what
+            has no parent weighs 1.
+
+        Returns
+        -------
+        self : LabelingSession
+            The session, with an ``estimator_``. After an error, or Ctrl-C, it is as it
+            was before the call.
+
+        Raises
+        ------
+        ValueError
+            If there are labels of fewer than two classes.
+        TypeError
+            If the estimator takes no ``sample_weight``.
+        """
+        self._check_can_fit()
+        n = self._n_instances if n_instances is None else n_instances
+        k, labels = len(self.history_), self._labels
+        n_extras = len(labels.extras)
+        try:
+            started = time.perf_counter()
+            if k:  # Q_k = {x_j} ∪ {x_j + r_j}, by the net of the last round
+                with seeded(_seed(self._seed, k, _TWINS)):
+                    labels.extras += self._method.augment(
+                        self.estimator_, self._pool, labels, k
+                    )
+            twin_seconds = time.perf_counter() - started
+            started = time.perf_counter()
+            training = labels.training_set(k)  # L_{k+1} = L_k ∪ Q_k
+            weights = self._weights(training, sample_weight)
+            A_k = self._trainer.fit(  # training(H, L_k)
+                training.gather(self._pool, labels.extras),
+                training.y,
+                _seed(self._seed, k, _TRAIN),
+                previous=self._estimator_before(),
+                sample_weight=weights,
+            )
+            row = {
+                "annotations": len(labels.told),
+                "labeled_data": len(training.y),
+                "fit_seconds": time.perf_counter() - started,
+                "query_seconds": np.nan,
+            }
+            ranking = None
+            if n and labels.unlabeled().size:
+                started = time.perf_counter()
+                is_free = ~labels.is_told & ~labels.is_skipped
+                ranking = self._query(A_k, k, np.flatnonzero(is_free), n, 0)
+                row["query_seconds"] = time.perf_counter() - started
+            last = self._last_row(twin_seconds)
+            if self._store is not None:
+                self._save(k, row, last, training, weights, n_extras, A_k, ranking)
+        except BaseException:
+            del labels.extras[n_extras:]
+            raise
+        self.history_ = [*self.history_[:-1], *last, row]
+        self._estimator = A_k
+        self._rankings = [] if ranking is None else [ranking]
+        self._pending = set()
+        labels.forget_passing_extras()
+        self._report(row)
+        return self
+
+    def _check_can_fit(self):
+        known = self.classes_[np.unique(self._labels.codes())].tolist()
+        if len(known) < 2:
+            raise ValueError(
+                f"There are labels of {known or 'no class'} only: a classifier needs "
+                "samples of at least 2 classes. Tell more labels first; ask() draws "
+                "samples at random until then."
+            )
+
+    def _estimator_before(self):
+        if self._trainer.warm_start and self.history_:
+            return self.estimator_
+        return None
+
+    def _weights(self, training, sample_weight):
+        if sample_weight is None:
+            return None
+        self._trainer.check_weights()
+        of_pool = np.asarray(sample_weight, dtype=float)
+        if of_pool.shape != (len(self._pool),) or not np.isfinite(of_pool).all():
+            raise ValueError(
+                f"sample_weight of shape {of_pool.shape} should be finite, of shape "
+                f"({len(self._pool)},)."
+            )
+        return training.weights(of_pool)
+
+    def _last_row(self, seconds):
+        """Return the last row with the time for its twins, in a list; or nothing."""
+        if not self.history_:
+            return []
+        row = self.history_[-1]
+        return [row | {"query_seconds": row["query_seconds"] + seconds}]
+
+    def _rank(self, is_free, n):
+        """Ask the strategy once more in this round, and keep what it says."""
+        started = time.perf_counter()
+        k, call = len(self.history_) - 1, len(self._rankings)
+        found = self._query(self.estimator_, k, np.flatnonzero(is_free), n, call)
+        row = dict(self.history_[-1])
+        seconds = time.perf_counter() - started
+        row["query_seconds"] = seconds + (row["query_seconds"] if call else 0)
+        if self._store is not None:
+            self._store.add_ranking(k, found, row)
+        self.history_[-1] = row
+        self._rankings.append(found)
+        return found
+
+    def _query(self, estimator, k, U_k, n, call):
+        """Return Q_k of the samples ``U_k``, with seeds of their own for each call."""
+        n_query = min(n, len(U_k))
+        if not n_query:
+            return U_k[:0]
+        again = (call,) if call else ()
+        rng = _rng(self._seed, k, _CANDIDATES, *again)
+        S_k = self._method.candidates(U_k, n_query, rng)
+        seed = _seed(self._seed, k, _QUERY, *again)
+        with seeded(seed):  # for strategies that draw from the global generators
+            return self._method.ask(
+                estimator, self._pool, S_k, n_query, self._labels, seed
+            )
+
+    def _initial_order(self):
+        """Return all that may be asked for in the order before the first training."""
+        everything = np.flatnonzero(~self._labels.is_skipped)
+        return _rng(self._seed, 0, _INITIAL).permutation(everything)
+
+    def _report(self, row):
+        if self._verbose:
+            print(
+                f"[LabelingSession] round {len(self.history_) - 1}: "
+                f"{row['annotations']} annotations, {row['labeled_data']} training "
+                f"samples, {row['fit_seconds']:.1f} s"
+            )
+
+    # Predict
+
+    def predict(self, X):
+        """Predict class labels.
+
+        Parameters
+        ----------
+        X : pool or array-like of shape (n_samples, ...)
+            Samples.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Class labels.
+        """
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+    def predict_proba(self, X):
+        """Predict class probabilities.
+
+        Parameters
+        ----------
+        X : pool or array-like of shape (n_samples, ...)
+            Samples.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes)
+            Probabilities, in the order of ``classes_``.
+        """
+        return proba_of_classes(self.estimator_, X, len(self.classes_))
+
+    # On the disk
+
+    def close(self):
+        """Close the file of the session, so that another one may have it."""
+        with self._lock:
+            if self._store is not None:
+                self._store.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def _save(self, k, row, last, training, weights, n_extras, A_k, ranking):
+        arrays = training._asdict()
+        if weights is not None:
+            arrays["weights"] = weights
+        new = self._labels.extras[n_extras:]
+        replays = self._trainer.warm_start and not self._trainer.is_net
+        self._store.add_round(
+            k,
+            [*last, row],
+            arrays,
+            [(extra.is_lasting, _extra_to_arrays(extra)) for extra in new],
+            self._trainer.weights(A_k),
+            ranking,
+            keep=None if replays else _N_KEPT,
+        )
+
+    def _load(self):
+        """Bring the state that the file holds into memory; without one, the first."""
+        self._labels = LabeledSet(len(self._pool))
+        self.history_, self._rankings, self._pending = [], [], set()
+        self._estimator = None
+        if self._store is None:
+            return
+        for n_rounds, kind, sample, label in self._store.events():
+            if kind == "told":
+                self._labels.tell(sample, self._codes[label], n_rounds)
+            elif kind == "skipped":
+                self._labels.skip(sample)
+            else:
+                self._labels.retract(sample)
+        self.history_ = self._store.history()
+        self._labels.extras = self._saved_extras()
+        self._labels.forget_passing_extras()
+        if self.history_:
+            self._rankings = [
+                np.array(ranking, dtype=int)
+                for ranking in self._store.rankings(len(self.history_) - 1)
+            ]
+
+    def _saved_extras(self):
+        like = self._pool.take([0])
+        return [_extra_from_arrays(arrays, like) for arrays in self._store.extras()]
+
+    def _restore(self):
+        """Return the estimator of the last round: its weights, or trained again."""
+        k = len(self.history_) - 1
+        restored = self._trainer.restore(self._store.weights(k))
+        if restored is not None:
+            return restored
+        extras, estimator = self._saved_extras(), None
+        for number in range(0 if self._trainer.warm_start else k, k + 1):
+            arrays = self._store.training(number)
+            weights = arrays.pop("weights", None)
+            training = TrainingSet(**arrays)
+            estimator = self._trainer.fit(
+                training.gather(self._pool, extras),
+                training.y,
+                _seed(self._seed, number, _TRAIN),
+                previous=estimator,
+                sample_weight=weights,
+            )
+        return estimator
+
+    def _rewind(self, n_rounds):
+        """Go back to the end of the last of ``n_rounds`` trainings, before asking."""
+        if self._store is None:
+            raise CheckpointError("A session without a file cannot go back.")
+        row = self.history_[n_rounds - 1] | {"query_seconds": np.nan}
+        self._store.rewind(n_rounds, row)
+        self._load()
+
+
+def _seed(seed, k, *purpose):
+    """Return a seed for round ``k`` that depends on no earlier draw."""
+    sequence = np.random.SeedSequence([seed, k, *purpose])
+    return int(sequence.generate_state(1)[0] >> 1)
+
+
+def _rng(seed, k, *purpose):
+    return np.random.RandomState(_seed(seed, k, *purpose))
+
+
+def _as_classes(classes):
+    """Return distinct labels, two at least, as an array that keeps their types."""
+    labels = classes.tolist() if isinstance(classes, np.ndarray) else list(classes)
+    plain = [v.item() if isinstance(v, np.generic) else v for v in labels]
+    for label in plain:
+        if not isinstance(label, str | int | float):
+            raise TypeError(
+                f"classes={classes!r} should be labels of type str, int, float or "
+                f"bool, got {label!r}."
+            )
+    if len(set(plain)) < max(2, len(plain)):
+        raise ValueError(f"classes={classes!r} should be at least 2, and distinct.")
+    array = np.array(plain)
+    if array.tolist() != plain:  # labels of several kinds
+        array = np.empty(len(plain), dtype=object)
+        array[:] = plain
+    return array
+
+
+def _extra_to_arrays(extra):
+    arrays = {
+        "n_rounds": np.array(extra.n_rounds),
+        "is_lasting": np.array(extra.is_lasting),
+        "y": extra.y,
+        "sources": np.array(list(extra.sources.items()), dtype=int).reshape(-1, 2),
+        **to_arrays(extra.X),
+    }
+    if extra.parents is not None:
+        arrays["parents"] = extra.parents
+    return arrays
+
+
+def _extra_from_arrays(arrays, like):
+    if not arrays:
+        return Extra.empty()
+    return Extra(
+        int(arrays["n_rounds"]),
+        bool(arrays["is_lasting"]),
+        from_arrays(arrays, like),
+        arrays["y"],
+        arrays.get("parents"),
+        dict(arrays["sources"].tolist()),
+    )

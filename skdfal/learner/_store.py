@@ -1,0 +1,422 @@
+"""A run in one SQLite file: plain rows and blobs, nothing that is executed on loading.
+
+The file belongs to one session at a time: SQLite's own exclusive lock, which ends with
+its process, keeps others away. What a kill left half-written is rolled back.
+"""
+
+import contextlib
+import io
+import json
+import os
+import sqlite3
+import threading
+import weakref
+from pathlib import Path
+
+import numpy as np
+import torch
+
+_APPLICATION_ID = 0x736B6466  # "skdf", in the header of the file
+_VERSION = 1
+_LARGEST_BLOB = 900_000_000  # SQLite takes a little more
+_HEADER = 72  # bytes of the file that tell what it is
+
+_SCHEMA = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE events (
+    id INTEGER PRIMARY KEY,
+    n_rounds INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    sample INTEGER NOT NULL,
+    label TEXT
+);
+CREATE TABLE extras (
+    id INTEGER PRIMARY KEY,
+    n_rounds INTEGER NOT NULL,
+    is_lasting INTEGER NOT NULL,
+    arrays BLOB
+);
+CREATE TABLE rounds (
+    number INTEGER PRIMARY KEY, row TEXT NOT NULL, arrays BLOB, weights BLOB
+);
+CREATE TABLE rankings (
+    id INTEGER PRIMARY KEY, number INTEGER NOT NULL, samples TEXT NOT NULL
+);
+"""
+
+# Files that this process has open. It must not open one a second time, even to read:
+# on POSIX systems, closing that would end SQLite's lock on the first.
+_IN_USE = weakref.WeakValueDictionary()
+_OPENING = threading.Lock()
+
+
+class CheckpointError(ValueError):
+    """A saved run that is another one, is in use, or cannot be read.
+
+    Examples
+    --------
+    >>> from skdfal.learner import CheckpointError
+    >>> issubclass(CheckpointError, ValueError)
+    True
+    """
+
+
+class RunStore:
+    """The file of one run, open and locked until it is closed.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file. It is made, with its folders, if it is not there.
+    run : dict of str to str
+        Digests of what decides the result, by name.
+    meta : dict
+        JSON to keep with a new run.
+    data : int, default=0
+        32 bits by which runs on other data are told apart without opening the file,
+        by :func:`data_of`; 0 where there is no need to.
+
+    Attributes
+    ----------
+    meta : dict
+        As it was given when the run began.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is no saved run or another one, or is in use. It is left as it is.
+    """
+
+    def __init__(self, path, run, meta, data=0):
+        self.path, self.data = Path(path), data
+        with _OPENING:
+            if _identity_of(self.path) in _IN_USE:
+                raise self._error("locked")
+            _check_is_ours(self.path)
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._db = sqlite3.connect(
+                    self.path, timeout=0, isolation_level=None, check_same_thread=False
+                )
+            except (OSError, sqlite3.Error) as exc:
+                raise self._error(exc) from exc
+            try:
+                with self._readable():
+                    self._open(run, meta)
+            except BaseException:
+                self._db.close()
+                raise
+            self._identity = _identity_of(self.path)
+            _IN_USE[self._identity] = self
+
+    def _open(self, run, meta):
+        self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        self._db.execute("BEGIN EXCLUSIVE")  # held until the file is closed
+        if self.path.is_symlink():
+            raise sqlite3.DatabaseError("it has become a symbolic link")
+        tables = self._db.execute("SELECT name FROM sqlite_master").fetchall()
+        if tables:
+            self._db.execute("COMMIT")
+            self._check_run(run)
+        else:
+            for statement in _SCHEMA.split(";"):
+                self._db.execute(statement)
+            self._db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+            self._db.execute(f"PRAGMA user_version = {self.data - 2**31}")
+            values = {"version": _VERSION, "run": run, "meta": meta}
+            self._db.executemany(
+                "INSERT INTO meta VALUES (?, ?)",
+                [(name, json.dumps(value)) for name, value in values.items()],
+            )
+            self._db.execute("COMMIT")
+        self._db.execute("PRAGMA journal_mode = DELETE")
+        self._db.execute("PRAGMA synchronous = EXTRA")
+        self.meta = self._meta("meta")
+
+    def _check_run(self, run):
+        version = self._meta("version")
+        if version > _VERSION:
+            raise CheckpointError(
+                f"{self.path} was written by a newer skdfal (format {version}, this "
+                f"one knows {_VERSION}). Upgrade skdfal, or give another path."
+            )
+        if self._db.execute("PRAGMA quick_check").fetchone() != ("ok",):
+            raise sqlite3.DatabaseError("it does not pass SQLite's own check")
+        found = self._meta("run")
+        changed = {n for n in found.keys() | run.keys() if found.get(n) != run.get(n)}
+        if changed:
+            raise CheckpointError(
+                f"{self.path} belongs to a run with other {', '.join(sorted(changed))}."
+                " Delete it, give another path, or go back to the former values. A "
+                "checkpoint that is a folder keeps one file for each run."
+            )
+
+    def _meta(self, name):
+        query = "SELECT value FROM meta WHERE name = ?"
+        return json.loads(self._db.execute(query, [name]).fetchone()[0])
+
+    # What happened
+
+    def add_events(self, n_rounds, kind, samples, labels=None):
+        """Add what was told, skipped or retracted after ``n_rounds`` trainings."""
+        labels = [None] * len(samples) if labels is None else map(json.dumps, labels)
+        rows = [
+            (n_rounds, kind, int(i), label)
+            for i, label in zip(samples, labels, strict=True)
+        ]
+        with self._transaction():
+            self._db.executemany(
+                "INSERT INTO events (n_rounds, kind, sample, label) "
+                "VALUES (?, ?, ?, ?)",
+                rows,
+            )
+
+    def add_ranking(self, number, samples, row):
+        """Add samples that the net of a round asks for, and its row anew."""
+        with self._transaction():
+            self._insert_ranking(number, samples)
+            self._update_row(number, row)
+
+    def add_round(self, number, rows, arrays, extras, weights, ranking, keep):
+        """Add a training: all of it or nothing.
+
+        Parameters
+        ----------
+        number : int
+            Of the round.
+        rows : list of dict
+            Its row of the history and, before it, that of the round before anew.
+        arrays : dict of ndarray
+            What tells the training set.
+        extras : list of (bool, dict of ndarray)
+            What augmenters gave for this training, and whether it lasts.
+        weights : object or None
+            For ``torch.save``; tensors and plain data.
+        ranking : list of int or None
+            The samples that the new net asks for.
+        keep : int or None
+            Rounds whose weights, and whose extras for one training, are kept.
+        """
+        with self._transaction():
+            for last in rows[:-1]:
+                self._update_row(number - 1, last)
+            self._db.executemany(
+                "INSERT INTO extras (n_rounds, is_lasting, arrays) VALUES (?, ?, ?)",
+                [(number, is_lasting, _pack(extra)) for is_lasting, extra in extras],
+            )
+            self._db.execute(
+                "INSERT INTO rounds VALUES (?, ?, ?, ?)",
+                (number, json.dumps(rows[-1]), _pack(arrays), _pack_weights(weights)),
+            )
+            if ranking is not None:
+                self._insert_ranking(number, ranking)
+            if keep is not None:
+                self._db.execute(
+                    "UPDATE rounds SET weights = NULL WHERE number <= ?",
+                    [number - keep],
+                )
+                self._db.execute(
+                    "UPDATE extras SET arrays = NULL "
+                    "WHERE NOT is_lasting AND n_rounds <= ?",
+                    [number - keep],
+                )
+
+    def update_row(self, number, row):
+        """Write the row of a round anew."""
+        with self._transaction():
+            self._update_row(number, row)
+
+    def rewind(self, n_rounds, row):
+        """Forget all after the training of the last of ``n_rounds``; its row anew."""
+        with self._transaction():
+            for table in ("events", "extras"):
+                self._db.execute(f"DELETE FROM {table} WHERE n_rounds >= ?", [n_rounds])
+            self._db.execute("DELETE FROM rounds WHERE number >= ?", [n_rounds])
+            self._db.execute("DELETE FROM rankings WHERE number >= ?", [n_rounds - 1])
+            self._update_row(n_rounds - 1, row)
+
+    # And what is known of it
+
+    def events(self):
+        """Return all (n_rounds, kind, sample, label), in their order."""
+        query = "SELECT n_rounds, kind, sample, label FROM events ORDER BY id"
+        with self._readable():
+            return [
+                (n_rounds, kind, sample, label and json.loads(label))
+                for n_rounds, kind, sample, label in self._db.execute(query)
+            ]
+
+    def history(self):
+        """Return the rows of the history."""
+        query = "SELECT row FROM rounds ORDER BY number"
+        with self._readable():
+            return [json.loads(row) for (row,) in self._db.execute(query)]
+
+    def extras(self):
+        """Return what augmenters gave, a dict of arrays each; empty if forgotten."""
+        query = "SELECT arrays FROM extras ORDER BY id"
+        with self._readable():
+            return [_unpack(arrays) for (arrays,) in self._db.execute(query)]
+
+    def rankings(self, number):
+        """Return the lists of samples that the net of a round asked for."""
+        query = "SELECT samples FROM rankings WHERE number = ? ORDER BY id"
+        with self._readable():
+            return [
+                json.loads(samples) for (samples,) in self._db.execute(query, [number])
+            ]
+
+    def training(self, number):
+        """Return the arrays that tell the training set of a round."""
+        return _unpack(self._of_round("arrays", number))
+
+    def weights(self, number):
+        """Return the weights of a round, or None where there are none."""
+        blob = self._of_round("weights", number)
+        if blob is None:
+            return None
+        with self._readable():
+            return torch.load(io.BytesIO(blob), weights_only=True, map_location="cpu")
+
+    def close(self):
+        """Close the file and let others have it."""
+        with _OPENING:
+            self._db.close()
+            _IN_USE.pop(self._identity, None)
+
+    def _of_round(self, column, number):
+        query = f"SELECT {column} FROM rounds WHERE number = ?"
+        with self._readable():
+            return self._db.execute(query, [number]).fetchone()[0]
+
+    def _update_row(self, number, row):
+        self._db.execute(
+            "UPDATE rounds SET row = ? WHERE number = ?", [json.dumps(row), number]
+        )
+
+    def _insert_ranking(self, number, samples):
+        self._db.execute(
+            "INSERT INTO rankings (number, samples) VALUES (?, ?)",
+            (number, json.dumps([int(i) for i in samples])),
+        )
+
+    @contextlib.contextmanager
+    def _transaction(self):
+        with self._readable():
+            self._db.execute("BEGIN")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    self._db.execute("ROLLBACK")
+                raise
+
+    @contextlib.contextmanager
+    def _readable(self):
+        """Turn errors of the file into one that says what to do."""
+        try:
+            yield
+        except CheckpointError:
+            raise
+        except (sqlite3.Error, OSError) as exc:
+            raise self._error(exc) from exc
+        except (TypeError, KeyError, RuntimeError, EOFError) as exc:
+            if self._is_sound():
+                raise
+            raise self._error(exc) from exc
+
+    def _is_sound(self):
+        with contextlib.suppress(sqlite3.Error):
+            return self._db.execute("PRAGMA quick_check").fetchone() == ("ok",)
+        return False
+
+    def _error(self, exc):
+        message = str(exc)
+        if "locked" in message:
+            return CheckpointError(
+                f"{self.path} is in use by another session, of this process or of "
+                "another one. Close that one (session.close()), or give another path."
+            )
+        if "closed database" in message:
+            return CheckpointError(f"The session on {self.path} is closed.")
+        if "full" in message or "unable to open" in message or "readonly" in message:
+            return CheckpointError(f"{self.path} cannot be written: {message}.")
+        return CheckpointError(
+            f"{self.path} is not a readable checkpoint ({message}). Delete it, or give "
+            "another path."
+        )
+
+
+def _identity_of(path):
+    """Return what tells a file from others, whatever path leads to it."""
+    with contextlib.suppress(OSError):
+        found = os.stat(path)
+        return found.st_dev, found.st_ino
+    return None
+
+
+def data_of(path):
+    """Return the ``data`` of the run in a file, or None while there is none.
+
+    The file may be in use: its header, which never changes, says so.
+    """
+    store = _IN_USE.get(_identity_of(path))
+    if store is not None:
+        return store.data
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        header = file.read(_HEADER)
+        if _is_ours(header):
+            return int.from_bytes(header[60:64], "big", signed=True) + 2**31
+    return None
+
+
+def _is_ours(header):
+    """Whether the beginning of a file is that of a run."""
+    return (
+        header[:16] == b"SQLite format 3\0"
+        and int.from_bytes(header[68:72], "big") == _APPLICATION_ID
+    )
+
+
+def _check_is_ours(path):
+    """Raise unless there is nothing yet, or a file of this format."""
+    if path.is_symlink():
+        raise CheckpointError(f"{path} is a symbolic link; name the file itself.")
+    if path.is_dir():
+        raise CheckpointError(f"{path} is a folder; name a file.")
+    if not path.exists():
+        return
+    if not path.is_file():
+        raise CheckpointError(f"{path} is no regular file; give another path.")
+    if not os.path.getsize(path):
+        return  # a file that was killed before its first row
+    with path.open("rb") as file:
+        header = file.read(_HEADER)
+    if not _is_ours(header):
+        raise CheckpointError(
+            f"{path} is not a readable checkpoint of skdfal, and is left as it is. "
+            "Delete it, or give another path."
+        )
+
+
+def _pack(arrays):
+    file = io.BytesIO()
+    np.savez(file, allow_pickle=False, **arrays)
+    return file.getvalue()
+
+
+def _unpack(blob):
+    if blob is None:
+        return {}
+    with np.load(io.BytesIO(blob), allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+def _pack_weights(weights):
+    if weights is None:
+        return None
+    file = io.BytesIO()
+    torch.save(weights, file)
+    blob = file.getvalue()
+    return blob if len(blob) < _LARGEST_BLOB else None

@@ -1,0 +1,131 @@
+"""training(H, L_k): the same from the same seed, and back again from a file."""
+
+import copy
+from numbers import Number
+
+import numpy as np
+import torch
+from sklearn.base import clone
+from sklearn.utils.validation import has_fit_parameter
+
+from skdfal.adapter import _training, inner_net, is_net
+from skdfal.adapter._training import default_classifier, fit_samples, seeded
+
+
+class Trainer:
+    """Trains clones of an estimator on codes.
+
+    Parameters
+    ----------
+    estimator : estimator or None
+        The template; None is a small net for the shape of the samples.
+    warm_start : bool
+        Whether to go on with the net of the last round.
+    n_classes : int
+        Number of codes.
+    pool : Pool
+        Where the samples come from.
+    """
+
+    def __init__(self, estimator, warm_start, n_classes, pool):
+        if estimator is None:
+            estimator = default_classifier(pool.take([0]), n_classes)
+        self.template = clone(estimator)
+        self.warm_start = warm_start
+        net = inner_net(self.template)
+        if net is not None and net.get_params().get("classes", 0) is None:
+            net.set_params(classes=range(n_classes))  # how many outputs are classes
+        if warm_start:
+            self._set_warm_start(net)
+
+    @property
+    def is_net(self):
+        """Whether what is trained is a net, whose weights are all there is to save."""
+        return is_net(self.template)
+
+    def _set_warm_start(self, net):
+        if net is None:
+            raise TypeError(
+                "warm_start=True needs a skorch net or a Pipeline that ends in one, "
+                f"got {type(self.template).__name__}."
+            )
+        net.set_params(warm_start=True)
+
+    def check_weights(self):
+        """Raise where the estimator cannot be trained on weighted samples."""
+        if not has_fit_parameter(self.template, "sample_weight"):
+            raise TypeError(
+                f"{type(self.template).__name__}.fit takes no sample_weight. Leave it "
+                "out, or use an estimator that does."
+            )
+
+    def fit(self, X, y, seed, previous=None, sample_weight=None):
+        """Return an estimator that is trained; ``previous`` stays as it is."""
+        # Written in another room and called where it is there.
+        check_trainable = getattr(_training, "check_trainable", None)
+        if check_trainable is not None:
+            check_trainable(self.template, len(y))
+        goes_on = self.warm_start and previous is not None
+        estimator = copy.deepcopy(previous) if goes_on else clone(self.template)
+        fit_params = {} if sample_weight is None else {"sample_weight": sample_weight}
+        with seeded(seed):
+            return fit_samples(estimator, X, y, **fit_params)
+
+    def weights(self, estimator):
+        """Return what :meth:`restore` needs, tensors and plain data, or None."""
+        if not self.is_net:
+            return None
+        own = vars(estimator)
+        states = {
+            name: part.state_dict()
+            for name, part in own.items()
+            if name.endswith("_")
+            and hasattr(part, "load_state_dict")
+            and (self.warm_start or not isinstance(part, torch.optim.Optimizer))
+        }
+        plain = {
+            name: _plain(value)
+            for name, value in own.items()
+            if name.endswith("_") and name not in states and _is_plain(value)
+        }
+        return {"states": states, "plain": plain}
+
+    def restore(self, weights):
+        """Return the estimator of which these are the weights, or None."""
+        if weights is None:
+            return None
+        with seeded(0):
+            net = clone(self.template).initialize()
+        for name, state in weights["states"].items():
+            getattr(net, name).load_state_dict(state)
+        for name, value in weights["plain"].items():
+            kind = type(getattr(net, name, value))
+            is_list = isinstance(value, list) and issubclass(kind, list)
+            setattr(net, name, kind(value) if is_list else _back(value))
+        return net
+
+
+def _is_plain(value):
+    """Whether a value is made of numbers, text and arrays of numbers."""
+    if isinstance(value, dict):
+        return all(isinstance(k, str) and _is_plain(v) for k, v in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind in "biuf"
+    return value is None or isinstance(value, Number | str)
+
+
+def _plain(value):
+    """Return the same in types that ``torch.load`` takes without pickles."""
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(value.copy())
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _back(value):
+    return value.numpy() if isinstance(value, torch.Tensor) else value
