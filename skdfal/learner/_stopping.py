@@ -135,7 +135,8 @@ class SmallestMargin(BaseEstimator):
 
     The margin of a sample is the difference of its two largest probabilities, and the
     smallest of them is what uncertainty sampling would ask for next. It rises when
-    the doubtful samples are used up [1]_.
+    the doubtful samples are used up [1]_. A net that is sure of its errors is not
+    found out.
 
     Parameters
     ----------
