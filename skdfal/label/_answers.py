@@ -170,7 +170,9 @@ class Answers:
         for picture, of_picture in self._by_picture.items():
             said = {e.annotator: e.label for e in _votes(of_picture, _DECIDED)}
             if len(set(said.values())) > 1:
-                found[picture] = {who: label or "exclude" for who, label in said.items()}
+                found[picture] = {
+                    who: label or "exclude" for who, label in said.items()
+                }
         return found
 
     def last_of(self, annotator, n_events):

@@ -15,6 +15,8 @@ import traceback
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from skdfal._utils._files import write_text
 
 ROUND = "round.json"
@@ -214,12 +216,12 @@ class _Learner:
         """Have a session on the pictures there are now."""
         if self._pool is None:
             self._pool = self._recipe.open_pool()
-        elif not set(askable) <= set(self._pool.names):
+        else:
             self._pool.refresh()
-        askable = set(askable)
-        rows = [i for i, name in enumerate(self._pool.names) if name in askable]
-        names = [self._pool.names[i] for i in rows]
-        if names == self._names:
+        self._pool.decode()
+        askable, names = set(askable), self._pool.names
+        rows = [i for i in np.flatnonzero(self._pool.available) if names[i] in askable]
+        if (names := [names[i] for i in rows]) == self._names:
             return
         if self._session is not None:
             self._session.close()
@@ -262,8 +264,6 @@ class _Learner:
             self._session.skip(new)
 
     def _save(self, number):
-        import numpy as np
-
         from skdfal.label._nets import save
 
         save(
@@ -276,9 +276,11 @@ class _Learner:
         best = np.sort(proba, axis=1)[:, -2:]
         rows = zip(proba.argmax(1).tolist(), best.tolist(), strict=True)
         classes = self._recipe.classes
+        there = zip(self._pool.names, self._pool.available, rows, strict=True)
         predictions = {
             name: [classes[code], top, top - second]
-            for name, (code, (second, top)) in zip(self._pool.names, rows, strict=True)
+            for name, is_there, (code, (second, top)) in there
+            if is_there
         }
         ranking = [self._names[i] for i in self._session.ask(self._recipe.n_ranked)]
         found = {"number": number, "ranking": ranking, "predictions": predictions}
