@@ -4,6 +4,7 @@ The command is ``skdfal label``.
 """
 
 from skdfal.label._answers import Answers, Event
+from skdfal.label._demo import load_demo
 from skdfal.label._estimate import wilson_interval
 from skdfal.label._order import Order
 from skdfal.label._project import Project
@@ -19,5 +20,6 @@ __all__ = [
     "Recipe",
     "Store",
     "StoreError",
+    "load_demo",
     "wilson_interval",
 ]

@@ -227,7 +227,7 @@ def _check_extra():
 
 
 def _fill_in_demo(arguments):
-    from skdfal.pool._images import load_demo
+    from skdfal.label._demo import load_demo
 
     arguments.pictures = arguments.pictures or _DEMO
     arguments.classes = arguments.classes or _DEMO_CLASSES
@@ -300,7 +300,7 @@ def settle_classes(store, wanted):
 
 def _open_pool(pictures, folder, size):
     """Open the pictures; here and in the process that trains."""
-    from skdfal.pool._images import ImagePool
+    from skdfal.pool import ImagePool
 
     settings = {} if size is None else {"image_size": size}
     cache = os.path.join(folder, _CACHE)
