@@ -35,6 +35,6 @@ def test_what_is_there_is_left_as_it_is(tmp_path):
 
 def test_not_among_other_pictures(tmp_path):
     (tmp_path / "mine.png").touch()
-    with pytest.raises(FileExistsError, match=r"mine\.png"):
+    with pytest.raises(ValueError, match=r"mine\.png"):
         load_demo(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.png"]
