@@ -72,7 +72,8 @@ def add_label(commands):
     command.add_argument(
         "--labels-from-folders",
         action="store_true",
-        help="take the first folder of each picture for its label, where it is a class",
+        help="take the first folder of each picture for its label, where it is a class; "
+        "without --classes they are the classes",
     )
     _add_learning(command)
     _add_serving(command)
@@ -227,7 +228,7 @@ def _check_extra():
 
 
 def _fill_in_demo(arguments):
-    from skdfal.pool._images import load_demo
+    from skdfal.label._demo import load_demo
 
     arguments.pictures = arguments.pictures or _DEMO
     arguments.classes = arguments.classes or _DEMO_CLASSES
@@ -239,8 +240,12 @@ def _open(arguments, pictures, folder, store):
     from skdfal.label._project import Project
     from skdfal.label._trainer import Recipe
 
-    classes = settle_classes(store, arguments.classes)
     open_pool = partial(_open_pool, str(pictures), str(folder), arguments.size)
+    pool = open_pool()
+    wanted = arguments.classes
+    if wanted is None and arguments.labels_from_folders:
+        wanted = sorted(set(filter(None, pool.labels_from_folders()))) or None
+    classes = settle_classes(store, wanted)
     recipe = Recipe(
         open_pool=open_pool,
         folder=str(folder),
@@ -252,7 +257,7 @@ def _open(arguments, pictures, folder, store):
         seed=arguments.seed,
     )
     project = Project(
-        open_pool(),
+        pool,
         store,
         recipe,
         n_instances=arguments.n_instances,
@@ -300,7 +305,7 @@ def settle_classes(store, wanted):
 
 def _open_pool(pictures, folder, size):
     """Open the pictures; here and in the process that trains."""
-    from skdfal.pool._images import ImagePool
+    from skdfal.pool import ImagePool
 
     settings = {} if size is None else {"image_size": size}
     cache = os.path.join(folder, _CACHE)

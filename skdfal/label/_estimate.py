@@ -48,7 +48,10 @@ def wilson_interval(n_right, n, confidence=0.95):
     center = p + z**2 / (2 * n)
     half = z * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
     scale = 1 + z**2 / n
-    return max(0.0, (center - half) / scale), min(1.0, (center + half) / scale)
+    # 0 and 1 to the last bit, where they are so in the formula.
+    low = (center - half) / scale if n_right else 0.0
+    high = (center + half) / scale if n_right < n else 1.0
+    return low, high
 
 
 def accuracy(labels, predictions, names):

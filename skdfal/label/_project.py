@@ -166,11 +166,13 @@ class Project:
             If they cannot be written.
         """
         with self._lock:
-            events = [self._event(row) for row in rows]
-            self.store.add(events)
-            for event in events:
-                self.answers.add(event)
-            self._train_if_due()
+            self._happen([self._event(row) for row in rows])
+
+    def _happen(self, events):
+        self.store.add(events)
+        for event in events:
+            self.answers.add(event)
+        self._train_if_due()
 
     def _event(self, row):
         try:
@@ -191,6 +193,20 @@ class Project:
         if not is_one:
             raise InvalidEventError(f"No event: {row}.")
         return event
+
+    def add_labels_from_folders(self):
+        """Take the first folder of a picture for its label, where it is a class.
+
+        Once for each picture: what is corrected later stays so.
+        """
+        with self._lock:
+            labels = zip(self.pool.names, self.pool.labels_from_folders(), strict=True)
+            events = [
+                Event(f"folder {name}", name, "label", label, "folders", time.time())
+                for name, label in labels
+                if label in self.recipe.classes and name in self._rows
+            ]
+            self._happen([event for event in events if event.id not in self.answers])
 
     def queue(self, annotator, n):
         """Return the pictures to ask a person for.
