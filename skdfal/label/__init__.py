@@ -4,7 +4,6 @@ The command is ``skdfal label``.
 """
 
 from skdfal.label._answers import Answers, Event
-from skdfal.label._estimate import wilson_interval
 from skdfal.label._order import Order
 from skdfal.label._project import Project
 from skdfal.label._store import NotSavedError, Store, StoreError
@@ -19,5 +18,4 @@ __all__ = [
     "Recipe",
     "Store",
     "StoreError",
-    "wilson_interval",
 ]

@@ -72,8 +72,8 @@ def add_label(commands):
     command.add_argument(
         "--labels-from-folders",
         action="store_true",
-        help="take the first folder of each picture for its label, where it is a class; "
-        "without --classes they are the classes",
+        help="take the first folder of each picture for its label, where that is a "
+        "class; without --classes the folders are the classes",
     )
     _add_learning(command)
     _add_serving(command)
@@ -350,7 +350,7 @@ def _serve(arguments, project, folder, listening):
         uvicorn.Server(config).run(sockets=[listening])
     except KeyboardInterrupt:
         pass
-    project.write_files()
+    project.files()
     print(f"\nAll labels are in {folder}. Go on with the same command.")
 
 

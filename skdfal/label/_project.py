@@ -12,10 +12,12 @@ from pathlib import Path
 
 from skdfal.label._answers import KINDS, Answers, Event
 from skdfal.label._estimate import accuracy
+from skdfal.label._formats import write_labels
 from skdfal.label._order import Order
 from skdfal.label._store import NotSavedError
-from skdfal.label._trainer import ROUND, Job, Trainer
+from skdfal.label._trainer import PREDICTIONS, ROUND, Job, Trainer
 
+LABELS = "labels.csv"
 _LEASE = 300  # seconds for which a picture that one person has is not given to another
 _REFRESH = 5  # seconds between two looks for new pictures
 _N_UNDOABLE = 100
@@ -81,6 +83,20 @@ class Project:
         if found is None:
             self.store.set(name, value)
         return value if found is None else found
+
+    def files(self):
+        """Write the labels for other programs, and say what files there may be.
+
+        Returns
+        -------
+        paths : dict of str to Path
+            "labels.csv", as of now, and "predictions.csv", of the last training.
+        """
+        folder = Path(self.recipe.folder)
+        with self._lock:
+            labels = list(self.answers.standing("label").values())
+        write_labels(folder / LABELS, labels)
+        return {name: folder / name for name in (LABELS, PREDICTIONS)}
 
     def close(self):
         """End the training and let others have the folder."""
@@ -348,6 +364,9 @@ class Project:
         row = {
             "n_labels": answer["n_labels"],
             "seconds": answer["seconds"],
+            "kappa": answer["kappa"],
+            "margin": answer["margin"],
+            "is_settled": answer["is_settled"],
             "time": time.time(),
             "held_out": held_out,
         }
@@ -387,6 +406,7 @@ class Project:
                 "training": self._training(),
                 "quality": self._quality(labels),
                 "curve": self._curve(labels),
+                "stopping": self._stopping(),
                 "broken": dict(self.pool.broken),
             }
 
@@ -444,6 +464,20 @@ class Project:
             for row in self._rounds
         )
         return [point for point in points if point["n"] >= _FEWEST_HELD_OUT]
+
+    def _stopping(self):
+        rows = [row for row in self._rounds if row["kappa"] is not None]
+        return {
+            "is_settled": bool(rows and rows[-1]["is_settled"]),
+            "rounds": [
+                {
+                    "labels": row["n_labels"],
+                    "kappa": row["kappa"],
+                    "margin": row["margin"],
+                }
+                for row in rows
+            ],
+        }
 
     def answered(self, kind, label=None):
         """Return pictures that have an answer, the net's most doubtful ones first.

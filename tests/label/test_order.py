@@ -1,11 +1,10 @@
 """Which picture comes next, and how good the estimate is."""
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skdfal.label import Order, wilson_interval
+from skdfal.label import Order
 from skdfal.label._estimate import accuracy
 
 NAMES = [f"{i}.png" for i in range(400)]
@@ -66,31 +65,10 @@ def test_names_may_be_of_any_bytes():
     assert asked(Order(["a\udcff.png", "ü.png"], 0, 0.0), 5)
 
 
-@pytest.mark.parametrize(
-    ("n_right", "n", "low", "high"),
-    # By hand from Wilson's formula with z = 1.959964.
-    [(0, 10, 0.0, 0.2775), (9, 10, 0.5958, 0.9821), (50, 100, 0.4038, 0.5962)],
-)
-def test_wilson(n_right, n, low, high):
-    assert wilson_interval(n_right, n) == pytest.approx((low, high), abs=1e-4)
-
-
-@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_the_interval_solves_wilsons_equation(case):
-    n_right, n = case
-    share = n_right / n
-    low, high = wilson_interval(n_right, n)
-    assert 0 <= low <= share <= high <= 1
-    for bound in (low, high):
-        if 0 < bound < 1:  # |p - bound| is z standard errors, as of the bound itself
-            z = abs(share - bound) / np.sqrt(bound * (1 - bound) / n)
-            assert z == pytest.approx(1.959964, abs=1e-4)
-
-
 def test_nothing_is_known_of_no_samples():
-    assert wilson_interval(0, 0) == (0, 1)
     found = accuracy({"a": "cat"}, {"b": "cat"}, ["a", "b"])
     assert (found["n"], found["accuracy"]) == (0, None)
+    assert (found["low"], found["high"]) == (0, 1)
 
 
 def test_the_interval_of_what_is_held_out_covers_the_truth():

@@ -86,7 +86,8 @@ def test_other_sites_neither_read_nor_write(client, site):
 
 
 @pytest.mark.parametrize(
-    "kind", ["text/plain", "application/x-www-form-urlencoded", "", "multipart/form-data"]
+    "kind",
+    ["text/plain", "application/x-www-form-urlencoded", "", "multipart/form-data"],
 )
 def test_writes_are_json_only(client, project, kind):
     answer = client.post("/api/events", content=b"[]", headers={"Content-Type": kind})
@@ -201,7 +202,10 @@ def test_pictures_are_what_the_pool_has(client, project):
 
 def test_two_people_get_different_pictures(client):
     ada, ben = (
-        {p["name"] for p in client.get(f"/api/queue?n=5&annotator={who}").json()["pictures"]}
+        {
+            p["name"]
+            for p in client.get(f"/api/queue?n=5&annotator={who}").json()["pictures"]
+        }
         for who in ("Ada", "Ben")
     )
     assert len(ada) == len(ben) == 5
