@@ -4,6 +4,7 @@ The command is ``skdfal label``.
 """
 
 from skdfal.label._answers import Answers, Event
+from skdfal.label._demo import load_demo
 from skdfal.label._order import Order
 from skdfal.label._project import Project
 from skdfal.label._store import NotSavedError, Store, StoreError
@@ -18,4 +19,5 @@ __all__ = [
     "Recipe",
     "Store",
     "StoreError",
+    "load_demo",
 ]

@@ -466,18 +466,13 @@ class Project:
         return [point for point in points if point["n"] >= _FEWEST_HELD_OUT]
 
     def _stopping(self):
-        rows = [row for row in self._rounds if row["kappa"] is not None]
-        return {
-            "is_settled": bool(rows and rows[-1]["is_settled"]),
-            "rounds": [
-                {
-                    "labels": row["n_labels"],
-                    "kappa": row["kappa"],
-                    "margin": row["margin"],
-                }
-                for row in rows
-            ],
-        }
+        rows = [
+            {"labels": row["n_labels"], "kappa": row["kappa"], "margin": row["margin"]}
+            for row in self._rounds
+            if row["kappa"] is not None
+        ]
+        is_settled = bool(self._rounds) and self._rounds[-1]["is_settled"]
+        return {"is_settled": is_settled, "rounds": rows}
 
     def answered(self, kind, label=None):
         """Return pictures that have an answer, the net's most doubtful ones first.

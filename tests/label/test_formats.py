@@ -206,12 +206,12 @@ def test_tasks_are_valid_by_label_studio(tasks):
     )
     label_interface = interface.LabelInterface(label_studio_config(CLASSES))
     label_interface.validate()
-    for task in tasks:
-        assert label_interface.validate_task(task)
+    for task in tasks:  # one by one: release 2.1.2 fails on a task with predictions
+        assert label_interface.validate_task({"data": task["data"]})
         for prediction in task["predictions"]:
-            assert label_interface.validate_prediction(
+            assert not label_interface.validate_prediction(
                 prediction, return_errors=True
-            ) in ([], True)
+            )
 
 
 def test_interface_names_the_classes():
