@@ -20,7 +20,8 @@ import torch
 
 from skdfal._utils._files import write_text
 from skdfal.label._formats import write_predictions
-from skdfal.label._nets import make_net, save
+from skdfal.label._net_file import save_net
+from skdfal.label._nets import make_net
 from skdfal.learner import (
     CheckpointError,
     LabelingSession,
@@ -30,6 +31,7 @@ from skdfal.learner import (
 
 ROUND = "round.json"
 PREDICTIONS = "predictions.csv"
+NET = "net.skdfal"
 _SESSION = "session.skdfal"
 _NICENESS = 5  # the page goes first
 
@@ -289,7 +291,14 @@ class _Learner:
     def _save(self):
         """Put the net, the predictions and the ranking in place."""
         recipe, pool = self._recipe, self._pool
-        save(self._folder, self._session.estimator_, recipe, pool.sample_shape)
+        save_net(
+            self._folder / NET,
+            self._session.estimator_,
+            recipe.classes,
+            pool.image_size,
+            pool.mode,
+            recipe.net,
+        )
         there = np.flatnonzero(pool.available)
         names = [pool.names[i] for i in there]
         proba = self._session.predict_proba(pool.view(there))
