@@ -1,6 +1,8 @@
 """Adversarial active learning for deep networks, in scikit-learn's manner."""
 
 # ruff: noqa: E402
+import os
+
 from skdfal._utils._interrupt import end_at_interrupt as _end_at_interrupt
 
 _end_at_interrupt()  # before all that takes time
@@ -15,19 +17,21 @@ from skdfal.augment import (
     ceal_pseudo_labels,
 )
 from skdfal.cover import cover_radius, k_center_greedy, k_center_mip
-from skdfal.learner import ActiveLearningClassifier
+from skdfal.learner import ActiveLearningClassifier, LabelingSession
 from skdfal.nets import *  # noqa: F403
 from skdfal.nets import __all__ as _nets
 from skdfal.strategies import *  # noqa: F403
 from skdfal.strategies import __all__ as _strategies
 
-modal.repair_modal()
+if os.environ.get("SKDFAL_REPAIR_MODAL") != "0":
+    modal.repair()
 
 __all__ = [
     "ActiveLearningClassifier",
     "AdversarialAugmenter",
     "AdversarialSampler",
     "DeepFoolResult",
+    "LabelingSession",
     "PseudoLabelAugmenter",
     "__version__",
     *_nets,

@@ -10,7 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import chain
 from pathlib import Path
 
-from skdfal._utils._files import write_text
+from skdfal._utils._files import OF_THE_DISK, write_text
 from skdfal._utils._interrupt import raise_at_interrupt
 from skdfal._version import __version__
 from skdfal.experiment import (
@@ -131,6 +131,8 @@ def main(argv=None):
             "choose another folder by --out.",
         )
     except (ValueError, OSError) as error:
+        if getattr(error, "errno", None) in OF_THE_DISK:
+            return _stopped(argv, f"{error}.", _FAILED)
         return _refused(arguments, error)
 
 
@@ -190,8 +192,6 @@ def _compare_protocol(arguments):
         max_epochs=arguments.epochs,
         patience=arguments.patience,
         n_restarts=arguments.restarts,
-        # The same choice as attacking every candidate, nearly always, in less time.
-        query_params={"dfal": {"prune": True}},
         marks=arguments.marks,
     )
 

@@ -712,6 +712,7 @@ def test_protocols_of_the_paper(dataset, net, scale):
     assert full.rounds() == list(range(10, 1001, 10))
     assert (full.n_candidates, full.n_restarts, full.patience) == (800, 5, 5)
     assert full.table_marks() == (100, 500, 800, 1000)
+    assert protocol.query_params["dfal"] == {"prune": scale != "paper"}
     if scale == "paper":
         assert bool(deviations) == (dataset != "mnist")
     else:

@@ -1,16 +1,22 @@
 """The networks have the layers of the paper; the classifier trains as it says."""
 
 import pickle
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback
+from skorch.dataset import ValidSplit
 from torch import nn
 
+from skdfal.adapter._training import check_trainable, fit_encoded
 from skdfal.nets import VGG8, LeNet5, RestartingClassifier, make_classifier
 from skdfal.nets._dataset import ArrayDataset
 
@@ -391,6 +397,237 @@ def test_bad_n_restarts_at_fit(data):
     net = make_classifier(**CHEAP).set_params(n_restarts=0)
     with pytest.raises(ValueError, match="n_restarts=0 should be an integer >= 1"):
         net.fit(*data)
+
+
+# Networks as others write them
+
+
+class Normalized(nn.Sequential):
+    """Normalizes by the batch; a batch of one sample has one value a channel."""
+
+    def __init__(self, n_classes=2, norm=nn.BatchNorm1d):
+        super().__init__(
+            nn.Flatten(), nn.Linear(256, 8), norm(8), nn.Linear(8, n_classes)
+        )
+
+
+def batch_sizes(net, epoch=0):
+    return [batch["train_batch_size"] for batch in net.history[epoch]["batches"]]
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "expected"),
+    [(33, [16, 17]), (32, [16, 16]), (34, [16, 16, 2]), (17, [17])],
+)
+def test_a_single_left_over_sample_joins_the_batch_before(n_samples, expected, data):
+    X, y = data
+    net = make_classifier(Normalized, n_classes=2, batch_size=16, max_epochs=2)
+    net.fit(X[:n_samples], y[:n_samples])
+    for epoch in range(2):
+        assert batch_sizes(net, epoch) == expected
+
+
+def test_each_sample_is_seen_once_an_epoch_and_in_another_order(data):
+    net = make_classifier(Normalized, n_classes=2, batch_size=16).initialize()
+    iterator = net.get_iterator(net.get_dataset(np.arange(33), np.arange(33)), True)
+    epochs = [np.concatenate([x for x, _ in iterator]) for _ in range(2)]
+    assert len(iterator) == 2
+    for seen in epochs:
+        assert sorted(seen) == list(range(33))
+    assert not np.array_equal(*epochs)
+
+
+@pytest.mark.parametrize("norm", [nn.Identity, nn.LayerNorm])
+def test_nets_that_can_train_on_one_sample_do(norm, data):
+    module = partial(Normalized, norm=norm)
+    net = make_classifier(module, n_classes=2, batch_size=16, max_epochs=1)
+    net.fit(data[0][:33], data[1][:33])
+    assert batch_sizes(net) == [16, 16, 1]
+
+
+def test_folding_takes_part_in_nothing_else(data):
+    """Another generator, workers or prediction: all as torch's DataLoader has them."""
+    X, y = data[0][:33], data[1][:33]
+    settings = {"n_classes": 2, "batch_size": 16, "max_epochs": 1}
+    net = make_classifier(Normalized, **settings, iterator_train__shuffle=False)
+    net.initialize()
+    iterator = net.get_iterator(net.get_dataset(X, y), training=True)
+    np.testing.assert_array_equal(np.concatenate([x for x, _ in iterator]), X)
+    iterator = net.get_iterator(net.get_dataset(X, y), training=False)
+    assert [len(labels) for _, labels in iterator] == [16, 16, 1]
+    net = make_classifier(Normalized, **settings, iterator_train__drop_last=True)
+    assert batch_sizes(net.fit(X, y)) == [16, 16]
+
+
+def test_drop_last_never_drops_everything(data):
+    X, y = data
+    net = make_classifier(**CHEAP, max_epochs=1, iterator_train__drop_last=True)
+    with pytest.raises(ValueError, match=r"drops all 20 samples: .* batch_size=32"):
+        net.fit(X[:20], y[:20])
+    assert batch_sizes(net.fit(X[:33], y[:33])) == [32]
+
+
+def resnet(num_classes=1000, in_chans=3):
+    """A function of torchvision's or timm's kind, on images of any size."""
+    return nn.Sequential(
+        nn.Conv2d(in_chans, 4, 3),
+        nn.BatchNorm2d(4),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(4, num_classes),
+    )
+
+
+def torchvision_s(*, weights=None, progress=True, **kwargs):
+    return resnet(in_chans=1, **kwargs)
+
+
+def timm_s(model_name, pretrained=False, **kwargs):
+    return resnet(**kwargs)
+
+
+@pytest.mark.parametrize(
+    ("function", "params"),
+    [
+        (resnet, {}),
+        (torchvision_s, {}),
+        (partial(timm_s, "resnet18"), {"module__in_chans": 1}),
+        (partial(resnet, in_chans=1), {}),
+        (lambda n_classes: resnet(n_classes, 1), {}),
+    ],
+)
+def test_functions_that_return_a_network(function, params, data):
+    net = make_classifier(function, n_classes=3, max_epochs=1, **params)
+    net = clone(net).fit(*data)
+    assert net.predict_proba(data[0]).shape == (40, 3)
+    assert net.classes_.tolist() == [0, 1, 2]
+
+
+def test_what_is_given_for_the_module_wins(data):
+    for net in [
+        make_classifier(partial(resnet, num_classes=5), max_epochs=1, n_classes=3),
+        make_classifier(resnet, max_epochs=1, module__num_classes=5),
+    ]:
+        assert net.fit(*data).predict_proba(data[0]).shape == (40, 5)
+    assert net.classes_.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_a_function_that_returns_no_network():
+    with pytest.raises(TypeError, match=r"made a dict, but an nn\.Module is needed"):
+        make_classifier(lambda n_classes: {}).initialize()
+
+
+@pytest.mark.parametrize("device", ["gpu", "meta", torch.device("meta"), "cuda:99"])
+def test_devices_that_are_not_there(device, data):
+    net = make_classifier(**CHEAP, device=device)
+    with pytest.raises(ValueError, match=f"device='{device}' cannot be trained on: "):
+        net.fit(*data)
+
+
+def test_double_precision_stays(data):
+    X, y = data[0].astype(np.float64), data[1]
+    net = make_classifier(Normalized(2).double(), max_epochs=1).fit(X, y)
+    assert net.predict_proba(X).dtype == np.float64
+
+
+@pytest.mark.parametrize("kind", [np.asarray, torch.as_tensor])
+def test_integers_stay_integers(kind):
+    class Tokens(nn.Module):
+        def __init__(self, num_classes):
+            super().__init__()
+            self.bag = nn.EmbeddingBag(9, num_classes)
+
+        def forward(self, x):
+            assert x.dtype == torch.int64
+            return self.bag(x)
+
+    X = np.random.default_rng(0).integers(0, 9, (20, 5))
+    net = make_classifier(Tokens, n_classes=2, max_epochs=1)
+    net.fit(kind(X), np.arange(20) % 2)
+    assert net.predict_proba(X).shape == (20, 2)
+
+
+def test_compiled_nets_restart_and_stop_early(data):
+    settings = CHEAP | {"max_epochs": 3, "patience": 1, "n_restarts": 2}
+    plain = seeded_fit(make_classifier(**settings), *data)
+    net = make_classifier(**settings, compile=True, compile__backend="eager")
+    seeded_fit(net, *data)
+    assert net.valid_losses_ == pytest.approx(plain.valid_losses_, rel=1e-4)
+    np.testing.assert_allclose(
+        net.predict_proba(data[0]), plain.predict_proba(data[0]), atol=1e-4
+    )
+
+
+def test_warm_start_carries_on(data):
+    net = make_classifier(**CHEAP, max_epochs=2, warm_start=True)
+    net.fit(*data).fit(*data)
+    assert len(net.history) == 4
+
+
+# Before labels are bought
+
+
+def foreign_net(**params):
+    settings = {"criterion": nn.CrossEntropyLoss, "train_split": None, "verbose": 0}
+    return NeuralNetClassifier(Normalized, **settings | {"batch_size": 16} | params)
+
+
+@pytest.mark.parametrize("wrap", [lambda net: net, make_pipeline])
+def test_a_batch_of_one_is_refused_before_the_training(wrap, data):
+    estimator = wrap(foreign_net(max_epochs=1))
+    state = torch.get_rng_state()
+    with pytest.raises(ValueError, match=r"33 samples in batches of 16 .*drop_last"):
+        check_trainable(estimator, 33)
+    assert torch.equal(torch.get_rng_state(), state)
+    for n_samples in (32, 34):
+        check_trainable(estimator, n_samples)
+    estimator.fit(data[0][:32], data[1][:32])
+    with pytest.raises(ValueError, match="33 samples"):
+        check_trainable(estimator, 33)
+
+
+@pytest.mark.parametrize(
+    "net",
+    [
+        foreign_net(module__norm=nn.Identity),
+        foreign_net(iterator_train__drop_last=True),
+        foreign_net(batch_size=-1),
+        foreign_net(iterator_train__batch_size=8, module__norm=nn.LayerNorm),
+        make_classifier(Normalized, n_classes=2, batch_size=16),
+        LogisticRegression(),
+    ],
+)
+def test_what_can_be_trained_passes(net, data):
+    check_trainable(net, 33)
+    net.fit(data[0][:33].reshape(33, -1), data[1][:33])
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "params"), [(1, {}), (5, {"batch_size": 1}), (1, {"batch_size": -1})]
+)
+def test_where_there_is_no_batch_to_join(n_samples, params):
+    settings = {"n_classes": 2, "batch_size": 16} | {
+        k: v for k, v in params.items() if v > 0
+    }
+    for net in (make_classifier(Normalized, **settings), foreign_net(**params)):
+        with pytest.raises(ValueError, match="of a single sample"):
+            check_trainable(net, n_samples)
+
+
+def test_drop_last_with_few_labels_is_refused_before_the_training():
+    for net in (foreign_net(), make_classifier(Normalized, batch_size=16)):
+        net.set_params(iterator_train__drop_last=True)
+        with pytest.raises(ValueError, match=r"all 15 samples .* batch_size <= 15"):
+            check_trainable(net, 15)
+        check_trainable(net, 16)
+
+
+def test_a_batch_of_one_that_nobody_foresaw(data):
+    # Of the 40 samples, 32 are for training: one more than a batch.
+    net = foreign_net(train_split=ValidSplit(5), max_epochs=1, batch_size=31)
+    check_trainable(net, 40)
+    with pytest.raises(ValueError, match=r"holds a single one, .* Set another"):
+        fit_encoded(net, *data)
 
 
 @pytest.mark.parametrize(

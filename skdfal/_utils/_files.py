@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock, Timeout
 
-_OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 _TOKEN = 8  # random bytes in the name of an unfinished file
 
 
@@ -55,7 +55,7 @@ def replacing(path):
         os.replace(unfinished, path)
         _sync_folder(path.parent)
     except OSError as error:
-        if error.errno in _OF_THE_DISK or error.filename == str(unfinished):
+        if error.errno in OF_THE_DISK or error.filename == str(unfinished):
             error.filename = str(path)  # a full disk does not say which file it was
         raise
     finally:

@@ -16,6 +16,8 @@ _CPU_BYTES = 2**28
 _CPU_SAMPLES = 256
 _CUDA_SAMPLES = 4096
 
+HALVES = (torch.float16, torch.bfloat16)
+
 
 @contextmanager
 def evaluation_mode(module: nn.Module) -> Iterator[None]:

@@ -1,5 +1,6 @@
 """The one room that knows skorch nets, Pipelines and modAL learners."""
 
+from skdfal.adapter._dropout import dropout_draws
 from skdfal.adapter._find import (
     class_labels,
     inner_net,
@@ -20,6 +21,7 @@ from skdfal.adapter._torch_net import (
 __all__ = [
     "TorchNet",
     "class_labels",
+    "dropout_draws",
     "hidden_features",
     "inner_net",
     "is_net",

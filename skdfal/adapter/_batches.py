@@ -19,13 +19,13 @@ from skorch.utils import to_tensor
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from skdfal.nets._classifier import ArrayDataset, collate
+from skdfal._utils._torch import HALVES
+from skdfal.nets._dataset import ArrayDataset, collate
 
 # Bytes of samples that are taken from a pool at a time, where a batch is less.
 _BLOCK_BYTES = 2**26
 _BATCHES_A_BLOCK = 16
 _ALIGNMENT = 64  # bytes, of torch's own memory on the CPU
-_HALVES = (torch.float16, torch.bfloat16)
 
 
 class Walk:
@@ -181,6 +181,6 @@ def _device_and_dtype(net) -> tuple[torch.device, torch.dtype]:
     """
     for parameter in net.module_.parameters():
         if parameter.is_floating_point():
-            dtype = torch.float32 if parameter.dtype in _HALVES else parameter.dtype
+            dtype = torch.float32 if parameter.dtype in HALVES else parameter.dtype
             return parameter.device, dtype
     return torch.device(net.device or "cpu"), torch.get_default_dtype()

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from skdfal._utils._torch import (
+    HALVES,
     as_two_classes,
     choose_batch_size,
     evaluation_mode,
@@ -84,7 +85,7 @@ class LogitModule(nn.Module):
         # A copy, since a layer may work in place; in the module's own precision.
         x = map_tensors(self._rounded, x)
         logits = self._all_logits(x)[:, : self.n_classes]
-        return logits.float() if logits.dtype in _HALVES else logits
+        return logits.float() if logits.dtype in HALVES else logits
 
     def _all_logits(self, x: Any) -> Tensor:
         if self.convention.kind == "logits":
@@ -102,7 +103,7 @@ class LogitModule(nn.Module):
         dtype = next(
             (p.dtype for p in self.parameters() if p.is_floating_point()), None
         )
-        is_half = dtype in _HALVES and x.is_floating_point()
+        is_half = dtype in HALVES and x.is_floating_point()
         return x.to(dtype) if is_half and x.dtype != dtype else x.clone()
 
     def double(self) -> LogitModule:
@@ -110,9 +111,6 @@ class LogitModule(nn.Module):
         net = lean_copy(self.net)
         net.module_ = copy.deepcopy(self.module).double()
         return LogitModule(net, self.convention, self.n_classes)
-
-
-_HALVES = (torch.float16, torch.bfloat16)
 
 
 class Consensus(nn.Module):
@@ -529,7 +527,7 @@ def _raw_output(walk, x):
     )
 
     def as_module(part):
-        is_half = part.is_floating_point() and dtype in _HALVES
+        is_half = part.is_floating_point() and dtype in HALVES
         return part.to(dtype) if is_half else part.clone()
 
     return first_output(walk.net.infer(map_tensors(as_module, x)))
@@ -538,7 +536,7 @@ def _raw_output(walk, x):
 def _not_finite(walk, x, name: str) -> str:
     """Say why a finite sample has no finite answer."""
     parameters = list(walk.module.parameters())
-    if any(p.dtype in _HALVES for p in parameters) and all(
+    if any(p.dtype in HALVES for p in parameters) and all(
         p.isfinite().all() for p in parameters
     ):
         net = lean_copy(walk.net)

@@ -8,10 +8,19 @@ import numpy as np
 import torch
 from sklearn.base import clone
 from sklearn.utils import check_random_state
+from torch import nn
 
 from skdfal._utils._warnings import warn_caller
-from skdfal.adapter._find import wants_float_targets
-from skdfal.nets import MLP, make_classifier
+from skdfal.adapter._find import inner_net, wants_float_targets
+from skdfal.nets import MLP, RestartingClassifier, make_classifier
+
+# Fail on a batch of one; other dimensions may have several values a channel in it.
+_NEEDS_SEVERAL = (nn.BatchNorm1d, nn.LazyBatchNorm1d)
+_NO_LONE_SAMPLE = (
+    "batch normalization needs more than one sample in each batch. Set another "
+    "batch_size or iterator_train__drop_last=True, or make the net by make_classifier, "
+    "where a single left-over sample joins the batch before."
+)
 
 
 def as_numpy(X):
@@ -54,6 +63,65 @@ def fit_samples(estimator, X, y, **fit_params):
             f"Label {int(y.max())} of y (as a code from 0) is out of bounds: the "
             "module has too few outputs. Give it one output a class."
         ) from exc
+    except ValueError as exc:
+        if "more than 1 value per channel" not in str(exc):
+            raise
+        raise ValueError(
+            f"A batch of the {len(X)} training samples holds a single one, but "
+            f"{_NO_LONE_SAMPLE}"
+        ) from exc
+
+
+def check_trainable(estimator, n_samples):
+    """Raise where a net cannot be trained on so many samples, before they are labelled.
+
+    Asked is what the settings of the net tell for certain: with a ``train_split`` the
+    number of training samples depends on more than ``n_samples``.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Net of skorch, fitted or not, or a Pipeline or search around one; any other
+        estimator passes.
+    n_samples : int
+        Number of samples of a training to come.
+
+    Raises
+    ------
+    ValueError
+        If ``drop_last`` would drop all of them, or a batch would be of one sample in a
+        net with ``BatchNorm1d``.
+    """
+    net = inner_net(estimator)
+    if net is None:
+        return
+    settings = net.get_params_for("iterator_train")
+    batch_size = settings.get("batch_size", net.batch_size)
+    if batch_size == -1:
+        batch_size = n_samples
+    if settings.get("drop_last"):
+        if n_samples < batch_size:
+            raise ValueError(
+                f"iterator_train__drop_last=True drops all {n_samples} samples of a "
+                f"training: they are fewer than {batch_size=}, so nothing would be "
+                f"trained. Leave it out, or set batch_size <= {n_samples}."
+            )
+        return
+    is_folded = isinstance(net, RestartingClassifier) and 1 < batch_size < n_samples
+    has_lone_sample = batch_size == 1 or n_samples % batch_size == 1
+    if has_lone_sample and not net.train_split and not is_folded:
+        if any(isinstance(m, _NEEDS_SEVERAL) for m in _module_of(net).modules()):
+            raise ValueError(
+                f"A training on {n_samples} samples in batches of {batch_size} has one "
+                f"of a single sample, but {_NO_LONE_SAMPLE}"
+            )
+
+
+def _module_of(net):
+    if not hasattr(net, "module_"):
+        with seeded(0):
+            net = clone(net).initialize()
+    return net.module_
 
 
 @contextmanager

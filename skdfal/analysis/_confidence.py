@@ -7,8 +7,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from skdfal._utils._validation import SCORE_PARAMETERS, Interval, validate_params
-from skdfal.adapter import predict_proba
-from skdfal.strategies._bald import dropout_draws
+from skdfal.adapter import dropout_draws, predict_proba
 
 _PARAMETERS = {
     "n_draws": [Interval(Integral, 2, None, closed="left"), None],

@@ -3,20 +3,19 @@
 The objective comes first (`cover_radius` and the distances under it), then the two
 searches that lower it. `k_center_greedy` is within a factor two of the optimum and
 linear in everything; `k_center_mip` bisects over the radius and asks a 0-1 program
-whether that radius can be had. This is the one file that imports OR-tools.
+whether that radius can be had.
 """
 
-import atexit
-import threading
-import time
 from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from sklearn.utils import check_array, gen_batches
+from torch import Tensor
 
 from skdfal._utils._validation import Interval, validate_params
-from skdfal.adapter._training import as_numpy
+from skdfal.cover._program import Budget, solve_cover
 
 # Entries a temporary array may hold (8 MiB of float64), whatever the size of the pool.
 _BLOCK = 2**20
@@ -24,6 +23,10 @@ _BLOCK = 2**20
 _MAX_PAIRS = 50_000_000
 # Points added to the program when its cover leaves some of the pool uncovered.
 _N_NEW_ROWS = 8
+# Deterministic seconds of a coordinate of a distance, and of a distance that a program
+# is made of, near a clock's.
+_SECONDS_PER_COORDINATE = 2e-9
+_SECONDS_PER_PAIR = 5e-8
 # Beyond this the squares of differences overflow.
 _LARGEST = 1e150
 
@@ -327,8 +330,11 @@ def k_center_mip(X, n_centers, *, X_labeled=None, outlier_fraction=1e-4, time_li
         Part of the pool, in [0, 1], that may stay uncovered; rounded down to a number
         of samples.
     time_limit : float, default=60
-        Seconds for the whole call, greedy included (though greedy always finishes).
-        A search that runs out of time returns the best cover so far, not proven.
+        Deterministic seconds for the search that follows greedy. They count the work
+        done, mostly by CP-SAT's own reckoning, so that the answer does not depend on
+        how fast or busy a machine is: one was 0.8 to 1.2 s on a core of a server of
+        today. A search that runs out of them returns the best cover so far, not
+        proven.
 
     Returns
     -------
@@ -368,8 +374,7 @@ def k_center_mip(X, n_centers, *, X_labeled=None, outlier_fraction=1e-4, time_li
     b + Ξ + 1 samples at least that radius apart cannot be covered by b balls of less
     than half of it.
 
-    One thread and a fixed seed: the same input has the same answer, unless the time
-    limit cuts in.
+    One thread, a fixed seed and no look at a clock: the same input has the same answer.
 
     References
     ----------
@@ -384,7 +389,6 @@ def k_center_mip(X, n_centers, *, X_labeled=None, outlier_fraction=1e-4, time_li
     >>> sorted(result.centers.tolist()), result.radius, result.proven
     ([1, 4], 1.0, True)
     """
-    deadline = time.monotonic() + time_limit
     X, X_labeled = _check_points(X, X_labeled)
     _check_n_centers(n_centers, len(X))
     # Rounding first: 0.29 * 100 is 28.999... in floating point.
@@ -395,7 +399,7 @@ def k_center_mip(X, n_centers, *, X_labeled=None, outlier_fraction=1e-4, time_li
     greedy_radius = _robust_radius(distance, n_outliers)
 
     centers, radius, lower, n_solves = _bisect(
-        pool, d0, greedy, distance, n_outliers, deadline
+        pool, d0, greedy, distance, n_outliers, Budget(time_limit)
     )
     if n_solves and radius < greedy_radius:
         order, _ = _farthest_first(_Pool(X[centers]), d0[centers], n_centers)
@@ -411,13 +415,15 @@ def k_center_mip(X, n_centers, *, X_labeled=None, outlier_fraction=1e-4, time_li
     )
 
 
-def _bisect(pool, d0, centers, distance, n_outliers, deadline):
+def _bisect(pool, d0, centers, distance, n_outliers, budget):
     """Bisect over the distances; proven when the lower end meets the radius."""
     n_centers, n_solves = len(centers), 0
     upper = _robust_radius(distance, n_outliers)
-    active, lower = _packing(pool, centers, distance, n_outliers, deadline)
+    active, lower = _packing(pool, centers, distance, n_outliers, budget)
     d = np.empty((0, len(d0)))  # d_ij, i active
     while lower < upper and len(active) * len(d0) <= _MAX_PAIRS:
+        budget.charge((len(active) - len(d)) * pool.X.size * _SECONDS_PER_COORDINATE)
+        budget.charge(len(active) * len(d0) * _SECONDS_PER_PAIR)
         d = np.vstack([d, *(_distances(pool.X, pool.X[i]) for i in active[len(d) :])])
         values = np.concatenate([d[(d >= lower) & (d < upper)], d0[active]])
         values = values[(values >= lower) & (values < upper)]
@@ -427,7 +433,7 @@ def _bisect(pool, d0, centers, distance, n_outliers, deadline):
         middle = (len(values) - 1) // 2
         delta = np.partition(values, middle)[middle]
         within = d[d0[active] > delta] <= delta  # the others need no center
-        feasible, found = _solve(within, n_centers, n_outliers, deadline)
+        feasible, found = solve_cover(within, n_centers, n_outliers, budget)
         n_solves += 1
         if feasible is None:  # out of time, which proves nothing
             break
@@ -446,14 +452,15 @@ def _bisect(pool, d0, centers, distance, n_outliers, deadline):
     return centers, upper, min(float(lower), upper), n_solves
 
 
-def _packing(pool, centers, distance, n_outliers, deadline):
+def _packing(pool, centers, distance, n_outliers, budget):
     """Return samples too far apart to share a ball, and the radius they rule out."""
     points = list(centers)
     if (len(points) + n_outliers) * len(distance) > _MAX_PAIRS:
         return points, 0.0
     while len(points) < min(len(centers) + n_outliers, len(distance)):
-        if time.monotonic() > deadline:
+        if budget.left <= 0:
             return points, 0.0
+        budget.charge(pool.X.size * _SECONDS_PER_COORDINATE)
         points, distance = _farthest_first(pool, distance, len(points) + 1, points)
     farthest = int(distance.argmax())
     if distance[farthest] == 0:  # fewer than b + Ξ + 1 distinct samples
@@ -482,123 +489,6 @@ def _left_out(pool, active, distance, delta):
     return new
 
 
-def _solve(within, n_centers, n_outliers, deadline):
-    """Ask whether `n_centers` columns of `within` cover all but `n_outliers` rows.
-
-    Returns (True, columns), (False, None), or (None, None) when time was too short.
-    """
-    from ortools.sat.python import cp_model
-
-    rows, columns = _reduce(within, n_outliers)
-    within = within[np.ix_(rows, columns)]
-    model = cp_model.CpModel()
-    u = [model.new_bool_var(f"u_{j}") for j in columns]
-    o = [model.new_bool_var(f"o_{i}") for i in rows] if n_outliers else []
-    # At most b samples become centers.
-    model.add(sum(u) <= n_centers)
-    # Each sample has a center within δ, or is an outlier.
-    for i, row in enumerate(within):
-        model.add_bool_or([u[j] for j in np.flatnonzero(row)] + o[i : i + 1])
-    # At most Ξ samples are outliers.
-    model.add(sum(o) <= n_outliers)
-    # Any objective would do: it gives the linear relaxation something to bound, and
-    # the bound proves in seconds what the clauses alone do not in minutes.
-    model.minimize(sum(o) if n_outliers else sum(u))
-
-    solver = cp_model.CpSolver()
-    solver.parameters.num_workers = 1  # several would race, and answers would differ
-    solver.parameters.random_seed = 0
-    solver.parameters.linearization_level = 2  # clauses too enter the relaxation
-    solver.parameters.catch_sigint_signal = False
-    remaining = deadline - time.monotonic()
-    if remaining <= 0:
-        return None, None
-    solver.parameters.max_time_in_seconds = remaining
-    status = _run_interruptibly(solver, model)
-    if status == cp_model.INFEASIBLE:
-        return False, None
-    if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-        return None, None
-    chosen = [solver.boolean_value(u_j) for u_j in u]
-    return True, columns[chosen].tolist()
-
-
-def _reduce(within, n_outliers):
-    """Rows and columns that suffice: a cover of these is a cover of all."""
-    rows, columns = np.arange(within.shape[0]), np.arange(within.shape[1])
-    while True:
-        size = len(rows) + len(columns)
-        # A center that covers no more than another does is not needed.
-        columns = columns[_maximal(within[np.ix_(rows, columns)])]
-        if n_outliers:  # a row implied by an outlier is implied no more
-            return rows, columns
-        # Whoever covers a sample of few neighbours covers those with more of them.
-        rows = rows[_maximal(~within[np.ix_(rows, columns)].T)]
-        if len(rows) + len(columns) == size:
-            return rows, columns
-
-
-def _maximal(A):
-    """Columns of a boolean matrix that no other column contains, first of equals."""
-    n_true = A.sum(axis=0)
-    order = np.argsort(-n_true, kind="stable")  # what contains a column comes first
-    keep, kept = [], np.empty((len(A), 0), dtype=np.float32)
-    for batch in gen_batches(len(order), 512):
-        block = order[batch]
-        a = A[:, block].astype(np.float32)
-        block, a = _drop(block, a, _inside(a, kept, n_true[block]))
-        inside = _inside(a, a, n_true[block]) & np.tri(len(block), k=-1, dtype=bool)
-        block, a = _drop(block, a, inside)
-        keep, kept = [*keep, block], np.hstack([kept, a])
-    return np.sort(np.concatenate(keep))
-
-
-def _inside(a, others, n_true):
-    """Whether each column of `a` is contained in each of `others`.
-
-    It is where the two share as many rows as the column has at all.
-    """
-    return a.T @ others > n_true[:, np.newaxis] - 0.5
-
-
-def _drop(block, a, inside):
-    """Leave out the columns that lie inside some other."""
-    alone = ~inside.any(axis=1)
-    return block[alone], a[:, alone]
-
-
-def _run_interruptibly(solver, model):
-    """Solve in a thread, since Python hears no Ctrl-C while it is inside C++."""
-    outcome = []
-    # Not Thread.join: interrupted, it calls a running thread finished (Python < 3.13).
-    done = threading.Event()
-
-    def run():
-        try:
-            outcome.append(solver.solve(model))
-        finally:
-            done.set()
-
-    def stop():
-        # Wait for the thread: one that is in C++ when Python exits aborts.
-        while not done.is_set():
-            solver.stop_search()
-            done.wait(0.05)
-
-    threading.Thread(target=run, daemon=True).start()
-    # The caller may itself be a daemon thread that Ctrl-C leaves behind.
-    atexit.register(stop)
-    try:
-        while not done.wait(0.1):  # without a limit, Windows would not hear it either
-            pass
-    except BaseException:
-        stop()
-        raise
-    finally:
-        atexit.unregister(stop)
-    return outcome[0]
-
-
 # Input.
 
 
@@ -617,13 +507,32 @@ def _check_points(X, X_labeled):
 
 
 def _check_finite(X, name):
-    X = check_array(as_numpy(X), dtype=np.float64, order="C", input_name=name)
+    X = check_array(_as_array(X, name), dtype=np.float64, order="C", input_name=name)
     if np.abs(X).max() > _LARGEST:
         raise ValueError(
             f"{name} holds a value beyond {_LARGEST:g}, whose square overflows. "
             "Scale the data down."
         )
     return X
+
+
+def _as_array(X, name):
+    """Return a tensor of any device and precision as an array, the rest as it is."""
+    if np.ma.is_masked(X):
+        raise ValueError(
+            f"{name} is a masked array of which {np.ma.count_masked(X)} values are "
+            "masked, and there is no distance to what is missing. Fill them in, or "
+            "leave their rows out."
+        )
+    if not isinstance(X, Tensor):
+        return X
+    if X.is_meta or X.layout != torch.strided:
+        raise ValueError(
+            f"{name} should be a dense tensor with values, got one of layout "
+            f"{X.layout} on device {X.device}."
+        )
+    # float64 first: numpy has no bfloat16.
+    return (X.double() if X.is_floating_point() else X).numpy(force=True)
 
 
 def _check_n_centers(n_centers, n_samples):

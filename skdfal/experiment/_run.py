@@ -194,9 +194,8 @@ def calibration_errors(out_dir):
 def _warn_of_limits(out_dir):
     for strategy, n in rounds_cut_short(out_dir).items():
         warnings.warn(
-            f"{n} queries of {strategy} reached its time_limit, so that another run "
-            "may choose other samples. Raise it in query_params, or lower "
-            "n_candidates.",
+            f"{n} queries of {strategy} reached its time_limit before they had proven "
+            "their choice the best. Raise it in query_params, or lower n_candidates.",
             ConvergenceWarning,
             stacklevel=3,
         )

@@ -1,9 +1,9 @@
 """One trial: one strategy, one data set, one seed; one row per round."""
 
-import inspect
 import math
 import time
 import warnings
+from contextlib import contextmanager
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -124,10 +124,7 @@ def run_trial(
             monitor(row)
 
     X_test, y_test = samples_to_score(protocol, data, seed)
-    with warnings.catch_warnings():
-        # Early nets have samples that DeepFool cannot move. The column labeled_data
-        # tells how many twins there are.
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    with _cut_short() as cut_short:
         learner.fit(
             data.X_train[used],
             data.y_train[used],
@@ -152,14 +149,33 @@ def run_trial(
             None if math.isnan(row["query_seconds"]) else row["query_seconds"]
             for row in learner.history_
         ],
+        "n_cut_short": len(cut_short),
     }
-    limit = _time_limit(what.function, protocol.query_params.get(strategy, {}))
-    end["n_cut_short"] = sum(
-        seconds is not None and seconds >= limit for seconds in end["query_seconds"]
-    )
     write_json(files.end, end)
     files.clean()
     return read_records(files.rows)
+
+
+@contextmanager
+def _cut_short():
+    """Yield a list of the warnings that a query has reached its ``time_limit``.
+
+    Other queries need no warning: early nets have samples that DeepFool cannot move,
+    and the column labeled_data tells how many twins there are.
+    """
+    found, show = [], warnings.showwarning
+
+    def keep(message, category, *rest):
+        if issubclass(category, ConvergenceWarning):
+            found.append(message)
+        else:
+            show(message, category, *rest)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.filterwarnings("always", "(?s).*time_limit", ConvergenceWarning)
+        warnings.showwarning = keep
+        yield found
 
 
 def samples_of_trial(protocol, data, trial, seed):
@@ -246,11 +262,3 @@ def load_training_set(path, data, annotations):
     # The twins of a round follow its samples: all up to the next sample belong to it.
     bought = np.cumsum(~is_twin)
     return X[bought <= annotations], y[bought <= annotations]
-
-
-def _time_limit(function, params):
-    """Return the seconds after which a query is cut short."""
-    parameters = inspect.signature(function).parameters
-    if "time_limit" not in parameters:
-        return math.inf
-    return params.get("time_limit", parameters["time_limit"].default)

@@ -95,11 +95,11 @@ def run_tasks(tasks, what, *, n_jobs=None, n_threads=1, verbose=1):
         with _Progress(tasks, verbose) as progress:
             while pending:
                 done, pending = wait(pending, _POLL, return_when=FIRST_COMPLETED)
-                for reported in _taken(reports):
-                    progress.advance(*reported)
                 for future in done:
                     check_end(future, names[future])
                     progress.advance(names[future], tasks[names[future]].n_steps)
+                for reported in _taken(reports):
+                    progress.advance(*reported)
     finally:
         stop.set()
         executor.shutdown(cancel_futures=True)
@@ -157,11 +157,10 @@ class _Progress:
 
     def advance(self, name, n_done, text=""):
         """Show how far a task has come, which may be where it was once before."""
-        ends = self.n_done[name] < n_done == self.n_steps[name]
         self.n_done[name] = n_done
         self.bar.set_postfix_str(text, refresh=False)
         self.bar.update(sum(self.n_done.values()) - self.bar.n)
-        if ends and text and self.verbose:
+        if text and n_done == self.n_steps[name] and self.verbose:
             passed = time.perf_counter() - self.started
             self.bar.write(f"[{passed:5.0f} s] {text}", file=sys.stderr)
 

@@ -5,7 +5,6 @@ The command is ``skdfal label``.
 
 from skdfal.label._answers import Answers, Event
 from skdfal.label._demo import load_demo
-from skdfal.label._estimate import wilson_interval
 from skdfal.label._order import Order
 from skdfal.label._project import Project
 from skdfal.label._store import NotSavedError, Store, StoreError
@@ -21,5 +20,4 @@ __all__ = [
     "Store",
     "StoreError",
     "load_demo",
-    "wilson_interval",
 ]

@@ -164,7 +164,7 @@ class Answers:
         Returns
         -------
         said : dict of str to dict
-            For each such picture, labels ("exclude" for None) by annotator.
+            For each such picture, label or "exclude" by annotator.
         """
         found = {}
         for picture, of_picture in self._by_picture.items():

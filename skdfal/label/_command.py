@@ -72,7 +72,8 @@ def add_label(commands):
     command.add_argument(
         "--labels-from-folders",
         action="store_true",
-        help="take the first folder of each picture for its label, where it is a class",
+        help="take the first folder of each picture for its label, where that is a "
+        "class; without --classes the folders are the classes",
     )
     _add_learning(command)
     _add_serving(command)
@@ -239,8 +240,12 @@ def _open(arguments, pictures, folder, store):
     from skdfal.label._project import Project
     from skdfal.label._trainer import Recipe
 
-    classes = settle_classes(store, arguments.classes)
     open_pool = partial(_open_pool, str(pictures), str(folder), arguments.size)
+    pool = open_pool()
+    wanted = arguments.classes
+    if wanted is None and arguments.labels_from_folders:
+        wanted = sorted(set(filter(None, pool.labels_from_folders()))) or None
+    classes = settle_classes(store, wanted)
     recipe = Recipe(
         open_pool=open_pool,
         folder=str(folder),
@@ -252,7 +257,7 @@ def _open(arguments, pictures, folder, store):
         seed=arguments.seed,
     )
     project = Project(
-        open_pool(),
+        pool,
         store,
         recipe,
         n_instances=arguments.n_instances,
@@ -345,7 +350,7 @@ def _serve(arguments, project, folder, listening):
         uvicorn.Server(config).run(sockets=[listening])
     except KeyboardInterrupt:
         pass
-    project.write_files()
+    project.files()
     print(f"\nAll labels are in {folder}. Go on with the same command.")
 
 

@@ -1,54 +1,6 @@
 """How good the net is by now: accuracy on what was held out, with an interval."""
 
-import math
-from statistics import NormalDist
-
-
-def wilson_interval(n_right, n, confidence=0.95):
-    """Return Wilson's score interval of a share [1]_.
-
-    Unlike the usual "± 2 standard errors" it is sound for few samples and near 0 and
-    1, which is where a person who labels is.
-
-    Parameters
-    ----------
-    n_right : int
-        How many of the samples are right.
-    n : int
-        Number of samples, drawn at random.
-    confidence : float, default=0.95
-        How often, of many such intervals, the true share lies within.
-
-    Returns
-    -------
-    low, high : float
-        In [0, 1]; all of it where there are no samples.
-
-    Notes
-    -----
-    With p = n_right / n and z the quantile of the normal distribution::
-
-        (p + z² / 2n ± z √(p (1 - p) / n + z² / 4n²)) / (1 + z² / n)
-
-    References
-    ----------
-    .. [1] E. B. Wilson, "Probable Inference, the Law of Succession, and Statistical
-       Inference", JASA 22, 1927, doi:10.1080/01621459.1927.10502953.
-
-    Examples
-    --------
-    >>> from skdfal.label import wilson_interval
-    >>> "{:.2f} {:.2f}".format(*wilson_interval(9, 10))
-    '0.60 0.98'
-    """
-    if not n:
-        return 0.0, 1.0
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    p = n_right / n
-    center = p + z**2 / (2 * n)
-    half = z * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    scale = 1 + z**2 / n
-    return max(0.0, (center - half) / scale), min(1.0, (center + half) / scale)
+from skdfal.learner import wilson_interval
 
 
 def accuracy(labels, predictions, names):

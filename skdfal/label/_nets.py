@@ -65,9 +65,3 @@ def _module(name):
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as exc:
         raise ValueError(f"net={name!r} cannot be imported: {exc}.") from exc
-
-
-def save(folder, estimator, recipe, shape):
-    import torch
-
-    torch.save(estimator.module_.state_dict(), f"{folder}/net.pt")

@@ -12,10 +12,12 @@ from pathlib import Path
 
 from skdfal.label._answers import KINDS, Answers, Event
 from skdfal.label._estimate import accuracy
+from skdfal.label._formats import write_labels
 from skdfal.label._order import Order
 from skdfal.label._store import NotSavedError
-from skdfal.label._trainer import ROUND, Job, Trainer
+from skdfal.label._trainer import PREDICTIONS, ROUND, Job, Trainer
 
+LABELS = "labels.csv"
 _LEASE = 300  # seconds for which a picture that one person has is not given to another
 _REFRESH = 5  # seconds between two looks for new pictures
 _N_UNDOABLE = 100
@@ -81,6 +83,20 @@ class Project:
         if found is None:
             self.store.set(name, value)
         return value if found is None else found
+
+    def files(self):
+        """Write the labels for other programs, and say what files there may be.
+
+        Returns
+        -------
+        paths : dict of str to Path
+            "labels.csv", as of now, and "predictions.csv", of the last training.
+        """
+        folder = Path(self.recipe.folder)
+        with self._lock:
+            labels = list(self.answers.standing("label").values())
+        write_labels(folder / LABELS, labels)
+        return {name: folder / name for name in (LABELS, PREDICTIONS)}
 
     def close(self):
         """End the training and let others have the folder."""
@@ -166,11 +182,13 @@ class Project:
             If they cannot be written.
         """
         with self._lock:
-            events = [self._event(row) for row in rows]
-            self.store.add(events)
-            for event in events:
-                self.answers.add(event)
-            self._train_if_due()
+            self._happen([self._event(row) for row in rows])
+
+    def _happen(self, events):
+        self.store.add(events)
+        for event in events:
+            self.answers.add(event)
+        self._train_if_due()
 
     def _event(self, row):
         try:
@@ -191,6 +209,20 @@ class Project:
         if not is_one:
             raise InvalidEventError(f"No event: {row}.")
         return event
+
+    def add_labels_from_folders(self):
+        """Take the first folder of a picture for its label, where it is a class.
+
+        Once for each picture: what is corrected later stays so.
+        """
+        with self._lock:
+            labels = zip(self.pool.names, self.pool.labels_from_folders(), strict=True)
+            events = [
+                Event(f"folder {name}", name, "label", label, "folders", time.time())
+                for name, label in labels
+                if label in self.recipe.classes and name in self._rows
+            ]
+            self._happen([event for event in events if event.id not in self.answers])
 
     def queue(self, annotator, n):
         """Return the pictures to ask a person for.
@@ -332,6 +364,9 @@ class Project:
         row = {
             "n_labels": answer["n_labels"],
             "seconds": answer["seconds"],
+            "kappa": answer["kappa"],
+            "margin": answer["margin"],
+            "is_settled": answer["is_settled"],
             "time": time.time(),
             "held_out": held_out,
         }
@@ -371,6 +406,7 @@ class Project:
                 "training": self._training(),
                 "quality": self._quality(labels),
                 "curve": self._curve(labels),
+                "stopping": self._stopping(),
                 "broken": dict(self.pool.broken),
             }
 
@@ -428,6 +464,15 @@ class Project:
             for row in self._rounds
         )
         return [point for point in points if point["n"] >= _FEWEST_HELD_OUT]
+
+    def _stopping(self):
+        rows = [
+            {"labels": row["n_labels"], "kappa": row["kappa"], "margin": row["margin"]}
+            for row in self._rounds
+            if row["kappa"] is not None
+        ]
+        is_settled = bool(self._rounds) and self._rounds[-1]["is_settled"]
+        return {"is_settled": is_settled, "rounds": rows}
 
     def answered(self, kind, label=None):
         """Return pictures that have an answer, the net's most doubtful ones first.

@@ -17,7 +17,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse
+from starlette.responses import (
+    FileResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+)
 from starlette.responses import Response as Answer
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -68,6 +73,7 @@ def make_app(project, token, hosts=_LOOPBACK):
         Route("/api/answers", page.answered),
         Route("/api/events", page.add, methods=["POST"]),
         Route("/api/train", page.train, methods=["POST"]),
+        Route("/{name}.csv", page.file),
         Route("/picture/{number:int}", page.picture, name="picture"),
         Route("/thumbnail/{number:int}", page.picture, name="thumbnail"),
         Mount("/static", StaticFiles(directory=_STATIC)),
@@ -112,6 +118,12 @@ class _Page:
         start, n = _whole(query.get("start", "0")), _whole(query.get("n", "60"))
         return JSONResponse({"n": len(found), "pictures": found[start : start + n]})
 
+    def file(self, request):
+        path = self._project.files().get(f"{request.path_params['name']}.csv")
+        if path is None or not path.exists():
+            return PlainTextResponse("There is no such file yet.", 404)
+        return FileResponse(path, media_type="text/csv", filename=path.name)
+
     async def add(self, request):
         rows = await _json_of(request)
         if not isinstance(rows, list) or not all(isinstance(r, dict) for r in rows):
@@ -149,7 +161,7 @@ async def _json_of(request):
             raise InvalidEventError(f"More than {_LARGEST_BODY} bytes.")
     try:
         return json.loads(body)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise InvalidEventError(f"No JSON: {exc}.") from exc
 
 

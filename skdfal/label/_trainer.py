@@ -16,10 +16,22 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
 from skdfal._utils._files import write_text
+from skdfal.label._formats import write_predictions
+from skdfal.label._net_file import save_net
+from skdfal.label._nets import make_net
+from skdfal.learner import (
+    CheckpointError,
+    LabelingSession,
+    SmallestMargin,
+    StabilizingPredictions,
+)
 
 ROUND = "round.json"
+PREDICTIONS = "predictions.csv"
+NET = "net.skdfal"
 _SESSION = "session.skdfal"
 _NICENESS = 5  # the page goes first
 
@@ -164,8 +176,6 @@ def _work(connection, recipe):
     threading.Thread(target=_die_with_parent, daemon=True).start()
     if hasattr(os, "nice"):
         os.nice(_NICENESS)
-    import torch
-
     torch.set_num_threads(1)
     learner = _Learner(recipe)
     while True:
@@ -201,12 +211,11 @@ class _Learner:
         labels = {i: job.labels[name] for i, name in self._named(job.labels)}
         self._follow(labels, [i for i, _ in self._named(job.excluded)])
         self._session.fit(n_instances=self._recipe.n_ranked)
-        number = len(self._session.history_)
-        self._save(number)
+        self._save()
         return {
-            "number": number,
             "n_labels": len(labels),
             "seconds": time.perf_counter() - started,
+            **self._judge(),
         }
 
     def _named(self, names):
@@ -225,13 +234,11 @@ class _Learner:
             return
         if self._session is not None:
             self._session.close()
-        self._names = names
+        self._names, self._rows = names, np.array(rows)
         self._session = self._new_session(self._pool.view(rows))
+        self._settling, self._margins = StabilizingPredictions(), SmallestMargin()
 
     def _new_session(self, pool):
-        from skdfal.label._nets import make_net
-        from skdfal.learner import CheckpointError, LabelingSession
-
         recipe = self._recipe
         shape = self._pool.sample_shape
         parameters = {
@@ -263,25 +270,46 @@ class _Learner:
         if new:
             self._session.skip(new)
 
-    def _save(self, number):
-        from skdfal.label._nets import save
-
-        save(
-            self._folder,
-            self._session.estimator_,
-            self._recipe,
-            self._pool.sample_shape,
-        )
-        proba = self._session.predict_proba(self._pool)
-        best = np.sort(proba, axis=1)[:, -2:]
-        rows = zip(proba.argmax(1).tolist(), best.tolist(), strict=True)
-        classes = self._recipe.classes
-        there = zip(self._pool.names, self._pool.available, rows, strict=True)
-        predictions = {
-            name: [classes[code], top, top - second]
-            for name, is_there, (code, (second, top)) in there
-            if is_there
+    def _judge(self):
+        """Return whether to stop, and by what."""
+        is_open = np.ones(len(self._names), dtype=bool)
+        is_open[self._session.annotated_indices_] = False
+        is_open[self._session.skipped_indices_] = False
+        if not is_open.any():
+            return {"kappa": None, "margin": None, "is_settled": True}
+        rows = np.flatnonzero(is_open)
+        unlabeled = self._pool.view(self._rows[rows])
+        seen = self._session.estimator_, unlabeled, self._session.history_
+        is_settled = self._settling.update(*seen)
+        self._margins.update(*seen)
+        return {
+            "kappa": self._settling.kappas_[-1] if self._settling.kappas_ else None,
+            "margin": self._margins.margins_[-1],
+            "is_settled": is_settled,
         }
-        ranking = [self._names[i] for i in self._session.ask(self._recipe.n_ranked)]
-        found = {"number": number, "ranking": ranking, "predictions": predictions}
+
+    def _save(self):
+        """Put the net, the predictions and the ranking in place."""
+        recipe, pool = self._recipe, self._pool
+        save_net(
+            self._folder / NET,
+            self._session.estimator_,
+            recipe.classes,
+            pool.image_size,
+            pool.mode,
+            recipe.net,
+        )
+        there = np.flatnonzero(pool.available)
+        names = [pool.names[i] for i in there]
+        proba = self._session.predict_proba(pool.view(there))
+        write_predictions(self._folder / PREDICTIONS, names, proba, recipe.classes)
+        best = np.sort(proba, axis=1)
+        tops, margins = best[:, -1].tolist(), (best[:, -1] - best[:, -2]).tolist()
+        codes = proba.argmax(axis=1)
+        predictions = {
+            name: [recipe.classes[code], top, margin]
+            for name, code, top, margin in zip(names, codes, tops, margins, strict=True)
+        }
+        asked = self._session.ask(recipe.n_ranked)
+        found = {"ranking": [self._names[i] for i in asked], "predictions": predictions}
         write_text(self._folder / ROUND, json.dumps(found))

@@ -263,6 +263,8 @@ class _Hasher:
         module, name = getattr(value, "__module__", None), value.__qualname__
         if module is None and hasattr(value, "__objclass__"):
             module = value.__objclass__.__module__
+        if getattr(torch, value.__name__, None) is value:  # does not know its module
+            module, name = "torch", value.__name__
         if module != "__main__" and _find(module, name) is value:
             return _combine("named", [module.encode(), name.encode()])
         if isinstance(value, type):

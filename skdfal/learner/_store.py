@@ -91,7 +91,7 @@ class RunStore:
         self.path, self.data = Path(path), data
         with _OPENING:
             if _identity_of(self.path) in _IN_USE:
-                raise self._error("locked")
+                raise self._error("database is locked")
             _check_is_ours(self.path)
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -101,11 +101,12 @@ class RunStore:
             except (OSError, sqlite3.Error) as exc:
                 raise self._error(exc) from exc
             try:
-                with self._readable():
+                with self._reading():
                     self._open(run, meta)
             except BaseException:
                 self._db.close()
                 raise
+            weakref.finalize(self, self._db.close)  # a session may be just dropped
             self._identity = _identity_of(self.path)
             _IN_USE[self._identity] = self
 
@@ -240,7 +241,7 @@ class RunStore:
     def events(self):
         """Return all (n_rounds, kind, sample, label), in their order."""
         query = "SELECT n_rounds, kind, sample, label FROM events ORDER BY id"
-        with self._readable():
+        with self._reading():
             return [
                 (n_rounds, kind, sample, label and json.loads(label))
                 for n_rounds, kind, sample, label in self._db.execute(query)
@@ -249,33 +250,34 @@ class RunStore:
     def history(self):
         """Return the rows of the history."""
         query = "SELECT row FROM rounds ORDER BY number"
-        with self._readable():
+        with self._reading():
             return [json.loads(row) for (row,) in self._db.execute(query)]
 
     def extras(self):
         """Return what augmenters gave, a dict of arrays each; empty if forgotten."""
         query = "SELECT arrays FROM extras ORDER BY id"
-        with self._readable():
+        with self._reading():
             return [_unpack(arrays) for (arrays,) in self._db.execute(query)]
 
     def rankings(self, number):
         """Return the lists of samples that the net of a round asked for."""
         query = "SELECT samples FROM rankings WHERE number = ? ORDER BY id"
-        with self._readable():
+        with self._reading():
             return [
                 json.loads(samples) for (samples,) in self._db.execute(query, [number])
             ]
 
     def training(self, number):
         """Return the arrays that tell the training set of a round."""
-        return _unpack(self._of_round("arrays", number))
+        with self._reading():
+            return _unpack(self._of_round("arrays", number))
 
     def weights(self, number):
         """Return the weights of a round, or None where there are none."""
-        blob = self._of_round("weights", number)
-        if blob is None:
-            return None
-        with self._readable():
+        with self._reading():
+            blob = self._of_round("weights", number)
+            if blob is None:
+                return None
             return torch.load(io.BytesIO(blob), weights_only=True, map_location="cpu")
 
     def close(self):
@@ -286,8 +288,7 @@ class RunStore:
 
     def _of_round(self, column, number):
         query = f"SELECT {column} FROM rounds WHERE number = ?"
-        with self._readable():
-            return self._db.execute(query, [number]).fetchone()[0]
+        return self._db.execute(query, [number]).fetchone()[0]
 
     def _update_row(self, number, row):
         self._db.execute(
@@ -302,38 +303,30 @@ class RunStore:
 
     @contextlib.contextmanager
     def _transaction(self):
-        with self._readable():
+        try:
             self._db.execute("BEGIN")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                with contextlib.suppress(sqlite3.Error):
-                    self._db.execute("ROLLBACK")
-                raise
+            yield
+            self._db.execute("COMMIT")
+        except BaseException as exc:
+            with contextlib.suppress(sqlite3.Error):
+                self._db.execute("ROLLBACK")
+            if isinstance(exc, sqlite3.Error):
+                raise self._error(exc) from exc
+            raise
 
     @contextlib.contextmanager
-    def _readable(self):
-        """Turn errors of the file into one that says what to do."""
+    def _reading(self):
+        """Turn whatever a damaged file brings about into one error."""
         try:
             yield
         except CheckpointError:
             raise
-        except (sqlite3.Error, OSError) as exc:
+        except Exception as exc:
             raise self._error(exc) from exc
-        except (TypeError, KeyError, RuntimeError, EOFError) as exc:
-            if self._is_sound():
-                raise
-            raise self._error(exc) from exc
-
-    def _is_sound(self):
-        with contextlib.suppress(sqlite3.Error):
-            return self._db.execute("PRAGMA quick_check").fetchone() == ("ok",)
-        return False
 
     def _error(self, exc):
         message = str(exc)
-        if "locked" in message:
+        if message == "database is locked":
             return CheckpointError(
                 f"{self.path} is in use by another session, of this process or of "
                 "another one. Close that one (session.close()), or give another path."
@@ -401,8 +394,14 @@ def _check_is_ours(path):
 
 
 def _pack(arrays):
+    of_objects = [name for name, array in arrays.items() if array.dtype.hasobject]
+    if of_objects:
+        raise TypeError(
+            f"Arrays of objects ({', '.join(of_objects)}) cannot be saved without "
+            "pickles. Give samples as numbers or text."
+        )
     file = io.BytesIO()
-    np.savez(file, allow_pickle=False, **arrays)
+    np.savez(file, **arrays)
     return file.getvalue()
 
 

@@ -14,14 +14,22 @@ import skorch
 import torch
 from skorch.callbacks import Callback, EarlyStopping
 from torch import nn
-from torch.utils.data import random_split
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.data import BatchSampler, DataLoader, random_split
 
-from skdfal._utils._validation import HasMethods, Interval, StrOptions, validate_params
+from skdfal._utils._validation import Interval, StrOptions, validate_params
 from skdfal.nets._dataset import ArrayDataset, collate
 from skdfal.nets._lenet5 import LeNet5
 from skdfal.nets._vgg8 import VGG8
 
 _MODULES = {"lenet5": LeNet5, "vgg8": VGG8}
+
+# The parameters of a module that make_classifier knows, and others' words for them.
+_OTHER_NAMES = {
+    "n_classes": "num_classes",  # torchvision, timm
+    "in_channels": "in_chans",  # timm
+    "image_size": "img_size",  # timm
+}
 
 
 def _random_fifth(dataset, y=None):
@@ -38,6 +46,24 @@ def _random_fifth(dataset, y=None):
         )
     n_valid = max(1, n_samples // 5)
     return random_split(dataset, [n_samples - n_valid, n_valid])
+
+
+class _FoldedBatches:
+    """Batches of indices, of which the last one, of one sample, joins the one before.
+
+    A layer that normalizes by the batch cannot be trained on a batch of one.
+    """
+
+    def __init__(self, batches):
+        self.batches = batches
+
+    def __len__(self):
+        return len(self.batches) - 1
+
+    def __iter__(self):
+        *batches, left_over = self.batches
+        batches[-1] = [*batches[-1], *left_over]
+        return iter(batches)
 
 
 class _BatchLimit(Callback):
@@ -71,7 +97,7 @@ class RestartingClassifier(skorch.NeuralNetClassifier):
 
     Parameters
     ----------
-    module : type or nn.Module
+    module : type, function or nn.Module
         As in skorch. Unlike there, an instance is copied at each fit, which so
         starts from the weights it was given with and never changes them.
     *args : tuple
@@ -90,6 +116,12 @@ class RestartingClassifier(skorch.NeuralNetClassifier):
     See Also
     --------
     make_classifier : Such a classifier with the settings of the paper.
+
+    Notes
+    -----
+    A training set grows by queries, and any size may come up. Where the last batch
+    would be of one sample and the module has batch normalization, which cannot be
+    trained on it, the sample joins the batch before. Nothing else is changed.
 
     Examples
     --------
@@ -167,6 +199,85 @@ class RestartingClassifier(skorch.NeuralNetClassifier):
             return self._split
         return super().get_split_datasets(X, y, **fit_params)
 
+    def get_iterator(self, dataset, training=False):
+        """Make the batches; none of one sample where the module cannot train on it.
+
+        Parameters
+        ----------
+        dataset : torch Dataset
+            Samples, or samples and labels.
+        training : bool, default=False
+            Whether to take the settings for training, or those for prediction.
+
+        Returns
+        -------
+        iterator : iterable
+            What ``iterator_train`` or ``iterator_valid`` makes of them, by default a
+            ``torch.utils.data.DataLoader``.
+
+        Raises
+        ------
+        ValueError
+            If there is no batch to train on, since ``drop_last`` drops the only one.
+        """
+        iterator = super().get_iterator(dataset, training)
+        batches = getattr(iterator, "batch_sampler", None)
+        is_sized = isinstance(batches, BatchSampler) and hasattr(dataset, "__len__")
+        if not training or not is_sized:
+            return iterator
+        if len(dataset) and not len(batches):
+            raise ValueError(
+                f"iterator_train__drop_last=True drops all {len(dataset)} samples: "
+                f"they are fewer than batch_size={batches.batch_size}, so nothing "
+                "would be trained. Leave it out, or take smaller batches."
+            )
+        n_left_over = 0 if batches.drop_last else len(dataset) % batches.batch_size
+        if n_left_over != 1 or len(batches) == 1 or not self._normalizes_by_batch():
+            return iterator
+        params = self.get_params_for("iterator_train")
+        for name in ("batch_size", "shuffle", "sampler", "drop_last"):
+            params.pop(name, None)
+        return DataLoader(dataset, batch_sampler=_FoldedBatches(batches), **params)
+
+    def initialize(self):
+        """Make module, criterion, optimizer and callbacks, on the device.
+
+        Returns
+        -------
+        self : RestartingClassifier
+            The classifier, ready to be trained.
+
+        Raises
+        ------
+        ValueError
+            If there is no such device on this machine, or it holds no numbers.
+        """
+        if self.device is not None:
+            _check_device(self.device)
+        return super().initialize()
+
+    def initialize_module(self):
+        """Make the module.
+
+        Returns
+        -------
+        self : RestartingClassifier
+            The classifier with its ``module_``.
+
+        Raises
+        ------
+        TypeError
+            If ``module`` is a function that returns something else.
+        """
+        super().initialize_module()
+        if not isinstance(self.module_, nn.Module):
+            raise TypeError(
+                f"module={self.module!r} made a {type(self.module_).__name__}, but an "
+                "nn.Module is needed. Pass the network's class, an instance, or a "
+                "function that returns one."
+            )
+        return self
+
     def initialized_instance(self, instance_or_cls, kwargs):
         """Module, criterion or their like from a class, or from a copy of an instance.
 
@@ -203,6 +314,9 @@ class RestartingClassifier(skorch.NeuralNetClassifier):
                 "warm_start=True carries on. Choose one of the two."
             )
 
+    def _normalizes_by_batch(self):
+        return any(isinstance(m, _BatchNorm) for m in self.module_.modules())
+
     def _valid_loss(self):
         """Mean loss of the present weights on the validation set."""
         _, dataset_valid = self._split
@@ -213,7 +327,7 @@ class RestartingClassifier(skorch.NeuralNetClassifier):
 
 @validate_params(
     {
-        "module": [StrOptions(set(_MODULES)), HasMethods("forward")],
+        "module": [StrOptions(set(_MODULES)), callable],
         "n_classes": [Interval(Integral, 2, None, closed="left")],
         "in_channels": [Interval(Integral, 1, None, closed="left")],
         "image_size": [Interval(Integral, 1, None, closed="left"), tuple],
@@ -253,10 +367,12 @@ def make_classifier(
 
     Parameters
     ----------
-    module : {"lenet5", "vgg8"}, type or nn.Module, default="lenet5"
-        The network, which should give logits. A class is constructed with those of
-        the next four parameters that its constructor names. An instance is taken as
-        it is: each fit starts from its weights, on a copy.
+    module : {"lenet5", "vgg8"}, type, function or nn.Module, default="lenet5"
+        The network, which should give logits. A class, or a function that returns a
+        network, is called with those of the next four parameters that it names, also
+        as torchvision and timm do: ``num_classes``, ``in_chans``, ``img_size``. A
+        function with ``**kwargs`` gets ``num_classes``. An instance is taken as it
+        is: each fit starts from its weights, on a copy.
     n_classes : int, default=10
         Number of classes; labels are 0 to ``n_classes - 1``.
     in_channels : int, default=1
@@ -375,12 +491,49 @@ def make_classifier(
         "image_size": image_size,
         "width": width,
     }
-    if isinstance(module, type):
-        named = inspect.signature(module).parameters
-        if module not in _MODULES.values() and width == 1:
-            del shape["width"]  # a user's own width may be a number of units
-        settings |= {f"module__{k}": v for k, v in shape.items() if k in named}
-        if "n_classes" in named:
+    if module not in _MODULES.values() and width == 1:
+        del shape["width"]  # a user's own width may be a number of units
+    if not isinstance(module, nn.Module):
+        names = _names_of_parameters(module)
+        settings |= {f"module__{names[k]}": v for k, v in shape.items() if k in names}
+        if "n_classes" in names:
             # The columns of predict_proba, also where a class has no label yet.
-            settings["classes"] = range(n_classes)
+            given = kwargs.get(f"module__{names['n_classes']}", n_classes)
+            settings["classes"] = range(given)
     return RestartingClassifier(module, **(settings | kwargs))
+
+
+def _names_of_parameters(module):
+    """What a class or function calls the parameters of `make_classifier`.
+
+    torchvision's and timm's functions hand ``num_classes`` on as one of ``**kwargs``.
+    What a ``functools.partial`` has set already is not set again.
+    """
+    parameters = inspect.signature(module).parameters
+    is_open = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    known = set(parameters)
+    if isinstance(module, partial):
+        known -= set(module.keywords)
+        is_open = is_open and "num_classes" not in module.keywords
+    names = {}
+    for name in ("n_classes", "in_channels", "image_size", "width"):
+        for other in (name, _OTHER_NAMES.get(name)):
+            if other in known:
+                names.setdefault(name, other)
+    if is_open and not isinstance(module, type):
+        names.setdefault("n_classes", _OTHER_NAMES["n_classes"])
+    return names
+
+
+def _check_device(device):
+    """Raise a ValueError unless tensors with numbers can be made on a device."""
+    try:
+        is_there = torch.empty(0, device=device).device.type != "meta"
+        reason = "it holds no numbers"
+    except (RuntimeError, AssertionError, NotImplementedError) as exc:
+        is_there, reason = False, str(exc).partition(". ")[0]
+    if not is_there:
+        raise ValueError(
+            f"device={str(device)!r} cannot be trained on: {reason}. Take 'cpu', or "
+            "'cuda' where torch.cuda.is_available()."
+        )

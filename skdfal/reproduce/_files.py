@@ -86,7 +86,6 @@ class Run(NamedTuple):
         if counts != {theirs}:
             ours = " to ".join(map(str, sorted({min(counts), max(counts)})))
             note += f" Trials of a strategy: {ours}, not {theirs}."
-        # There another run may choose other samples.
         return note + "".join(
             f" {n} queries of {name} reached their time limit."
             for name, n in rounds_cut_short(self.out_dir).items()

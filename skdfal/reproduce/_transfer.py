@@ -80,7 +80,8 @@ def transfer(
     Returns
     -------
     records : list of dict
-        One row per training, as those of :func:`run_experiment`; "net" is the one trained.
+        One row per training, as those of :func:`run_experiment`; "net" is the one
+        trained.
     """
     keys = {
         f"{strategy}-{trial}-{mark}": (strategy, trial, mark)

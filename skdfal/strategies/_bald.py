@@ -1,34 +1,21 @@
 """BALD: where the draws of a Bayesian net are sure of themselves but disagree."""
 
-from contextlib import contextmanager
 from numbers import Integral
 
 import numpy as np
-import torch
 from scipy.special import entr
-from sklearn.utils import check_random_state
-from torch import nn
 
-from skdfal._utils._torch import evaluation_mode
 from skdfal._utils._validation import (
     QUERY_PARAMETERS,
     SCORE_PARAMETERS,
     Interval,
     validate_params,
 )
-from skdfal.adapter import member_nets
+from skdfal.adapter import dropout_draws
 from skdfal.strategies._base import draw_candidates, register, top_k
 
 __all__ = ["bald_sampling", "bald_score"]
 
-_DROPOUTS = (
-    nn.Dropout,
-    nn.Dropout1d,
-    nn.Dropout2d,
-    nn.Dropout3d,
-    nn.AlphaDropout,
-    nn.FeatureAlphaDropout,
-)
 _ROUNDING = 1e-12  # of entropies in float64
 
 _DRAWS = {"n_draws": [Interval(Integral, 2, None, closed="left")]}
@@ -66,8 +53,9 @@ def bald_score(estimator, X, *, n_draws=10, batch_size=None, random_state=None):
         Rows in one forward pass, one row for each sample and draw. None chooses by the
         memory that a sample needs.
     random_state : int, RandomState instance or None, default=None
-        Determines the draws. None draws them afresh. The same seed gives the same
-        scores for the same ``batch_size``.
+        Determines the draws. None draws them afresh. With a seed, the score of a
+        sample follows from its row in ``X``, whatever the ``batch_size`` and whoever
+        else is scored.
 
     Returns
     -------
@@ -95,8 +83,10 @@ def bald_score(estimator, X, *, n_draws=10, batch_size=None, random_state=None):
     ``nn.AlphaDropout``, ``nn.FeatureAlphaDropout``, and recurrent and attention layers
     with a dropout rate. A module that calls ``functional.dropout`` by itself is not
     seen to drop. All draws of a batch go through the net together, and what comes
-    before the first dropout, the same for all of them, goes through once. The rates
-    of ``nn.Dropout`` are rounded to multiples of 1/65536.
+    before the first dropout, the same for all of them, goes through once; there, rates
+    are rounded to multiples of 1/65536. Samples go one by one, all draws of each
+    together, where recurrent or attention layers drop, or layers whose input does not
+    have the samples along its first dimension.
 
     References
     ----------
@@ -159,7 +149,7 @@ def bald_sampling(
         Rows in one forward pass, one row for each sample and draw. None chooses by the
         memory that a sample needs.
     random_state : int, RandomState instance or None, default=None
-        Determines the candidates and the draws.
+        Determines the candidates and the draws, each by numbers of their own.
 
     Returns
     -------
@@ -190,137 +180,3 @@ def bald_sampling(
         random_state=random_state,
     )
     return S_k[top_k(score, n_instances)]
-
-
-def dropout_draws(estimator, X, n_draws, batch_size, random_state, caller):
-    """Yield the probabilities of all draws, (n_draws, n, C), a batch at a time.
-
-    Each member of a Committee is drawn from ``n_draws`` times, or once where none of
-    them has dropout. ``caller`` is named if there is nothing to draw from.
-    """
-    nets = member_nets(estimator, X)
-    if len(nets) == 1 and not _dropout_layers(nets[0].module):
-        raise ValueError(
-            f"{caller} needs dropout, but {nets[0].name} has no dropout layer, so "
-            "all draws would agree. Add one, or pass a Committee."
-        )
-    any_drops = any(_dropout_layers(net.module) for net in nets)
-    n_draws = n_draws if any_drops else 1
-    runs_once = [_prefix_runs_once(net) for net in nets]
-    n_rows = max(1, nets[0].batch_size(batch_size) // n_draws)
-    with _seeded(nets[0].device, random_state):
-        for batches in zip(*(net.batches(n_rows) for net in nets), strict=True):
-            proba = [
-                _draw(net.module, x, n_draws, once)
-                for net, x, once in zip(nets, batches, runs_once, strict=True)
-            ]
-            yield np.concatenate(proba)
-
-
-def _dropout_layers(module):
-    """List the layers that drop something in training mode."""
-    return [layer for layer in module.modules() if _drops(layer)]
-
-
-def _drops(layer):
-    if isinstance(layer, _DROPOUTS):
-        return layer.p > 0
-    if isinstance(layer, nn.RNNBase):
-        return layer.dropout > 0 and layer.num_layers > 1  # between its layers
-    return isinstance(layer, nn.MultiheadAttention) and layer.dropout > 0
-
-
-def _draw(module, x, n_draws, runs_once):
-    """Return the probabilities of all draws, float64 of shape (n_draws, n, C)."""
-    layers = _dropout_layers(module)
-    with _dropping(module, layers), torch.no_grad():
-        if not layers:
-            logits = module(x).expand(n_draws, -1, -1)
-        elif runs_once:
-            logits = _forward_repeated(module, layers, x, n_draws)
-        else:
-            logits = module(_repeat(x, n_draws))
-        proba = logits.double().softmax(-1)
-        return proba.reshape(n_draws, len(x), -1).cpu().numpy()
-
-
-def _repeat(x, n_draws):
-    return x.repeat(n_draws, *[1] * (x.ndim - 1))
-
-
-def _forward_repeated(module, layers, x, n_draws):
-    """Run ``x``, the batch repeated only where it meets the first of ``layers``."""
-    hooks = []
-
-    def repeat(_, args):
-        for hook in hooks:  # once
-            hook.remove()
-        return tuple(_repeat(arg, n_draws) for arg in args)
-
-    hooks += [layer.register_forward_pre_hook(repeat) for layer in layers]
-    try:
-        return module(x)
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
-def _prefix_runs_once(net):
-    """Whether repeating late does what repeating early does, tried without dropping.
-
-    It does not where a skip connection passes by the first dropout layer.
-    """
-    layers, x = _dropout_layers(net.module), net.batch(np.arange(min(2, len(net))))
-    with evaluation_mode(net.module), torch.no_grad():
-        try:
-            late = _forward_repeated(net.module, layers, x, 3)
-        except (RuntimeError, ValueError, IndexError, TypeError, AttributeError):
-            return False
-        early = _repeat(net.module(x), 3)
-    return late.shape == early.shape and torch.allclose(late, early, rtol=1e-4)
-
-
-@contextmanager
-def _dropping(module, layers):
-    """Evaluation mode, but for ``layers``."""
-    plain = [a for a in layers if type(a) is nn.Dropout and not a.inplace and a.p < 1]
-    others = [layer for layer in layers if layer not in plain]
-    has_fastpath = torch.backends.mha.get_fastpath_enabled()
-    with evaluation_mode(module):
-        # The fused kernels of transformer layers look at the layer's own mode only.
-        torch.backends.mha.set_fastpath_enabled(False)
-        hooks = [layer.register_forward_hook(_drop) for layer in plain]
-        for layer in others:
-            layer.training = True
-        try:
-            yield
-        finally:
-            for hook in hooks:
-                hook.remove()
-            for layer in others:
-                layer.training = False
-            torch.backends.mha.set_fastpath_enabled(has_fastpath)
-
-
-def _drop(layer, _, x):
-    """Drop by 16 random bits a unit, where torch spends more than a convolution."""
-    bits = torch.empty((x.numel() + 3) // 4, dtype=torch.int64, device=x.device)
-    bits = bits.random_(-(2**63), None).view(torch.int16)[: x.numel()].view(x.shape)
-    first_kept = min(round(2**16 * layer.p) - 2**15, 2**15 - 1)
-    return torch.where(bits >= first_kept, x / (1 - layer.p), 0)
-
-
-@contextmanager
-def _seeded(device, random_state):
-    """Seed the generator that dropout draws from, and put it back afterwards."""
-    if random_state is None:  # not from numpy's global generator: leave no trace
-        seed = int(np.random.SeedSequence().generate_state(1)[0])
-    else:
-        seed = check_random_state(random_state).randint(2**31 - 1)
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        if device.type == "cuda":
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(seed)
-        else:
-            torch.default_generator.manual_seed(seed)
-        yield

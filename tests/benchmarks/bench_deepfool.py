@@ -1,4 +1,6 @@
-"""DeepFool beside foolbox, ART and the one-by-one loop, and the pruned search.
+"""DFAL's query, as it comes, beside foolbox, ART, a loop and the ideal.
+
+Ours runs with its defaults; foolbox and the ideal each at their best batch size.
 
 Run from the top of the repository, on an idle machine::
 
@@ -26,11 +28,20 @@ from tests.benchmarks._common import (
 )
 from tests.reference.deepfool import deepfool_one
 
-ATTACK = _attack(p=2, max_iter=50, overshoot=0.02, n_top_classes=None, batch_size=128)
+ATTACK = _attack(p=2, max_iter=50, overshoot=0.02, n_top_classes=None, batch_size=None)
+BATCH_SIZES = (32, 64, 128, 256, 512)
 
 
-def exact(net, X, batch_size=128):
-    return lambda: skdfal.deepfool_margin_score(net, X, batch_size=batch_size)
+def exact(net, X, n):
+    return lambda: skdfal.deepfool_margin_sampling(net, X, n, prune=False)
+
+
+def default(net, X, n):
+    return lambda: skdfal.deepfool_margin_sampling(net, X, n)
+
+
+def pruned_search(net, X, n):
+    return _pruned_search(torch_nets(net, X)[0].for_attack(), n, ATTACK)
 
 
 def foolbox_attack(net, X, batch_size):
@@ -103,7 +114,6 @@ def unit(net, X, batch_size):
         x_i = x.clone().requires_grad_()
         f = module(x_i)
         for k in range(1, 10):
-            (f[:, k] - f[:, 0]).sum()
             torch.autograd.grad((f[:, k] - f[:, 0]).sum(), x_i, retain_graph=k < 9)
 
     return run
@@ -123,64 +133,59 @@ def correctness(net, X):
     print(f"median relative difference to a float64 loop:    {difference:.1e}\n")
 
 
-def seconds_per_sample(make, batch_size):
-    function, n_samples = make(batch_size)
-    return medians({0: function}, 3)[0] / n_samples
+def best_batch_size(make, n_samples):
+    """Return the size at which ``make(size)`` is fastest, per sample.
+
+    ``n_samples(size)`` is how many it works on.
+    """
+    seconds = medians({size: make(size) for size in BATCH_SIZES}, 3)
+    return min(BATCH_SIZES, key=lambda size: seconds[size] / n_samples(size))
 
 
 def speed(net, X, K, n):
-    """Ratios for a pool of K and a query of n."""
+    """Print seconds and ratios for a pool of K and a query of n."""
     pool = X[:K]
     n_steps = int(skdfal.deepfool(net.module_, torch.from_numpy(pool)).n_iter.sum())
-    few = {"loop": min(K, 100), "art": min(K, 200), "foolbox": min(K, 2000)}
-    repeats = 5 if K <= 1000 else 3
-    sizes = (32, 64, 128, 256, 512)
-    best, best_exact, best_unit = (
-        min((seconds_per_sample(function, b), b) for b in sizes)[1]
-        for function in (
-            lambda b: (foolbox_attack(net, pool[:800], b), 800),
-            lambda b: (exact(net, pool[:800], b), 800),
-            lambda b: (unit(net, pool, b), b),
-        )
+    n_foolbox, n_art, n_loop = min(K, 2000), min(K, 200), min(K, 100)
+    foolbox_size = best_batch_size(
+        lambda size: foolbox_attack(net, pool[:800], size), lambda size: 800
     )
-    functions = {
-        "exact": exact(net, pool, best_exact),
-        "default": exact(net, pool),
-        "pruned": lambda: skdfal.dfal(net, pool, n, prune=True),
-        "foolbox": foolbox_attack(net, pool[: few["foolbox"]], best),
-        "unit": unit(net, pool, best_unit),
-    }
-    seconds = medians(functions, repeats)
-    slow = medians({"loop": one_by_one(net, pool[: few["loop"]])}, 2)
-    try:
-        slow |= medians({"art": art_attack(net, pool[: few["art"]], 128)}, 1)
-    except ImportError:
-        print("ART is not installed")
-    seconds |= slow
-    for name, m in few.items():
-        if name in seconds:
-            seconds[name] *= K / m
-    seconds["unit"] *= n_steps / best_unit
-    attacked = _pruned_search(torch_nets(net, pool)[0], n, ATTACK).n_attacked
+    ideal_size = best_batch_size(lambda size: unit(net, pool, size), lambda size: size)
     titles = {
-        "exact": f"skdfal, exact, batches of {best_exact}",
-        "default": "skdfal, exact, batches of 128 (the default)",
-        "pruned": f"skdfal, pruned, n={n}: {attacked} of {K} attacked",
-        "foolbox": f"foolbox, batches of {best}",
+        "exact": "skdfal, prune=False",
+        "default": f"skdfal, n={n}: {pruned_search(net, pool, n).n_attacked} attacked",
+        "foolbox": f"foolbox, batches of {foolbox_size}",
         "art": "ART, batches of 128",
         "loop": "one sample at a time",
-        "unit": f"{n_steps} x (1 forward + 9 backward), batches of {best_unit}",
+        "ideal": f"{n_steps} x (1 forward + 9 backward), batches of {ideal_size}",
     }
-    rows = []
-    for name, title in titles.items():
-        if name in seconds:
-            note = f" ({few[name]} samples, scaled)" if few.get(name, K) < K else ""
-            s = seconds[name]
-            ratios = (s / seconds["exact"], s / seconds["pruned"])
-            rows.append((title + note, s, *ratios))
+    functions = {
+        "exact": exact(net, pool, n),
+        "default": default(net, pool, n),
+        "foolbox": foolbox_attack(net, pool[:n_foolbox], foolbox_size),
+        "ideal": unit(net, pool, ideal_size),
+    }
+    seconds = medians(functions, 5 if K <= 1000 else 3)
+    seconds |= medians({"loop": one_by_one(net, pool[:n_loop])}, 2)
+    try:
+        seconds |= medians({"art": art_attack(net, pool[:n_art], 128)}, 1)
+    except ImportError:
+        print("ART is not installed")
+    for name, n_done in {"foolbox": n_foolbox, "art": n_art, "loop": n_loop}.items():
+        if name in seconds and n_done < K:
+            seconds[name] *= K / n_done
+            titles[name] += f" ({n_done} samples, scaled)"
+    seconds["ideal"] *= n_steps / ideal_size
+    rows = [
+        (title, s, s / seconds["exact"], s / seconds["default"])
+        for name, title in titles.items()
+        if (s := seconds.get(name))
+    ]
     print(f"K = {K}, medians, {N_THREADS} threads")
-    print_table(rows, ["", "seconds", "/ exact", "/ pruned"])
-    print(f"exact / ideal: {seconds['exact'] / seconds['unit']:.2f}\n")
+    print_table(rows, ["", "seconds", "/ exact", "/ default"])
+    for a, b in (("foolbox", "exact"), ("foolbox", "default"), ("exact", "ideal")):
+        print(f"{a} / {b}: {seconds[a] / seconds[b]:.2f}")
+    print()
 
 
 def misses(X, y, n_nets=25):
@@ -194,7 +199,7 @@ def misses(X, y, n_nets=25):
             for pool in pools:
                 margin = -skdfal.deepfool_margin_score(net, pool)
                 wanted = set(np.argsort(margin)[:n])
-                found = _pruned_search(torch_nets(net, pool)[0], n, ATTACK)
+                found = pruned_search(net, pool, n)
                 n_wrong = len(wanted - set(found.indices))
                 n_queries, n_same = n_queries + 1, n_same + (n_wrong == 0)
                 missed, attacked = missed + n_wrong, attacked + found.n_attacked / K

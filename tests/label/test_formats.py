@@ -6,8 +6,6 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-
-from skdfal.label import Answers, Event
 from skdfal.label._formats import (
     label_studio_config,
     label_studio_tasks,
@@ -17,6 +15,8 @@ from skdfal.label._formats import (
     write_labels,
     write_predictions,
 )
+
+from skdfal.label import Answers, Event
 
 NAMES = [
     "a.png",

@@ -11,14 +11,9 @@ from torch import nn
 
 import skdfal
 from skdfal import bald_sampling, bald_score
-from skdfal.adapter._torch_net import torch_nets
-from skdfal.strategies._bald import (
-    _draw,
-    _drop,
-    _mutual_information,
-    _prefix_runs_once,
-)
+from skdfal.strategies._bald import _mutual_information
 from tests.adversarial_nets import small_cnn
+from tests.dropout_nets import DROPPING
 from tests.reference.baselines import mutual_information_one
 
 
@@ -62,74 +57,6 @@ def test_certain_draws_that_disagree_evenly_reach_the_bound():
     np.testing.assert_array_equal(_mutual_information(proba), [np.log(4)])
 
 
-class Residual(nn.Module):
-    """A skip connection passes by the first dropout layer."""
-
-    def __init__(self):
-        super().__init__()
-        self.inner = nn.Sequential(nn.Linear(64, 64), nn.Dropout(0.5))
-        self.outer = nn.Linear(64, 4)
-
-    def forward(self, x):
-        x = x.flatten(1)
-        return self.outer(x + self.inner(x))
-
-
-class Recurrent(nn.Module):
-    def __init__(self, batch_first):
-        super().__init__()
-        self.batch_first = batch_first
-        self.lstm = nn.LSTM(8, 6, 2, dropout=0.5, batch_first=batch_first)
-        self.outer = nn.Linear(6, 4)
-
-    def forward(self, x):
-        x = x[:, 0] if self.batch_first else x[:, 0].transpose(0, 1)
-        h, _ = self.lstm(x)
-        return self.outer(h[:, -1] if self.batch_first else h[-1])
-
-
-class Attentive(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.encoder = nn.TransformerEncoderLayer(8, 2, 16, 0.3, batch_first=True)
-        self.outer = nn.Linear(8, 4)
-
-    def forward(self, x):
-        return self.outer(self.encoder(x[:, 0]).mean(1))
-
-
-class OnlyAttention(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.attention = nn.MultiheadAttention(8, 2, dropout=0.5, batch_first=True)
-        self.outer = nn.Linear(8, 4)
-
-    def forward(self, x):
-        h, _ = self.attention(x[:, 0], x[:, 0], x[:, 0])
-        return self.outer(h.mean(1))
-
-
-def conv_net(*dropouts):
-    return nn.Sequential(nn.Conv2d(1, 6, 3), *dropouts, nn.Flatten(), nn.Linear(216, 4))
-
-
-DROPPING = {
-    "dropout": lambda: conv_net(nn.Dropout(0.5)),
-    "dropout_in_place": lambda: conv_net(nn.Dropout(0.5, inplace=True)),
-    "dropout_on_the_input": lambda: nn.Sequential(
-        nn.Dropout(0.5), nn.Flatten(), nn.Linear(64, 4)
-    ),
-    "dropout_2d": lambda: conv_net(nn.Dropout2d(0.5)),
-    "alpha": lambda: conv_net(nn.AlphaDropout(0.5)),
-    "feature_alpha": lambda: conv_net(nn.FeatureAlphaDropout(0.5)),
-    "residual": Residual,
-    "lstm": lambda: Recurrent(True),
-    "lstm_sequence_first": lambda: Recurrent(False),
-    "transformer": Attentive,
-    "attention": OnlyAttention,
-}
-
-
 @pytest.mark.parametrize("name", DROPPING)
 def test_layers_of_every_kind_drop(name, pool):
     torch.manual_seed(0)
@@ -143,29 +70,6 @@ def test_layers_of_every_kind_drop(name, pool):
     # ... and each seed too.
     assert (bald_score(net, pool, random_state=1) != score).any()
     np.testing.assert_array_equal(bald_score(net, pool, random_state=0), score)
-
-
-@pytest.mark.parametrize("name", DROPPING)
-def test_many_draws_come_to_the_mean_of_single_ones(name, pool):
-    """Rows are not mixed up: on average a sample's draws are its own."""
-    torch.manual_seed(0)
-    (net,) = torch_nets(initialized(DROPPING[name]()), pool)
-    x = net.batch(np.arange(5))
-    net.module.eval()
-    once = _draw(net.module, x, 800, _prefix_runs_once(net)).mean(axis=0)
-    alone = [_draw(net.module, x[[i]], 800, False).mean(axis=(0, 1)) for i in range(5)]
-    np.testing.assert_allclose(once, alone, atol=0.04)
-
-
-def test_the_prefix_runs_once_where_it_may(pool):
-    def runs_once(name):
-        return _prefix_runs_once(torch_nets(initialized(DROPPING[name]()), pool)[0])
-
-    assert runs_once("dropout")
-    assert runs_once("lstm")
-    # The skip connection would meet a batch of another size.
-    assert not runs_once("residual")
-    assert not runs_once("lstm_sequence_first")
 
 
 def test_batch_norm_stays_frozen(pool):
@@ -238,13 +142,3 @@ def test_no_seed_leaves_no_trace_and_draws_afresh(estimators, pool):
     assert (bald_score(estimators["net"], pool) != first).any()
     np.testing.assert_array_equal(np.random.get_state()[1], before[0])  # noqa: NPY002
     assert torch.equal(torch.get_rng_state(), before[1])
-
-
-@pytest.mark.parametrize("p", [0.1, 0.25, 0.5, 0.999999])
-def test_units_are_dropped_at_the_rate_of_the_layer(p):
-    """Of n units np are set to 0, give or take a few σ; the rest grow by 1/(1 - p)."""
-    x = torch.ones(999, 101, dtype=torch.float64)
-    out = _drop(nn.Dropout(p), None, x)
-    n, dropped = x.numel(), int((out == 0).sum())
-    assert abs(dropped - n * p) <= 6 * np.sqrt(n * p * (1 - p)) + n * 2**-15
-    np.testing.assert_allclose(out[out != 0], 1 / (1 - p))

@@ -22,6 +22,8 @@ from tests.adversarial_nets import small_cnn
 from tests.conftest import half, make_net, make_steps
 from tests.strategies.test_bald import initialized
 
+SOLVERS = ("mip", "greedy")
+
 
 def hidden(net, X):
     """Input of the last linear layer, written out for ``small_cnn``."""
@@ -29,7 +31,7 @@ def hidden(net, X):
         return net.module_.eval()[:-1](torch.as_tensor(X)).double().numpy()
 
 
-@pytest.mark.parametrize("solver", ["mip", "greedy"])
+@pytest.mark.parametrize("solver", SOLVERS)
 def test_covers_the_last_hidden_layer(solver, estimators, pool, data):
     net, L = estimators["net"], data[0][:30]
     search = {"mip": k_center_mip, "greedy": k_center_greedy}[solver]
@@ -40,10 +42,26 @@ def test_covers_the_last_hidden_layer(solver, estimators, pool, data):
 
 def test_the_program_is_at_least_as_good_as_greedy(estimators, pool):
     net, radius = estimators["net"], {}
-    for solver in ("mip", "greedy"):
+    for solver in SOLVERS:
         centers = core_set_sampling(net, pool, 5, solver=solver)
         radius[solver] = cover_radius(hidden(net, pool), centers)
     assert radius["greedy"] / 2 <= radius["mip"] <= radius["greedy"]
+
+
+@pytest.mark.parametrize(("n_samples", "is_exact"), [(2_000, True), (2_001, False)])
+def test_auto_is_exact_while_that_is_quick(n_samples, is_exact):
+    net = initialized(nn.Sequential(nn.Flatten(), nn.Linear(2, 4)))
+    X = np.random.default_rng(0).normal(size=(n_samples, 2)).astype(np.float32)
+    by_mip, by_greedy = (core_set_sampling(net, X, 3, solver=s) for s in SOLVERS)
+    assert set(by_mip) != set(by_greedy)
+    found = core_set_sampling(net, X, 3)
+    np.testing.assert_array_equal(found, by_mip if is_exact else by_greedy)
+    # Candidates count, not the pool they are drawn from.
+    few = {"n_candidates": 100, "random_state": 0}
+    np.testing.assert_array_equal(
+        core_set_sampling(net, X, 3, **few),
+        core_set_sampling(net, X, 3, **few, solver="mip"),
+    )
 
 
 def test_pipeline_sees_its_own_features(estimators, pool, data):

@@ -10,8 +10,9 @@ from skdfal.adapter._torch_net import torch_nets
 from skdfal.strategies._egl import _layers_suffice
 from tests.adversarial_nets import small_cnn
 from tests.conftest import make_net
+from tests.dropout_nets import Attentive, Recurrent, Residual
 from tests.reference.baselines import egl
-from tests.strategies.test_bald import Attentive, Recurrent, Residual, initialized
+from tests.strategies.test_bald import initialized
 
 
 class Tied(nn.Module):

@@ -23,7 +23,7 @@ export function image(src, alt) {
   return made;
 }
 
-export const percent = (share) => `${Math.round(100 * share)} %`;
+export const percent = (share) => `${Math.round(100 * share)}\u00a0%`;
 export const count = (n) => n.toLocaleString("en");
 
 export async function getJSON(path) {

@@ -4,6 +4,7 @@
 import { $, element, getJSON, image, percent } from "./dom.js";
 
 const AHEAD = 6; // pictures that are loaded before they are needed
+const GAP = 8; // pixels between two buttons, as in page.css
 const TOO_SOON = 200; // milliseconds: nobody sees a picture in less; a double press is
 
 export class Labeling {
@@ -175,13 +176,21 @@ function newId() {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-export function classButtons(classes, onPress) {
-  return classes.map(({ name, key }) =>
+// Put a button for each class into a grid of full rows.
+export function layClasses(grid, classes, onPress) {
+  grid.replaceChildren(...classes.map(({ name, key }) =>
     element(
       "button",
       { type: "button", title: name, "data-label": name, onclick: () => onPress(name) },
       key ? element("kbd", {}, key) : null,
       element("span", {}, name),
     ),
-  );
+  ));
+  const longest = Math.max(...classes.map(({ name }) => name.length));
+  const narrowest = Math.min(220, 64 + 9 * longest);
+  new ResizeObserver(() => {
+    const most = Math.max(1, Math.floor((grid.clientWidth + GAP) / (narrowest + GAP)));
+    const rows = Math.ceil(classes.length / most);
+    grid.style.setProperty("--columns", Math.ceil(classes.length / rows));
+  }).observe(grid);
 }

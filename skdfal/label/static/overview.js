@@ -1,7 +1,7 @@
 // The answers given so far, the net's most doubtful ones first; a click corrects.
 
 import { $, count, element, getJSON, image, percent } from "./dom.js";
-import { classButtons } from "./labeling.js";
+import { layClasses } from "./labeling.js";
 
 const N_TILES = 60;
 const OTHERS = [
@@ -17,9 +17,7 @@ export class Overview {
     this.filter = { kind: "label", label: null };
     this.corrected = null;
     $("more").addEventListener("click", () => this.fill($("tiles").childElementCount));
-    $("dialog-classes").replaceChildren(
-      ...classButtons(classes, (label) => this.correct("label", label)),
-    );
+    layClasses($("dialog-classes"), classes, (label) => this.correct("label", label));
     for (const button of $("dialog").querySelectorAll("[data-correct]")) {
       button.addEventListener("click", () => this.correct(button.dataset.correct));
     }

@@ -1,7 +1,7 @@
 // The page: who presses what, and when to ask the server how it stands.
 
 import { $, getJSON } from "./dom.js";
-import { Labeling, classButtons } from "./labeling.js";
+import { Labeling, layClasses } from "./labeling.js";
 import { Outbox } from "./outbox.js";
 import { Overview } from "./overview.js";
 import { showStatus } from "./panel.js";
@@ -32,7 +32,7 @@ async function start() {
   rememberInput($("annotator"), "skdfal-annotator");
   labeling = new Labeling(outbox, () => $("annotator").value.trim());
   overview = new Overview(labeling, status.classes);
-  $("classes").replaceChildren(...classButtons(status.classes, (label) => act("label", label)));
+  layClasses($("classes"), status.classes, (label) => act("label", label));
   listen();
   showStatus(status);
   watch();

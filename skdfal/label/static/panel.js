@@ -2,11 +2,13 @@
 
 import { $, count, element, percent } from "./dom.js";
 
+const FEWEST = 5; // pictures held out, below which a share says nothing
+
 export function showStatus(status) {
   showProgress(status.counts, status.broken);
   showQuality(status.quality, status.counts, status.training);
   $("curve").replaceChildren(...drawCurve(status.curve));
-  $("stopping").textContent = status.stopping ?? "";
+  showStopping(status.stopping);
   showTraining(status.training);
   showClasses(status.classes, status.quality.classes);
   $("folder").textContent = status.folder;
@@ -31,14 +33,28 @@ function showProgress(counts, broken) {
 }
 
 function showQuality(quality, counts, training) {
-  const known = quality.n > 0;
+  const known = quality.n >= FEWEST;
   $("accuracy").textContent = known ? percent(quality.accuracy) : "–";
   $("interval").textContent = known
     ? `right; ${percent(quality.low)} to ${percent(quality.high)} with 95 % confidence, ` +
       `by ${count(quality.n)} pictures it never learned from`
     : training.rounds
-      ? "Soon: some of what is asked is held out to test the net."
+      ? `Soon. A share of what is asked is held out to test the net; so far ${quality.n}.`
       : "Known after the first training.";
+}
+
+// Two measures that need no labels: whether nets agree, and what is still in doubt.
+function showStopping({ is_settled: isSettled, rounds }) {
+  const last = rounds[rounds.length - 1];
+  $("stopping").textContent = !last
+    ? "Known after some trainings."
+    : isSettled
+      ? "The last nets agree on what is left: further labels will change little."
+      : `The last two nets agree to ${percent(Math.max(0, last.kappa))} beyond chance` +
+        " on what is left. Labels still help; at 99\u00a0% they hardly do.";
+  $("doubts").replaceChildren(...drawLines(rounds.map(({ labels, kappa, margin }) => ({
+    labels, values: [Math.max(0, kappa), margin],
+  })), ["agreement", "smallest margin"]));
 }
 
 function showTraining(training) {
@@ -87,35 +103,58 @@ function setWidth(bar, share) {
 
 const WIDTH = 300;
 const HEIGHT = 130;
-const LEFT = 34;
+const LEFT = 44;
 const BOTTOM = 18;
 
 function drawCurve(points) {
   if (points.length < 2) return [];
-  const last = points[points.length - 1].labels;
-  const first = Math.min(points[0].labels, last - 1);
-  const x = (n) => LEFT + (WIDTH - LEFT - 6) * ((n - first) / (last - first));
-  const y = (share) => 6 + (HEIGHT - BOTTOM - 6) * (1 - share);
-  const path = (found) => found.map(([a, b]) => `${a.toFixed(1)},${b.toFixed(1)}`).join(" ");
+  const { x, y, frame } = axes(points);
   const high = points.map((p) => [x(p.labels), y(p.high)]);
   const low = points.map((p) => [x(p.labels), y(p.low)]).reverse();
   const line = points.map((p) => [x(p.labels), y(p.accuracy)]);
+  const [endX, endY] = line[line.length - 1];
+  return [frame("Accuracy against labels",
+    svg("polygon", { class: "band", points: path([...high, ...low]) }),
+    svg("polyline", { class: "line", points: path(line) }),
+    svg("circle", { cx: endX, cy: endY, r: 3.2 }),
+  )];
+}
+
+function drawLines(points, names) {
+  if (points.length < 2) return [];
+  const { x, y, frame } = axes(points);
+  return [frame(names.join(" and "), ...names.flatMap((name, i) => {
+    const line = points.map((p) => [x(p.labels), y(p.values[i])]);
+    const [endX, endY] = line[line.length - 1];
+    const above = endY > 24 ? -6 : 14;
+    return [
+      svg("polyline", { class: i ? "line second" : "line", points: path(line) }),
+      svg("text", { x: endX, y: endY + above, "text-anchor": "end" }, name),
+    ];
+  }))];
+}
+
+function axes(points) {
+  const last = points[points.length - 1].labels;
+  const first = Math.min(points[0].labels, last - 1);
+  const right = WIDTH - 6;
+  const x = (n) => LEFT + (right - LEFT) * ((n - first) / (last - first));
+  const y = (share) => 6 + (HEIGHT - BOTTOM - 6) * (1 - share);
   const grid = [0, 0.5, 1].flatMap((share) => [
-    svg("line", { class: "grid", x1: LEFT, x2: WIDTH - 6, y1: y(share), y2: y(share) }),
+    svg("line", { class: "grid", x1: LEFT, x2: right, y1: y(share), y2: y(share) }),
     svg("text", { x: LEFT - 6, y: y(share) + 4, "text-anchor": "end" }, percent(share)),
   ]);
-  const [endX, endY] = line[line.length - 1];
-  return [
-    svg("svg", { class: "curve", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": "Accuracy against labels" },
+  const frame = (label, ...children) =>
+    svg("svg", { class: "curve", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": label },
       ...grid,
-      svg("polygon", { class: "band", points: path([...high, ...low]) }),
-      svg("polyline", { class: "line", points: path(line) }),
-      svg("circle", { cx: endX, cy: endY, r: 3.2 }),
+      ...children,
       svg("text", { x: LEFT, y: HEIGHT - 3 }, `${first}`),
-      svg("text", { x: WIDTH - 6, y: HEIGHT - 3, "text-anchor": "end" }, `${last} labels`),
-    ),
-  ];
+      svg("text", { x: right, y: HEIGHT - 3, "text-anchor": "end" }, `${last} labels`),
+    );
+  return { x, y, frame };
 }
+
+const path = (points) => points.map(([a, b]) => `${a.toFixed(1)},${b.toFixed(1)}`).join(" ");
 
 function svg(name, attributes, ...children) {
   const made = document.createElementNS("http://www.w3.org/2000/svg", name);

@@ -1,0 +1,295 @@
+"""Draws from nets with dropout, the masks of a sample its own.
+
+What a unit of a sample does in one draw is a hash of the seed, the sample's row in the
+pool, the draw, the dropout call of the forward pass and the unit. So neither the batch
+nor the company in which a sample is scored changes its draws.
+"""
+
+import math
+from contextlib import ExitStack, contextmanager
+from numbers import Integral
+
+import numpy as np
+import torch
+from sklearn.utils import check_random_state, gen_batches
+from torch import nn
+
+from skdfal._utils._torch import evaluation_mode, map_tensors
+from skdfal.adapter._torch_net import member_nets
+
+_OF_UNITS = (nn.Dropout, nn.AlphaDropout)
+_OF_CHANNELS = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.FeatureAlphaDropout)
+# Inputs of so many dimensions torch takes for one sample, whose channels come first.
+_UNBATCHED = {nn.Dropout1d: 2, nn.Dropout3d: 4}
+# What alpha dropout puts in place of a unit: SELU's limit, -λα.
+_SATURATED = -1.7580993408473766
+# SplitMix64, as int64: the odd step, then shifts and factors of the finalizer.
+_STEP = 0x9E3779B97F4A7C15 - 2**64
+_ROUNDS = ((30, 0xBF58476D1CE4E5B9 - 2**64), (27, 0x94D049BB133111EB - 2**64), (31, 1))
+# Sets the seeds of draws apart from whatever else comes from the same random_state.
+_STREAM = 1
+
+
+def dropout_draws(estimator, X, n_draws, batch_size, random_state, caller):
+    """Yield the probabilities of all draws, (n_draws, n, C), a batch at a time.
+
+    Each member of a Committee is drawn from ``n_draws`` times, or once where none of
+    them has dropout. ``caller`` is named if there is nothing to draw from. A sample's
+    draws follow from its row in ``X`` or, where that is a view, in the whole pool.
+    """
+    nets = member_nets(estimator, X)
+    if len(nets) == 1 and not _dropout_layers(nets[0].module):
+        raise ValueError(
+            f"{caller} needs dropout, but {nets[0].name} has no dropout layer, so "
+            "all draws would agree. Add one, or pass a Committee."
+        )
+    if not any(_dropout_layers(net.module) for net in nets):
+        n_draws = 1
+    rows = nets[0].rows
+    seeds = _seeds(random_state, len(nets))
+    drawers = [_Drawer(*each, n_draws) for each in zip(nets, seeds, strict=True)]
+    n_rows = max(1, nets[0].batch_size(batch_size) // n_draws)
+    batches = zip(*(net.batches(n_rows) for net in nets), strict=True)
+    for some, xs in zip(gen_batches(len(rows), n_rows), batches, strict=True):
+        proba = [draw(x, rows[some]) for draw, x in zip(drawers, xs, strict=True)]
+        yield np.concatenate(proba)
+
+
+def _seeds(random_state, n):
+    """Derive ``n`` seeds of 64 bits, as int64."""
+    if random_state is None:  # not from numpy's global generator: leave no trace
+        entropy = None
+    elif isinstance(random_state, Integral):
+        entropy = [int(random_state), _STREAM]
+    else:
+        entropy = check_random_state(random_state).randint(2**31 - 1, size=2)
+    state = np.random.SeedSequence(entropy).generate_state(n, np.uint64)
+    return state.view(np.int64).tolist()
+
+
+def _dropout_layers(module):
+    """List the layers that drop something in training mode."""
+    return [layer for layer in module.modules() if _drops(layer)]
+
+
+def _drops(layer):
+    if isinstance(layer, (*_OF_UNITS, *_OF_CHANNELS)):
+        return layer.p > 0
+    if isinstance(layer, nn.RNNBase):
+        return layer.dropout > 0 and layer.num_layers > 1  # between its layers
+    return isinstance(layer, nn.MultiheadAttention) and layer.dropout > 0
+
+
+class _Drawer:
+    """Draws from one net.
+
+    All draws of a batch go through the net together, the layers' own dropout replaced
+    by :class:`_Masks`. Where a layer has a dropout that cannot be replaced, or samples
+    do not lie along the first dimension of its input, samples go one by one, under
+    torch's generator seeded by their rows.
+    """
+
+    def __init__(self, net, seed, n_draws):
+        self.module = net.module
+        self.device = net.device
+        self.seed = seed
+        self.n_draws = n_draws
+        self.layers = _dropout_layers(net.module)
+        x = net.batch(np.arange(min(2, len(net))))
+        with self._no_dropout():
+            self.takes_masks = _takes_masks(self.module, self.layers, x)
+            self.runs_once = _runs_once(self.module, self.layers, x)
+
+    def __call__(self, x, rows):
+        """Return probabilities, float64 of shape (n_draws, n, C)."""
+        with self._no_dropout():
+            if not self.layers:
+                logits = self.module(x).expand(self.n_draws, -1, -1)
+            elif self.takes_masks:
+                logits = self._draw_together(x, rows)
+            else:
+                logits = self._draw_one_by_one(x, rows)
+        return logits.double().softmax(-1).cpu().numpy()
+
+    def _draw_together(self, x, rows):
+        masks = _Masks(self.seed, rows, self.n_draws, self.device)
+        with _hooked(self.layers, nn.Module.register_forward_hook, masks):
+            return self._forward(x, len(rows))
+
+    def _draw_one_by_one(self, x, rows):
+        seeds = _hash(torch.tensor(self.seed), torch.as_tensor(rows)).tolist()
+        # cuDNN's recurrent layers keep a generator of their own, which has no seed.
+        with _training(self.layers), torch.backends.cudnn.flags(enabled=False):
+            with _forked_generator(self.device) as generator:
+                logits = []
+                for i, seed in enumerate(seeds):
+                    generator.manual_seed(seed)
+                    logits.append(self._forward(_rows(x, slice(i, i + 1)), 1))
+        return torch.cat(logits, dim=1)
+
+    def _forward(self, x, n):
+        """Return the logits of ``n_draws`` copies of ``x``, (n_draws, n, C)."""
+        forward = _forward_repeated if self.runs_once else _repeated_forward
+        logits = forward(self.module, self.layers, x, self.n_draws)
+        return logits.unflatten(0, (self.n_draws, n))
+
+    @contextmanager
+    def _no_dropout(self):
+        has_fastpath = torch.backends.mha.get_fastpath_enabled()
+        # The fused kernels of transformer layers look at the layer's own mode only.
+        torch.backends.mha.set_fastpath_enabled(False)
+        try:
+            with evaluation_mode(self.module), torch.no_grad():
+                yield
+        finally:
+            torch.backends.mha.set_fastpath_enabled(has_fastpath)
+
+
+class _Masks:
+    """A forward hook that does in evaluation mode what the layer does in training."""
+
+    def __init__(self, seed, rows, n_draws, device):
+        by_row = _hash(torch.tensor(seed), torch.as_tensor(rows, device=device))
+        draws = torch.arange(n_draws, device=device).unsqueeze(1)
+        self.keys = _hash(by_row, draws).view(-1, 1)  # (n_draws * n, 1)
+        self.n_calls = 0
+
+    def __call__(self, layer, _, x):
+        p, kept = layer.p, self._kept(layer.p, _mask_shape(layer, x))
+        self.n_calls += 1
+        if p == 1:
+            out = torch.zeros_like(x)
+        elif isinstance(layer, (nn.AlphaDropout, nn.FeatureAlphaDropout)):
+            scale = ((1 - p) * (1 + p * _SATURATED**2)) ** -0.5
+            out = scale * (torch.where(kept, x, _SATURATED) - p * _SATURATED)
+        else:
+            out = torch.where(kept, x / (1 - p), 0)
+        return x.copy_(out) if layer.inplace else out
+
+    def _kept(self, p, shape):
+        """Whether each unit stays, by 16 bits a unit: with probability 1 - p."""
+        n_units = math.prod(shape[1:])
+        keys = _hash(self.keys, torch.tensor(self.n_calls))
+        words = _hash(keys, torch.arange(-(-n_units // 4), device=keys.device))
+        bits = words.view(torch.int16)[:, :n_units]  # four to a word
+        first_kept = min(round(2**16 * p) - 2**15, 2**15 - 1)
+        return (bits >= first_kept).reshape(shape)
+
+
+def _mask_shape(layer, x):
+    """Shape of what ``layer`` drops of ``x``: units, or channels as a whole."""
+    if isinstance(layer, _OF_UNITS):
+        return x.shape
+    n_dims = 1 if x.ndim == _UNBATCHED.get(type(layer)) else 2
+    return (*x.shape[:n_dims], *[1] * (x.ndim - n_dims))
+
+
+def _hash(key, index):
+    """Return the number at ``index`` of the SplitMix64 sequence that ``key`` starts.
+
+    Both are int64 tensors that broadcast. G. L. Steele, D. Lea, C. H. Flood, "Fast
+    Splittable Pseudorandom Number Generators", OOPSLA 2014,
+    https://doi.org/10.1145/2660193.2660195
+    """
+    z = key + (index + 1) * _STEP
+    for shift, factor in _ROUNDS:
+        z ^= (z >> shift) & (2 ** (64 - shift) - 1)  # no copies of the sign come in
+        z *= factor
+    return z
+
+
+# A batch and its copies.
+
+
+def _takes_masks(module, layers, x):
+    """Whether ``layers`` drop by :class:`_Masks`: known, and given a row a sample.
+
+    Tried with batches of two sizes, lest the one be some other dimension's.
+    """
+    if not all(type(layer) in (*_OF_UNITS, *_OF_CHANNELS) for layer in layers):
+        return False
+    for n_samples in (2, 3):
+        seen = []
+        with _hooked(
+            layers,
+            nn.Module.register_forward_hook,
+            lambda layer, args, out, seen=seen: seen.append(len(out)),
+        ):
+            module(_repeat(_rows(x, slice(1)), n_samples))
+        if any(n_rows != n_samples for n_rows in seen):
+            return False
+    return True
+
+
+def _runs_once(module, layers, x):
+    """Whether repeating late does what repeating early does, tried without dropping.
+
+    It does not where a skip connection passes by the first dropout layer.
+    """
+    try:
+        late = _forward_repeated(module, layers, x, 3)
+    except (RuntimeError, ValueError, IndexError, TypeError, AttributeError):
+        return False
+    early = _repeat(module(x), 3)
+    return late.shape == early.shape and torch.allclose(late, early, rtol=1e-4)
+
+
+def _repeat(x, n_draws):
+    return map_tensors(lambda part: part.repeat(n_draws, *[1] * (part.ndim - 1)), x)
+
+
+def _rows(x, rows):
+    return map_tensors(lambda part: part[rows], x)
+
+
+def _repeated_forward(module, layers, x, n_draws):
+    """Run as many copies of the batch as there are draws."""
+    return module(_repeat(x, n_draws))
+
+
+def _forward_repeated(module, layers, x, n_draws):
+    """Run ``x``, the batch repeated only where it meets the first of ``layers``."""
+    with ExitStack() as hooks:
+
+        def repeat(_, args):
+            hooks.close()  # once
+            return tuple(_repeat(arg, n_draws) for arg in args)
+
+        hooks.enter_context(
+            _hooked(layers, nn.Module.register_forward_pre_hook, repeat)
+        )
+        return module(x)
+
+
+@contextmanager
+def _hooked(layers, register, hook):
+    """Have ``hook`` called with each of ``layers``, for a while."""
+    handles = [register(layer, hook) for layer in layers]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def _training(layers):
+    """Switch ``layers``, but not what is inside them, from evaluation to training."""
+    for layer in layers:
+        layer.training = True
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.training = False
+
+
+@contextmanager
+def _forked_generator(device):
+    """Yield the generator that dropout draws from, and put it back afterwards."""
+    is_cuda = device.type == "cuda"
+    with torch.random.fork_rng(devices=[device] if is_cuda else []):
+        if is_cuda:
+            yield torch.cuda.default_generators[device.index]
+        else:
+            yield torch.default_generator

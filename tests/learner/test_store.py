@@ -1,0 +1,204 @@
+"""The file of a run: what is written is there, and nothing else is touched."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from skdfal.learner import CheckpointError
+from skdfal.learner._store import RunStore, data_of
+
+RUN = {"lr": "1", "X": "2"}
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "folder" / "cats.skdfal"
+
+
+def fill(path):
+    store = RunStore(path, RUN, {"seed": 7}, data=2**32 - 5)
+    store.add_events(0, "told", [4, 1], ["cat", 2.5])
+    store.add_events(0, "skipped", [3])
+    for number in range(3):
+        store.add_round(
+            number,
+            [{"annotations": 2, "query_seconds": float("nan")}],
+            {"indices": np.arange(3)},
+            [(True, {"X": np.full(2, number)}), (False, {"X": np.zeros(2)})],
+            {"w": torch.full((2,), number)},
+            [5, 6],
+            keep=2,
+        )
+        store.add_events(number + 1, "told", [10 + number], ["dog"])
+    store.add_ranking(2, [8], {"annotations": 9})
+    return store
+
+
+def content(store):
+    return (
+        store.events(), store.history(), store.rankings(2), store.training(1),
+        store.extras(), store.weights(2), store.meta,
+    )  # fmt: skip
+
+
+def test_what_is_written_is_there_again(path):
+    store = fill(path)
+    before = content(store)
+    store.close()
+    again = RunStore(path, RUN, {"seed": 9})
+    assert str(content(again)) == str(before)
+    events, history, rankings, training, extras, weights, meta = before
+    assert events[:3] == [
+        (0, "told", 4, "cat"), (0, "told", 1, 2.5), (0, "skipped", 3, None)
+    ]  # fmt: skip
+    assert history[2] == {"annotations": 9}
+    assert rankings == [[5, 6], [8]]
+    np.testing.assert_array_equal(training["indices"], [0, 1, 2])
+    assert torch.equal(weights["w"], torch.full((2,), 2))
+    assert meta == {"seed": 7}
+    # Weights, and what served one training, of the last two rounds alone.
+    assert again.weights(0) is None
+    assert again.weights(1) is not None
+    assert [len(extra) for extra in extras] == [1, 0, 1, 1, 1, 1]
+
+
+def test_going_back(path):
+    store = fill(path)
+    store.rewind(2, {"annotations": 3})
+    assert [event[0] for event in store.events()] == [0, 0, 0, 1]
+    assert len(store.history()) == 2
+    assert store.history()[1] == {"annotations": 3}
+    assert len(store.extras()) == 4
+    assert store.rankings(1) == []
+    assert store.weights(1) is not None
+
+
+def test_a_transaction_is_all_or_nothing(path):
+    store = fill(path)
+    before = str(content(store))
+    with pytest.raises(TypeError):
+        store.add_events(3, "told", [1, 2], ["cat", object()])
+    with pytest.raises(CheckpointError, match="UNIQUE"):
+        store.add_round(2, [{}], {}, [], None, [1], keep=None)
+    assert str(content(store)) == before
+
+
+READ = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1], timeout=0); "
+READ += "db.execute('SELECT * FROM meta').fetchall()"
+OPEN = "import sys; from skdfal.learner._store import RunStore; "
+OPEN += f"RunStore(sys.argv[1], {RUN}, {{}})"
+
+
+def test_one_at_a_time(path):
+    store = fill(path)
+    link = path.with_name("same.skdfal")
+    os.link(path, link)
+    for name in (path, link):
+        with pytest.raises(CheckpointError, match=r"in use .*close\(\)"):
+            RunStore(name, RUN, {})
+    assert data_of(path) == 2**32 - 5
+    for code in (READ, OPEN):
+        other = [sys.executable, "-c", code, path]
+        ended = subprocess.run(other, capture_output=True, text=True)
+        assert "locked" in ended.stderr or "in use" in ended.stderr
+    store.close()
+    assert data_of(path) == 2**32 - 5
+    with pytest.raises(CheckpointError, match="is closed"):
+        store.events()
+    RunStore(path, RUN, {})  # dropped at once, which closes it
+    RunStore(path, RUN, {}).close()
+
+
+def test_another_run_is_refused_by_the_names_that_differ(path):
+    fill(path).close()
+    before = path.read_bytes()
+    with pytest.raises(CheckpointError, match=r"other X, lr, new\. .*folder keeps one"):
+        RunStore(path, {"lr": "2", "new": "3"}, {})
+    assert path.read_bytes() == before
+
+
+def test_files_of_others_are_left_as_they_are(path, tmp_path):
+    fill(path).close()
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    database = tmp_path / "other.db"
+    with sqlite3.connect(database) as other:
+        other.execute("CREATE TABLE mine (x)")
+    other.close()
+    spoiled = bytearray(whole)
+    spoiled[4096:12000] = rng.bytes(12000 - 4096)
+    for bad in [
+        b"text", rng.bytes(5000), database.read_bytes(), bytes(spoiled),
+        whole[:50], whole[:100], whole[:5000], whole[:-5000],
+    ]:  # fmt: skip
+        path.write_bytes(bad)
+        with pytest.raises(CheckpointError, match=r"not a readable|locked") as info:
+            RunStore(path, RUN, {})
+        assert "another path" in str(info.value)
+        assert path.read_bytes() == bad
+    assert data_of(database) is None
+
+
+def test_links_folders_and_pipes_are_refused(path, tmp_path):
+    fill(path).close()
+    link = tmp_path / "link"
+    try:
+        link.symlink_to(path)
+    except OSError:
+        pytest.skip("no links here")
+    with pytest.raises(CheckpointError, match="symbolic link"):
+        RunStore(link, RUN, {})
+    dangling = tmp_path / "dangling"
+    dangling.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(CheckpointError, match="symbolic link"):
+        RunStore(dangling, RUN, {})
+    assert not (tmp_path / "nowhere").exists()
+    with pytest.raises(CheckpointError, match="is a folder"):
+        RunStore(tmp_path, RUN, {})
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(CheckpointError, match="no regular file"):
+            RunStore(tmp_path / "pipe", RUN, {})
+
+
+def test_an_empty_file_is_a_new_run(path):
+    path.parent.mkdir()
+    path.touch()
+    store = RunStore(path, RUN, {"seed": 1})
+    assert store.meta == {"seed": 1}
+    assert data_of(path) == 0
+
+
+def test_a_newer_version_is_refused(path):
+    fill(path).close()
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE meta SET value = 99 WHERE name = 'version'")
+    db.close()
+    with pytest.raises(CheckpointError, match="newer skdfal"):
+        RunStore(path, RUN, {})
+
+
+def test_no_pickle_is_loaded(path):
+    class Trap:
+        def __reduce__(self):
+            return (os.mkdir, (str(path.parent / "trap"),))
+
+    store = fill(path)
+    store.add_round(3, [{}], {}, [], {"w": Trap()}, None, keep=None)
+    with pytest.raises(CheckpointError, match="Weights only load failed"):
+        store.weights(3)
+    assert not (path.parent / "trap").exists()
+    of_objects = {"X": np.array([Trap()], dtype=object)}
+    with pytest.raises(TypeError, match=r"objects \(X\)"):
+        store.add_round(4, [{}], of_objects, [], None, None, keep=None)
+
+
+def test_a_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(CheckpointError):
+        RunStore(tmp_path / "file" / "cats.skdfal", RUN, {})
