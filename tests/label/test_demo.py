@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from skdfal.label._formats import read_labels
 
 from skdfal.datasets import load_digits
 from skdfal.label import load_demo
 from skdfal.label._demo import TRUTH
+from skdfal.label._formats import read_labels
 from skdfal.pool import ImagePool
 
 pytest.importorskip("PIL", reason="Pillow is not installed")
