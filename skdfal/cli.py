@@ -25,6 +25,7 @@ from skdfal.experiment import (
 )
 from skdfal.experiment._names import find, strategy_name
 from skdfal.label._command import add_label
+from skdfal.label._commands import add_parsers
 from skdfal.learner import CheckpointError
 from skdfal.reproduce import PAPER_DATASETS, PAPER_METHODS, SCALES
 from skdfal.reproduce._command import WHAT, reproduce
@@ -266,6 +267,7 @@ def _parser():
     _add_compare(commands)
     _add_reproduce(commands)
     add_label(commands)
+    add_parsers(commands)
     return parser
 
 

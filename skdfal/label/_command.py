@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 
 _PORT = 8765
-_PROJECT = "skdfal"
-_STORE = "labels.sqlite"
+PROJECT = "skdfal"
+STORE = "labels.sqlite"
 _TOKEN = "token"
 _CACHE = "cache"
 _DEMO = Path("skdfal-demo")
@@ -200,10 +200,10 @@ def label(arguments):
             if pictures
             else "Name the folder of the pictures, or --demo."
         )
-    folder = arguments.project or pictures / _PROJECT
+    folder = arguments.project or pictures / PROJECT
     folder.mkdir(parents=True, exist_ok=True)
     listening = _listen(arguments.host, arguments.port)
-    store = Store(folder / _STORE)
+    store = Store(folder / STORE)
     try:
         project = _open(arguments, pictures, folder, store)
         try:

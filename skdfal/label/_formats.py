@@ -330,12 +330,13 @@ def _file_of(data, files):
         return data["file"]
     address = next((v for v in data.values() if isinstance(v, str)), "")
     address = str(data.get(_OBJECT, address))
-    *folders, name = _path_in(address).split("/")
-    for last in (name, _UPLOAD.sub("", name)):
-        for start in range(len(folders) + 1):
-            file = "/".join([*folders[start:], last])
-            if file in files:
-                return file
+    for path in (address, _path_in(address)):
+        *folders, name = path.split("/")
+        for last in (name, _UPLOAD.sub("", name)):
+            for start in range(len(folders) + 1):
+                file = "/".join([*folders[start:], last])
+                if file in files:
+                    return file
     return str(data.get("file", address))
 
 

@@ -156,6 +156,7 @@ class ImagePool(Pool):
         with self._lock:
             self._cache.join(found)
             self._pictures = self._cache.pictures()
+            self.names = [picture.name for picture in self._pictures]
 
     def refresh(self):
         """Look for new, changed and vanished files.
@@ -172,10 +173,6 @@ class ImagePool(Pool):
 
     def __len__(self):
         return len(self._pictures)
-
-    @property
-    def names(self):
-        return [picture.name for picture in self._pictures]
 
     @property
     def available(self):
