@@ -28,7 +28,7 @@ def load_demo(folder):
 
     Raises
     ------
-    FileExistsError
+    ValueError
         If other files are there.
 
     Examples

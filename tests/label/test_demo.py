@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from skdfal.label._formats import read_labels
 
 from skdfal.datasets import load_digits
 from skdfal.label import load_demo
 from skdfal.label._demo import TRUTH
+from skdfal.label._formats import read_labels
 from skdfal.pool import ImagePool
 
 pytest.importorskip("PIL", reason="Pillow is not installed")
@@ -35,6 +35,6 @@ def test_what_is_there_is_left_as_it_is(tmp_path):
 
 def test_not_among_other_pictures(tmp_path):
     (tmp_path / "mine.png").touch()
-    with pytest.raises(FileExistsError, match=r"mine\.png"):
+    with pytest.raises(ValueError, match=r"mine\.png"):
         load_demo(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.png"]

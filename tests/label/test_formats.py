@@ -6,6 +6,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+
+from skdfal.label import Answers, Event
 from skdfal.label._formats import (
     label_studio_config,
     label_studio_tasks,
@@ -15,8 +17,6 @@ from skdfal.label._formats import (
     write_labels,
     write_predictions,
 )
-
-from skdfal.label import Answers, Event
 
 NAMES = [
     "a.png",
