@@ -337,7 +337,7 @@ def _file_of(data, files):
 
 
 def _ends(path):
-    """Yield the ends of a path, longest first; then as of the file that was uploaded."""
+    """Yield the ends of a path, longest first; then as before an upload."""
     *folders, name = path.split("/")
     for last in (name, _UPLOAD.sub("", name)):
         for start in range(len(folders) + 1):

@@ -68,7 +68,7 @@ class Project:
         self._id = self._kept("id", secrets.token_hex(8))
         self._order = Order((), self._kept("seed", recipe.seed), holdout)
         self._trainer = Trainer(recipe, self._training_ended)
-        self._error = None
+        self._training_since = self._error = None
         self._handed = {}  # annotator: (when, pictures)
         self._rows, self._numbers, self._names = {}, {}, {}
         self._load_round()
@@ -318,9 +318,10 @@ class Project:
         """
         with self._lock:
             labels = self._labels_to_train_on()
-            if self._trainer.is_busy or len(set(labels.values())) < 2:
+            if self._training_since or len(set(labels.values())) < 2:
                 return False
             self._trained_on, self._error = labels, None
+            self._training_since = time.time()
             excluded = {*self.answers.standing("exclude")}
             excluded |= {*self.answers.standing("dont_know")}
             self._trainer.start(Job(labels, self._order.askable, excluded))
@@ -346,7 +347,7 @@ class Project:
         with self._lock:
             if self._closed.is_set():
                 return
-            self._error = answer.get("error")
+            self._training_since, self._error = None, answer.get("error")
             if self._error is None:
                 self._load_round()
                 try:
@@ -434,10 +435,10 @@ class Project:
         }
 
     def _training(self):
-        trainer, known = self._trainer, set(self._labels_to_train_on().values())
+        since, known = self._training_since, set(self._labels_to_train_on().values())
         return {
-            "is_busy": trainer.is_busy,
-            "seconds": time.time() - trainer.started if trainer.is_busy else None,
+            "is_busy": since is not None,
+            "seconds": time.time() - since if since else None,
             "last_seconds": self._rounds[-1]["seconds"] if self._rounds else None,
             "rounds": len(self._rounds),
             "n_labels": self._rounds[-1]["n_labels"] if self._rounds else 0,

@@ -102,13 +102,8 @@ class Trainer:
     def __init__(self, recipe, on_end):
         self._recipe, self._on_end = recipe, on_end
         self._process = self._connection = self._thread = None
+        self._lock = threading.Lock()  # of beginning and ending a process
         self._is_closed = False
-        self.started = None
-
-    @property
-    def is_busy(self):
-        """Whether a training is going on."""
-        return self.started is not None
 
     @property
     def pid(self):
@@ -116,23 +111,23 @@ class Trainer:
         return self._process.pid if self._process else None
 
     def start(self, job):
-        """Begin a training.
+        """Begin a training; the one before must have ended.
 
         Parameters
         ----------
         job : Job
             What to train on.
         """
-        self.started = time.time()
         self._thread = threading.Thread(target=self._run, args=[job], daemon=True)
         self._thread.start()
 
     def close(self):
         """End the process, in the middle of a training too."""
-        self._is_closed = True
-        if self._process is not None:
-            self._process.kill()
-            self._process.join()
+        with self._lock:
+            self._is_closed = True
+            if self._process is not None:
+                self._process.kill()
+                self._process.join()
 
     def _run(self, job):
         try:
@@ -141,20 +136,22 @@ class Trainer:
             answer = self._connection.recv()
         except (EOFError, OSError):
             answer = {"error": self._bury()}
-        self.started = None
         if not self._is_closed:
             self._on_end(answer)
 
     def _ensure_process(self):
-        if self._process is not None and self._process.is_alive():
-            return
-        context = multiprocessing.get_context("spawn")
-        self._connection, theirs = context.Pipe()
-        self._process = context.Process(
-            target=_work, args=(theirs, self._recipe), name="skdfal-train", daemon=True
-        )
-        self._process.start()
-        theirs.close()  # so that its end is noticed
+        with self._lock:
+            if self._is_closed:
+                raise OSError("The trainer is closed.")
+            if self._process is not None and self._process.is_alive():
+                return
+            context = multiprocessing.get_context("spawn")
+            self._connection, theirs = context.Pipe()
+            process = context.Process(target=_work, args=(theirs, self._recipe))
+            process.daemon = True
+            process.start()
+            self._process = process
+            theirs.close()  # so that its end is noticed
 
     def _bury(self):
         """Forget a dead process, and say how it died."""
