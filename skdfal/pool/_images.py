@@ -251,7 +251,9 @@ class ImagePool(Pool):
         """
         if self._background is None or not self._background.is_alive():
             self._background = threading.Thread(
-                target=_fill, args=[weakref.ref(self), self._ending], daemon=True
+                target=_fill,
+                args=[weakref.ref(self), self._ending, len(self)],
+                daemon=True,
             )
             self._background.start()
 
@@ -339,12 +341,17 @@ class ImagePool(Pool):
         self.close()
 
 
-def _fill(pool, ending):
-    """Read all pictures of a pool, chunk by chunk, as long as somebody has it."""
-    while not ending.is_set() and (held := pool()) is not None:
-        unread = held._unread(range(len(held)))[:_CHUNK]
-        if not unread:
+def _fill(pool, ending, n):
+    """Read all pictures of a pool, chunk by chunk, as long as somebody has it.
+
+    The last ones first: a process that reads them all from the first one on, with the
+    same cache, meets this one in the middle.
+    """
+    for start in reversed(range(0, n, _CHUNK)):
+        held = pool()
+        if held is None or ending.is_set():
             return
+        unread = held._unread(range(start, min(start + _CHUNK, n)))
         try:
             held._decode(unread, map)
         except OSError:  # whoever takes a sample meets it again, and is told
