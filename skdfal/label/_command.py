@@ -202,12 +202,13 @@ def label(arguments):
         )
     folder = arguments.project or pictures / PROJECT
     folder.mkdir(parents=True, exist_ok=True)
+    token = settle_token(folder / _TOKEN)
     listening = _listen(arguments.host, arguments.port)
     store = Store(folder / STORE)
     try:
         project = _open(arguments, pictures, folder, store)
         try:
-            _serve(arguments, project, folder, listening)
+            _serve(arguments, project, folder, listening, token)
         finally:
             project.close()
     finally:
@@ -329,12 +330,11 @@ def _listen(host, port):
     raise OSError(f"Cannot listen on {host}, port {candidate}: {reason.strerror}.")
 
 
-def _serve(arguments, project, folder, listening):
+def _serve(arguments, project, folder, listening, token):
     import uvicorn
 
     from skdfal.label._server import known_hosts, make_app
 
-    token = settle_token(folder / _TOKEN)
     app = make_app(project, token, known_hosts(arguments.host))
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, lifespan="off"

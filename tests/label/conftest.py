@@ -1,11 +1,11 @@
 """Folders of pictures, and projects on them."""
 
+import multiprocessing
 import os
-import signal
-import subprocess
-import sys
+import socket
+import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -16,13 +16,16 @@ pytest.importorskip("PIL", reason="Pillow is not installed (skdfal[label])")
 pytest.importorskip("starlette", reason="starlette is not installed (skdfal[label])")
 pytest.importorskip("uvicorn", reason="uvicorn is not installed (skdfal[label])")
 
+import uvicorn
 from PIL import Image
 
+from skdfal.cli import main
 from skdfal.label import Project, Recipe, Store
+from skdfal.label._server import make_app
 from skdfal.pool import ImagePool
 
 CLASSES = ("dark", "light")
-ROOT = Path(__file__).parents[2]
+TOKEN = "a-token-of-some-length"
 
 
 def write_pictures(folder, n=40, size=16):
@@ -79,34 +82,75 @@ def wait_until(condition, seconds=60):
 
 
 @contextmanager
-def served(pictures, *arguments, **environment):
-    """Run ``skdfal label`` in a process of its own; yield its address and process."""
-    command = [sys.executable, "-m", "skdfal", "label", str(pictures), "--no-browser"]
-    process = subprocess.Popen(
-        [*command, *map(str, arguments)],
-        cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+def serving(project):
+    """Serve a project from a thread of this process; yield the address to open."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    app = make_app(project, TOKEN)
+    config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
     try:
-        yield address_of(process), process
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/?token={TOKEN}"
     finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-        process.stdout.close()
+        server.should_exit = True
+        thread.join()
+        listening.close()
 
 
-def address_of(process):
-    said = []
-    for line in process.stdout:
-        said.append(line)
-        if line.strip().startswith("http://"):
-            return line.strip()
-    raise AssertionError("".join(said))
+class Command:
+    """``skdfal label`` in a process of its own, which may be killed and begun anew.
+
+    The processes are forked from one that has imported what it takes.
+    """
+
+    _context = multiprocessing.get_context("forkserver")
+    _context.set_forkserver_preload(["skdfal.label._command", "tests.label.conftest"])
+
+    def __init__(self, pictures, *arguments, **environment):
+        self.folder = pictures / "skdfal"
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self._arguments = ["label", str(pictures), "--no-browser"]
+        self._arguments += ["--port", str(self.port), *map(str, arguments)]
+        self._environment = environment
+        self.start()
+
+    def start(self):
+        """Begin, and wait until it answers."""
+        self.process = self._context.Process(
+            target=_run_command, args=(self._arguments, self._environment)
+        )
+        self.process.start()
+        wait_until(self._answers)
+
+    def _answers(self):
+        assert self.process.is_alive(), "The command ended."
+        with suppress(OSError):
+            socket.create_connection(("127.0.0.1", self.port)).close()
+            return True
+
+    @property
+    def home(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def address(self):
+        token = (self.folder / "token").read_text()
+        return f"{self.home}/?token={token}"
+
+    def kill(self):
+        """End it as a power cut does."""
+        self.process.kill()
+        self.process.join()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.kill()
+
+
+def _run_command(arguments, environment):
+    os.environ.update(environment)
+    main(arguments)

@@ -4,10 +4,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from skdfal.label._server import is_known_host, known_hosts, make_app
-from tests.label.conftest import make_project, truth
+from tests.label.conftest import TOKEN, make_project, truth
 from tests.label.test_store import fill
 
-TOKEN = "a-token-of-some-length"
 HOME = "http://127.0.0.1:8765"
 
 

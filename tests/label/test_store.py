@@ -96,9 +96,9 @@ def test_a_full_disk_saves_nothing_and_says_so(store):
 
 
 def fill(store):
-    """Let SQLite say that the disk is full, as it does when it is."""
-    (n_pages,) = store._db.execute("PRAGMA page_count").fetchone()
-    store._db.execute(f"PRAGMA max_page_count = {n_pages}")
+    """Let SQLite say soon that the disk is full, as it does when it is."""
+    ((n_pages,),) = store._read("PRAGMA page_count")
+    store._read(f"PRAGMA max_page_count = {n_pages}")
 
 
 KILLED = """
