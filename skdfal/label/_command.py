@@ -84,7 +84,8 @@ def _add_learning(command):
     group.add_argument(
         "--net",
         default="lenet5",
-        help="lenet5 (default), vgg8, or module:Class of your own",
+        help="lenet5 (default), vgg8, torchvision/NAME or timm/NAME (a linear head on "
+        "a pretrained net), or module:Class of your own",
         metavar="NAME",
     )
     group.add_argument(
@@ -238,10 +239,12 @@ def _fill_in_demo(arguments):
 
 
 def _open(arguments, pictures, folder, store):
+    from skdfal.label._nets import image_size_for
     from skdfal.label._project import Project
     from skdfal.label._trainer import Recipe
 
-    open_pool = partial(_open_pool, str(pictures), str(folder), arguments.size)
+    size = arguments.size or image_size_for(arguments.net)
+    open_pool = partial(_open_pool, str(pictures), str(folder), size)
     pool = open_pool()
     wanted = arguments.classes
     if wanted is None and arguments.labels_from_folders:
@@ -308,9 +311,8 @@ def _open_pool(pictures, folder, size):
     """Open the pictures; here and in the process that trains."""
     from skdfal.pool import ImagePool
 
-    settings = {} if size is None else {"image_size": size}
     cache = os.path.join(folder, _CACHE)
-    return ImagePool(pictures, cache=cache, exclude=folder, **settings)
+    return ImagePool(pictures, cache=cache, exclude=folder, image_size=size)
 
 
 def _listen(host, port):

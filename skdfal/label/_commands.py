@@ -22,7 +22,7 @@ from skdfal.label._formats import (
     write_predictions,
 )
 from skdfal.label._net_file import load_net
-from skdfal.label._nets import make_net
+from skdfal.label._nets import image_size_for, make_net, samples_for
 from skdfal.label._project import LABELS
 from skdfal.label._store import Store
 from skdfal.label._trainer import NET, PREDICTIONS
@@ -231,14 +231,15 @@ def _add_learning(command):
     command.add_argument(
         "--net",
         default="lenet5",
-        help="lenet5 (default), vgg8, or module:Class of your own",
+        help="lenet5 (default), vgg8, torchvision/NAME or timm/NAME (a linear head on "
+        "a pretrained net), or module:Class of your own",
         metavar="NAME",
     )
     command.add_argument(
         "--strategy", default="dfal", help="a query strategy (default: dfal)"
     )
     for name, default, what in [
-        ("size", 64, "height and width in pixels at which the net sees the pictures"),
+        ("size", None, "height and width in pixels at which the net sees the pictures"),
         ("epochs", 50, "passes over the labels"),
         ("seed", 0, "of all that is random"),
     ]:
@@ -246,7 +247,7 @@ def _add_learning(command):
             f"--{name}",
             type=int if name == "seed" else _count,
             default=default,
-            help=f"{what} (default: {default})",
+            help=what if default is None else f"{what} (default: {default})",
             metavar="N",
         )
 
@@ -327,7 +328,8 @@ def query(arguments):
         0.
     """
     events = read_labels(arguments.labels, arguments.columns)
-    with _open_pool(arguments, arguments.size) as pool:
+    size = arguments.size or image_size_for(arguments.net)
+    with _open_pool(arguments, size) as pool:
         known = _known(events, pool.names, arguments.pictures)
         labels = {event.picture: event.label for event in known}
         readable = (i for i in _ranking(pool, labels, arguments) if _is_good(pool, i))
@@ -462,7 +464,8 @@ def _predict(saved, pool, indices):
     """Return names and probabilities of the pictures that can be read."""
     pool.decode(indices)
     good = [i for i in indices if pool.available[i]]
-    proba = predict_proba(saved.estimator, pool.view(good))
+    samples = samples_for(saved.net_name, pool).view(good)
+    proba = predict_proba(saved.estimator, samples)
     return [pool.names[i] for i in good], proba
 
 
@@ -475,10 +478,11 @@ def _ranking(pool, labels, arguments):
         yield from np.random.RandomState(arguments.seed).permutation(rest)
         return
     classes = arguments.classes or sorted(set(labels.values()))
+    samples = samples_for(arguments.net, pool)
     session = LabelingSession(
-        pool,
+        samples,
         classes,
-        make_net(arguments.net, len(classes), pool.sample_shape, arguments.epochs),
+        make_net(arguments.net, len(classes), samples.sample_shape, arguments.epochs),
         arguments.strategy,
         n_instances=arguments.n,
         random_state=arguments.seed,

@@ -195,6 +195,23 @@ class ImagePool(Pool):
         """
         return [n.split("/")[0] if "/" in n else None for n in self.names]
 
+    def contents(self, indices):
+        """Return what tells the content of some pictures, without reading them.
+
+        Parameters
+        ----------
+        indices : array-like of int
+            Positions in the pool.
+
+        Returns
+        -------
+        contents : list of tuple
+            Name, size and time of each file.
+        """
+        pictures = self._pictures
+        chosen = positions(indices, len(pictures))
+        return [(pictures[i].name, *pictures[i].stamp) for i in chosen]
+
     def digest(self):
         """Return a hash of the files' names, sizes and times, and of the pixels' shape.
 
@@ -203,7 +220,7 @@ class ImagePool(Pool):
         digest : str
             64 hexadecimal digits. No picture is read.
         """
-        files = [[p.name, *p.stamp] for p in self._pictures]
+        files = self.contents(np.arange(len(self)))
         known = json.dumps([self.mode, self.image_size, files])
         return hashlib.sha256(known.encode()).hexdigest()
 
