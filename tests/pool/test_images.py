@@ -397,7 +397,7 @@ def killing(function, n):
 
 
 def killed_at(module, name, n, folder, cache):
-    """Decode all pictures in a process that is killed at the n-th call of a function."""
+    """Decode all in a process that is killed at the n-th call of a function."""
     child = os.fork()
     if not child:
         setattr(module, name, killing(getattr(module, name), n))
