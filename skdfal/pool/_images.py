@@ -124,9 +124,14 @@ class ImagePool(Pool):
         self._excluded = _as_folders(exclude, cache)
         self._lock = threading.RLock()
         self._ending, self._background = threading.Event(), None
-        found = self._list()
         self._cache = PictureCache(cache)
         try:
+            found = self._list()
+            if not found and not self._cache.pictures():
+                raise ValueError(
+                    f"There is no picture in {self.folder}: no file that ends in "
+                    f"{', '.join(sorted(SUFFIXES))}."
+                )
             self.mode = mode or self._cache.mode or self._choose_mode(found)
             n_channels = 1 if self.mode == "L" else 3
             self.sample_shape = (n_channels, *self.image_size)
@@ -137,14 +142,8 @@ class ImagePool(Pool):
             raise
 
     def _choose_mode(self, found):
-        if not found:
-            raise ValueError(
-                f"There is no picture in {self.folder}: no file that ends in "
-                f"{', '.join(sorted(SUFFIXES))}."
-            )
-        return (
-            "L" if all(is_grey(self.folder / n) is not False for n in found) else "RGB"
-        )
+        kinds = (is_grey(self.folder / name) for name in sorted(found))
+        return "RGB" if False in kinds else "L"
 
     # The files
 
@@ -168,7 +167,9 @@ class ImagePool(Pool):
         """
         with self._lock:
             n_before = len(self)
-            self._join(self._list())
+            known = {p.name: p.stamp for p in self._pictures if p.is_there}
+            if (found := self._list()) != known:
+                self._join(found)
             return np.arange(n_before, len(self))
 
     def __len__(self):
@@ -427,22 +428,22 @@ def _list_pictures(folder, excluded):
                 if os.path.realpath(entry.path) not in excluded:
                     folders.append(name + "/")
             elif entry.name.lower().endswith(tuple(SUFFIXES)):
-                reason = _why_not(entry, folder)
-                if reason:
-                    refused[name.encode(errors="replace").decode()] = reason
-                else:
+                try:
+                    _check_file(entry, folder)
                     found[name] = _stamp(entry.stat())
+                except (PictureError, OSError) as error:
+                    name = name.encode(errors="replace").decode()
+                    refused[name] = getattr(error, "strerror", None) or str(error)
     return found, refused
 
 
-def _why_not(entry, folder):
-    """Return why a file is refused before it is opened, or nothing."""
+def _check_file(entry, folder):
+    """Raise where a file is refused before it is opened."""
     try:
         entry.name.encode()
     except UnicodeEncodeError:
-        return "A name that is not UTF-8."
+        raise PictureError("A name that is not UTF-8.") from None
     if entry.is_symlink() and not _is_within(entry.path, folder):
-        return "A link that leads out of the folder."
+        raise PictureError("A link that leads out of the folder.")
     if not entry.is_file():
-        return "No regular file."
-    return None
+        raise PictureError("No regular file.")
