@@ -69,7 +69,7 @@ class Project:
         self._order = Order((), self._kept("seed", recipe.seed), holdout)
         self._trainer = Trainer(recipe, self._training_ended)
         self._training_since = self._error = None
-        self._handed = {}  # annotator: (when, pictures)
+        self._handed = {}  # page: (when, pictures)
         self._rows, self._numbers, self._names = {}, {}, {}
         self._load_round()
         self._trained_on = store.setting("trained_on", {})
@@ -224,7 +224,7 @@ class Project:
             ]
             self._happen([event for event in events if event.id not in self.answers])
 
-    def queue(self, annotator, n):
+    def queue(self, annotator, n, client=""):
         """Return the pictures to ask a person for.
 
         Parameters
@@ -233,6 +233,9 @@ class Project:
             Who.
         n : int
             How many, at most.
+        client : str, default=""
+            Which page asks. For some minutes others are not asked for the same, as
+            long as there are enough pictures.
 
         Returns
         -------
@@ -240,25 +243,25 @@ class Project:
             "picture", its number; "name"; and "guess", of the net, or None.
         """
         with self._lock:
-            others = self._handed_to_others(annotator)
-            found = self._next(n, lambda name: self._is_open(name, annotator, others))
+            found = self._next(n, annotator, self._handed_to_others(client))
+            found = found or self._next(n, annotator, ())
             if len(found) < n:  # at last, what was skipped
-                skipped = [
-                    name
-                    for name, event in self.answers.standing("skip").items()
-                    if name in self._rows and name not in found
-                ]
-                found += skipped[: n - len(found)]
-            self._handed[annotator] = time.monotonic(), found
+                skipped = self.answers.standing("skip")
+                again = [p for p in skipped if p in self._rows and p not in found]
+                found += again[: n - len(found)]
+            self._handed[client] = time.monotonic(), found
             return [self._described(name) for name in found]
 
-    def _next(self, n, is_open):
+    def _next(self, n, annotator, taken):
+        def is_open(name):
+            return name not in taken and self._is_open(name, annotator)
+
         done = [*self.answers.standing("label"), *self.answers.standing("exclude")]
         n_held_out = sum(map(self._order.is_held_out, done))
         return self._order.next(n, is_open, len(done), n_held_out, self._ranking)
 
-    def _is_open(self, name, annotator, others):
-        if name not in self._rows or name in others:
+    def _is_open(self, name, annotator):
+        if name not in self._rows:
             return False
         standing = self.answers.of(name)
         if standing is None:
@@ -268,12 +271,17 @@ class Project:
             and self.answers.of_annotator(name, annotator) is None
         )
 
-    def _handed_to_others(self, annotator):
+    def _handed_to_others(self, client):
         oldest = time.monotonic() - _LEASE
+        self._handed = {
+            page: (when, names)
+            for page, (when, names) in self._handed.items()
+            if when > oldest
+        }
         return {
             name
-            for who, (when, names) in self._handed.items()
-            if who != annotator and when > oldest
+            for page, (_, names) in self._handed.items()
+            if page != client
             for name in names
         }
 

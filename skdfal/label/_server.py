@@ -105,10 +105,11 @@ class _Page:
         return JSONResponse(self._project.status())
 
     def queue(self, request):
-        annotator = request.query_params.get("annotator", "")
-        n = min(_whole(request.query_params.get("n", "8")), _MOST_QUEUED)
-        found = {"pictures": self._project.queue(annotator, n)}
-        if "undoable" in request.query_params:
+        query = request.query_params
+        annotator = query.get("annotator", "")
+        n = min(_whole(query.get("n", "8")), _MOST_QUEUED)
+        found = {"pictures": self._project.queue(annotator, n, query.get("client", ""))}
+        if "undoable" in query:
             found["undoable"] = self._project.undoable(annotator)
         return JSONResponse(found)
 

@@ -3,9 +3,12 @@
 import multiprocessing
 import os
 import socket
+import sys
 import threading
 import time
-from contextlib import contextmanager, suppress
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -126,9 +129,12 @@ class Command:
 
     def _answers(self):
         assert self.process.is_alive(), "The command ended."
-        with suppress(OSError):
-            socket.create_connection(("127.0.0.1", self.port)).close()
-            return True
+        try:
+            urllib.request.urlopen(self.home, timeout=5)
+        except urllib.error.HTTPError:
+            return True  # nobody comes in without the token
+        except OSError:
+            return False
 
     @property
     def home(self):
@@ -153,4 +159,4 @@ class Command:
 
 def _run_command(arguments, environment):
     os.environ.update(environment)
-    main(arguments)
+    sys.exit(main(arguments))

@@ -203,7 +203,7 @@ def test_two_people_get_different_pictures(client):
     ada, ben = (
         {
             p["name"]
-            for p in client.get(f"/api/queue?n=5&annotator={who}").json()["pictures"]
+            for p in client.get(f"/api/queue?n=5&client={who}").json()["pictures"]
         }
         for who in ("Ada", "Ben")
     )

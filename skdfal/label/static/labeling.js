@@ -11,6 +11,8 @@ export class Labeling {
   constructor(outbox, annotator) {
     this.outbox = outbox;
     this.annotator = annotator;
+    this.client = sessionStorage.getItem("skdfal-client") ?? newId();
+    sessionStorage.setItem("skdfal-client", this.client);
     this.queue = [];
     this.current = null;
     this.past = [];
@@ -28,7 +30,7 @@ export class Labeling {
 
   async fetch(isStart = false) {
     const since = this.nAnswers;
-    const query = new URLSearchParams({ annotator: this.annotator(), n: 2 * AHEAD });
+    const query = new URLSearchParams({ annotator: this.annotator(), client: this.client, n: 2 * AHEAD });
     if (isStart) query.set("undoable", "");
     const found = await getJSON(`/api/queue?${query}`);
     if (isStart) this.past = found.undoable;
