@@ -24,6 +24,8 @@ from skdfal.experiment import (
     run_experiment,
 )
 from skdfal.experiment._names import find, strategy_name
+from skdfal.label._command import add_label
+from skdfal.label._commands import add_parsers
 from skdfal.learner import CheckpointError
 from skdfal.reproduce import PAPER_DATASETS, PAPER_METHODS, SCALES
 from skdfal.reproduce._command import WHAT, reproduce
@@ -264,6 +266,8 @@ def _parser():
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)
     _add_compare(commands)
     _add_reproduce(commands)
+    add_label(commands)
+    add_parsers(commands)
     return parser
 
 

@@ -1,0 +1,218 @@
+"""What follows from what was pressed: a state made of events and of nothing else."""
+
+from collections import Counter
+from typing import NamedTuple
+
+KINDS = ("label", "skip", "dont_know", "exclude", "undo")
+
+
+class Event(NamedTuple):
+    """One thing that one annotator did to one picture.
+
+    Attributes
+    ----------
+    id : str
+        Made where it was pressed; an event that arrives twice is one event.
+    picture : str
+        Name of the picture.
+    kind : {"label", "skip", "dont_know", "exclude", "undo"}
+        A label; not now; cannot be answered; does not belong here; and what takes
+        an earlier event back.
+    label : str or None
+        The class of a label.
+    annotator : str
+        Who it was.
+    time : float
+        When, in seconds since 1970.
+    seconds : float or None
+        How long the picture had been looked at.
+    undoes : str or None
+        The id of the event that an undo takes back.
+
+    Examples
+    --------
+    >>> from skdfal.label import Event
+    >>> Event("1", "a.png", "label", "cat", time=0.0).label
+    'cat'
+    """
+
+    id: str
+    picture: str
+    kind: str
+    label: str | None = None
+    annotator: str = ""
+    time: float = 0.0
+    seconds: float | None = None
+    undoes: str | None = None
+
+
+class Answers:
+    """The answers that stand after some events.
+
+    The last event of an annotator about a picture is that person's answer. Of several
+    persons' answers the most frequent one stands, of equally frequent ones the latest.
+    A label or an exclusion counts more than "don't know", and that more than a skip.
+
+    Parameters
+    ----------
+    events : iterable of Event, default=()
+        In the order in which they arrived.
+
+    Examples
+    --------
+    >>> from skdfal.label import Answers, Event
+    >>> answers = Answers([Event("1", "a.png", "label", "cat")])
+    >>> answers.add(Event("2", "a.png", "undo", undoes="1"))
+    >>> answers.labels()
+    {}
+    """
+
+    def __init__(self, events=()):
+        self._by_picture = {}  # picture: {annotator: [(number, event), ...]}
+        self._ids = set()
+        self._standing = {}  # picture: event
+        self._n_events = 0
+        for event in events:
+            self.add(event)
+
+    def add(self, event):
+        """Let one more event happen.
+
+        Parameters
+        ----------
+        event : Event
+            One that has happened already changes nothing.
+        """
+        if event.id in self._ids:
+            return
+        self._ids.add(event.id)
+        self._n_events += 1
+        of_picture = self._by_picture.setdefault(event.picture, {})
+        stack = of_picture.setdefault(event.annotator, [])
+        if event.kind == "undo":
+            stack[:] = [entry for entry in stack if entry[1].id != event.undoes]
+        else:
+            stack.append((self._n_events, event))
+        standing = _resolve(of_picture)
+        if standing is None:
+            self._standing.pop(event.picture, None)
+        else:
+            self._standing[event.picture] = standing
+
+    def __contains__(self, event_id):
+        return event_id in self._ids
+
+    def of(self, picture):
+        """Return the event that stands for a picture.
+
+        Parameters
+        ----------
+        picture : str
+            Its name.
+
+        Returns
+        -------
+        event : Event or None
+            None where there is no answer.
+        """
+        return self._standing.get(picture)
+
+    def of_annotator(self, picture, annotator):
+        """Return what one person says of a picture.
+
+        Parameters
+        ----------
+        picture, annotator : str
+            Their names.
+
+        Returns
+        -------
+        event : Event or None
+            None where that person has no answer.
+        """
+        stack = self._by_picture.get(picture, {}).get(annotator)
+        return stack[-1][1] if stack else None
+
+    def standing(self, kind):
+        """Return the events that stand, of one kind, by picture.
+
+        Parameters
+        ----------
+        kind : {"label", "skip", "dont_know", "exclude"}
+            Which.
+
+        Returns
+        -------
+        events : dict of str to Event
+            In the order in which the pictures were first answered.
+        """
+        return {p: e for p, e in self._standing.items() if e.kind == kind}
+
+    def labels(self):
+        """Return the labels that stand.
+
+        Returns
+        -------
+        labels : dict of str to str
+            Class by picture.
+        """
+        return {p: e.label for p, e in self.standing("label").items()}
+
+    def disagreements(self):
+        """Return what the annotators say where they do not say the same.
+
+        Returns
+        -------
+        said : dict of str to dict
+            For each such picture, label or "exclude" by annotator.
+        """
+        found = {}
+        for picture, of_picture in self._by_picture.items():
+            said = {e.annotator: e.label for e in _votes(of_picture, _DECIDED)}
+            if len(set(said.values())) > 1:
+                found[picture] = {
+                    who: label or "exclude" for who, label in said.items()
+                }
+        return found
+
+    def last_of(self, annotator, n_events):
+        """Return the last events of an annotator that could be undone.
+
+        Parameters
+        ----------
+        annotator : str
+            Who.
+        n_events : int
+            How many, at most.
+
+        Returns
+        -------
+        events : list of Event
+            The latest last.
+        """
+        entries = (
+            entry
+            for of_picture in self._by_picture.values()
+            for entry in of_picture.get(annotator, ())
+        )
+        return [event for _, event in sorted(entries)[-n_events:]]
+
+
+_DECIDED = ("label", "exclude")
+
+
+def _resolve(of_picture):
+    """Return the event that stands for a picture, or None."""
+    for kinds in (_DECIDED, ("dont_know",), ("skip",)):
+        votes = _votes(of_picture, kinds)
+        if votes:
+            count = Counter((e.kind, e.label) for e in votes)
+            most = max(count.values())
+            return next(e for e in reversed(votes) if count[e.kind, e.label] == most)
+    return None
+
+
+def _votes(of_picture, kinds):
+    """Return the last event of each annotator if it is of these kinds, in order."""
+    last = sorted(stack[-1] for stack in of_picture.values() if stack)
+    return [event for _, event in last if event.kind in kinds]

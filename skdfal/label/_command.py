@@ -1,0 +1,398 @@
+"""The command ``skdfal label``: a folder in, a page, a trained net out."""
+
+import argparse
+import os
+import secrets
+import socket
+import sys
+import threading
+import webbrowser
+from functools import partial
+from pathlib import Path
+
+_PORT = 8765
+PROJECT = "skdfal"
+STORE = "labels.sqlite"
+_TOKEN = "token"
+_CACHE = "cache"
+_DEMO = Path("skdfal-demo")
+_DEMO_CLASSES = tuple("0123456789")
+_DEMO_SIZE = 24
+_OK = 0
+
+_TEXT = """\
+Open a page that shows the picture worth most, takes a key, and shows the next at once,
+while a net learns in another process. Labels are on the disk as soon as they are
+given; stop and go on whenever you like.
+"""
+_EXAMPLES = """\
+examples:
+  skdfal label pictures/ --classes cat,dog,other
+  skdfal label pictures/          (go on, tomorrow or after a crash)
+  skdfal label --demo             (digits that come along, to try it in a minute)
+
+In pictures/skdfal, or the folder named by --project, lie the labels (labels.sqlite;
+labels.csv for other programs), the net, and predictions.csv.
+"""
+
+
+def add_label(commands):
+    """Add the command to those of ``skdfal``.
+
+    Parameters
+    ----------
+    commands : argparse action
+        What ``add_subparsers`` returned.
+    """
+    command = commands.add_parser(
+        "label",
+        help="label a folder of pictures in the browser, while a net learns",
+        description=_TEXT,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.set_defaults(run=label)
+    command.add_argument("pictures", nargs="?", type=Path, metavar="PICTURES")
+    command.add_argument(
+        "--classes",
+        type=class_names,
+        help="names with commas between, two at least; needed the first time, and "
+        "later for further ones",
+        metavar="A,B",
+    )
+    command.add_argument(
+        "--demo", action="store_true", help="label digits that come along"
+    )
+    command.add_argument(
+        "--project",
+        type=Path,
+        help="folder of labels, net and predictions (default: PICTURES/skdfal)",
+        metavar="FOLDER",
+    )
+    command.add_argument(
+        "--labels-from-folders",
+        action="store_true",
+        help="take the first folder of each picture for its label, where that is a "
+        "class; without --classes the folders are the classes",
+    )
+    _add_learning(command)
+    _add_serving(command)
+
+
+def _add_learning(command):
+    group = command.add_argument_group("learning")
+    group.add_argument(
+        "--net",
+        default="lenet5",
+        help="lenet5 (default), vgg8, torchvision/NAME or timm/NAME (a linear head on "
+        "a pretrained net), or module:Class of your own",
+        metavar="NAME",
+    )
+    group.add_argument(
+        "--strategy", default="dfal", help="a query strategy (default: dfal)"
+    )
+    group.add_argument(
+        "--size",
+        type=count,
+        help="height and width in pixels at which the net sees the pictures",
+        metavar="N",
+    )
+    for name, default, what in [
+        ("n-instances", 10, "new labels that start a training"),
+        ("epochs", 50, "passes over the labels at each training"),
+    ]:
+        group.add_argument(
+            f"--{name}",
+            type=count,
+            default=default,
+            help=f"{what} (default: {default})",
+            metavar="N",
+        )
+    group.add_argument(
+        "--holdout",
+        type=_share,
+        default=0.1,
+        help="share of what is asked that is drawn at random and never trained on, to "
+        "see how good the net is (default: 0.1)",
+        metavar="X",
+    )
+    group.add_argument(
+        "--seed", type=int, default=0, help="of all that is random", metavar="N"
+    )
+
+
+def _add_serving(command):
+    group = command.add_argument_group("the page")
+    group.add_argument(
+        "--port",
+        type=int,
+        help=f"where it listens; 0 is any free one (default: {_PORT}, or a free one)",
+        metavar="N",
+    )
+    group.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on (default: 127.0.0.1, this machine alone; 0.0.0.0 "
+        "is the whole network, without encryption)",
+        metavar="NAME",
+    )
+    group.add_argument(
+        "--no-browser", action="store_true", help="print the address, open nothing"
+    )
+
+
+def class_names(text):
+    names = [name.strip() for name in text.split(",")]
+    if len(names) < 2 or not all(names) or len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} should be two names or more, distinct, with commas between"
+        )
+    return tuple(names)
+
+
+def count(text):
+    if not text.isdigit() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} should be a whole number >= 1")
+    return int(text)
+
+
+def _share(text):
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1
+    if not 0 <= share < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} should be a number in [0, 1)")
+    return share
+
+
+# The work
+
+
+def label(arguments):
+    """Serve the page until Ctrl-C.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        Of :func:`add_label`.
+
+    Returns
+    -------
+    status : int
+        0.
+
+    Raises
+    ------
+    ValueError
+        If the arguments do not fit what is there.
+    OSError
+        If the folder or the port is in use, or something cannot be read or written.
+    """
+    _check_extra()
+    from skdfal.label._store import Store
+
+    if arguments.demo:
+        _fill_in_demo(arguments)
+    pictures = arguments.pictures
+    if pictures is None or not pictures.is_dir():
+        raise ValueError(
+            f"{pictures} is no folder. Name the folder of the pictures, or --demo."
+            if pictures
+            else "Name the folder of the pictures, or --demo."
+        )
+    folder = arguments.project or pictures / PROJECT
+    folder.mkdir(parents=True, exist_ok=True)
+    token = settle_token(folder / _TOKEN)
+    listening = _listen(arguments.host, arguments.port)
+    store = Store(folder / STORE)
+    try:
+        project = _open(arguments, pictures, folder, store)
+        try:
+            _serve(arguments, project, folder, listening, token)
+        finally:
+            project.close()
+    finally:
+        store.close()
+        listening.close()
+    return _OK
+
+
+def _check_extra():
+    try:
+        import PIL  # noqa: F401
+        import starlette  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ImportError as exc:
+        raise ValueError(
+            f"skdfal label needs {exc.name}; run: python -m pip install 'skdfal[label]'"
+        ) from exc
+
+
+def _fill_in_demo(arguments):
+    from skdfal.label._demo import load_demo
+
+    arguments.pictures = arguments.pictures or _DEMO
+    arguments.classes = arguments.classes or _DEMO_CLASSES
+    arguments.size = arguments.size or _DEMO_SIZE
+    load_demo(arguments.pictures)
+
+
+def _open(arguments, pictures, folder, store):
+    from skdfal.label._nets import image_size_for, make_net
+    from skdfal.label._project import Project
+    from skdfal.label._trainer import Recipe
+    from skdfal.strategies import describe
+
+    size = arguments.size or image_size_for(arguments.net)
+    open_pool = partial(_open_pool, str(pictures), str(folder), size)
+    pool = open_pool()
+    wanted = arguments.classes
+    if wanted is None and arguments.labels_from_folders:
+        wanted = sorted(set(filter(None, pool.labels_from_folders()))) or None
+    classes = settle_classes(store, wanted)
+    recipe = Recipe(
+        open_pool=open_pool,
+        folder=str(folder),
+        classes=classes,
+        net=arguments.net,
+        strategy=arguments.strategy,
+        max_epochs=arguments.epochs,
+        n_ranked=max(50, 5 * arguments.n_instances),
+        seed=arguments.seed,
+    )
+    make_net(recipe.net, len(classes), pool.sample_shape).initialize()  # or raises
+    describe(recipe.strategy)
+    project = Project(
+        pool,
+        store,
+        recipe,
+        n_instances=arguments.n_instances,
+        holdout=arguments.holdout,
+    )
+    if arguments.labels_from_folders:
+        project.add_labels_from_folders()
+    return project
+
+
+def settle_classes(store, wanted):
+    """Return the classes of a project, and remember them.
+
+    Parameters
+    ----------
+    store : Store
+        Which knows those of the last time.
+    wanted : sequence of str or None
+        Those of this time; they may be more, but none may be missing.
+
+    Returns
+    -------
+    classes : tuple of str
+        All of them.
+
+    Raises
+    ------
+    ValueError
+        If there are none, or a former one is missing.
+    """
+    known = store.setting("classes", [])
+    if not known and wanted is None:
+        raise ValueError("Name the classes the first time: --classes cat,dog,other.")
+    missing = [name for name in known if wanted is not None and name not in wanted]
+    if missing:
+        raise ValueError(
+            f"--classes lacks {', '.join(missing)}, which were there before. Leave "
+            "--classes out, or name all of them and further ones."
+        )
+    classes = tuple(wanted or known)
+    if list(classes) != known:
+        store.set("classes", classes)
+    return classes
+
+
+def _open_pool(pictures, folder, size):
+    """Open the pictures; here and in the process that trains."""
+    from skdfal.pool import ImagePool
+
+    cache = os.path.join(folder, _CACHE)
+    return ImagePool(pictures, cache=cache, exclude=folder, image_size=size)
+
+
+def _listen(host, port):
+    """Return a socket; without a port of choice, a free one where the usual is not."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for candidate in [_PORT, 0] if port is None else [port]:
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        if os.name == "posix":  # elsewhere it would share the port
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((host, candidate))
+            listening.listen(128)
+            return listening
+        except OSError as exc:
+            listening.close()
+            reason = exc
+    raise OSError(f"Cannot listen on {host}, port {candidate}: {reason.strerror}.")
+
+
+def _serve(arguments, project, folder, listening, token):
+    import uvicorn
+
+    from skdfal.label._server import known_hosts, make_app
+
+    app = make_app(project, token, known_hosts(arguments.host))
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, server_header=False, lifespan="off"
+    )
+    port = listening.getsockname()[1]
+    name = "127.0.0.1" if arguments.host == "0.0.0.0" else arguments.host
+    name = f"[{name}]" if ":" in name else name
+    address = f"http://{name}:{port}/?token={token}"
+    _announce(arguments, project, folder, address)
+    if not arguments.no_browser:
+        threading.Timer(0.3, webbrowser.open, [address]).start()
+    try:
+        uvicorn.Server(config).run(sockets=[listening])
+    except KeyboardInterrupt:
+        pass
+    project.files()
+    print(f"\nAll labels are in {folder}. Go on with the same command.")
+
+
+def _announce(arguments, project, folder, address):
+    print(f"{len(project.pool.names)} pictures in {arguments.pictures}")
+    for name, reason in project.pool.broken.items():
+        print(f"  left out: {name}: {reason}", file=sys.stderr)
+    if arguments.host not in ("127.0.0.1", "localhost", "::1"):
+        print(
+            f"--host {arguments.host}: everybody who reaches this machine on that "
+            "address and has the token can see the pictures and change labels. The "
+            "connection is not encrypted."
+        )
+    print(f"Label here, and stop with Ctrl-C:\n\n  {address}\n", flush=True)
+
+
+def settle_token(path):
+    """Return the token of a project, so that an open page goes on after a restart.
+
+    Parameters
+    ----------
+    path : Path
+        Of the file that only its owner may read.
+
+    Returns
+    -------
+    token : str
+        The same each time.
+    """
+    with_owner_only = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    try:
+        with open(os.open(path, with_owner_only, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(24))
+    except FileExistsError:
+        pass
+    token = path.read_text().strip()
+    if len(token) < 16:  # a kill between the two lines above
+        path.unlink()
+        return settle_token(path)
+    return token

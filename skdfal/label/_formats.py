@@ -1,0 +1,380 @@
+"""Answers and predictions as other programs write and read them.
+
+CSV for spreadsheets, JSON for Label Studio. What comes in becomes events; one that is
+read twice has the same id, and is one event.
+"""
+
+import csv
+import hashlib
+import io
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from itertools import chain
+from pathlib import Path
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+from xml.sax.saxutils import quoteattr
+
+import numpy as np
+
+from skdfal._utils._files import write_bytes, write_json
+from skdfal.label._answers import Event
+
+LOCAL_FILES = "/data/local-files/?d="  # how Label Studio names files of its machine
+
+_COLUMNS = {  # what a column may be called, the surest first
+    "file": ("file", "filename", "file_name", "picture", "image", "path", "name"),
+    "label": ("label", "class", "category", "target", "choice"),
+    "annotator": ("annotator", "user", "labeler", "labeller"),
+    "time": ("time", "timestamp", "date", "created_at"),
+}
+_NEEDED = ("file", "label")
+_CONTROL, _OBJECT = "label", "image"  # names in the interface of Label Studio
+_UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # what it puts before the name of an upload
+
+
+# CSV
+
+
+def write_labels(path, events):
+    """Write labels as CSV that spreadsheets read: file, label, annotator, time.
+
+    Parameters
+    ----------
+    path : path-like
+        The file, which is written whole or not at all.
+    events : iterable of Event
+        Of the kind "label", such as the standing ones of ``Answers``. Times are written
+        to the second, in UTC.
+    """
+    rows = [(e.picture, e.label, e.annotator, _as_text(e.time)) for e in events]
+    _write_csv(path, [tuple(_COLUMNS), *rows])
+
+
+def read_labels(path, columns=None):
+    """Read labels from a CSV with columns of any names.
+
+    Parameters
+    ----------
+    path : path-like
+        The file, in UTF-8, with names of columns in its first line, and commas,
+        semicolons or tabs between them.
+    columns : dict of str to str, default=None
+        Names of the columns for "file", "label", "annotator" and "time", where they are
+        not the usual ones. The last two may be missing.
+
+    Returns
+    -------
+    events : list of Event
+        One per row that has a label.
+
+    Raises
+    ------
+    ValueError
+        If it is no such CSV, a column is missing, or a time is none.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path} is not in UTF-8. Save it as 'CSV UTF-8', as Excel calls it."
+        ) from error
+    rows = _parse_csv(text)
+    header = next(rows, [])
+    places = _find_columns(path, header, columns or {})
+    events = []
+    for number, row in enumerate(rows, 2):
+        if not any(row):
+            continue
+        if len(row) < len(header):
+            raise ValueError(
+                f"{path}, row {number}: {len(row)} of {len(header)} cells."
+            )
+        cells = {name: row[place] for name, place in places.items()}
+        if label := cells["label"].strip():
+            who = cells.get("annotator", "").strip()
+            when = _as_seconds(cells.get("time"), f"{path}, row {number}")
+            events.append(_event("label", cells["file"], label, who, when))
+    return events
+
+
+def _parse_csv(text):
+    """Yield rows, by the delimiter that finds the most columns in the first."""
+
+    def rows(delimiter):
+        return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+
+    return rows(max(",;\t", key=lambda delimiter: len(next(rows(delimiter), []))))
+
+
+def _find_columns(path, header, columns):
+    found = {name.strip().lower(): i for i, name in reversed([*enumerate(header)])}
+    places = {}
+    for name, usual in _COLUMNS.items():
+        wanted = (columns[name].strip().lower(),) if name in columns else usual
+        known = [found[one] for one in wanted if one in found]
+        if known:
+            places[name] = known[0]
+        elif name in _NEEDED or name in columns:
+            raise ValueError(
+                f"{path} has no column {columns.get(name, name)!r}; it has {header}. "
+                f"Say which of them is the {name}."
+            )
+    return places
+
+
+def write_predictions(path, files, proba, classes):
+    """Write what a net says of pictures as CSV, a column for each class.
+
+    Parameters
+    ----------
+    path : path-like
+        The file, which is written whole or not at all.
+    files : sequence of str
+        Names of the pictures.
+    proba : ndarray of shape (n_samples, n_classes)
+        Their probabilities.
+    classes : sequence of str
+        Names of the classes. The column of "cat" is called "p_cat".
+
+    Notes
+    -----
+    The confidence is the largest probability, the margin what it has before the second.
+    """
+    names = np.asarray(classes, dtype=object)[proba.argmax(axis=1)]
+    margins, tops = _margins(proba), proba.max(axis=1)
+    rows = [
+        [file, name, *(f"{value:.6g}" for value in (top, margin, *row))]
+        for file, name, top, margin, row in zip(
+            files, names, tops, margins, proba, strict=True
+        )
+    ]
+    columns = [f"p_{name}" for name in classes]
+    _write_csv(path, [["file", "label", "confidence", "margin", *columns], *rows])
+
+
+def _margins(proba):
+    best = np.sort(proba, axis=1)
+    return best[:, -1] - best[:, -2]
+
+
+def _write_csv(path, rows):
+    out = io.StringIO(newline="")
+    csv.writer(out).writerows(rows)
+    # Excel takes UTF-8 for what it is by this mark at its beginning alone.
+    write_bytes(path, out.getvalue().encode("utf-8-sig"))
+
+
+# Label Studio
+
+
+def label_studio_config(classes):
+    """Return the labelling interface for Label Studio that fits the tasks.
+
+    Parameters
+    ----------
+    classes : sequence of str
+        Names of the classes.
+
+    Returns
+    -------
+    config : str
+        XML: one picture, and one choice.
+    """
+    choices = "\n".join(f"    <Choice value={quoteattr(one)}/>" for one in classes)
+    return (
+        f'<View>\n  <Image name="{_OBJECT}" value="${_OBJECT}"/>\n'
+        f'  <Choices name="{_CONTROL}" toName="{_OBJECT}" choice="single">\n'
+        f"{choices}\n  </Choices>\n</View>\n"
+    )
+
+
+def label_studio_tasks(
+    files, proba, classes, *, prefix=LOCAL_FILES, model_version="skdfal"
+):
+    """Return tasks with predictions for Label Studio, the most doubtful first.
+
+    Parameters
+    ----------
+    files : sequence of str
+        Names of the pictures.
+    proba : ndarray of shape (n_samples, n_classes)
+        What the net says of them.
+    classes : sequence of str
+        Names of the classes.
+    prefix : str, default="/data/local-files/?d="
+        What stands before the names: where Label Studio finds local files, with the
+        path of the folder below its document root and a slash; or the URL of a server.
+    model_version : str, default="skdfal"
+        Name of the net.
+
+    Returns
+    -------
+    tasks : list of dict
+        For :func:`json.dump`. The score is the margin between the two likeliest
+        classes; Label Studio orders by it, smallest first, and so are they here.
+    """
+    margins, best = _margins(proba), proba.argmax(axis=1)
+    return [
+        {
+            "data": {_OBJECT: prefix + quote(files[i]), "file": files[i]},
+            "predictions": [
+                {
+                    "model_version": model_version,
+                    "score": float(np.clip(margins[i], 0, 1)),
+                    "result": [_choice(classes[best[i]])],
+                }
+            ],
+        }
+        for i in np.argsort(margins, kind="stable")
+    ]
+
+
+def _choice(name):
+    return {
+        "from_name": _CONTROL,
+        "to_name": _OBJECT,
+        "type": "choices",
+        "value": {"choices": [name]},
+    }
+
+
+def write_label_studio(path, tasks):
+    """Write tasks as JSON.
+
+    Parameters
+    ----------
+    path : path-like
+        The file, which is written whole or not at all.
+    tasks : list of dict
+        Of :func:`label_studio_tasks`.
+    """
+    write_json(path, tasks)
+
+
+def read_label_studio(path, files):
+    """Read the answers in a JSON export of Label Studio.
+
+    Parameters
+    ----------
+    path : path-like
+        The file, as "Export, JSON" writes it.
+    files : iterable of str
+        Names of the pictures, by which those of the tasks are known that did not come
+        from :func:`label_studio_tasks`.
+
+    Returns
+    -------
+    events : list of Event
+        One per annotation, in the order of time: labels, and skips where the task was
+        skipped or nothing was chosen. A picture that is none of ``files`` has the
+        name that is in the export.
+
+    Raises
+    ------
+    ValueError
+        If it is no such export, or an annotation has several labels.
+    """
+    try:
+        tasks = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is no JSON: {error}.") from error
+    if not isinstance(tasks, list) or not all(map(_is_task, tasks)):
+        raise ValueError(
+            f"{path} should be a list of tasks with 'data' and 'annotations'. Choose "
+            "JSON, and not JSON-MIN, where Label Studio exports."
+        )
+    files = set(files)
+    events = [
+        _annotation(annotation, _file_of(task["data"], files), f"{path}, task {i}")
+        for i, task in enumerate(tasks)
+        for annotation in task["annotations"]
+    ]
+    return sorted(events, key=lambda event: event.time)
+
+
+def _is_task(task):
+    return (
+        isinstance(task, Mapping)
+        and isinstance(task.get("data"), Mapping)
+        and isinstance(task.get("annotations"), list)
+    )
+
+
+def _annotation(annotation, file, where):
+    chosen = [
+        name
+        for part in annotation.get("result") or []
+        if part.get("type") == "choices"
+        for name in part.get("value", {}).get("choices", ())
+    ]
+    if len(chosen) > 1:
+        raise ValueError(f"{where}: several labels, {chosen}; one is expected.")
+    who = annotation.get("completed_by", "")
+    if isinstance(who, Mapping):
+        who = who.get("email") or who.get("id", "")
+    when = annotation.get("updated_at") or annotation.get("created_at")
+    is_label = chosen and not annotation.get("was_cancelled")
+    return _event(
+        "label" if is_label else "skip",
+        file,
+        label=chosen[0] if is_label else None,
+        annotator=str(who),
+        time=_as_seconds(when, where),
+    )
+
+
+def _file_of(data, files):
+    """Return which picture a task shows: the longest end of its address that is one."""
+    if data.get("file") in files:
+        return data["file"]
+    address = next((v for v in data.values() if isinstance(v, str)), "")
+    address = str(data.get(_OBJECT, address))
+    ends = chain(_ends(address), _ends(_path_in(address)))
+    known = (end for end in ends if end in files)
+    return next(known, str(data.get("file", address)))
+
+
+def _ends(path):
+    """Yield the ends of a path, longest first; then as before an upload."""
+    *folders, name = path.split("/")
+    for last in (name, _UPLOAD.sub("", name)):
+        for start in range(len(folders) + 1):
+            yield "/".join([*folders[start:], last])
+
+
+def _path_in(address):
+    split = urlsplit(address)
+    local = parse_qs(split.query).get("d")
+    return local[0] if local else unquote(split.path)
+
+
+# Of both
+
+
+def _event(kind, file, label=None, annotator="", time=0.0):
+    content = json.dumps([kind, file, label, annotator, time])
+    identity = hashlib.sha256(content.encode()).hexdigest()[:32]
+    return Event(identity, file, kind, label, annotator, time)
+
+
+def _as_text(seconds):
+    if not seconds:  # as of an import that did not tell
+        return ""
+    when = datetime.fromtimestamp(seconds, timezone.utc)
+    return when.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _as_seconds(text, where):
+    if not text:
+        return 0.0
+    try:  # Python 3.10 knows no Z
+        when = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
+    except ValueError as error:
+        raise ValueError(
+            f"{where}: {text!r} is no time such as 2026-01-31 13:45:00."
+        ) from error
+    if when.tzinfo is None:
+        when = when.replace(tzinfo=timezone.utc)
+    return when.timestamp()

@@ -1,0 +1,100 @@
+"""Which picture comes next, and which ones are held out: a function of names."""
+
+import hashlib
+from itertools import chain
+
+
+class Order:
+    """The order in which pictures are asked for.
+
+    Whether a picture is held out, and its place among those in random order, follow
+    from its name and the seed alone: pictures that come and go change nothing for the
+    others. What is held out is so a random part of all pictures, whatever the net
+    asks for, and a net is scored on it without bias.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The pictures.
+    seed : int
+        Of all that is random here.
+    holdout : float
+        Which share of what is asked is held out, in [0, 1).
+
+    Examples
+    --------
+    >>> from skdfal.label import Order
+    >>> order = Order([f"{i}.png" for i in range(100)], seed=0, holdout=0.1)
+    >>> len(order.next(5, is_open=lambda name: True, n_asked=0, n_held_out=0))
+    5
+    """
+
+    def __init__(self, names, seed, holdout):
+        self.seed, self.holdout = seed, holdout
+        self.random = sorted(names, key=self._place)
+        self.held_out = [name for name in self.random if self.is_held_out(name)]
+        self.askable = [name for name in self.random if not self.is_held_out(name)]
+
+    def is_held_out(self, name):
+        """Whether a picture is never trained on.
+
+        Parameters
+        ----------
+        name : str
+            Of any picture.
+
+        Returns
+        -------
+        held_out : bool
+            The same whenever it is asked.
+        """
+        return self._uniform("held out", name) < self.holdout
+
+    def next(self, n, is_open, n_asked, n_held_out, ranking=()):
+        """Return the pictures to ask for next.
+
+        Parameters
+        ----------
+        n : int
+            How many, at most.
+        is_open : callable
+            Whether a name may still be asked for.
+        n_asked, n_held_out : int
+            How many have an answer, and how many of them are held out.
+        ranking : sequence of str, default=()
+            What the net asks for, best first; the others follow at random.
+
+        Returns
+        -------
+        names : list of str
+            Distinct; fewer than ``n`` where there are no more.
+        """
+        ranked = (name for name in ranking if not self.is_held_out(name))
+        wanted = _open_ones(chain(ranked, self.askable), is_open)
+        held_out = _open_ones(self.held_out, is_open)
+        found = []
+        while len(found) < n:
+            is_due = n_held_out + 1 <= self.holdout * (n_asked + 1)
+            sources = (held_out, wanted) if is_due else (wanted, held_out)
+            name = next(chain(*sources), None)
+            if name is None:
+                break
+            found.append(name)
+            n_asked += 1
+            n_held_out += self.is_held_out(name)
+        return found
+
+    def _place(self, name):
+        return self._uniform("order", name)
+
+    def _uniform(self, purpose, name):
+        text = f"{self.seed}\0{purpose}\0{name}".encode("utf-8", "surrogateescape")
+        return int.from_bytes(hashlib.sha256(text).digest()[:7], "big") / 2**56
+
+
+def _open_ones(names, is_open):
+    seen = set()
+    for name in names:
+        if name not in seen and is_open(name):
+            seen.add(name)
+            yield name

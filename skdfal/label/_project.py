@@ -1,0 +1,551 @@
+"""What is labelled in a folder: the store, the pictures, the order, the training.
+
+All that the page shows and does, without HTTP.
+"""
+
+import json
+import secrets
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from skdfal.label._answers import KINDS, Answers, Event
+from skdfal.label._estimate import accuracy
+from skdfal.label._formats import write_labels
+from skdfal.label._order import Order
+from skdfal.label._store import NotSavedError
+from skdfal.label._trainer import PREDICTIONS, ROUND, Job, Trainer
+
+LABELS = "labels.csv"
+_LEASE = 300  # seconds for which a picture that one person has is not given to another
+_REFRESH = 5  # seconds between two looks for new pictures
+_N_UNDOABLE = 100
+# Of the classes, in their order; u, s, d, x and o are for what else there is to do.
+_KEYS = "1234567890abcefghijklmnpqrtvwyz"
+_LONGEST = 200  # characters of an id or a name of an annotator
+_FEWEST_HELD_OUT = 5  # labels below which there is no learning curve
+
+
+class InvalidEventError(ValueError):
+    """An event that cannot have happened."""
+
+
+class Project:
+    """A folder of pictures that some people label while a net learns.
+
+    Parameters
+    ----------
+    pool : ImagePool
+        The pictures.
+    store : Store
+        The events.
+    recipe : Recipe
+        Of the trainings; its folder is where the net and the predictions lie.
+    n_instances : int, default=10
+        How many new labels start a training.
+    holdout : float, default=0.1
+        Which share of what is asked is never trained on.
+
+    Raises
+    ------
+    ValueError
+        If the share was another one when the labelling began.
+    """
+
+    def __init__(self, pool, store, recipe, *, n_instances=10, holdout=0.1):
+        self.pool, self.store, self.recipe = pool, store, recipe
+        self.n_instances = n_instances
+        self._lock = threading.RLock()
+        self._closed = threading.Event()
+        self.answers = Answers(store.events())
+        if self._kept("holdout", holdout) != holdout:
+            raise ValueError(
+                f"{holdout=} was {store.setting('holdout')} when the labelling began. "
+                "Pictures that a net was trained on cannot be held out any more: keep "
+                "the share, or name another project folder."
+            )
+        self._id = self._kept("id", secrets.token_hex(8))
+        self._order = Order((), self._kept("seed", recipe.seed), holdout)
+        self._trainer = Trainer(recipe, self._training_ended)
+        self._training_since = self._error = None
+        self._handed = {}  # page: (when, pictures)
+        self._rows, self._numbers, self._names = {}, {}, {}
+        self._load_round()
+        self._trained_on = store.setting("trained_on", {})
+        self._take_up_pictures()
+        pool.decode_in_background()
+        threading.Thread(target=self._look_for_pictures, daemon=True).start()
+
+    def _kept(self, name, value):
+        """Return a setting as it was at the first time."""
+        found = self.store.setting(name)
+        if found is None:
+            self.store.set(name, value)
+        return value if found is None else found
+
+    def files(self):
+        """Write the labels for other programs, and say what files there may be.
+
+        Returns
+        -------
+        paths : dict of str to Path
+            "labels.csv", as of now, and "predictions.csv", of the last training.
+        """
+        folder = Path(self.recipe.folder)
+        with self._lock:
+            labels = list(self.answers.standing("label").values())
+        write_labels(folder / LABELS, labels)
+        return {name: folder / name for name in (LABELS, PREDICTIONS)}
+
+    def close(self):
+        """End the training and let others have the folder."""
+        self._closed.set()
+        self._trainer.close()
+        self.pool.close()
+        with self._lock:
+            self.store.close()
+
+    # Pictures
+
+    def _take_up_pictures(self):
+        """Bring the order up to date with the pictures that there are now."""
+        with self._lock:
+            rows = {
+                name: i
+                for i, (name, is_there) in enumerate(
+                    zip(self.pool.names, self.pool.available, strict=True)
+                )
+                if is_there
+            }
+            if rows == self._rows:
+                return
+            self._numbers = self.store.numbers(list(rows))
+            self._names = {number: name for name, number in self._numbers.items()}
+            self._order = Order(list(rows), self._order.seed, self._order.holdout)
+            self._rows = rows
+
+    def _look_for_pictures(self):
+        while not self._closed.wait(_REFRESH):
+            with suppress(OSError):  # a full disk, or a folder that is away: later
+                if len(self.pool.refresh()):
+                    self.pool.decode_in_background()
+                self._take_up_pictures()
+
+    def picture(self, number, max_side):
+        """Return what a person sees of a picture.
+
+        Parameters
+        ----------
+        number : int
+            Of the picture.
+        max_side : int
+            Largest height or width, in pixels.
+
+        Returns
+        -------
+        content : bytes
+            A file.
+        content_type : str
+            "image/png" or "image/jpeg".
+
+        Raises
+        ------
+        KeyError
+            If there is no such picture, now or at all.
+        ValueError
+            If it cannot be read, with the reason; it is left out from now on.
+        """
+        row = self._rows[self._names[number]]
+        try:
+            return self.pool.image(row, max_side)
+        except ValueError:
+            self.pool.decode([row])  # which notes that it is broken
+            self._take_up_pictures()
+            raise
+
+    # Answers
+
+    def add(self, rows):
+        """Have events on the disk, and let what follows follow.
+
+        Parameters
+        ----------
+        rows : list of dict
+            Fields of events, with "picture" as a number.
+
+        Raises
+        ------
+        InvalidEventError
+            If one cannot have happened. Nothing is stored then.
+        NotSavedError
+            If they cannot be written.
+        """
+        with self._lock:
+            self._happen([self._event(row) for row in rows])
+
+    def _happen(self, events):
+        self.store.add(events)
+        for event in events:
+            self.answers.add(event)
+        self._train_if_due()
+
+    def _event(self, row):
+        try:
+            event = Event(**row | {"picture": self._names[row["picture"]]})
+        except (TypeError, KeyError) as exc:
+            raise InvalidEventError(f"No event: {exc!r}.") from exc
+        texts = (event.id, event.annotator)
+        numbers = (event.time, event.seconds or 0)
+        is_one = (
+            all(isinstance(text, str) and len(text) <= _LONGEST for text in texts)
+            and event.id
+            and event.kind in KINDS
+            and (event.label in self.recipe.classes) == (event.kind == "label")
+            and (event.label is None) == (event.kind != "label")
+            and isinstance(event.undoes, str) == (event.kind == "undo")
+            and all(isinstance(n, int | float) and abs(n) < 1e12 for n in numbers)
+        )
+        if not is_one:
+            raise InvalidEventError(f"No event: {row}.")
+        return event
+
+    def add_labels_from_folders(self):
+        """Take the first folder of a picture for its label, where it is a class.
+
+        Once for each picture: what is corrected later stays so.
+        """
+        with self._lock:
+            labels = zip(self.pool.names, self.pool.labels_from_folders(), strict=True)
+            events = [
+                Event(f"folder {name}", name, "label", label, "folders", time.time())
+                for name, label in labels
+                if label in self.recipe.classes and name in self._rows
+            ]
+            self._happen([event for event in events if event.id not in self.answers])
+
+    def queue(self, annotator, n, client=""):
+        """Return the pictures to ask a person for.
+
+        Parameters
+        ----------
+        annotator : str
+            Who.
+        n : int
+            How many, at most.
+        client : str, default=""
+            Which page asks. For some minutes others are not asked for the same, as
+            long as there are enough pictures.
+
+        Returns
+        -------
+        pictures : list of dict
+            "picture", its number; "name"; and "guess", of the net, or None.
+        """
+        with self._lock:
+            found = self._next(n, annotator, self._handed_to_others(client))
+            found = found or self._next(n, annotator, ())
+            if len(found) < n:  # at last, what was skipped
+                skipped = self.answers.standing("skip")
+                again = [p for p in skipped if p in self._rows and p not in found]
+                found += again[: n - len(found)]
+            self._handed[client] = time.monotonic(), found
+            return [self._described(name) for name in found]
+
+    def _next(self, n, annotator, taken):
+        def is_open(name):
+            return name not in taken and self._is_open(name, annotator)
+
+        done = [*self.answers.standing("label"), *self.answers.standing("exclude")]
+        n_held_out = sum(map(self._order.is_held_out, done))
+        return self._order.next(n, is_open, len(done), n_held_out, self._ranking)
+
+    def _is_open(self, name, annotator):
+        if name not in self._rows:
+            return False
+        standing = self.answers.of(name)
+        if standing is None:
+            return True
+        return (
+            standing.kind == "dont_know"
+            and self.answers.of_annotator(name, annotator) is None
+        )
+
+    def _handed_to_others(self, client):
+        oldest = time.monotonic() - _LEASE
+        self._handed = {
+            page: (when, names)
+            for page, (when, names) in self._handed.items()
+            if when > oldest
+        }
+        return {
+            name
+            for page, (_, names) in self._handed.items()
+            if page != client
+            for name in names
+        }
+
+    def _described(self, name):
+        guess = self._predictions.get(name)
+        return {
+            "picture": self._numbers[name],
+            "name": name,
+            "guess": guess and {"label": guess[0], "confidence": guess[1]},
+        }
+
+    def undoable(self, annotator):
+        """Return what a person pressed last, the latest last.
+
+        Parameters
+        ----------
+        annotator : str
+            Who.
+
+        Returns
+        -------
+        events : list of dict
+            "id", "kind" and "label" of each, and its picture.
+        """
+        with self._lock:
+            return [
+                {"id": e.id, "kind": e.kind, "label": e.label}
+                | self._described(e.picture)
+                for e in self.answers.last_of(annotator, _N_UNDOABLE)
+                if e.picture in self._rows
+            ]
+
+    # Training
+
+    def train(self):
+        """Begin a training, unless one goes on or there are labels of one class only.
+
+        Returns
+        -------
+        started : bool
+            Whether it began.
+        """
+        with self._lock:
+            labels = self._labels_to_train_on()
+            if self._training_since or len(set(labels.values())) < 2:
+                return False
+            self._trained_on, self._error = labels, None
+            self._training_since = time.time()
+            excluded = {*self.answers.standing("exclude")}
+            excluded |= {*self.answers.standing("dont_know")}
+            self._trainer.start(Job(labels, self._order.askable, excluded))
+            return True
+
+    def _train_if_due(self):
+        if self._n_until_training() <= 0:
+            self.train()
+
+    def _n_until_training(self):
+        now, then = self._labels_to_train_on(), self._trained_on
+        n_changed = sum(now.get(n) != then.get(n) for n in now.keys() | then.keys())
+        return self.n_instances - n_changed
+
+    def _labels_to_train_on(self):
+        return {
+            name: label
+            for name, label in self.answers.labels().items()
+            if name in self._rows and not self._order.is_held_out(name)
+        }
+
+    def _training_ended(self, answer):
+        with self._lock:
+            if self._closed.is_set():
+                return
+            self._training_since, self._error = None, answer.get("error")
+            if self._error is None:
+                self._load_round()
+                try:
+                    self._remember(answer)
+                except NotSavedError as exc:
+                    self._error = str(exc)
+            self._train_if_due()
+
+    def _remember(self, answer):
+        held_out = {
+            name: self._predictions[name][0]
+            for name in self._order.held_out
+            if name in self._predictions
+        }
+        row = {
+            "n_labels": answer["n_labels"],
+            "seconds": answer["seconds"],
+            "kappa": answer["kappa"],
+            "margin": answer["margin"],
+            "is_settled": answer["is_settled"],
+            "time": time.time(),
+            "held_out": held_out,
+        }
+        self.store.set("trained_on", self._trained_on)
+        self.store.add_round(row)
+        self._rounds.append(row)
+
+    def _load_round(self):
+        """Take up the ranking and the predictions of the last training."""
+        self._rounds = self.store.rounds()
+        self._ranking, self._predictions = [], {}
+        with suppress(OSError, ValueError, KeyError):
+            found = json.loads(
+                Path(self.recipe.folder, ROUND).read_text(encoding="utf-8")
+            )
+            self._ranking = list(found["ranking"])
+            self._predictions = dict(found["predictions"])
+
+    # What the page shows
+
+    def status(self):
+        """Return how it stands.
+
+        Returns
+        -------
+        status : dict
+            Numbers, text, lists and dicts, as the page reads them.
+        """
+        with self._lock:
+            labels = self.answers.labels()
+            return {
+                "project": self._id,
+                "title": self.pool.folder.resolve().name,
+                "folder": str(Path(self.recipe.folder).resolve()),
+                "classes": self._classes(labels),
+                "counts": self._counts(labels),
+                "training": self._training(),
+                "quality": self._quality(labels),
+                "curve": self._curve(labels),
+                "stopping": self._stopping(),
+                "broken": dict(self.pool.broken),
+            }
+
+    def _classes(self, labels):
+        counts = dict.fromkeys(self.recipe.classes, 0)
+        for label in labels.values():
+            counts[label] = counts.get(label, 0) + 1
+        keys = keys_of(counts)
+        return [
+            {"name": name, "count": n, "key": keys.get(name)}
+            for name, n in counts.items()
+        ]
+
+    def _counts(self, labels):
+        counts = {
+            kind: len(self.answers.standing(kind))
+            for kind in ("exclude", "dont_know", "skip")
+        }
+        held_out = sum(map(self._order.is_held_out, labels))
+        return counts | {
+            "label": len(labels),
+            "held_out": held_out,
+            "pictures": len(self._rows),
+            "disagreements": len(self.answers.disagreements()),
+        }
+
+    def _training(self):
+        since, known = self._training_since, set(self._labels_to_train_on().values())
+        return {
+            "is_busy": since is not None,
+            "seconds": time.time() - since if since else None,
+            "last_seconds": self._rounds[-1]["seconds"] if self._rounds else None,
+            "rounds": len(self._rounds),
+            "n_labels": self._rounds[-1]["n_labels"] if self._rounds else 0,
+            "until_next": max(0, self._n_until_training()),
+            "has_two_classes": len(known) > 1,
+            "error": self._error,
+        }
+
+    def _quality(self, labels):
+        held_out = [name for name in labels if self._order.is_held_out(name)]
+        predicted = {name: guess[0] for name, guess in self._predictions.items()}
+        by_class = {
+            one: accuracy(labels, predicted, [n for n in held_out if labels[n] == one])
+            for one in self.recipe.classes
+        }
+        return accuracy(labels, predicted, held_out) | {
+            "classes": [{"name": one, **found} for one, found in by_class.items()]
+        }
+
+    def _curve(self, labels):
+        points = (
+            {"labels": row["n_labels"]}
+            | accuracy(labels, row["held_out"], row["held_out"])
+            for row in self._rounds
+        )
+        return [point for point in points if point["n"] >= _FEWEST_HELD_OUT]
+
+    def _stopping(self):
+        rows = [
+            {"labels": row["n_labels"], "kappa": row["kappa"], "margin": row["margin"]}
+            for row in self._rounds
+            if row["kappa"] is not None
+        ]
+        is_settled = bool(self._rounds) and self._rounds[-1]["is_settled"]
+        return {"is_settled": is_settled, "rounds": rows}
+
+    def answered(self, kind, label=None):
+        """Return pictures that have an answer, the net's most doubtful ones first.
+
+        Parameters
+        ----------
+        kind : {"label", "dont_know", "exclude", "skip", "disagreement"}
+            Of the answer.
+        label : str, default=None
+            The class of a label; None is all of them.
+
+        Returns
+        -------
+        pictures : list of dict
+            As of :meth:`queue`, with "kind", "label", "annotator" and "held_out"; of
+            disagreements, "said" by whom.
+        """
+        with self._lock:
+            said = self.answers.disagreements()
+            if kind == "disagreement":
+                events = [self.answers.of(name) for name in said]
+            else:
+                events = self.answers.standing(kind).values()
+            found = [
+                self._described(e.picture)
+                | {"kind": e.kind, "label": e.label, "annotator": e.annotator}
+                | {"held_out": self._order.is_held_out(e.picture)}
+                | {"said": said.get(e.picture)}
+                for e in events
+                if e.picture in self._rows and label in (None, e.label)
+            ]
+        return sorted(found, key=_certainty)
+
+
+def keys_of(classes):
+    """Return the key that stands for each class.
+
+    Parameters
+    ----------
+    classes : iterable of str
+        Their names.
+
+    Returns
+    -------
+    keys : dict of str to str
+        Names that are keys, as digits are, stand for themselves, if all are. Else 1 to
+        9, 0 and letters, in the order of the classes; some have none if they are many.
+
+    Examples
+    --------
+    >>> from skdfal.label._project import keys_of
+    >>> keys_of(["cat", "dog"])
+    {'cat': '1', 'dog': '2'}
+    """
+    classes = list(classes)
+    if all(len(name) == 1 and name in _KEYS for name in classes):
+        return dict(zip(classes, classes, strict=True))
+    return dict(zip(classes, _KEYS, strict=False))
+
+
+def _certainty(picture):
+    """How sure the net is of the label: below zero where it would give another one."""
+    guess = picture["guess"]
+    if guess is None:
+        return 1.0
+    sign = 1 if guess["label"] == picture["label"] else -1
+    return sign * guess["confidence"]

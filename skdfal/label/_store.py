@@ -1,0 +1,251 @@
+"""The file of events: one SQLite file, to which one process appends.
+
+CSV and JSON go in and out elsewhere; the truth is here.
+"""
+
+import contextlib
+import json
+import os
+import sqlite3
+import threading
+
+from skdfal.label._answers import Event
+
+_APPLICATION_ID = int.from_bytes(b"skda", "big")  # a file of answers
+_FIELDS = ", ".join(Event._fields)
+_SCHEMA = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE pictures (number INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL);
+CREATE TABLE events (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT UNIQUE NOT NULL,
+    picture TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    label TEXT,
+    annotator TEXT NOT NULL,
+    time REAL NOT NULL,
+    seconds REAL,
+    undoes TEXT
+);
+CREATE TABLE rounds (number INTEGER PRIMARY KEY, row TEXT NOT NULL);
+"""
+
+
+class StoreError(OSError):
+    """The file of events cannot be used, or is in use by another process."""
+
+
+class NotSavedError(StoreError):
+    """Something could not be written, as on a full disk; nothing of it is stored."""
+
+
+class Store:
+    """Events on the disk, which are there when :meth:`add` returns.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file; it is made if it is not there. It is locked until :meth:`close`.
+
+    Raises
+    ------
+    StoreError
+        If another process has the file open, or it is none of this kind.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from skdfal.label import Event, Store
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     store = Store(f"{folder}/labels.sqlite")
+    ...     store.add([Event("1", "a.png", "label", "cat")])
+    ...     print(len(store.events()))
+    ...     store.close()
+    1
+    """
+
+    def __init__(self, path):
+        self.path = os.fspath(path)
+        self._lock = threading.RLock()
+        try:
+            self._db = sqlite3.connect(
+                self.path, timeout=0, isolation_level=None, check_same_thread=False
+            )
+            self._prepare()
+        except sqlite3.Error as exc:
+            self.close()
+            raise self._error(exc) from exc
+        except StoreError:
+            self.close()
+            raise
+
+    def _prepare(self):
+        for pragma in (
+            "locking_mode = EXCLUSIVE",
+            "journal_mode = DELETE",
+            "synchronous = EXTRA",
+        ):
+            self._db.execute(f"PRAGMA {pragma}")
+        with self._transaction():  # and the lock stays
+            (found,) = self._db.execute("PRAGMA application_id").fetchone()
+            (n_tables,) = self._db.execute(
+                "SELECT count(*) FROM sqlite_master"
+            ).fetchone()
+            if not n_tables:
+                self._db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+                for statement in _SCHEMA.split(";"):
+                    self._db.execute(statement)
+            elif found != _APPLICATION_ID:
+                raise StoreError(
+                    f"{self.path} is no file of labels of skdfal, and is left as it "
+                    "is. Name another project folder."
+                )
+
+    # Events
+
+    def add(self, events):
+        """Append events, all or none; those that are there already are left out.
+
+        Parameters
+        ----------
+        events : sequence of Event
+            In their order.
+
+        Raises
+        ------
+        NotSavedError
+            If they cannot be written.
+        """
+        marks = ", ".join("?" * len(Event._fields))
+        self._write(
+            f"INSERT OR IGNORE INTO events ({_FIELDS}) VALUES ({marks})", events
+        )
+
+    def events(self):
+        """Return all events, in their order.
+
+        Returns
+        -------
+        events : list of Event
+            From the first one on.
+        """
+        rows = self._read(f"SELECT {_FIELDS} FROM events ORDER BY number")
+        return [Event(*row) for row in rows]
+
+    # Numbers of pictures
+
+    def numbers(self, names):
+        """Return a number for each picture, the same one for ever.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Names of pictures; new ones get new numbers.
+
+        Returns
+        -------
+        numbers : dict of str to int
+            By name.
+        """
+        known = dict(self._read("SELECT name, number FROM pictures"))
+        new = [(name,) for name in names if name not in known]
+        if new:
+            self._write("INSERT INTO pictures (name) VALUES (?)", new)
+            known = dict(self._read("SELECT name, number FROM pictures"))
+        return {name: known[name] for name in names}
+
+    # Rounds and settings
+
+    def add_round(self, row):
+        """Append what is to be remembered of a training.
+
+        Parameters
+        ----------
+        row : dict
+            Numbers, text, lists and dicts.
+        """
+        self._write("INSERT INTO rounds (row) VALUES (?)", [(json.dumps(row),)])
+
+    def rounds(self):
+        """Return what is remembered of the trainings.
+
+        Returns
+        -------
+        rows : list of dict
+            From the first one on.
+        """
+        rows = self._read("SELECT row FROM rounds ORDER BY number")
+        return [json.loads(row) for (row,) in rows]
+
+    def setting(self, name, default=None):
+        """Return a value that :meth:`set` has kept.
+
+        Parameters
+        ----------
+        name : str
+            Its name.
+        default : object, default=None
+            What is returned where there is none.
+
+        Returns
+        -------
+        value : object
+            As it was given to :meth:`set`.
+        """
+        rows = self._read("SELECT value FROM meta WHERE name = ?", [name])
+        return json.loads(rows[0][0]) if rows else default
+
+    def set(self, name, value):
+        """Keep a value.
+
+        Parameters
+        ----------
+        name : str
+            Its name.
+        value : object
+            Numbers, text, lists and dicts.
+        """
+        self._write(
+            "INSERT OR REPLACE INTO meta VALUES (?, ?)", [(name, json.dumps(value))]
+        )
+
+    def close(self):
+        """Let others have the file."""
+        if hasattr(self, "_db"):
+            self._db.close()
+
+    # SQLite
+
+    def _read(self, query, parameters=()):
+        with self._lock:
+            try:
+                return self._db.execute(query, parameters).fetchall()
+            except sqlite3.Error as exc:
+                raise self._error(exc) from exc
+
+    def _write(self, statement, rows):
+        with self._lock:
+            try:
+                with self._transaction():
+                    self._db.executemany(statement, rows)
+            except sqlite3.Error as exc:
+                raise NotSavedError(f"{self.path} cannot be written: {exc}.") from exc
+
+    @contextlib.contextmanager
+    def _transaction(self):
+        self._db.execute("BEGIN EXCLUSIVE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):  # a full disk has rolled it back
+                self._db.execute("ROLLBACK")
+            raise
+
+    def _error(self, exc):
+        if "locked" in str(exc):
+            return StoreError(
+                f"{self.path} is in use: another skdfal label works in this folder. "
+                "Open its page, or stop it first."
+            )
+        return StoreError(f"{self.path} is not a readable file of labels ({exc}).")

@@ -1,0 +1,313 @@
+"""Training in a process of its own, so that the page never waits.
+
+What comes back are two files, each put in place at once: the net, and ``round.json``
+with the ranking and the predictions. The process may be killed at any moment.
+"""
+
+import json
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from skdfal._utils._files import write_text
+from skdfal.label._formats import write_predictions
+from skdfal.label._net_file import save_net
+from skdfal.label._nets import make_net, samples_for
+from skdfal.learner import (
+    CheckpointError,
+    LabelingSession,
+    SmallestMargin,
+    StabilizingPredictions,
+)
+
+ROUND = "round.json"
+PREDICTIONS = "predictions.csv"
+NET = "net.skdfal"
+_SESSION = "session.skdfal"
+_NICENESS = 5  # the page goes first
+
+
+class Recipe(NamedTuple):
+    """What a training process needs to know, once and for all.
+
+    Attributes
+    ----------
+    open_pool : callable
+        Opens the pool of pictures, with ``names``; of a module, so that it travels.
+    folder : str
+        Where the files go.
+    classes : tuple of str
+        All labels.
+    net : str
+        Name of a net, or ``module:Class``.
+    strategy : str
+        Name of a query strategy.
+    n_ranked : int
+        How many pictures to rank.
+    max_epochs : int
+        Of a training.
+    seed : int
+        Of all that is random.
+    """
+
+    open_pool: Any
+    folder: str
+    classes: tuple
+    net: str = "lenet5"
+    strategy: str = "dfal"
+    n_ranked: int = 50
+    max_epochs: int = 50
+    seed: int = 0
+
+
+class Job(NamedTuple):
+    """What to train on: labels by name, and names to leave out of the ranking.
+
+    Attributes
+    ----------
+    labels : dict of str to str
+        Class by picture.
+    askable : list of str
+        The pictures that may be trained on and ranked, in any order.
+    excluded : set of str
+        Pictures that are not to be asked for.
+    """
+
+    labels: dict
+    askable: list
+    excluded: set
+
+
+class Trainer:
+    """A process that trains when it is told to, and is started again if it died.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        For the process.
+    on_end : callable
+        Called from another thread with a dict: "number" of the round, "n_labels" and
+        "seconds"; or "error", a text.
+    """
+
+    def __init__(self, recipe, on_end):
+        self._recipe, self._on_end = recipe, on_end
+        self._process = self._connection = self._thread = None
+        self._lock = threading.Lock()  # of beginning and ending a process
+        self._is_closed = False
+
+    @property
+    def pid(self):
+        """Number of the process, None while there is none."""
+        return self._process.pid if self._process else None
+
+    def start(self, job):
+        """Begin a training; the one before must have ended.
+
+        Parameters
+        ----------
+        job : Job
+            What to train on.
+        """
+        self._thread = threading.Thread(target=self._run, args=[job], daemon=True)
+        self._thread.start()
+
+    def close(self):
+        """End the process, in the middle of a training too."""
+        with self._lock:
+            self._is_closed = True
+            if self._process is not None:
+                self._process.kill()
+                self._process.join()
+
+    def _run(self, job):
+        try:
+            self._ensure_process()
+            self._connection.send(job)
+            answer = self._connection.recv()
+        except (EOFError, OSError):
+            answer = {"error": self._bury()}
+        if not self._is_closed:
+            self._on_end(answer)
+
+    def _ensure_process(self):
+        with self._lock:
+            if self._is_closed:
+                raise OSError("The trainer is closed.")
+            if self._process is not None and self._process.is_alive():
+                return
+            context = multiprocessing.get_context("spawn")
+            self._connection, theirs = context.Pipe()
+            process = context.Process(target=_work, args=(theirs, self._recipe))
+            process.daemon = True
+            process.start()
+            self._process = process
+            theirs.close()  # so that its end is noticed
+
+    def _bury(self):
+        """Forget a dead process, and say how it died."""
+        process, self._process = self._process, None
+        if process is None:
+            return "The training process could not be started."
+        process.join()
+        code = process.exitcode
+        how = f"by signal {-code}" if code < 0 else f"with status {code}"
+        return f"The training process ended {how}, perhaps for want of memory."
+
+
+# In the process
+
+
+def _work(connection, recipe):
+    """Train whenever a job comes, until the other end is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    if hasattr(os, "nice"):
+        os.nice(_NICENESS)
+    torch.set_num_threads(1)
+    learner = _Learner(recipe)
+    while True:
+        try:
+            job = connection.recv()
+        except EOFError:
+            return
+        try:
+            answer = learner.train(job)
+        except Exception as exc:
+            traceback.print_exc(file=sys.stderr)
+            answer = {"error": f"{type(exc).__name__}: {exc}"}
+        connection.send(answer)
+
+
+def _die_with_parent():
+    multiprocessing.parent_process().join()
+    os._exit(1)
+
+
+class _Learner:
+    """A labelling session that follows what it is told from outside."""
+
+    def __init__(self, recipe):
+        self._recipe = recipe
+        self._folder = Path(recipe.folder)
+        self._pool = self._samples = self._session = self._names = None
+
+    def train(self, job):
+        """Train on the labels of a job, rank, and put the files in place."""
+        started = time.perf_counter()
+        self._open(job.askable)
+        labels = {i: job.labels[name] for i, name in self._named(job.labels)}
+        self._follow(labels, [i for i, _ in self._named(job.excluded)])
+        self._session.fit(n_instances=self._recipe.n_ranked)
+        self._save()
+        return {
+            "n_labels": len(labels),
+            "seconds": time.perf_counter() - started,
+            **self._judge(),
+        }
+
+    def _named(self, names):
+        return [(i, name) for i, name in enumerate(self._names) if name in names]
+
+    def _open(self, askable):
+        """Have a session on the pictures there are now."""
+        if self._pool is None:
+            self._pool = self._recipe.open_pool()
+            self._samples = samples_for(self._recipe.net, self._pool)
+        else:
+            self._pool.refresh()
+        self._pool.decode()
+        askable, names = set(askable), self._pool.names
+        rows = [i for i in np.flatnonzero(self._pool.available) if names[i] in askable]
+        if (names := [names[i] for i in rows]) == self._names:
+            return
+        if self._session is not None:
+            self._session.close()
+        self._names, self._rows = names, np.array(rows)
+        self._session = self._new_session(self._samples.view(rows))
+        self._settling, self._margins = StabilizingPredictions(), SmallestMargin()
+
+    def _new_session(self, pool):
+        recipe = self._recipe
+        shape = self._samples.sample_shape
+        parameters = {
+            "classes": list(recipe.classes),
+            "estimator": make_net(
+                recipe.net, len(recipe.classes), shape, recipe.max_epochs
+            ),
+            "query_strategy": recipe.strategy,
+            "random_state": recipe.seed,
+            "path": self._folder / _SESSION,
+        }
+        try:
+            return LabelingSession(pool, **parameters)
+        except CheckpointError:  # of other pictures or settings: twins begin anew
+            (self._folder / _SESSION).unlink(missing_ok=True)
+            return LabelingSession(pool, **parameters)
+
+    def _follow(self, labels, excluded):
+        """Tell the session what is new, corrected, taken back or excluded."""
+        known = self._session.labels_
+        gone = [i for i in known if i not in labels]
+        if gone:
+            self._session.retract(gone)
+        new = [i for i, label in labels.items() if known.get(i) != label]
+        if new:
+            self._session.tell(new, [labels[i] for i in new])
+        skipped = set(self._session.skipped_indices_.tolist())
+        new = [i for i in excluded if i not in skipped and i not in labels]
+        if new:
+            self._session.skip(new)
+
+    def _judge(self):
+        """Return whether to stop, and by what."""
+        is_open = np.ones(len(self._names), dtype=bool)
+        is_open[self._session.annotated_indices_] = False
+        is_open[self._session.skipped_indices_] = False
+        if not is_open.any():
+            return {"kappa": None, "margin": None, "is_settled": True}
+        rows = np.flatnonzero(is_open)
+        unlabeled = self._samples.view(self._rows[rows])
+        seen = self._session.estimator_, unlabeled, self._session.history_
+        is_settled = self._settling.update(*seen)
+        self._margins.update(*seen)
+        return {
+            "kappa": self._settling.kappas_[-1] if self._settling.kappas_ else None,
+            "margin": self._margins.margins_[-1],
+            "is_settled": is_settled,
+        }
+
+    def _save(self):
+        """Put the net, the predictions and the ranking in place."""
+        recipe, pool = self._recipe, self._pool
+        save_net(
+            self._folder / NET,
+            self._session.estimator_,
+            recipe.classes,
+            pool.image_size,
+            pool.mode,
+            recipe.net,
+        )
+        there = np.flatnonzero(pool.available)
+        names = [pool.names[i] for i in there]
+        proba = self._session.predict_proba(self._samples.view(there))
+        write_predictions(self._folder / PREDICTIONS, names, proba, recipe.classes)
+        best = np.sort(proba, axis=1)
+        tops, margins = best[:, -1].tolist(), (best[:, -1] - best[:, -2]).tolist()
+        codes = proba.argmax(axis=1)
+        predictions = {
+            name: [recipe.classes[code], top, margin]
+            for name, code, top, margin in zip(names, codes, tops, margins, strict=True)
+        }
+        asked = self._session.ask(recipe.n_ranked)
+        found = {"ranking": [self._names[i] for i in asked], "predictions": predictions}
+        write_text(self._folder / ROUND, json.dumps(found))

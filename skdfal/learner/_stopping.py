@@ -1,0 +1,304 @@
+"""When to stop buying labels: rules that need no labels of their own.
+
+A rule has ``update(estimator, pool_view, history) -> bool``, called after each
+training with the fitted estimator, a view of the samples without a label, and one row
+per round. It keeps what it has seen; ``sklearn.base.clone`` gives a fresh one.
+"""
+
+import math
+from numbers import Integral, Real
+from statistics import NormalDist
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+
+from skdfal._utils._validation import COUNT, Interval, validate_params
+from skdfal.adapter import class_labels, predict_proba
+from skdfal.pool import as_pool
+
+
+class StabilizingPredictions(BaseEstimator):
+    """Stop once successive nets agree on samples that nobody has labelled.
+
+    The stopping rule of Bloodgood and Vijay-Shanker [1]_: each net predicts a stop
+    set, drawn once from the pool, and Cohen's kappa measures how far it agrees with
+    the net before, beyond what chance would do.
+
+    Parameters
+    ----------
+    threshold : float, default=0.99
+        Stop when the mean of the last kappas is as large; the paper's intensity of
+        agreement. Lower stops earlier.
+    n_kappas : int, default=3
+        How many of them; the paper's longevity.
+    n_stop_set : int, default=2000
+        Samples in the stop set, or all that are left. They may be labelled later.
+    random_state : int, RandomState instance or None, default=0
+        Draws the stop set.
+
+    Attributes
+    ----------
+    kappas_ : list of float
+        Agreement of each net with the one before; one less than there are nets.
+    stop_set_ : Pool
+        The samples.
+
+    See Also
+    --------
+    SmallestMargin : Stops when no sample is in doubt any more.
+
+    Notes
+    -----
+    With A_o the share of the stop set on which two nets agree, and A_e the share on
+    which they would by chance, given how often each of them predicts each class::
+
+        kappa = (A_o - A_e) / (1 - A_e)
+
+    which is taken as 1 where both predict one and the same class throughout.
+
+    A rule sees what happens while it is there: a run that goes on from a file needs
+    ``n_kappas`` further rounds.
+
+    References
+    ----------
+    .. [1] M. Bloodgood and K. Vijay-Shanker, "A Method for Stopping Active Learning
+       Based on Stabilizing Predictions and the Need for User-Adjustable Stopping",
+       CoNLL 2009. https://aclanthology.org/W09-1107
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skdfal.learner import StabilizingPredictions
+    >>> X, y = make_blobs(300, centers=2, random_state=0)
+    >>> rule, n = StabilizingPredictions(), 20
+    >>> while not rule.update(LogisticRegression().fit(X[:n], y[:n]), X, []):
+    ...     n += 20
+    >>> len(rule.kappas_) >= 3
+    True
+    """
+
+    _parameter_constraints = {
+        "threshold": [Interval(Real, -1, 1, closed="both")],
+        "n_kappas": [COUNT],
+        "n_stop_set": [COUNT],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(self, threshold=0.99, *, n_kappas=3, n_stop_set=2000, random_state=0):
+        self.threshold = threshold
+        self.n_kappas = n_kappas
+        self.n_stop_set = n_stop_set
+        self.random_state = random_state
+
+    def update(self, estimator, pool_view, history):
+        """Take note of one more net, and say whether to stop.
+
+        Parameters
+        ----------
+        estimator : fitted estimator
+            The net of the round.
+        pool_view : pool or array-like of shape (n_samples, ...)
+            The samples without a label; looked at in the first call alone.
+        history : list of dict
+            One row per round; not looked at.
+
+        Returns
+        -------
+        is_over : bool
+            Whether the predictions have stabilised.
+
+        Raises
+        ------
+        InvalidParameterError
+            A ValueError, if a parameter is out of its range.
+        """
+        self._validate_params()
+        if not hasattr(self, "stop_set_"):
+            self.stop_set_ = self._draw(as_pool(pool_view))
+            self.kappas_ = []
+        predicted = _predict(estimator, self.stop_set_)
+        if hasattr(self, "_predicted"):
+            self.kappas_.append(_kappa(self._predicted, predicted))
+        self._predicted = predicted
+        last = self.kappas_[-self.n_kappas :]
+        return len(last) == self.n_kappas and bool(np.mean(last) >= self.threshold)
+
+    def _draw(self, pool):
+        rng, n = check_random_state(self.random_state), len(pool)
+        return pool.view(np.sort(rng.permutation(n)[: self.n_stop_set]))
+
+
+class SmallestMargin(BaseEstimator):
+    """Stop once no sample without a label is in doubt.
+
+    The margin of a sample is the difference of its two largest probabilities, and the
+    smallest of them is what uncertainty sampling would ask for next. It rises when
+    the doubtful samples are used up [1]_. A net that is sure of its errors is not
+    found out.
+
+    Parameters
+    ----------
+    threshold : float, default=0.2
+        Stop when the smallest margin is as large.
+    n_rounds : int, default=3
+        In so many rounds, one after the other.
+    n_samples : int or None, default=2000
+        Look at so many samples, drawn anew in each round; None is all of them.
+    random_state : int, RandomState instance or None, default=0
+        Draws them.
+
+    Attributes
+    ----------
+    margins_ : list of float
+        The smallest margin of each round, in [0, 1].
+
+    See Also
+    --------
+    StabilizingPredictions : Stops when nets agree, which noise in the labels disturbs
+        less.
+
+    References
+    ----------
+    .. [1] G. Schohn and D. Cohn, "Less is More: Active Learning with Support Vector
+       Machines", ICML 2000.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skdfal.learner import SmallestMargin
+    >>> X, y = np.array([[-9.0], [-8.0], [8.0], [9.0]]), [0, 0, 1, 1]
+    >>> rule, net = SmallestMargin(n_rounds=2), LogisticRegression().fit(X, y)
+    >>> [rule.update(net, X, []) for _ in range(3)]
+    [False, True, True]
+    """
+
+    _parameter_constraints = {
+        "threshold": [Interval(Real, 0, 1, closed="both")],
+        "n_rounds": [COUNT],
+        "n_samples": [COUNT, None],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(self, threshold=0.2, *, n_rounds=3, n_samples=2000, random_state=0):
+        self.threshold = threshold
+        self.n_rounds = n_rounds
+        self.n_samples = n_samples
+        self.random_state = random_state
+
+    def update(self, estimator, pool_view, history):
+        """Take note of one more net, and say whether to stop.
+
+        Parameters
+        ----------
+        estimator : fitted estimator
+            The net of the round.
+        pool_view : pool or array-like of shape (n_samples, ...)
+            The samples without a label.
+        history : list of dict
+            One row per round; not looked at.
+
+        Returns
+        -------
+        is_over : bool
+            Whether no sample has been in doubt for some rounds.
+
+        Raises
+        ------
+        InvalidParameterError
+            A ValueError, if a parameter is out of its range.
+        """
+        self._validate_params()
+        if not hasattr(self, "margins_"):
+            self.margins_, self._rng = [], check_random_state(self.random_state)
+        pool = as_pool(pool_view)
+        drawn = self._rng.permutation(len(pool))[: self.n_samples]
+        self.margins_.append(_smallest_margin(estimator, pool.view(np.sort(drawn))))
+        last = self.margins_[-self.n_rounds :]
+        return len(last) == self.n_rounds and min(last) >= self.threshold
+
+
+@validate_params(
+    {
+        "n_right": [Interval(Integral, 0, None, closed="left")],
+        "n": [Interval(Integral, 0, None, closed="left")],
+        "confidence": [Interval(Real, 0, 1, closed="neither")],
+    },
+    prefer_skip_nested_validation=True,
+)
+def wilson_interval(n_right, n, confidence=0.95):
+    """Compute Wilson's score interval of a share, such as an accuracy [1]_.
+
+    Unlike the mean with two standard errors on both sides it holds for few samples,
+    and where all or none of them are right.
+
+    Parameters
+    ----------
+    n_right : int
+        How many samples are right.
+    n : int
+        How many there are, drawn at random.
+    confidence : float, default=0.95
+        Of many such intervals, the share that covers the truth.
+
+    Returns
+    -------
+    low, high : float
+        Bounds within [0, 1]; just these where ``n`` is 0.
+
+    Raises
+    ------
+    ValueError
+        If more samples are right than there are, or a parameter is out of its range.
+
+    Notes
+    -----
+    The shares p that the samples do not speak against: with z the quantile of the
+    normal distribution, ``abs(n_right / n - p) <= z * sqrt(p * (1 - p) / n)``.
+
+    References
+    ----------
+    .. [1] E. B. Wilson, "Probable Inference, the Law of Succession, and Statistical
+       Inference", JASA 22, 1927. https://doi.org/10.1080/01621459.1927.10502953
+
+    Examples
+    --------
+    >>> from skdfal.learner import wilson_interval
+    >>> "{:.3f} {:.3f}".format(*wilson_interval(45, 50))
+    '0.786 0.957'
+    """
+    if n_right > n:
+        raise ValueError(f"n_right={n_right} should be <= n={n}.")
+    if not n:
+        return 0.0, 1.0
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    share = n_right / n
+    center = share + z**2 / (2 * n)
+    reach = z * math.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2)
+    scale = 1 + z**2 / n
+    low = (center - reach) / scale if n_right else 0.0  # exact, in spite of rounding
+    high = (center + reach) / scale if n_right < n else 1.0
+    return low, high
+
+
+def _predict(estimator, pool):
+    proba = predict_proba(estimator, pool)
+    return np.asarray(class_labels(estimator, proba.shape[1]))[proba.argmax(axis=1)]
+
+
+def _kappa(a, b):
+    """Return Cohen's kappa of two predictions of the same samples."""
+    observed = np.mean(a == b)
+    by_chance = sum(np.mean(a == k) * np.mean(b == k) for k in np.unique(a))
+    if by_chance == 1:  # one class throughout
+        return 1.0
+    return float((observed - by_chance) / (1 - by_chance))
+
+
+def _smallest_margin(estimator, pool):
+    proba = np.sort(predict_proba(estimator, pool), axis=1)
+    if proba.shape[1] < 2:
+        return 1.0
+    return float((proba[:, -1] - proba[:, -2]).min())

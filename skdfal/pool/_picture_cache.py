@@ -1,0 +1,262 @@
+"""What a folder of pictures remembers: which index a name has, and decoded pixels.
+
+Two files: an SQLite index, and the pixels as one ``.npy`` that grows. Pixels are on
+the disk before the index says that they are there, so a kill at any moment costs work
+and nothing else. Several processes may use one cache at once.
+"""
+
+import io
+import json
+import os
+import sqlite3
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+UNREAD, DECODED, BROKEN = range(3)
+
+_VERSION = 1  # of the tables, and of the way from file to pixels
+_PATIENCE = 60  # seconds to wait for another process
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS settings (
+    id INTEGER PRIMARY KEY CHECK (id = 0), version, height, width, mode);
+CREATE TABLE IF NOT EXISTS pictures (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    is_there INTEGER NOT NULL DEFAULT 1,
+    state INTEGER NOT NULL DEFAULT 0,
+    reason TEXT NOT NULL DEFAULT '');
+"""
+
+
+class Picture(NamedTuple):
+    """A row of the index."""
+
+    name: str
+    size: int
+    mtime_ns: int
+    is_there: bool
+    state: int
+    reason: str
+
+    @property
+    def stamp(self):
+        """What tells one content of the file from another."""
+        return self.size, self.mtime_ns
+
+
+class PictureCache:
+    """The index and the pixels, in a folder of their own.
+
+    Parameters
+    ----------
+    folder : path-like
+        Where they lie; it is made.
+
+    Raises
+    ------
+    ValueError
+        If what lies there is damaged, or no cache.
+    """
+
+    def __init__(self, folder):
+        self._folder = Path(folder)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._path = self._folder / "pixels.npy"
+        self._lock = threading.RLock()
+        self._db = sqlite3.connect(
+            self._folder / "pictures.sqlite",
+            timeout=_PATIENCE,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        try:
+            self._db.executescript(_TABLES)
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            raise ValueError(
+                f"The cache of pictures in {self._folder} cannot be read: {error}. "
+                "Delete that folder; the pictures are then decoded again."
+            ) from error
+
+    def close(self):
+        """Close the files."""
+        with self._lock:
+            self._db.close()
+            self.pixels = None
+
+    @contextmanager
+    def _writing(self):
+        """All or nothing, and one process at a time."""
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    # Settings
+
+    @property
+    def mode(self):
+        """The mode of the pictures that are there, or None."""
+        found = self._settings()
+        return None if found is None else found[-1]
+
+    def _settings(self):
+        with self._lock:
+            return self._db.execute(
+                "SELECT version, height, width, mode FROM settings"
+            ).fetchone()
+
+    def open(self, height, width, mode):
+        """Take up the pixels of this size; those of another are let go.
+
+        Pictures that could not be read get another chance.
+        """
+        self._wanted = (_VERSION, height, width, mode)
+        self._shape = (1 if mode == "L" else 3, height, width)
+        with self._writing():
+            if self._settings() != self._wanted or not self._has_pixels():
+                self._path.unlink(missing_ok=True)
+                self._db.execute("UPDATE pictures SET state = ?", [UNREAD])
+                self._db.execute(
+                    "INSERT OR REPLACE INTO settings VALUES (0, ?, ?, ?, ?)",
+                    self._wanted,
+                )
+            self._db.execute(
+                "UPDATE pictures SET state = ? WHERE state = ?", [UNREAD, BROKEN]
+            )
+
+    def _has_pixels(self):
+        try:
+            pixels = np.load(self._path, mmap_mode="r")
+        except (OSError, ValueError, EOFError):  # none, or cut short
+            return False
+        return pixels.dtype == np.uint8 and pixels.shape[1:] == self._shape
+
+    # The index
+
+    def pictures(self):
+        """Return all rows, in the order of their indices."""
+        return self._rows("ORDER BY id")
+
+    def pictures_of(self, indices):
+        """Return the rows at some indices, by index."""
+        given = json.dumps([int(i) for i in indices])
+        where = "WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id"
+        return dict(zip(sorted(indices), self._rows(where, given), strict=True))
+
+    def _rows(self, where, *values):
+        columns = ", ".join(Picture._fields)
+        query = f"SELECT {columns} FROM pictures {where}"
+        with self._lock:
+            return [Picture(*row) for row in self._db.execute(query, values)]
+
+    def join(self, found):
+        """Bring the index up to date with the files that are there.
+
+        Parameters
+        ----------
+        found : dict of str to (int, int)
+            Size and time of each file, by its name. New ones join at the end.
+        """
+        with self._writing():
+            known = self.pictures()
+            names = {picture.name for picture in known}
+            changed = [
+                (*stamp, UNREAD, i)
+                for i, picture in enumerate(known)
+                if (stamp := found.get(picture.name, picture.stamp)) != picture.stamp
+            ]
+            self._db.executemany(
+                "UPDATE pictures SET size = ?, mtime_ns = ?, state = ? WHERE id = ?",
+                changed,
+            )
+            self._db.executemany(
+                "UPDATE pictures SET is_there = ? WHERE id = ?",
+                [
+                    (picture.name in found, i)
+                    for i, picture in enumerate(known)
+                    if picture.is_there != (picture.name in found)
+                ],
+            )
+            new = [name for name in sorted(found) if name not in names]
+            self._db.executemany(
+                "INSERT INTO pictures (id, name, size, mtime_ns) VALUES (?, ?, ?, ?)",
+                [(i, name, *found[name]) for i, name in enumerate(new, len(known))],
+            )
+            self._make_room(len(known) + len(new))
+
+    # The pixels
+
+    def _make_room(self, n_pictures):
+        """Let the file have a row for each picture; what is in it stays.
+
+        Rows that were never written take no room on most disks.
+        """
+        header = self._header(n_pictures)
+        row = int(np.prod(self._shape))
+        with open(self._path, "r+b" if self._path.exists() else "xb") as file:
+            if os.fstat(file.fileno()).st_size < len(header) + n_pictures * row:
+                file.truncate(len(header) + n_pictures * row)
+                file.write(header)  # last: it never promises more than there is
+        self.pixels = np.load(self._path, mmap_mode="r")
+
+    def _header(self, n_pictures):
+        header = io.BytesIO()  # numpy leaves place for the first number to grow
+        np.lib.format.write_array_header_1_0(
+            header,
+            {
+                "descr": "|u1",
+                "fortran_order": False,
+                "shape": (n_pictures, *self._shape),
+            },
+        )
+        return header.getvalue()
+
+    def store(self, results):
+        """Keep what came out of some files, pixels first.
+
+        Parameters
+        ----------
+        results : list of (int, (int, int), ndarray or None, str)
+            Index, size and time of the file as read, pixels, and where there are none
+            the reason.
+        """
+        row = int(np.prod(self._shape))
+        offset, blank = len(self._header(0)), bytes(row)
+        with self._writing():
+            self._check_settings()
+            # Not through the map: where the disk is full, that ends the process.
+            with open(self._path, "r+b") as file:
+                for i, _, pixels, _ in results:
+                    file.seek(offset + i * row)
+                    file.write(blank if pixels is None else pixels.tobytes())
+                file.flush()
+                os.fsync(file.fileno())
+            self._db.executemany(
+                "UPDATE pictures SET size = ?, mtime_ns = ?, state = ?, reason = ? "
+                "WHERE id = ?",
+                [
+                    (*stamp, BROKEN if pixels is None else DECODED, reason, i)
+                    for i, stamp, pixels, reason in results
+                ],
+            )
+
+    def _check_settings(self):
+        found = self._settings()
+        if found != self._wanted:
+            raise RuntimeError(
+                f"Another process has opened the cache in {self._folder} for pictures "
+                f"of height, width and mode {found[1:]}, this one for "
+                f"{self._wanted[1:]}. Give each a cache of its own."
+            )

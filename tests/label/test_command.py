@@ -1,0 +1,231 @@
+"""``skdfal label``: what it takes, what it refuses, what it leaves behind."""
+
+import os
+import signal
+import socket
+import stat
+
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+
+from skdfal.cli import main
+from skdfal.label import Project, Recipe, Store, StoreError, load_demo
+from skdfal.label._command import settle_classes, settle_token
+from skdfal.label._demo import TRUTH
+from skdfal.label._formats import read_labels
+from skdfal.label._net_file import load_net
+from skdfal.label._project import keys_of
+from skdfal.label._server import make_app
+from skdfal.learner import ActiveLearningClassifier
+from skdfal.pool import ImagePool
+from tests.label.conftest import (
+    CLASSES,
+    TOKEN,
+    Command,
+    truth,
+    wait_until,
+    write_pictures,
+)
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Whatever would be served ends at once."""
+    monkeypatch.setattr("uvicorn.Server.run", lambda self, sockets: None)
+    opened = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    return opened
+
+
+def run(*arguments):
+    return main(["label", *map(str, arguments)])
+
+
+def test_it_says_where_and_goes_on_without_classes(pictures, quick, capsys):
+    assert run(pictures, "--classes", "dark,light", "--no-browser") == 0
+    out = capsys.readouterr().out
+    assert "40 pictures" in out
+    assert "http://127.0.0.1:" in out
+    assert run(pictures, "--no-browser", "--port", "0") == 0
+    assert not quick
+    assert (pictures / "skdfal" / "labels.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "Name the classes the first time"),
+        (["--classes", "cat"], "two names or more"),
+        (["--classes", "cat,cat"], "distinct"),
+        (["--classes", "cat,dog", "--holdout", "1"], r"a number in [0, 1)"),
+        (["--classes", "cat,dog", "--net", "nothing"], "none of lenet5, vgg8"),
+        (["--classes", "cat,dog", "--net", "no.such:Net"], "cannot be imported"),
+        (["--classes", "cat,dog", "--strategy", "nothing"], "nothing"),
+        (["--classes", "cat,dog", "--n-instances", "0"], "a whole number >= 1"),
+        (["--classes", "cat,dog", "--size", "9"], "16"),
+    ],
+)
+def test_bad_arguments_are_refused_in_one_line(
+    pictures, quick, capsys, arguments, message
+):
+    assert run(pictures, *arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+    assert error.count("\n") == 1
+
+
+def test_without_a_folder(tmp_path, quick, capsys):
+    assert run() == 2
+    assert run(tmp_path / "none") == 2
+    assert "is no folder" in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
+    assert run(tmp_path / "empty", "--classes", "a,b") == 2
+    assert "There is no picture" in capsys.readouterr().err
+
+
+def test_a_second_server_on_the_folder_is_refused(pictures, quick, project, capsys):
+    assert run(pictures, "--classes", "dark,light") == 2
+    assert "is in use" in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken_is_named(pictures, quick, capsys):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert run(pictures, "--classes", "dark,light", "--port", port) == 2
+    assert f"port {port}" in capsys.readouterr().err
+
+
+def test_host_says_what_it_opens(pictures, quick, capsys):
+    arguments = ["--classes", "dark,light", "--no-browser", "--port", "0"]
+    assert run(pictures, *arguments, "--host", "0.0.0.0") == 0
+    out = capsys.readouterr().out
+    assert "everybody who reaches this machine" in out
+    assert "not encrypted" in out
+
+
+def test_the_share_held_out_stays(pictures, quick, capsys):
+    assert run(pictures, "--classes", "dark,light", "--no-browser") == 0
+    assert run(pictures, "--no-browser", "--holdout", "0.3") == 2
+    assert "was 0.1 when the labelling began" in capsys.readouterr().err
+
+
+def test_classes_may_become_more_but_not_fewer(tmp_path):
+    store = Store(tmp_path / "labels.sqlite")
+    assert settle_classes(store, ("cat", "dog")) == ("cat", "dog")
+    assert settle_classes(store, None) == ("cat", "dog")
+    assert settle_classes(store, ("cat", "emu", "dog")) == ("cat", "emu", "dog")
+    with pytest.raises(ValueError, match="lacks emu"):
+        settle_classes(store, ("cat", "dog"))
+    store.close()
+
+
+def test_folders_as_labels(tmp_path, quick):
+    for name in CLASSES:
+        for picture in write_pictures(tmp_path / "all").glob(f"*-{name}.png"):
+            (tmp_path / "all" / name).mkdir(exist_ok=True)
+            picture.rename(tmp_path / "all" / name / picture.name)
+    for _ in range(2):
+        assert run(tmp_path / "all", "--labels-from-folders", "--no-browser") == 0
+    labels = read_labels(tmp_path / "all" / "skdfal" / "labels.csv")
+    assert len(labels) == 40
+    assert all(e.label == truth(e.picture) for e in labels)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are of POSIX")
+def test_the_token_is_the_owners_and_stays(tmp_path):
+    token = settle_token(tmp_path / "token")
+    assert len(token) > 24
+    assert settle_token(tmp_path / "token") == token
+    assert stat.S_IMODE((tmp_path / "token").stat().st_mode) == 0o600
+    (tmp_path / "token").write_text("")  # a kill in the middle
+    assert len(settle_token(tmp_path / "token")) > 24
+
+
+def test_keys():
+    assert keys_of(["cat", "dog"]) == {"cat": "1", "dog": "2"}
+    assert keys_of("0123456789")["7"] == "7"
+    many = keys_of([f"class {i}" for i in range(60)])
+    assert len(set(many.values())) == len(many) > 20
+    assert not set(many.values()) & set("usdxo")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Ctrl-C as POSIX sends it")
+def test_ctrl_c_ends_it_and_leaves_the_labels(pictures):
+    with Command(pictures, "--classes", "dark,light") as command:
+        with pytest.raises(StoreError):
+            Store(pictures / "skdfal" / "labels.sqlite")
+        os.kill(command.process.pid, signal.SIGINT)
+        command.process.join(30)
+        assert command.process.exitcode == 0
+    assert (pictures / "skdfal" / "labels.csv").exists()
+    Store(pictures / "skdfal" / "labels.sqlite").close()
+
+
+def label_by_robot(project, labels, n_labels, n_round):
+    """Click the truth, and let each training end, until a net has seen so many."""
+    with TestClient(make_app(project, TOKEN), base_url="http://127.0.0.1") as client:
+        client.get(f"/?token={TOKEN}")
+        n_told = 0
+        while n_told < n_labels:
+            (entry,) = client.get("/api/queue?n=1").json()["pictures"]
+            name = entry["name"]
+            event = {
+                "id": name,
+                "picture": entry["picture"],
+                "kind": "label",
+                "label": labels[name],
+                "annotator": "robot",
+                "time": 0.0,
+            }
+            assert client.post("/api/events", json=[event]).status_code == 200
+            n_told += not project._order.is_held_out(name)
+            if n_told % n_round == 0:
+                wait_until(lambda: not project.status()["training"]["is_busy"], 300)
+
+
+@pytest.mark.slow
+def test_the_page_learns_digits_as_the_classifier_does(tmp_path):
+    """From the same 60 labels a strategy asks for, the same net, to within noise."""
+    pictures = load_demo(tmp_path / "demo")
+    labels = {e.picture: e.label for e in read_labels(pictures / TRUTH)}
+    pool = ImagePool(pictures, image_size=24)
+    X, y = pool[:], np.array([int(labels[name]) for name in pool.names])
+    scores, expected = [], []
+    for seed in range(3):
+        folder = tmp_path / f"{seed}"
+        folder.mkdir()
+        recipe = Recipe(
+            open_pool=DemoPool(str(pictures), str(folder)),
+            folder=str(folder),
+            classes=tuple("0123456789"),
+            seed=seed,
+        )
+        store = Store(folder / "labels.sqlite")
+        project = Project(recipe.open_pool(), store, recipe)
+        label_by_robot(project, labels, 60, n_round=10)
+        wait_until(lambda p=project: p.status()["training"]["n_labels"] >= 60, 300)
+        asked = set(project.answers.labels())
+        project.close()
+        is_new = np.array([name not in asked for name in pool.names])
+        net = load_net(folder / "net.skdfal").estimator
+        scores.append((net.predict(X[is_new]) == y[is_new]).mean())
+        classifier = ActiveLearningClassifier(
+            net, max_annotations=60, random_state=seed
+        )
+        classifier.fit(X, y)
+        is_new = classifier.labeled_iter_ < 0
+        expected.append((classifier.predict(X[is_new]) == y[is_new]).mean())
+    print(scores, expected)
+    assert np.mean(scores) >= np.mean(expected) - 0.05
+
+
+class DemoPool:
+    """Opens the digits, here and in the process that trains."""
+
+    def __init__(self, pictures, folder):
+        self.pictures, self.folder = pictures, folder
+
+    def __call__(self):
+        return ImagePool(self.pictures, image_size=24, cache=f"{self.folder}/cache")

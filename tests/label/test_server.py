@@ -1,0 +1,241 @@
+"""What the server answers, and whom it refuses."""
+
+import pytest
+from starlette.testclient import TestClient
+
+from skdfal.label._server import is_known_host, known_hosts, make_app
+from tests.label.conftest import TOKEN, make_project, truth
+from tests.label.test_store import fill
+
+HOME = "http://127.0.0.1:8765"
+
+
+@pytest.fixture
+def stranger(project):
+    app = make_app(project, TOKEN)
+    with TestClient(app, base_url=HOME, raise_server_exceptions=False) as client:
+        client.project = project
+        yield client
+
+
+@pytest.fixture
+def client(stranger):
+    assert stranger.get(f"/?token={TOKEN}").status_code == 200
+    return stranger
+
+
+def event(client, number=1, **fields):
+    picture = client.get("/api/queue?n=1").json()["pictures"][0]
+    return {
+        "id": f"e{number}",
+        "picture": picture["picture"],
+        "kind": "label",
+        "label": truth(picture["name"]),
+        "annotator": "Ada",
+        "time": 1.0,
+        "seconds": 0.5,
+    } | fields
+
+
+# Who may come in
+
+
+def test_the_token_is_exchanged_for_a_strict_cookie(stranger):
+    answer = stranger.get(f"/?token={TOKEN}", follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    cookie = answer.headers["set-cookie"].lower()
+    assert "samesite=strict" in cookie
+    assert "httponly" in cookie
+    assert TOKEN not in cookie
+    page = stranger.get("/")
+    assert "<title>" in page.text
+    assert TOKEN not in page.text
+
+
+PATHS = [
+    *("/", "/static/page.js", "/api/status", "/api/queue", "/api/answers"),
+    *("/picture/1", "/thumbnail/1", "/labels.csv", "/predictions.csv"),
+]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_without_a_token_there_is_nothing(stranger, path):
+    assert stranger.get(path).status_code == 401
+    assert stranger.get("/?token=wrong").status_code == 401
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8765", "127.0.0.1.nip"])
+def test_a_foreign_host_is_refused(client, host):
+    assert client.get("/api/status", headers={"Host": host}).status_code == 403
+    answer = client.get(f"/?token={TOKEN}", headers={"Host": host})
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_other_sites_neither_read_nor_write(client, site):
+    headers = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "cors"}
+    row = event(client)
+    assert client.post("/api/events", json=[row], headers=headers).status_code == 403
+    assert client.get("/api/status", headers=headers).status_code == 403
+    assert client.get("/picture/1", headers=headers).status_code == 403
+    # A link to the page is what a link to any page is.
+    headers["Sec-Fetch-Mode"] = "navigate"
+    assert client.get("/", headers=headers).status_code == 200
+    assert client.get("/api/status", headers=headers).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["text/plain", "application/x-www-form-urlencoded", "", "multipart/form-data"],
+)
+def test_writes_are_json_only(client, project, kind):
+    answer = client.post("/api/events", content=b"[]", headers={"Content-Type": kind})
+    assert answer.status_code == 415
+    assert client.post("/api/train", content=b"").status_code == 415
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/picture/../../etc/passwd", "/picture/%2e%2e%2fpasswd", "/picture/a"),
+        *("/picture/1.5", "/picture/-1", "/picture/99999", "/static/../_server.py"),
+        *("/static/%2e%2e/_server.py", "/static/..%2f_server.py"),
+    ],
+)
+def test_no_way_leads_out(client, path):
+    answer = client.get(path)
+    assert answer.status_code in (400, 404)
+    assert "root:" not in answer.text
+    assert "import" not in answer.text
+
+
+def test_every_answer_says_what_the_page_may_load(client):
+    for path in [*PATHS, "/nothing"]:
+        policy = client.get(path).headers["content-security-policy"]
+        assert policy.startswith("default-src 'self';")
+        assert "unsafe" not in policy
+
+
+def test_hosts():
+    assert is_known_host("localhost:1", known_hosts("127.0.0.1"))
+    assert is_known_host("[::1]:1", known_hosts("127.0.0.1"))
+    assert not is_known_host("192.168.0.7", known_hosts("127.0.0.1"))
+    assert is_known_host("192.168.0.7:8765", known_hosts("0.0.0.0"))
+    assert not is_known_host("evil.example", known_hosts("0.0.0.0"))
+    assert is_known_host("lab.example:80", known_hosts("lab.example"))
+    assert not is_known_host("127.0.0.1:80@evil.example", known_hosts("127.0.0.1"))
+    assert not is_known_host("", known_hosts("127.0.0.1"))
+
+
+# Answers
+
+
+def test_an_event_is_saved_before_yes_and_only_once(client, project):
+    row = event(client)
+    for _ in range(2):
+        answer = client.post("/api/events", json=[row])
+        assert answer.json() == {"saved": ["e1"]}
+    (saved,) = project.store.events()
+    assert (saved.id, saved.label, saved.annotator) == ("e1", row["label"], "Ada")
+    assert client.get("/api/status").json()["counts"]["label"] == 1
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"picture": 99999},
+        {"picture": "1"},
+        {"picture": [1]},
+        {"kind": "delete"},
+        {"label": "bird"},
+        {"label": None},
+        {"kind": "skip"},  # with a label
+        {"kind": "undo", "label": None},  # of nothing
+        {"id": ""},
+        {"id": 5},
+        {"id": "x" * 300},
+        {"annotator": None},
+        {"time": "now"},
+        {"time": 1e300},
+        {"seconds": "1"},
+        {"surprise": 1},
+    ],
+)
+def test_what_cannot_have_happened_is_refused_whole(client, project, wrong):
+    rows = [event(client, 1), event(client, 2, **wrong)]
+    answer = client.post("/api/events", json=rows)
+    assert answer.status_code == 400
+    assert answer.json()["error"]
+    assert not project.store.events()
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"{}", b"5", b"[5]", b"[" * 100_000])
+def test_what_is_no_list_of_events_is_refused(client, body):
+    headers = {"Content-Type": "application/json"}
+    answer = client.post("/api/events", content=body, headers=headers)
+    assert answer.status_code == 400
+
+
+def test_too_much_at_once_is_refused(client):
+    headers = {"Content-Type": "application/json"}
+    body = b"[" + b" " * 2_000_000 + b"]"
+    answer = client.post("/api/events", content=body, headers=headers)
+    assert answer.status_code == 400
+
+
+def test_a_full_disk_is_507_and_nothing_is_counted(client, project):
+    fill(project.store)
+    rows = [event(client, i) | {"id": f"{i:0150}"} for i in range(99)]
+    answer = client.post("/api/events", json=rows)
+    assert answer.status_code == 507
+    assert "cannot be written" in answer.json()["error"]
+    assert client.get("/api/status").json()["counts"]["label"] == 0
+
+
+def test_pictures_are_what_the_pool_has(client, project):
+    entry = client.get("/api/queue?n=1").json()["pictures"][0]
+    answer = client.get(f"/picture/{entry['picture']}")
+    row = project.pool.names.index(entry["name"])
+    assert (answer.content, answer.headers["content-type"]) == project.pool.image(row)
+
+
+def test_two_people_get_different_pictures(client):
+    ada, ben = (
+        {
+            p["name"]
+            for p in client.get(f"/api/queue?n=5&client={who}").json()["pictures"]
+        }
+        for who in ("Ada", "Ben")
+    )
+    assert len(ada) == len(ben) == 5
+    assert not ada & ben
+
+
+def test_undoable_is_what_the_person_pressed(client):
+    client.post("/api/events", json=[event(client, 1)])
+    client.post("/api/events", json=[event(client, 2, annotator="Ben")])
+    found = client.get("/api/queue?annotator=Ada&undoable=").json()["undoable"]
+    assert [e["id"] for e in found] == ["e1"]
+
+
+def test_disagreements_are_shown(client):
+    first = event(client, 1, label="dark")
+    client.post("/api/events", json=[first])
+    client.post(
+        "/api/events",
+        json=[first | {"id": "e2", "annotator": "Ben", "label": "light"}],
+    )
+    (found,) = client.get("/api/answers?kind=disagreement").json()["pictures"]
+    assert found["said"] == {"Ada": "dark", "Ben": "light"}
+
+
+def test_the_same_cookie_and_the_same_pictures_after_a_restart(client, pictures):
+    client.post("/api/events", json=[event(client)])
+    before = client.get("/api/queue?n=9").json()
+    client.project.close()
+    project = make_project(pictures)
+    with TestClient(make_app(project, TOKEN), base_url=HOME) as again:
+        again.cookies = client.cookies
+        assert again.get("/api/queue?n=9").json() == before
+        assert again.get("/api/status").json()["counts"]["label"] == 1
+    project.close()

@@ -1,0 +1,174 @@
+"""The process that trains: what it gives back, and what its death does."""
+
+import json
+import os
+import signal
+
+import numpy as np
+import pytest
+
+from skdfal.label._net_file import load_net
+from skdfal.label._trainer import NET, PREDICTIONS, ROUND
+from tests.label.conftest import make_project, truth, wait_until, write_pictures
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills as POSIX does")
+
+
+def tell(project, n, kind="label", annotator="Ada"):
+    """Answer the next pictures with the truth; return them."""
+    entries = project.queue(annotator, n)
+    tell.count = getattr(tell, "count", 0) + n
+    project.add(
+        [
+            {
+                "id": f"{tell.count}-{i}",
+                "picture": entry["picture"],
+                "kind": kind,
+                "label": truth(entry["name"]) if kind == "label" else None,
+                "annotator": annotator,
+                "time": float(tell.count),
+            }
+            for i, entry in enumerate(entries)
+        ]
+    )
+    return entries
+
+
+def training(project):
+    return project.status()["training"]
+
+
+def trained(project, n_rounds):
+    wait_until(lambda: training(project)["rounds"] >= n_rounds)
+    wait_until(lambda: not training(project)["is_busy"])
+    assert training(project)["error"] is None
+
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory):
+    """A project that has been trained once, on 12 labels."""
+    folder = write_pictures(tmp_path_factory.mktemp("learned") / "pictures")
+    project = make_project(folder, n_instances=11, max_epochs=8)
+    tell(project, 12)
+    trained(project, 1)
+    yield project
+    project.close()
+
+
+def test_it_starts_by_itself_and_leaves_its_files(learned):
+    folder = learned.store.path.rsplit("/", 1)[0]
+    found = json.loads(open(f"{folder}/{ROUND}").read())
+    assert set(found["predictions"]) == set(learned.pool.names)
+    saved = load_net(f"{folder}/{NET}")
+    proba = saved.estimator.predict_proba(learned.pool.take(np.arange(40)))
+    said = [learned.recipe.classes[code] for code in proba.argmax(1)]
+    assert said == [found["predictions"][name][0] for name in learned.pool.names]
+    assert open(f"{folder}/{PREDICTIONS}").read().count("\n") == 41
+
+
+def test_neither_what_is_labelled_nor_held_out_is_ranked(learned):
+    labels, order = learned.answers.labels(), learned._order
+    assert learned._ranking
+    assert not set(learned._ranking) & set(labels)
+    assert not any(map(order.is_held_out, learned._ranking))
+    assert not any(map(order.is_held_out, learned._trained_on))
+
+
+def test_the_ranking_is_what_is_asked(learned):
+    asked = [p["name"] for p in learned.queue("Ada", 5)]
+    wanted = [name for name in asked if not learned._order.is_held_out(name)]
+    assert wanted == learned._ranking[: len(wanted)]
+
+
+def test_the_estimate_is_of_what_is_held_out_alone(learned):
+    labels = learned.answers.labels()
+    held_out = [name for name in labels if learned._order.is_held_out(name)]
+    assert learned.status()["quality"]["n"] == len(held_out)
+
+
+def test_a_killed_trainer_is_told_of_and_replaced(tmp_path):
+    project = make_project(
+        write_pictures(tmp_path / "pictures"),
+        n_instances=6,
+        net="tests.label.nets:Sleepy",
+    )
+    try:
+        tell(project, 7)
+        wait_until(lambda: training(project)["is_busy"])
+        wait_until(lambda: project._trainer.pid)
+        os.kill(project._trainer.pid, signal.SIGKILL)
+        wait_until(lambda: training(project)["error"])
+        assert "ended by signal 9" in training(project)["error"]
+        # Labelling goes on; and the next training, which is as soon, starts anew.
+        tell(project, 3)
+        assert not training(project)["is_busy"]
+        assert project.status()["counts"]["label"] == 10
+        tell(project, 4)
+        wait_until(lambda: training(project)["is_busy"])
+        assert training(project)["error"] is None
+    finally:
+        project.close()
+
+
+def test_a_failing_net_is_told_of(tmp_path):
+    project = make_project(
+        write_pictures(tmp_path / "pictures"),
+        n_instances=6,
+        net="tests.label.nets:Broken",
+    )
+    try:
+        tell(project, 7)
+        wait_until(lambda: training(project)["error"])
+        assert "This net is broken." in training(project)["error"]
+        assert not training(project)["is_busy"]
+        tell(project, 1)
+    finally:
+        project.close()
+
+
+def test_what_was_taken_back_is_not_trained_on_nor_its_twins(tmp_path):
+    """Undo three and relabel: the training set is that of the last answers."""
+    from skdfal.label._trainer import Job, _Learner
+
+    pictures = write_pictures(tmp_path / "pictures")
+    project = make_project(pictures, strategy="dfal", max_epochs=2, holdout=0.0)
+    try:
+        learner = _Learner(project.recipe)
+        names = project._order.askable
+        labels = {name: truth(name) for name in names[:8]}
+        learner.train(Job(labels, names, set()))
+        labels |= {name: truth(name) for name in names[8:16]}
+        learner.train(Job(labels, names, set()))  # twins of the first eight
+        n_twins = sum(learner._session.train_indices_ < 0)
+        assert n_twins == 8
+        gone, changed, excluded = names[0], names[1], names[2]
+        now = {n: label for n, label in labels.items() if n not in (gone, excluded)}
+        now[changed] = "light" if labels[changed] == "dark" else "dark"
+        learner.train(Job(now, names, {excluded}))
+        session = learner._session
+        parents = [learner._names[i] for i in session.train_parents_]
+        assert {gone, excluded} & set(parents) == set()
+        for name, label in zip(parents, session.y_train_, strict=True):
+            assert label == now[name]
+        # What came back is told anew, and has no twin until the net after this one.
+        learner.train(Job(now | {gone: truth(gone)}, names, {excluded}))
+        session = learner._session
+        is_gone = session.train_parents_ == learner._names.index(gone)
+        assert is_gone.sum() == 1
+        session.close()
+    finally:
+        project.close()
+
+
+def test_new_pictures_join_and_vanished_ones_leave(learned, tmp_path):
+    pictures = write_pictures(tmp_path / "pictures", n=10)
+    project = make_project(pictures)
+    try:
+        before = {p["name"]: p["picture"] for p in project.queue("", 50)}
+        (pictures / "00003-light.png").rename(pictures / "new.png")
+        wait_until(lambda: "new.png" in {p["name"] for p in project.queue("", 50)}, 20)
+        after = {p["name"]: p["picture"] for p in project.queue("", 50)}
+        assert before.keys() - after.keys() == {"00003-light.png"}
+        assert all(after[n] == before[n] for n in before.keys() & after.keys())
+    finally:
+        project.close()
