@@ -25,6 +25,7 @@ from skdfal.experiment import (
 )
 from skdfal.experiment._names import find, strategy_name
 from skdfal.label._command import add_label
+from skdfal.label._commands import add_parsers
 from skdfal.learner import CheckpointError
 from skdfal.reproduce import PAPER_DATASETS, PAPER_METHODS, SCALES
 from skdfal.reproduce._command import WHAT, reproduce
@@ -158,8 +159,8 @@ def _refused(arguments, reason):
 
 
 def _compare(arguments):
-    protocol = _compare_protocol(arguments)
-    arguments.out = arguments.out or _default_folder(protocol, arguments)
+    protocol = Protocol(**_settings(arguments), marks=arguments.marks)
+    arguments.out = arguments.out or _default_folder(arguments)
     if arguments.resume and not arguments.out.exists():
         print(f"Nothing to resume in {arguments.out}; starting.", file=sys.stderr)
     records = run_experiment(
@@ -177,37 +178,37 @@ def _compare(arguments):
     return _OK
 
 
-def _compare_protocol(arguments):
-    return Protocol(
-        dataset=arguments.dataset,
-        net=arguments.net,
-        width=arguments.width,
-        n_pool=arguments.n_pool,
-        n_test=arguments.n_test,
-        n_validation=arguments.n_validation,
-        n_initial=arguments.n_initial,
-        n_instances=arguments.n_instances,
-        max_annotations=arguments.max_annotations,
-        n_candidates=arguments.n_candidates,
-        max_epochs=arguments.epochs,
-        patience=arguments.patience,
-        n_restarts=arguments.restarts,
-        marks=arguments.marks,
-    )
+def _settings(arguments):
+    """Return what the arguments say of a protocol."""
+    return {
+        "dataset": arguments.dataset,
+        "net": arguments.net,
+        "width": arguments.width,
+        "n_pool": arguments.n_pool,
+        "n_test": arguments.n_test,
+        "n_validation": arguments.n_validation,
+        "n_initial": arguments.n_initial,
+        "n_instances": arguments.n_instances,
+        "max_annotations": arguments.max_annotations,
+        "n_candidates": arguments.n_candidates,
+        "max_epochs": arguments.epochs,
+        "patience": arguments.patience,
+        "n_restarts": arguments.restarts,
+    }
 
 
-def _default_folder(protocol, arguments):
+def _default_folder(arguments):
     """Return the folder of the settings; trials and strategies may grow in it."""
-    dataset, net = (n.replace(":", ".") for n in (protocol.dataset, protocol.net))
-    name = f"{dataset}-{net}-{protocol.max_annotations}-seed{arguments.seed}"
+    dataset, net = (n.replace(":", ".") for n in (arguments.dataset, arguments.net))
+    name = f"{dataset}-{net}-{arguments.max_annotations}-seed{arguments.seed}"
     named = {
-        "--dataset": protocol.dataset,
-        "--net": protocol.net,
-        "--max-annotations": str(protocol.max_annotations),
+        "--dataset": arguments.dataset,
+        "--net": arguments.net,
+        "--max-annotations": str(arguments.max_annotations),
     }
     plain = _parser().parse_args(["compare", *chain.from_iterable(named.items())])
     settings, usual = (
-        {**_compare_protocol(a).settings(), "device": a.device, "threads": a.threads}
+        {**_settings(a), "device": a.device, "threads": a.threads}
         for a in (arguments, plain)
     )
     changed = {key: v for key, v in settings.items() if v != usual[key]}
@@ -266,6 +267,7 @@ def _parser():
     _add_compare(commands)
     _add_reproduce(commands)
     add_label(commands)
+    add_parsers(commands)
     return parser
 
 

@@ -21,6 +21,7 @@ from skdfal.experiment import (
 )
 from skdfal.reproduce import _files, _tables, load_protocol
 from skdfal.strategies import STRATEGIES, register, unregister
+from tests.test_experiment import MINE
 
 ROOT = Path(__file__).parents[1]
 
@@ -108,7 +109,7 @@ def test_a_damaged_checkpoint_is_refused_in_one_line(tmp_path, capsys):
 
 def default_folder(*arguments):
     arguments = cli._parser().parse_args(["compare", *arguments])
-    return cli._default_folder(cli._compare_protocol(arguments), arguments).as_posix()
+    return cli._default_folder(arguments).as_posix()
 
 
 def test_default_folder_is_named_after_the_settings():
@@ -116,6 +117,10 @@ def test_default_folder_is_named_after_the_settings():
     assert usual == "skdfal-results/digits-lenet5-100-seed0"
     assert default_folder("--max-annotations", "50", "--seed", "3") == (
         "skdfal-results/digits-lenet5-50-seed3"
+    )
+    # Fewer annotations than are bought first by default are nothing wrong.
+    assert default_folder("--max-annotations", "8", "--n-initial", "4").startswith(
+        "skdfal-results/digits-lenet5-8-seed0-"
     )
     # Trials, strategies and processes may grow in the same folder.
     assert default_folder("--trials", "9", "--strategies", "all", "--jobs", "1") == (
@@ -307,6 +312,20 @@ def test_a_strategy_that_registers_is_known_to_the_command(capsys):
     assert "random, nearest_first, and module:function" in text
     assert "egl, nearest_first look at in a round" in text
     assert arguments.strategies == ("nearest_first",)
+
+
+def test_things_of_ones_own_are_found_in_the_working_folder(
+    tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "of_mine.py").write_text(MINE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
+    names = "--dataset of_mine:digits_of_noise --net of_mine:Net --strategies "
+    names += "of_mine:last_ones,random --n-initial 4 --max-annotations 8 --epochs 1"
+    assert main(["compare", *names.split(), "--trials", "1", "--jobs", "1"]) == 0
+    (folder,) = (tmp_path / "skdfal-results").iterdir()
+    assert folder.name.startswith("of_mine.digits_of_noise-of_mine.Net-8-seed0")
+    assert "of_mine:last_ones" in (folder / "table.md").read_text()
 
 
 def test_help_and_version(capsys):

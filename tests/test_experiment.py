@@ -453,6 +453,10 @@ class Net(nn.Sequential):
         super().__init__(nn.Linear(n_features, 8), nn.ReLU(), nn.Linear(8, n_classes))
 
 
+def make_linear(n_features, n_classes):
+    return nn.Linear(n_features, n_classes)
+
+
 def last_ones(estimator, X, n_instances=1, *, offset=0):
     return np.arange(len(X) - offset - n_instances, len(X) - offset)
 
@@ -516,6 +520,26 @@ def test_a_function_is_run_under_the_name_by_which_it_is_found(mine, tmp_path):
         with pytest.raises(ValueError, match="has no name by which"):
             run_trial(protocol, nameless, 0, out_dir=tmp_path / "d")
     assert not (tmp_path / "d").exists()
+
+
+def test_a_net_may_be_made_by_a_function(mine, tmp_path):
+    protocol = Protocol(**OF_MINE | {"net": "mine:make_linear"})
+    assert isinstance(
+        protocol.make_net(load_data(protocol)).initialize().module_, torch.nn.Linear
+    )
+    rows = run_trial(protocol, "random", 0, out_dir=tmp_path)
+    assert [row["net"] for row in rows] == ["mine:make_linear"] * 3
+
+
+def test_parameters_of_augmenters_reach_them(tmp_path):
+    """One small step of DeepFool moves no sample over the boundary: no twins."""
+    stuck = {"dfal": {"max_iter": 1, "overshoot": 0.0}}
+    twins = []
+    for params in ({}, stuck):
+        protocol = replace(TINY, max_annotations=8, augmenter_params=params)
+        rows = run_trial(protocol, "dfal", 0, out_dir=tmp_path / str(len(params)))
+        twins.append(rows[-1]["labeled_data"] - rows[-1]["annotations"])
+    assert twins[0] > twins[1]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The one room that knows skorch nets, Pipelines and modAL learners."""
 
+from skdfal.adapter._answers import hidden_features, predict_proba, proba_of_classes
 from skdfal.adapter._dropout import dropout_draws
 from skdfal.adapter._find import (
     class_labels,
@@ -9,14 +10,8 @@ from skdfal.adapter._find import (
     leads_to_net,
     wants_float_targets,
 )
-from skdfal.adapter._torch_net import (
-    TorchNet,
-    hidden_features,
-    member_nets,
-    predict_proba,
-    proba_of_classes,
-    torch_nets,
-)
+from skdfal.adapter._probe import member_nets, torch_nets
+from skdfal.adapter._torch_net import TorchNet
 
 __all__ = [
     "TorchNet",

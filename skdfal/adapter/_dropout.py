@@ -15,7 +15,7 @@ from sklearn.utils import check_random_state, gen_batches
 from torch import nn
 
 from skdfal._utils._torch import evaluation_mode, map_tensors
-from skdfal.adapter._torch_net import member_nets
+from skdfal.adapter._probe import member_nets
 
 _OF_UNITS = (nn.Dropout, nn.AlphaDropout)
 _OF_CHANNELS = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.FeatureAlphaDropout)

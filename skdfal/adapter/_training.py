@@ -67,7 +67,7 @@ def fit_samples(estimator, X, y, **fit_params):
         if "more than 1 value per channel" not in str(exc):
             raise
         raise ValueError(
-            f"A batch of the {len(X)} training samples holds a single one, but "
+            f"A batch of the {len(y)} training samples holds a single one, but "
             f"{_NO_LONE_SAMPLE}"
         ) from exc
 

@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 
 _PORT = 8765
-_PROJECT = "skdfal"
-_STORE = "labels.sqlite"
+PROJECT = "skdfal"
+STORE = "labels.sqlite"
 _TOKEN = "token"
 _CACHE = "cache"
 _DEMO = Path("skdfal-demo")
@@ -84,7 +84,8 @@ def _add_learning(command):
     group.add_argument(
         "--net",
         default="lenet5",
-        help="lenet5 (default), vgg8, or module:Class of your own",
+        help="lenet5 (default), vgg8, torchvision/NAME or timm/NAME (a linear head on "
+        "a pretrained net), or module:Class of your own",
         metavar="NAME",
     )
     group.add_argument(
@@ -200,11 +201,11 @@ def label(arguments):
             if pictures
             else "Name the folder of the pictures, or --demo."
         )
-    folder = arguments.project or pictures / _PROJECT
+    folder = arguments.project or pictures / PROJECT
     folder.mkdir(parents=True, exist_ok=True)
     token = settle_token(folder / _TOKEN)
     listening = _listen(arguments.host, arguments.port)
-    store = Store(folder / _STORE)
+    store = Store(folder / STORE)
     try:
         project = _open(arguments, pictures, folder, store)
         try:
@@ -238,12 +239,13 @@ def _fill_in_demo(arguments):
 
 
 def _open(arguments, pictures, folder, store):
-    from skdfal.label._nets import make_net
+    from skdfal.label._nets import image_size_for, make_net
     from skdfal.label._project import Project
     from skdfal.label._trainer import Recipe
     from skdfal.strategies import describe
 
-    open_pool = partial(_open_pool, str(pictures), str(folder), arguments.size)
+    size = arguments.size or image_size_for(arguments.net)
+    open_pool = partial(_open_pool, str(pictures), str(folder), size)
     pool = open_pool()
     wanted = arguments.classes
     if wanted is None and arguments.labels_from_folders:
@@ -312,9 +314,8 @@ def _open_pool(pictures, folder, size):
     """Open the pictures; here and in the process that trains."""
     from skdfal.pool import ImagePool
 
-    settings = {} if size is None else {"image_size": size}
     cache = os.path.join(folder, _CACHE)
-    return ImagePool(pictures, cache=cache, exclude=folder, **settings)
+    return ImagePool(pictures, cache=cache, exclude=folder, image_size=size)
 
 
 def _listen(host, port):

@@ -47,13 +47,12 @@ def load_demo(folder):
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / TRUTH).exists():
         return folder
-    others = [
-        p for p in folder.iterdir() if p.is_file() and not _NAME.fullmatch(p.name)
-    ]
+    files = [path.name for path in folder.iterdir() if path.is_file()]
+    others = [name for name in files if not _NAME.fullmatch(name)]
     if others:
-        raise FileExistsError(
-            f"{folder} holds other files, such as {others[0].name}. Choose a new folder "
-            "for the digits."
+        raise ValueError(
+            f"{folder} holds other files, such as {others[0]}. Choose a new folder for "
+            "the digits."
         )
     digits = load_digits()
     X = np.concatenate([digits.X_train, digits.X_test])

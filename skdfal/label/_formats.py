@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
+from itertools import chain
 from pathlib import Path
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 from xml.sax.saxutils import quoteattr
@@ -330,13 +331,17 @@ def _file_of(data, files):
         return data["file"]
     address = next((v for v in data.values() if isinstance(v, str)), "")
     address = str(data.get(_OBJECT, address))
-    *folders, name = _path_in(address).split("/")
+    ends = chain(_ends(address), _ends(_path_in(address)))
+    known = (end for end in ends if end in files)
+    return next(known, str(data.get("file", address)))
+
+
+def _ends(path):
+    """Yield the ends of a path, longest first; then as before an upload."""
+    *folders, name = path.split("/")
     for last in (name, _UPLOAD.sub("", name)):
         for start in range(len(folders) + 1):
-            file = "/".join([*folders[start:], last])
-            if file in files:
-                return file
-    return str(data.get("file", address))
+            yield "/".join([*folders[start:], last])
 
 
 def _path_in(address):

@@ -14,6 +14,7 @@ import torch
 from skdfal._utils._files import replacing
 from skdfal._version import __version__
 from skdfal.adapter import is_net
+from skdfal.label._backbone import is_backbone, load_backbone
 from skdfal.label._nets import make_net
 
 _FORMAT, _VERSION = "skdfal net", 1
@@ -31,7 +32,8 @@ class SavedNet(NamedTuple):
     Attributes
     ----------
     estimator : RestartingClassifier
-        Ready to predict, on the CPU; a column of the probabilities for each class.
+        Ready to predict, on the CPU; a column of the probabilities for each class. It
+        takes pictures, or of a backbone the features of them.
     classes : list of str
         Names of the classes.
     image_size : tuple of (int, int)
@@ -65,7 +67,8 @@ def save_net(path, net, classes, image_size, mode, net_name):
     mode : {"L", "RGB"}
         Whether they are grey or coloured.
     net_name : str
-        As of ``skdfal label --net``: a name, or ``module:Class``.
+        As of ``skdfal label --net``: a name, or ``module:Class``. The weights of a
+        pretrained backbone are not saved, but recognised.
 
     Raises
     ------
@@ -83,6 +86,7 @@ def save_net(path, net, classes, image_size, mode, net_name):
         "classes": list(classes),
         "image_size": list(image_size),
         "mode": mode,
+        "backbone": _backbone_digest(net_name),
         "made with": {
             "skdfal": __version__,
             "torch": torch.__version__,
@@ -129,11 +133,17 @@ def load_net(path, net_name=None):
             f"load_net(path, net_name={name!r}), or --net-class {name}."
         )
     try:
+        if about.get("backbone") != _backbone_digest(name):
+            raise ValueError(f"it was trained on other weights of {name}.")
         estimator = _made(about, state)
     except ValueError as error:
         raise NetFileError(f"{path} cannot be used: {error}") from error
     size = tuple(about["image_size"])
     return SavedNet(estimator, about["classes"], size, about["mode"], name)
+
+
+def _backbone_digest(net_name):
+    return load_backbone(net_name).digest() if is_backbone(net_name) else None
 
 
 def _made(about, state):

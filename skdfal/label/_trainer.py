@@ -21,7 +21,7 @@ import torch
 from skdfal._utils._files import write_text
 from skdfal.label._formats import write_predictions
 from skdfal.label._net_file import save_net
-from skdfal.label._nets import make_net
+from skdfal.label._nets import make_net, samples_for
 from skdfal.learner import (
     CheckpointError,
     LabelingSession,
@@ -199,7 +199,7 @@ class _Learner:
     def __init__(self, recipe):
         self._recipe = recipe
         self._folder = Path(recipe.folder)
-        self._pool = self._session = self._names = None
+        self._pool = self._samples = self._session = self._names = None
 
     def train(self, job):
         """Train on the labels of a job, rank, and put the files in place."""
@@ -222,6 +222,7 @@ class _Learner:
         """Have a session on the pictures there are now."""
         if self._pool is None:
             self._pool = self._recipe.open_pool()
+            self._samples = samples_for(self._recipe.net, self._pool)
         else:
             self._pool.refresh()
         self._pool.decode()
@@ -232,12 +233,12 @@ class _Learner:
         if self._session is not None:
             self._session.close()
         self._names, self._rows = names, np.array(rows)
-        self._session = self._new_session(self._pool.view(rows))
+        self._session = self._new_session(self._samples.view(rows))
         self._settling, self._margins = StabilizingPredictions(), SmallestMargin()
 
     def _new_session(self, pool):
         recipe = self._recipe
-        shape = self._pool.sample_shape
+        shape = self._samples.sample_shape
         parameters = {
             "classes": list(recipe.classes),
             "estimator": make_net(
@@ -275,7 +276,7 @@ class _Learner:
         if not is_open.any():
             return {"kappa": None, "margin": None, "is_settled": True}
         rows = np.flatnonzero(is_open)
-        unlabeled = self._pool.view(self._rows[rows])
+        unlabeled = self._samples.view(self._rows[rows])
         seen = self._session.estimator_, unlabeled, self._session.history_
         is_settled = self._settling.update(*seen)
         self._margins.update(*seen)
@@ -298,7 +299,7 @@ class _Learner:
         )
         there = np.flatnonzero(pool.available)
         names = [pool.names[i] for i in there]
-        proba = self._session.predict_proba(pool.view(there))
+        proba = self._session.predict_proba(self._samples.view(there))
         write_predictions(self._folder / PREDICTIONS, names, proba, recipe.classes)
         best = np.sort(proba, axis=1)
         tops, margins = best[:, -1].tolist(), (best[:, -1] - best[:, -2]).tolist()

@@ -5,6 +5,7 @@ import inspect
 
 import numpy as np
 
+from skdfal import modal
 from skdfal._utils._validation import check_values
 from skdfal.learner._labeled_set import Extra
 from skdfal.learner._samples import conform
@@ -68,7 +69,15 @@ class Method:
         view = pool.view(S_k)
         parameters = self._parameters | self._knowledge(pool, S_k, labels, seed)
         X = view if self._takes_views else _in_hand(view)
-        found = self.strategy.function(estimator, X, n_query, **parameters)
+        if modal.is_modal_strategy(self.strategy.function):
+            X_labeled = np.asarray(pool.take(labels.annotated()))
+            learner = modal.as_learner(estimator, X_labeled, labels.codes())
+            # Their third parameter need not be the number.
+            found = self.strategy.function(
+                learner, X, n_instances=n_query, **parameters
+            )
+        else:
+            found = self.strategy.function(estimator, X, n_query, **parameters)
         found = np.asarray(found[0] if isinstance(found, tuple) else found)
         if (
             found.shape != (n_query,)

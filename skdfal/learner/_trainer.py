@@ -8,8 +8,13 @@ import torch
 from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
 
-from skdfal.adapter import _training, inner_net, is_net
-from skdfal.adapter._training import default_classifier, fit_samples, seeded
+from skdfal.adapter import inner_net, is_net
+from skdfal.adapter._training import (
+    check_trainable,
+    default_classifier,
+    fit_samples,
+    seeded,
+)
 
 
 class Trainer:
@@ -61,10 +66,7 @@ class Trainer:
 
     def fit(self, X, y, seed, previous=None, sample_weight=None):
         """Return an estimator that is trained; ``previous`` stays as it is."""
-        # Written in another room and called where it is there.
-        check_trainable = getattr(_training, "check_trainable", None)
-        if check_trainable is not None:
-            check_trainable(self.template, len(y))
+        check_trainable(self.template, len(y))
         goes_on = self.warm_start and previous is not None
         estimator = copy.deepcopy(previous) if goes_on else clone(self.template)
         fit_params = {} if sample_weight is None else {"sample_weight": sample_weight}

@@ -38,7 +38,7 @@ def decode(path, mode, max_side):
         Grey or colour.
     max_side : int
         The longer side that is needed, in pixels. The picture may be larger; a JPEG
-        of many times that size is decoded at a fraction of it.
+        of several times that size is decoded at a fraction of it.
 
     Returns
     -------
@@ -67,7 +67,7 @@ def _decode(path, mode, max_side):
                 f"{picture.width} x {picture.height} pixels are too many to decode; "
                 f"at most {MAX_PIXELS:,} are. Scale it down."
             )
-        picture.draft(None, (2 * max_side, 2 * max_side))
+        picture.draft(None, (max_side, max_side))
         picture.load()
         upright = ImageOps.exif_transpose(picture)
         if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):

@@ -124,9 +124,14 @@ class ImagePool(Pool):
         self._excluded = _as_folders(exclude, cache)
         self._lock = threading.RLock()
         self._ending, self._background = threading.Event(), None
-        found = self._list()
         self._cache = PictureCache(cache)
         try:
+            found = self._list()
+            if not found and not self._cache.pictures():
+                raise ValueError(
+                    f"There is no picture in {self.folder}: no file that ends in "
+                    f"{', '.join(sorted(SUFFIXES))}."
+                )
             self.mode = mode or self._cache.mode or self._choose_mode(found)
             n_channels = 1 if self.mode == "L" else 3
             self.sample_shape = (n_channels, *self.image_size)
@@ -137,14 +142,8 @@ class ImagePool(Pool):
             raise
 
     def _choose_mode(self, found):
-        if not found:
-            raise ValueError(
-                f"There is no picture in {self.folder}: no file that ends in "
-                f"{', '.join(sorted(SUFFIXES))}."
-            )
-        return (
-            "L" if all(is_grey(self.folder / n) is not False for n in found) else "RGB"
-        )
+        kinds = (is_grey(self.folder / name) for name in sorted(found))
+        return "RGB" if False in kinds else "L"
 
     # The files
 
@@ -156,6 +155,7 @@ class ImagePool(Pool):
         with self._lock:
             self._cache.join(found)
             self._pictures = self._cache.pictures()
+            self.names = [picture.name for picture in self._pictures]
 
     def refresh(self):
         """Look for new, changed and vanished files.
@@ -167,15 +167,13 @@ class ImagePool(Pool):
         """
         with self._lock:
             n_before = len(self)
-            self._join(self._list())
+            known = {p.name: p.stamp for p in self._pictures if p.is_there}
+            if (found := self._list()) != known:
+                self._join(found)
             return np.arange(n_before, len(self))
 
     def __len__(self):
         return len(self._pictures)
-
-    @property
-    def names(self):
-        return [picture.name for picture in self._pictures]
 
     @property
     def available(self):
@@ -198,6 +196,23 @@ class ImagePool(Pool):
         """
         return [n.split("/")[0] if "/" in n else None for n in self.names]
 
+    def contents(self, indices):
+        """Return what tells the content of some pictures, without reading them.
+
+        Parameters
+        ----------
+        indices : array-like of int
+            Positions in the pool.
+
+        Returns
+        -------
+        contents : list of tuple
+            Name, size and time of each file.
+        """
+        pictures = self._pictures
+        chosen = positions(indices, len(pictures))
+        return [(pictures[i].name, *pictures[i].stamp) for i in chosen]
+
     def digest(self):
         """Return a hash of the files' names, sizes and times, and of the pixels' shape.
 
@@ -206,7 +221,7 @@ class ImagePool(Pool):
         digest : str
             64 hexadecimal digits. No picture is read.
         """
-        files = [[p.name, *p.stamp] for p in self._pictures]
+        files = self.contents(np.arange(len(self)))
         known = json.dumps([self.mode, self.image_size, files])
         return hashlib.sha256(known.encode()).hexdigest()
 
@@ -254,7 +269,9 @@ class ImagePool(Pool):
         """
         if self._background is None or not self._background.is_alive():
             self._background = threading.Thread(
-                target=_fill, args=[weakref.ref(self), self._ending], daemon=True
+                target=_fill,
+                args=[weakref.ref(self), self._ending, len(self)],
+                daemon=True,
             )
             self._background.start()
 
@@ -342,12 +359,17 @@ class ImagePool(Pool):
         self.close()
 
 
-def _fill(pool, ending):
-    """Read all pictures of a pool, chunk by chunk, as long as somebody has it."""
-    while not ending.is_set() and (held := pool()) is not None:
-        unread = held._unread(range(len(held)))[:_CHUNK]
-        if not unread:
+def _fill(pool, ending, n):
+    """Read all pictures of a pool, chunk by chunk, as long as somebody has it.
+
+    The last ones first: a process that reads them all from the first one on, with the
+    same cache, meets this one in the middle.
+    """
+    for start in reversed(range(0, n, _CHUNK)):
+        held = pool()
+        if held is None or ending.is_set():
             return
+        unread = held._unread(range(start, min(start + _CHUNK, n)))
         try:
             held._decode(unread, map)
         except OSError:  # whoever takes a sample meets it again, and is told
@@ -406,22 +428,22 @@ def _list_pictures(folder, excluded):
                 if os.path.realpath(entry.path) not in excluded:
                     folders.append(name + "/")
             elif entry.name.lower().endswith(tuple(SUFFIXES)):
-                reason = _why_not(entry, folder)
-                if reason:
-                    refused[name.encode(errors="replace").decode()] = reason
-                else:
+                try:
+                    _check_file(entry, folder)
                     found[name] = _stamp(entry.stat())
+                except (PictureError, OSError) as error:
+                    name = name.encode(errors="replace").decode()
+                    refused[name] = getattr(error, "strerror", None) or str(error)
     return found, refused
 
 
-def _why_not(entry, folder):
-    """Return why a file is refused before it is opened, or nothing."""
+def _check_file(entry, folder):
+    """Raise where a file is refused before it is opened."""
     try:
         entry.name.encode()
     except UnicodeEncodeError:
-        return "A name that is not UTF-8."
+        raise PictureError("A name that is not UTF-8.") from None
     if entry.is_symlink() and not _is_within(entry.path, folder):
-        return "A link that leads out of the folder."
+        raise PictureError("A link that leads out of the folder.")
     if not entry.is_file():
-        return "No regular file."
-    return None
+        raise PictureError("No regular file.")

@@ -28,6 +28,9 @@ _BATCHES_PER_CHUNK = 16
 # of what it would be at the smallest margin-to-proxy ratio seen so far.
 _SAFETY = 0.7
 
+# The search ends where so many of the likeliest to change never did, and no other.
+_N_HOPELESS = 128
+
 # Candidates that the pruned search attacks before it looks whether to go on, at most.
 _BLOCK_SIZE = 128
 
@@ -115,7 +118,7 @@ def deepfool_margin_score(
     >>> deepfool_margin_score(net, torch.rand(3, 1, 16, 16)).shape
     (3,)
     """
-    attack = _attack(p, max_iter, overshoot, n_top_classes, batch_size)
+    attack = attack_parameters(p, max_iter, overshoot, n_top_classes, batch_size)
     return _scores(torch_nets(estimator, X), attack)
 
 
@@ -337,20 +340,49 @@ def deepfool_margin_sampling(
     (5,)
     """
     S_k, candidates = draw_candidates(X, n_instances, n_candidates, random_state)
-    attack = _attack(p, max_iter, overshoot, n_top_classes, batch_size)
-    nets = torch_nets(estimator, candidates)
+    attack = attack_parameters(p, max_iter, overshoot, n_top_classes, batch_size)
+    nearest, _ = smallest_margins(estimator, candidates, n_instances, attack, prune)
+    return S_k[nearest]  # the smallest ||r_i||_p first
+
+
+def smallest_margins(estimator, X, n, attack, prune=True):
+    """Return the positions of the ``n`` smallest margins, and these margins.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        As for :func:`deepfool_margin_score`.
+    X : pool
+        Samples.
+    n : int
+        How many of them.
+    attack : dict
+        Parameters of :func:`deepfool`.
+    prune : bool, default=True
+        Search best first and stop early.
+
+    Returns
+    -------
+    nearest : ndarray of shape (n,)
+        Positions in ``X``, the smallest margin first.
+    margin : ndarray of shape (n,)
+        Theirs; infinite where DeepFool does not converge.
+    """
+    nets = torch_nets(estimator, X)
     if prune and len(nets) == 1:
-        found = _pruned_search(nets[0].for_attack(), n_instances, attack)
-        _warn_of_unconverged(found.n_unconverged, found.n_attacked, max_iter)
-        return S_k[found.indices]
+        found = _pruned_search(nets[0].for_attack(), n, attack)
+        _warn_of_unconverged(found.n_unconverged, found.n_attacked, attack["max_iter"])
+        return found.indices, found.margin
     score = _scores(nets, attack)
-    return S_k[top_k(score, n_instances)]  # the smallest ||r_i||_p first
+    nearest = top_k(score, n)
+    return nearest, -score[nearest]
 
 
 class PrunedSearch(NamedTuple):
     """What the search found, and what it cost."""
 
     indices: np.ndarray
+    margin: np.ndarray
     n_attacked: int
     n_unconverged: int
 
@@ -368,6 +400,14 @@ def _pruned_search(net, n_instances, attack):
         block = order[n_attacked : n_attacked + block_size]
         if worst < np.inf and _SAFETY * smallest_ratio * proxy[block[0]] > worst:
             break
+        if n_attacked == n_unconverged >= max(n_instances, _N_HOPELESS):
+            # The net answers one class wherever it looks: the likeliest to change.
+            return PrunedSearch(
+                order[:n_instances],
+                margin[order[:n_instances]],
+                n_attacked,
+                n_unconverged,
+            )
         result, too_far = deepfool_within(net.module, net.batch(block), worst, **attack)
         margin[block] = result.norm.cpu().numpy()
         n_attacked += len(block)
@@ -376,7 +416,8 @@ def _pruned_search(net, n_instances, attack):
         ratio = margin[block][found] / proxy[block][found]
         smallest_ratio = min(smallest_ratio, ratio.min(initial=np.inf))
         worst = np.partition(margin, n_instances - 1)[n_instances - 1]
-    return PrunedSearch(top_k(-margin, n_instances), n_attacked, n_unconverged)
+    nearest = top_k(-margin, n_instances)
+    return PrunedSearch(nearest, margin[nearest], n_attacked, n_unconverged)
 
 
 def _margin_proxy(net):
@@ -412,7 +453,7 @@ def _margins(net, attack):
     return torch.cat(norms).double().cpu().numpy()
 
 
-def _attack(p, max_iter, overshoot, n_top_classes, batch_size):
+def attack_parameters(p, max_iter, overshoot, n_top_classes, batch_size):
     """Gather the parameters of :func:`deepfool`."""
     return {
         "p": p,

@@ -14,10 +14,10 @@ from skdfal._utils._validation import (
 )
 from skdfal.adapter import hidden_features
 from skdfal.augment import AdversarialAugmenter
-from skdfal.strategies._base import draw_candidates, register, top_k
+from skdfal.strategies._base import draw_candidates, register
 
-# A variant of the margin query, so built on its score.
-from skdfal.strategies._deepfool_margin import deepfool_margin_score
+# A variant of the margin query, so built on its search.
+from skdfal.strategies._deepfool_margin import attack_parameters, smallest_margins
 
 __all__ = ["dfal_diverse_sampling"]
 
@@ -74,6 +74,8 @@ def _greedy(objective, n_instances):
     needs="gradients",
     augmenter=AdversarialAugmenter,
     n_candidates=800,
+    style=("#332288", "dotted", "p"),
+    paper="ours",
 )
 @validate_params(
     ATTACK_PARAMETERS
@@ -124,7 +126,7 @@ def dfal_diverse_sampling(
     p : float in [1, inf], default=2
         Norm of the margin.
     n_candidates : int, default=None
-        Attack this many samples, drawn at random: the paper's K. None attacks all.
+        Search among this many samples, drawn at random: the paper's K. None takes all.
     max_iter : int, default=50
         Upper bound on DeepFool steps.
     overshoot : float >= 0, default=0.02
@@ -203,16 +205,9 @@ def dfal_diverse_sampling(
     (5,)
     """
     S_k, candidates = draw_candidates(X, n_instances, n_candidates, random_state)
-    score = deepfool_margin_score(
-        estimator,
-        candidates,
-        p=p,
-        max_iter=max_iter,
-        overshoot=overshoot,
-        n_top_classes=n_top_classes,
-        batch_size=batch_size,
-    )
-    near = top_k(score, shortlist * n_instances)  # the smallest ||r_i||_p first
+    attack = attack_parameters(p, max_iter, overshoot, n_top_classes, batch_size)
+    n_near = min(shortlist * n_instances, len(candidates))
+    near, margin = smallest_margins(estimator, candidates, n_near, attack)
     features = hidden_features(estimator, candidates.view(near), batch_size, layer)
-    objective = _Information(-score[near], features, diversity)
+    objective = _Information(margin, features, diversity)
     return S_k[near[_greedy(objective, n_instances)]]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from skdfal import bald_sampling, bald_score
+from skdfal.adapter import torch_nets
 from skdfal.adapter._dropout import (
     _Drawer,
     _hash,
@@ -17,7 +18,6 @@ from skdfal.adapter._dropout import (
     _seeds,
     dropout_draws,
 )
-from skdfal.adapter._torch_net import torch_nets
 from skdfal.pool import as_pool
 from skdfal.strategies._base import draw_candidates, top_k
 from tests.dropout_nets import DROPPING

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 
 import skdfal
-from skdfal.adapter._torch_net import torch_nets
-from skdfal.strategies._deepfool_margin import _attack, _pruned_search
+from skdfal.adapter import torch_nets
+from skdfal.strategies._deepfool_margin import _pruned_search, attack_parameters
 from tests.benchmarks._common import (
     N_THREADS,
     medians,
@@ -28,7 +28,9 @@ from tests.benchmarks._common import (
 )
 from tests.reference.deepfool import deepfool_one
 
-ATTACK = _attack(p=2, max_iter=50, overshoot=0.02, n_top_classes=None, batch_size=None)
+ATTACK = attack_parameters(
+    p=2, max_iter=50, overshoot=0.02, n_top_classes=None, batch_size=None
+)
 BATCH_SIZES = (32, 64, 128, 256, 512)
 
 

@@ -306,6 +306,7 @@ def test_skips_and_several_annotators(tmp_path):
         ({"img": "s3://bucket/sub/b.png", "id": 3}, "sub/b.png"),
         ({"image": "/data/upload/3/0a1b2c3d-b.png"}, "b.png"),
         ({"image": "/data/upload/3/b.png"}, "b.png"),
+        ({"image": "root/sub/# a.png"}, "sub/# a.png"),
         ({"file": "gone.png", "image": "x/b.png"}, "b.png"),
         ({"image": "unknown.png"}, "unknown.png"),
         ({"text": 3}, ""),

@@ -1,6 +1,7 @@
 """The loop: what it buys, what it trains on, how it goes on after a kill."""
 
 import functools
+import importlib
 import os
 import pickle
 import signal
@@ -16,19 +17,27 @@ import skorch
 import torch
 from modAL.uncertainty import uncertainty_sampling as modal_uncertainty
 from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from skorch import NeuralNetBinaryClassifier
 from torch import nn
 
 import skdfal
-from skdfal import ActiveLearningClassifier, AdversarialAugmenter
+from skdfal import (
+    MLP,
+    ActiveLearningClassifier,
+    AdversarialAugmenter,
+    make_classifier,
+)
 from skdfal.learner import CheckpointError
 from tests.adversarial_nets import small_cnn
 from tests.conftest import make_blobs_of_images, make_net, make_steps
+from tests.learner.test_session import POOLS, net_of
 
 BUDGET = {"n_initial": 8, "n_instances": 4, "max_annotations": 16, "random_state": 0}
 
@@ -283,6 +292,25 @@ def test_modal_strategy_as_callable(data):
     clf = make_loop(query_strategy=modal_uncertainty).fit(*data)
     own = make_loop(query_strategy="least_confidence").fit(*data)
     assert set(clf.annotated_indices_) == set(own.annotated_indices_)
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("uncertainty_batch_sampling", {}),
+        ("expected_error_reduction", {"loss": "binary"}),
+    ],
+)
+def test_modal_strategies_that_want_a_learner(name, params, data):
+    module = "modAL.batch" if "batch" in name else "modAL.expected_error"
+    strategy = getattr(importlib.import_module(module), name)
+    X, y = data[0][:40].reshape(40, -1), data[1][:40]
+    clf = ActiveLearningClassifier(
+        LogisticRegression(), strategy, query_params=params, **BUDGET
+    ).fit(X, y)
+    assert len(set(clf.annotated_indices_.tolist())) == 16
+    again = clone(clf).fit(X, y)
+    np.testing.assert_array_equal(again.annotated_indices_, clf.annotated_indices_)
 
 
 def test_labelled_samples_reach_a_strategy_that_asks(data):
@@ -619,3 +647,237 @@ def test_default_net_is_a_cnn_for_images():
     assert isinstance(clf.estimator_.module_, skdfal.LeNet5)
     assert any(isinstance(m, nn.Conv2d) for m in clf.estimator_.module_.modules())
     assert clf.predict(torch.from_numpy(X)).shape == (30,)
+
+
+# Pools and estimators of all kinds
+
+
+def test_masked_labels_are_missing(data):
+    X, y = data
+    hidden = np.arange(len(y)) % 3 == 0
+    masked = np.ma.masked_array(y, hidden)
+    clf = make_loop(max_annotations=40).fit(X, masked)
+    assert not hidden[clf.annotated_indices_].any()
+    codes = np.where(hidden, -1, y)
+    np.testing.assert_array_equal(
+        clf.annotated_indices_,
+        make_loop(max_annotations=40).fit(X, codes).annotated_indices_,
+    )
+    with pytest.raises(ValueError, match="a LabelingSession"):
+        make_loop().fit(X, np.ma.masked_all(len(y), int))
+    with pytest.raises(ValueError, match="160 masked entries"):
+        make_loop().fit(np.ma.masked_array(X, np.isin(X, X[:, 0, 0, 0])), y)
+
+
+@pytest.mark.parametrize("kind", sorted(POOLS))
+def test_pools_of_all_kinds(kind, data, tmp_path):
+    X, y = data
+    pool = POOLS[kind](X, tmp_path)
+    whole = make_loop().fit(X, y)
+    held_out = {"X_val": pool, "y_val": y}
+    clf = make_loop(checkpoint=tmp_path / "run").fit(pool, y, **held_out)
+    np.testing.assert_array_equal(clf.annotated_indices_, whole.annotated_indices_)
+    np.testing.assert_array_equal(clf.X_train_, whole.X_train_)
+    np.testing.assert_array_equal(clf.predict_proba(pool), whole.predict_proba(X))
+    assert clf.score(pool, y) == whole.score(X, y) == clf.history_[-1]["score"]
+
+
+def test_images_of_several_sizes_are_refused_clearly():
+    sizes = [4, 5] * 20
+    images = [np.zeros((1, n, n), dtype=np.float32) for n in sizes]
+    of_objects = np.empty(40, dtype=object)
+    of_objects[:] = images
+    for X in (images, of_objects):
+        with pytest.raises(ValueError, match="of several shapes"):
+            make_loop().fit(X, np.arange(40) % 4)
+
+
+def test_columns_by_name_for_a_pipeline():
+    pd = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    y = np.arange(120) % 2
+    X = pd.DataFrame(
+        {
+            "size": rng.normal(size=120) + 3 * y,
+            "hue": rng.normal(size=120),
+            "kind": np.array(["cat", "dog"])[(y + (rng.random(120) < 0.2)) % 2],
+        }
+    )
+    prepare = ColumnTransformer(
+        [
+            ("numbers", "passthrough", ["size", "hue"]),
+            ("text", OneHotEncoder(), ["kind"]),
+        ]
+    )
+    net = make_classifier(
+        MLP, module__n_features=4, module__n_classes=2, max_epochs=10, lr=0.01
+    )
+    as_float = FunctionTransformer(lambda X: X.astype(np.float32))
+    for estimator, strategy in [
+        (make_pipeline(prepare, as_float, net), "deepfool_margin"),
+        (make_pipeline(prepare, LogisticRegression()), "entropy"),
+    ]:
+        clf = make_loop(query_strategy=strategy).set_params(estimator=estimator)
+        clf.fit(X, y)
+        assert list(clf.feature_names_in_) == ["size", "hue", "kind"]
+        assert list(clf.X_train_.columns) == ["size", "hue", "kind"]
+        assert clf.score(X, y) > 0.7
+        with pytest.raises(ValueError, match="feature names"):
+            clf.predict(X.rename(columns={"hue": "colour"}))
+    numbers = X[["size", "hue"]]
+    clf = ActiveLearningClassifier(**BUDGET).fit(numbers, y)
+    assert list(clf.feature_names_in_) == ["size", "hue"]
+    assert clf.X_train_.dtype == np.float32
+
+
+def test_a_frame_is_augmented_and_saved_as_one(tmp_path):
+    pd = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    y = np.arange(80) % 2
+    X = pd.DataFrame({"a": rng.normal(size=80) + y, "b": rng.normal(size=80)})
+
+    class Echo:
+        is_lasting = True
+
+        def augment(self, estimator, X, y, X_pool, n_round):
+            return X + 1, y, np.arange(len(y))
+
+    def make(**kwargs):
+        return ActiveLearningClassifier(
+            make_pipeline(LogisticRegression()), "margin", augmenter=Echo(),
+            **BUDGET | kwargs,
+        )  # fmt: skip
+
+    whole = make().fit(X, y)
+    parts = make(checkpoint=tmp_path / "run", max_annotations=12).fit(X, y)
+    parts = make(checkpoint=tmp_path / "run").fit(X, y)
+    pd.testing.assert_frame_equal(parts.X_train_, whole.X_train_)
+    assert len(whole.X_train_) == 16 + 8
+
+
+def test_scores_that_are_no_probabilities_are_not_turned_round(data):
+    """Three classes of a module with four outputs, under a loss of margins."""
+    X, y = data[0], data[1] % 3
+    net = make_net(max_epochs=12, criterion=nn.MultiMarginLoss)
+    clf = make_loop(max_annotations=80, query_strategy="random")
+    clf.set_params(estimator=net).fit(X, y)
+    by_net = clf.estimator_.forward(X).numpy()[:, :3].argmax(axis=1)
+    np.testing.assert_array_equal(clf.predict(X), by_net)
+    assert clf.score(X, y) > 0.5
+
+
+def test_a_classifier_that_has_not_seen_all_classes(data):
+    X, y = data[0].reshape(160, -1), data[1]
+    last_ones = np.flatnonzero(y >= 2)[:8]
+    clf = make_loop(initial=last_ones, query_strategy="entropy", max_annotations=8)
+    clf.set_params(estimator=LogisticRegression()).fit(X, y)
+    proba = clf.predict_proba(X)
+    assert proba.shape == (160, 4)
+    assert not proba[:, :2].any()
+    assert set(clf.predict(X)) <= {2, 3}
+    np.testing.assert_array_equal(
+        proba[:, 2:], clf.estimator_.predict_proba(X.astype(np.float32))
+    )
+
+
+def test_a_net_in_double_precision(data):
+    X, y = data
+    module = nn.Sequential(nn.Flatten(), nn.Linear(64, 4)).double()
+    clf = make_loop().set_params(estimator=net_of(module)).fit(X, y)
+    assert clf.X_train_.dtype == np.float64
+    assert len(clf.X_train_) == 24
+    assert clf.predict(X).shape == (160,)
+
+
+def test_a_first_layer_in_place_leaves_the_pool_alone(data, tmp_path):
+    X, y = data[0] - 0.5, data[1]
+    path = tmp_path / "X.npy"
+    np.save(path, X)
+    memmap = np.load(path, mmap_mode="r+")
+    module = nn.Sequential(nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(64, 4))
+    for pool in (X.copy(), memmap, torch.from_numpy(X.copy())):
+        clf = make_loop().set_params(estimator=net_of(module)).fit(pool, y)
+        clf.predict(pool)
+        np.testing.assert_array_equal(pool, X)
+    np.testing.assert_array_equal(np.load(path), X)
+
+
+def test_weights_of_samples(data):
+    X, y = data[0].reshape(160, -1), data[1]
+    with pytest.raises(TypeError, match=r"Classifier\.fit takes no sample_weight"):
+        make_loop().fit(*data, sample_weight=np.ones(160))
+    with pytest.raises(TypeError, match="knows 'sample_weight' alone"):
+        make_loop().fit(*data, sample_weights=np.ones(160))
+    loop = make_loop(query_strategy="random", max_annotations=80)
+    loop.set_params(estimator=LogisticRegression())
+    for favourite in (0, 1):
+        weights = np.where(y == favourite, 1.0, 1e-3)
+        clf = clone(loop).fit(X, y, sample_weight=weights)
+        assert (clf.predict(X) == favourite).mean() > 0.9
+
+
+def test_a_lone_sample_in_the_last_batch_is_found_before_the_training(data):
+    module = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(64), nn.Linear(64, 4))
+    loop = make_loop(n_initial=9).set_params(estimator=net_of(module))
+    loop.set_params(estimator__batch_size=8)
+    with pytest.raises(ValueError, match="batch normalization"):
+        loop.fit(*data)
+
+
+MEMORY = """
+import sys, threading
+import numpy as np, torch
+torch.set_num_threads(1)
+from skdfal import ActiveLearningClassifier, make_classifier
+from skdfal.learner import LabelingSession
+X = np.load(sys.argv[1], mmap_mode="r")
+y = np.arange(len(X)) % 10
+net = make_classifier("lenet5", max_epochs=1)
+
+def memory():  # anonymous memory: pages of the file itself do not count
+    with open("/proc/self/status") as file:
+        return int(next(l for l in file if l.startswith("RssAnon")).split()[1]) / 1024
+
+net.fit(np.array(X[:100]), y[:100])  # what torch takes once
+before, peak, ended = memory(), 0.0, threading.Event()
+
+def watch():
+    global peak
+    while not ended.wait(0.005):
+        peak = max(peak, memory())
+
+threading.Thread(target=watch, daemon=True).start()
+settings = dict(
+    n_candidates=None if sys.argv[2] == "entropy" else "auto",
+    n_instances=5, random_state=0, query_strategy=sys.argv[2],
+)
+clf = ActiveLearningClassifier(
+    net, n_initial=5, max_annotations=10, checkpoint=sys.argv[3], **settings
+).fit(X, y)
+clf.predict(X)
+session = LabelingSession(X, range(10), net, **settings)
+session.tell(session.ask(5), range(5))
+session.fit()
+ended.set()
+print(peak - before)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.parametrize("strategy", ["entropy", "dfal"])
+def test_a_pool_beyond_memory(strategy, tmp_path):
+    """200,000 images of MNIST's size, 627 MB, with less than 300 MB."""
+    shape = (200_000, 1, 28, 28)
+    X = np.lib.format.open_memmap(tmp_path / "X.npy", "w+", np.float32, shape)
+    for start in range(0, len(X), 10_000):
+        X[start : start + 10_000] = np.random.default_rng(start).random(
+            (10_000, 1, 28, 28), dtype=np.float32
+        )
+    X.flush()
+    arguments = [tmp_path / "X.npy", strategy, tmp_path / "run"]
+    out = subprocess.run(
+        [sys.executable, "-c", MEMORY, *arguments], capture_output=True, text=True
+    )
+    assert out.returncode == 0, out.stderr
+    assert float(out.stdout) < 300

@@ -275,6 +275,15 @@ def test_new_pictures_join_at_the_end_and_vanished_ones_keep_their_index(tmp_pat
     assert again.available.all()
 
 
+def test_a_folder_that_was_emptied_keeps_its_indices(tmp_path):
+    quarters().save(tmp_path / "a.png")
+    ImagePool(tmp_path, image_size=16, cache=tmp_path / ".cache").decode()
+    (tmp_path / "a.png").unlink()
+    pool = ImagePool(tmp_path, image_size=16, cache=tmp_path / ".cache")
+    assert not pool.available.any()
+    assert pool.take([0]).any()  # what was labelled can still be trained on
+
+
 def test_a_file_that_was_mended_is_read_again(tmp_path):
     path = tmp_path / "a.png"
     path.touch()
@@ -397,7 +406,7 @@ def killing(function, n):
 
 
 def killed_at(module, name, n, folder, cache):
-    """Decode all pictures in a process that is killed at the n-th call of a function."""
+    """Decode all in a process that is killed at the n-th call of a function."""
     child = os.fork()
     if not child:
         setattr(module, name, killing(getattr(module, name), n))
@@ -490,8 +499,9 @@ def test_memory_is_bounded(tmp_path):
 
 
 def test_parameters(tmp_path):
-    with pytest.raises(ValueError, match="no picture in"):
-        ImagePool(tmp_path)
+    for mode in (None, "RGB"):
+        with pytest.raises(ValueError, match="no picture in"):
+            ImagePool(tmp_path, mode=mode)
     with pytest.raises(NotADirectoryError, match="no folder of pictures"):
         ImagePool(tmp_path / "nothing")
     quarters().save(tmp_path / "a.png")

@@ -248,7 +248,7 @@ def test_by_name_with_parameters_for_the_pseudo_labels(data):
     assert counts == [row["labeled_data"] for row in given.history_]
     assert max(np.subtract(counts, [20, 30, 40, 50])) > 0
     # With a given augmenter they would go nowhere, so they are refused.
-    with pytest.raises(ValueError, match="'threshold', but ceal_sampling takes"):
+    with pytest.raises(ValueError, match="'threshold', but ceal takes"):
         run(
             *data,
             query_strategy="ceal",

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from skdfal import egl_score
-from skdfal.adapter._torch_net import torch_nets
+from skdfal.adapter import torch_nets
 from skdfal.strategies._egl import _layers_suffice
 from tests.adversarial_nets import small_cnn
 from tests.conftest import make_net

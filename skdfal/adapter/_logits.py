@@ -1,0 +1,104 @@
+"""A net's module as one that answers with logits."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from skdfal._utils._torch import HALVES, as_two_classes, first_output, map_tensors
+from skdfal.adapter._batches import lean_copy
+from skdfal.adapter._outputs import Convention
+
+_SOFTMAX = {torch.softmax, torch.nn.functional.softmax, Tensor.softmax}
+
+
+class _SoftmaxTap(TorchFunctionMode):
+    """Remember the input of the last softmax, whose output may be the module's."""
+
+    logits = probabilities = None
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        if func in _SOFTMAX:
+            self.logits = args[0] if args else kwargs["input"]
+            self.probabilities = out
+        return out
+
+
+class LogitModule(nn.Module):
+    """A net's module with its output turned into logits of shape (n, C), C >= 2.
+
+    Differences of log-probabilities are differences of logits; where the module ends
+    in a softmax, its input is read instead, which loses nothing where probabilities
+    underflow. Outputs beyond the known classes are cut here, and nowhere else.
+
+    Parameters
+    ----------
+    net : skorch net
+        The batch goes through its ``infer``.
+    convention : Convention
+        What it returns.
+    n_classes : int or None
+        Known classes, the first of its outputs; None takes all.
+    """
+
+    def __init__(self, net, convention: Convention, n_classes: int | None) -> None:
+        super().__init__()
+        self.module = net.module_
+        self.infer: Callable = net.infer
+        self.net = net
+        self.convention = convention
+        self.n_classes = n_classes
+
+    def forward(self, x: Any) -> Tensor:
+        # A copy, since a layer may work in place; in the module's own precision.
+        x = map_tensors(self._rounded, x)
+        logits = self._all_logits(x)[:, : self.n_classes]
+        return logits.float() if logits.dtype in HALVES else logits
+
+    def _all_logits(self, x: Any) -> Tensor:
+        if self.convention.kind == "logits":
+            return as_two_classes(first_output(self.infer(x)))
+        with _SoftmaxTap() as tap:
+            proba = self.convention.nonlinearity(first_output(self.infer(x)))
+        if tap.probabilities is proba:
+            return tap.logits
+        if proba.ndim == 1 or proba.shape[1] == 1:  # BCELoss: P(class 1)
+            proba = proba.reshape(len(proba), 1)
+            proba = torch.cat([1 - proba, proba], dim=1)
+        return proba.clamp_min(torch.finfo(proba.dtype).tiny).log()  # never log 0
+
+    def _rounded(self, x: Tensor) -> Tensor:
+        dtype = next(
+            (p.dtype for p in self.parameters() if p.is_floating_point()), None
+        )
+        is_half = dtype in HALVES and x.is_floating_point()
+        return x.to(dtype) if is_half and x.dtype != dtype else x.clone()
+
+    def double(self) -> LogitModule:
+        """Return it in float64, on a copy of the module."""
+        net = lean_copy(self.net)
+        net.module_ = copy.deepcopy(self.module).double()
+        return LogitModule(net, self.convention, self.n_classes)
+
+
+class Consensus(nn.Module):
+    """A committee as one classifier: the log of its members' mean probabilities."""
+
+    def __init__(self, members: list[nn.Module]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, x: Tensor) -> Tensor:
+        log_proba = torch.stack([m(x).log_softmax(1) for m in self.members])
+        return log_proba.logsumexp(0) - np.log(len(self.members))
+
+    def double(self) -> Consensus:
+        """Return it in float64, on copies of the modules."""
+        return Consensus([member.double() for member in self.members])

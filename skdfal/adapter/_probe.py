@@ -1,0 +1,203 @@
+"""From a fitted estimator to its nets, each tried on the first sample of the pool."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+import torch
+from sklearn.base import is_regressor
+from torch import Tensor, nn
+
+from skdfal._utils._torch import HALVES, evaluation_mode, first_output, map_tensors
+from skdfal.adapter._batches import Walk, lean_copy
+from skdfal.adapter._find import nets_within
+from skdfal.adapter._logits import Consensus, LogitModule
+from skdfal.adapter._outputs import output_convention
+from skdfal.adapter._torch_net import TorchNet
+from skdfal.pool import Pool, as_pool
+
+# Samples by which it is told whether the members of a Committee see the same.
+_N_COMPARED = 64
+
+
+def torch_nets(estimator, X) -> list[TorchNet]:
+    """Unwrap a fitted estimator into its nets, each with ``X`` as its pool.
+
+    The list has one entry, but for a Committee whose members transform ``X``
+    differently and so share no input space.
+
+    Raises
+    ------
+    NotFittedError
+        If the estimator is not fitted.
+    TypeError
+        If there is no skorch net at the end of it.
+    ValueError
+        If ``X`` is empty, or its first sample not finite or of a shape that the net
+        cannot take.
+    """
+    found = nets_within(estimator)
+    pool = as_pool(X)
+    nets = [_probe(net, steps, pool, type(estimator).__name__) for steps, net in found]
+    if len({net.n_classes for net in nets}) > 1:
+        raise ValueError(
+            "The members of the Committee have different numbers of classes: "
+            f"{[net.n_classes for net in nets]}. Give all modules the same."
+        )
+    if len(nets) == 1 or not _see_the_same(nets):
+        return nets
+    consensus = Consensus([net.module for net in nets])
+    return [replace(nets[0], module=consensus, linear=None, members=tuple(nets))]
+
+
+def member_nets(estimator, X) -> list[TorchNet]:
+    """Unwrap an estimator as :func:`torch_nets` does, a Committee into its members."""
+    nets = torch_nets(estimator, X)
+    return list(nets[0].members) or nets
+
+
+def _probe(net, steps: list, pool: Pool, outermost: str) -> TorchNet:
+    """Check the net against its input by a forward pass of one sample, twice."""
+    name = type(getattr(net.module_, "_orig_mod", net.module_)).__name__
+    if is_regressor(net):
+        raise TypeError(
+            f"{outermost} is a regressor, and has no classes between which there "
+            "could be a boundary. Use a classifier such as NeuralNetClassifier."
+        )
+    walk = Walk(net, steps)
+    with evaluation_mode(walk.module), torch.no_grad():
+        with _last_linear(walk.module) as linear:
+            x, out = _first_pass(walk, pool, name)
+        convention = output_convention(net, out, name)
+        _check_output(out, name, convention.is_binary, len(pool), x)
+        if not out.isfinite().all():
+            raise ValueError(_not_finite(walk, x, name))
+        module = LogitModule(walk.net, convention, _n_known_classes(net))
+        n_classes = module(x).shape[1]
+    n_outputs = max(2, out.shape[-1]) if out.ndim == 2 else 2
+    last = linear[-1] if linear else None
+    return TorchNet(module, pool, walk, n_classes, n_outputs, name, last)
+
+
+def _first_pass(walk, pool, name):
+    """Return the first sample, twice, and what the module answers.
+
+    Two rows, since a convolution takes a single 3-d array for one unbatched image.
+    Integers go in as they are, and as floats if the module cannot take them so.
+    """
+    x = walk.batch(pool, [0, 0])
+    try:
+        return x, _raw_output(walk, x)
+    except _CANNOT_TAKE as exc:
+        if isinstance(x, Tensor) and not x.is_floating_point():
+            walk.casts_integers = True
+            x = walk.batch(pool, [0, 0])
+            try:
+                return x, _raw_output(walk, x)
+            except _CANNOT_TAKE:
+                pass
+        shape = (len(pool), *x.shape[1:]) if isinstance(x, Tensor) else type(x).__name__
+        raise ValueError(
+            f"{name} cannot take X of shape {shape}: {exc} Pass X as in fit, "
+            "(n_samples, n_channels, height, width) for a CNN."
+        ) from exc
+
+
+_CANNOT_TAKE = (RuntimeError, ValueError, IndexError, TypeError, AttributeError)
+
+
+def _raw_output(walk, x):
+    dtype = next(
+        (p.dtype for p in walk.module.parameters() if p.is_floating_point()), None
+    )
+
+    def as_module(part):
+        is_half = part.is_floating_point() and dtype in HALVES
+        return part.to(dtype) if is_half else part.clone()
+
+    return first_output(walk.net.infer(map_tensors(as_module, x)))
+
+
+def _not_finite(walk, x, name: str) -> str:
+    """Say why a finite sample has no finite answer."""
+    parameters = list(walk.module.parameters())
+    if any(p.dtype in HALVES for p in parameters) and all(
+        p.isfinite().all() for p in parameters
+    ):
+        net = lean_copy(walk.net)
+        net.module_ = copy.deepcopy(walk.module).float()
+        if first_output(net.infer(map_tensors(torch.clone, x))).isfinite().all():
+            return (
+                f"{name} overflows in its half precision for a finite X, while in "
+                "float32 it does not. Scale X, or use bfloat16 or float32."
+            )
+    return (
+        f"{name} returns NaN or infinity for a finite X: its training has "
+        "diverged. Lower the learning rate or scale X, and fit again."
+    )
+
+
+def _check_output(out, name: str, is_binary: bool, n_samples: int, x) -> None:
+    shape = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
+    of_x = (n_samples, *x.shape[1:]) if isinstance(x, Tensor) else type(x).__name__
+    fact = f"{name} returns shape {shape} for 2 samples of X of shape {of_x}"
+    if not isinstance(out, Tensor) or out.ndim not in (1, 2) or len(out) != 2:
+        raise ValueError(
+            f"{fact}; expected (n_samples, n_classes). Flatten what is left over, or "
+            "check the number of dimensions of X."
+        )
+    if not is_binary and (out.ndim == 1 or out.shape[1] < 2):
+        raise ValueError(
+            f"{fact}: one class only, so there is no decision boundary. Give the "
+            "module at least two classes, or use NeuralNetBinaryClassifier."
+        )
+
+
+def _n_known_classes(net) -> int | None:
+    """How many outputs are classes, as far as the net was told, or None.
+
+    ``classes_`` are what it was told or, without that, the codes it was trained on.
+    """
+    try:
+        classes = np.asarray(net.classes_)
+    except AttributeError:
+        return None
+    if not classes.size or classes.dtype.kind not in "iu" or classes.min() < 0:
+        return None
+    return max(2, int(classes.max()) + 1)
+
+
+@contextmanager
+def _last_linear(module: nn.Module) -> Iterator[list[nn.Linear]]:
+    """Collect the linear layers in the order in which a forward pass runs them."""
+    seen: list[nn.Linear] = []
+    hooks = [
+        m.register_forward_hook(lambda layer, *_: seen.append(layer))
+        for m in module.modules()
+        if isinstance(m, nn.Linear)
+    ]
+    try:
+        yield seen
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _see_the_same(nets: list[TorchNet]) -> bool:
+    """Whether the members of a Committee turn samples into the same batches."""
+    n = len(nets[0])
+    some = np.unique(np.linspace(0, n - 1, min(n, _N_COMPARED)).astype(int))
+    first, *others = [net.batch(some) for net in nets]
+    return all(_same(first, other) for other in others)
+
+
+def _same(x, z) -> bool:
+    if isinstance(x, Mapping) and isinstance(z, Mapping):
+        return x.keys() == z.keys() and all(_same(x[name], z[name]) for name in x)
+    if not isinstance(x, Tensor) or not isinstance(z, Tensor):
+        return x is z
+    return x.shape == z.shape and x.dtype == z.dtype and torch.equal(x, z.to(x.device))

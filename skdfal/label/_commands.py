@@ -1,0 +1,531 @@
+"""The commands for people with tools of their own: no page, files in and files out."""
+
+import argparse
+import sys
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from skdfal._utils._files import write_text
+from skdfal.adapter import predict_proba
+from skdfal.label._answers import Answers
+from skdfal.label._command import PROJECT, STORE, settle_classes
+from skdfal.label._formats import (
+    LOCAL_FILES,
+    label_studio_config,
+    label_studio_tasks,
+    read_label_studio,
+    read_labels,
+    write_label_studio,
+    write_labels,
+    write_predictions,
+)
+from skdfal.label._net_file import load_net
+from skdfal.label._nets import image_size_for, make_net, samples_for
+from skdfal.label._project import LABELS
+from skdfal.label._store import Store
+from skdfal.label._trainer import NET, PREDICTIONS
+from skdfal.learner import LabelingSession
+from skdfal.pool import ImagePool
+
+_TASKS = "tasks.json"
+_OK = 0
+
+_PREDICT_EXAMPLES = """\
+examples:
+  skdfal predict pictures/ --net pictures/skdfal/net.skdfal
+  skdfal predict new/ --net net.skdfal --out new.csv
+"""
+_QUERY_TEXT = """\
+Train on the labels of a CSV, and print the pictures that should be labelled next, the
+best first, one per line. Without labels of two classes they are drawn at random.
+"""
+_QUERY_EXAMPLES = """\
+examples:
+  skdfal query pictures/ --labels labels.csv -n 20
+  skdfal query pictures/ --labels mine.csv --columns file=image,label=kind
+"""
+_EXPORT_TEXT = """\
+Write what "skdfal label" knows for other programs: the labels as CSV, or tasks for
+Label Studio, which are the pictures without a label and what the net says of them, the
+most doubtful first. Beside the tasks lies the labelling interface, as .xml.
+"""
+_EXPORT_EXAMPLES = """\
+examples:
+  skdfal export pictures/ --to csv
+  skdfal export pictures/ --to label-studio --prefix "/data/local-files/?d=pictures/"
+  skdfal export pictures/ --to label-studio --prefix https://example.org/pictures/
+"""
+_IMPORT_TEXT = """\
+Take labels over into the project of "skdfal label": of a CSV, or of what Label Studio
+exports as JSON, skips and several annotators included. What was imported before is not
+imported twice.
+"""
+_IMPORT_EXAMPLES = """\
+examples:
+  skdfal import labels.csv pictures/
+  skdfal import table.csv pictures/ --columns file=image,label=kind
+  skdfal import project-1.json pictures/
+"""
+
+
+def add_parsers(commands):
+    """Add the commands to those of ``skdfal``.
+
+    Parameters
+    ----------
+    commands : argparse action
+        What ``add_subparsers`` returned.
+    """
+    _add_predict(commands)
+    _add_query(commands)
+    _add_export(commands)
+    _add_import(commands)
+
+
+def _add(commands, name, run, text, examples, *, help_text):
+    command = commands.add_parser(
+        name,
+        help=help_text,
+        description=text,
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.set_defaults(run=run)
+    return command
+
+
+def _add_predict(commands):
+    command = _add(
+        commands,
+        "predict",
+        predict,
+        "Say what a trained net sees in each picture.",
+        _PREDICT_EXAMPLES,
+        help_text="predict the classes of pictures by a trained net",
+    )
+    _add_pictures(command)
+    _add_net(command, required=True)
+    _add_out(command, f"CSV (default: {PREDICTIONS})")
+    _add_cache(command)
+
+
+def _add_query(commands):
+    command = _add(
+        commands,
+        "query",
+        query,
+        _QUERY_TEXT,
+        _QUERY_EXAMPLES,
+        help_text="print the pictures that should be labelled next",
+    )
+    _add_pictures(command)
+    command.add_argument(
+        "--labels",
+        type=Path,
+        required=True,
+        help="CSV with a file and a label in each row",
+        metavar="FILE",
+    )
+    command.add_argument(
+        "-n",
+        type=_count,
+        default=10,
+        help="how many pictures to print (default: 10)",
+        metavar="N",
+    )
+    _add_columns(command)
+    _add_classes(command, "those of the labels")
+    _add_learning(command)
+    _add_cache(command)
+
+
+def _add_export(commands):
+    command = _add(
+        commands,
+        "export",
+        export,
+        _EXPORT_TEXT,
+        _EXPORT_EXAMPLES,
+        help_text="write labels or tasks for other programs",
+    )
+    _add_pictures(command)
+    command.add_argument(
+        "--to", choices=["csv", "label-studio"], required=True, metavar="FORMAT"
+    )
+    _add_project(command)
+    _add_net(command, required=False)
+    _add_out(command, f"{LABELS} or {_TASKS}, by default")
+    command.add_argument(
+        "--prefix",
+        default=LOCAL_FILES,
+        help="what stands before the names in tasks: where Label Studio finds local "
+        f"files (default: {LOCAL_FILES}), or the URL of a server",
+        metavar="TEXT",
+    )
+
+
+def _add_import(commands):
+    command = _add(
+        commands,
+        "import",
+        import_,
+        _IMPORT_TEXT,
+        _IMPORT_EXAMPLES,
+        help_text="take over labels of other programs",
+    )
+    command.add_argument(
+        "file", type=Path, help=".json of Label Studio, or a CSV", metavar="FILE"
+    )
+    _add_pictures(command)
+    _add_project(command)
+    _add_columns(command)
+    _add_classes(command, "those of the project, or else of the labels")
+
+
+def _add_pictures(command):
+    command.add_argument("pictures", type=Path, metavar="PICTURES")
+
+
+def _add_project(command):
+    command.add_argument(
+        "--project",
+        type=Path,
+        help=f"folder of the project (default: PICTURES/{PROJECT})",
+        metavar="FOLDER",
+    )
+
+
+def _add_net(command, *, required):
+    command.add_argument(
+        "--net",
+        type=Path,
+        required=required,
+        help="file of the net" + ("" if required else " (default: the project's)"),
+        metavar="FILE",
+    )
+    command.add_argument(
+        "--net-class",
+        help="module:Class of a net that is made by code of your own",
+        metavar="NAME",
+    )
+
+
+def _add_out(command, what):
+    command.add_argument(
+        "--out", type=Path, help=f"file to write: {what}", metavar="FILE"
+    )
+
+
+def _add_cache(command):
+    command.add_argument(
+        "--cache",
+        type=Path,
+        help="folder to keep decoded pictures in, which saves time the next time",
+        metavar="FOLDER",
+    )
+
+
+def _add_learning(command):
+    command.add_argument(
+        "--net",
+        default="lenet5",
+        help="lenet5 (default), vgg8, torchvision/NAME or timm/NAME (a linear head on "
+        "a pretrained net), or module:Class of your own",
+        metavar="NAME",
+    )
+    command.add_argument(
+        "--strategy", default="dfal", help="a query strategy (default: dfal)"
+    )
+    for name, default, what in [
+        ("size", None, "height and width in pixels at which the net sees the pictures"),
+        ("epochs", 50, "passes over the labels"),
+        ("seed", 0, "of all that is random"),
+    ]:
+        command.add_argument(
+            f"--{name}",
+            type=int if name == "seed" else _count,
+            default=default,
+            help=what if default is None else f"{what} (default: {default})",
+            metavar="N",
+        )
+
+
+def _add_columns(command):
+    command.add_argument(
+        "--columns",
+        type=_columns,
+        default={},
+        help="names of the columns of a CSV, for those that are not the usual ones: "
+        "file=...,label=...,annotator=...,time=...",
+        metavar="NAMES",
+    )
+
+
+def _add_classes(command, default):
+    command.add_argument(
+        "--classes",
+        type=lambda text: tuple(text.split(",")),
+        help=f"names of the classes, with commas between (default: {default})",
+        metavar="A,B",
+    )
+
+
+def _count(text):
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} should be an integer >= 1")
+    return int(text)
+
+
+def _columns(text):
+    pairs = [part.partition("=") for part in text.split(",")]
+    known = ("file", "label", "annotator", "time")
+    if not all(name in known and column for name, _, column in pairs):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} should be like file=image,label=kind; there are {known}"
+        )
+    return {name: column for name, _, column in pairs}
+
+
+# The work
+
+
+def predict(arguments):
+    """Write what a net says of pictures.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        Of :func:`add_parsers`.
+
+    Returns
+    -------
+    status : int
+        0.
+    """
+    saved = load_net(arguments.net, arguments.net_class)
+    out = arguments.out or Path(PREDICTIONS)
+    with _open_pool(arguments, saved.image_size, saved.mode) as pool:
+        names, proba = _predict(saved, pool, range(len(pool)))
+        write_predictions(out, names, proba, saved.classes)
+        _say_broken(pool)
+    _say(f"{out}: {len(names)} pictures.")
+    return _OK
+
+
+def query(arguments):
+    """Print the pictures to label next.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        Of :func:`add_parsers`.
+
+    Returns
+    -------
+    status : int
+        0.
+    """
+    events = read_labels(arguments.labels, arguments.columns)
+    size = arguments.size or image_size_for(arguments.net)
+    with _open_pool(arguments, size) as pool:
+        known = _known(events, pool.names, arguments.pictures)
+        labels = {event.picture: event.label for event in known}
+        readable = (i for i in _ranking(pool, labels, arguments) if _is_good(pool, i))
+        for i in islice(readable, arguments.n):
+            print(pool.names[i])
+        _say_broken(pool)
+    return _OK
+
+
+def export(arguments):
+    """Write labels or tasks for other programs.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        Of :func:`add_parsers`.
+
+    Returns
+    -------
+    status : int
+        0.
+    """
+    store = _open_store(arguments)
+    try:
+        answers = Answers(store.events())
+    finally:
+        store.close()
+    if arguments.to == "csv":
+        out = arguments.out or Path(LABELS)
+        labels = answers.standing("label").values()
+        write_labels(out, labels)
+        _say(f"{out}: {len(labels)} labels.")
+    else:
+        _export_tasks(arguments, answers)
+    return _OK
+
+
+def _export_tasks(arguments, answers):
+    saved = load_net(arguments.net or _folder(arguments) / NET, arguments.net_class)
+    out = arguments.out or Path(_TASKS)
+    done = {*answers.labels(), *answers.standing("exclude")}
+    with _open_pool(arguments, saved.image_size, saved.mode) as pool:
+        unlabeled = [i for i, name in enumerate(pool.names) if name not in done]
+        names, proba = _predict(saved, pool, unlabeled)
+        _say_broken(pool)
+    tasks = label_studio_tasks(names, proba, saved.classes, prefix=arguments.prefix)
+    write_label_studio(out, tasks)
+    config = out.with_suffix(".xml")
+    write_text(config, label_studio_config(saved.classes))
+    _say(f"{out}: {len(tasks)} tasks. {config}: the labelling interface.")
+
+
+def import_(arguments):
+    """Take labels of other programs over into a project.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        Of :func:`add_parsers`.
+
+    Returns
+    -------
+    status : int
+        0.
+
+    Raises
+    ------
+    ValueError
+        If the file is none of the formats, or has labels that are no classes.
+    """
+    with _open_pool(arguments, 1, "RGB") as pool:  # for the names alone
+        names = pool.names
+    if arguments.file.suffix.lower() == ".json":
+        events = read_label_studio(arguments.file, names)
+    else:
+        events = read_labels(arguments.file, arguments.columns)
+    events = _known(events, names, arguments.pictures)
+    store = _open_store(arguments)
+    try:
+        _check_labels(events, store, arguments.classes)
+        n_before = len(store.events())
+        store.add(events)
+        n_new = len(store.events()) - n_before
+    finally:
+        store.close()
+    _say(f"{n_new} new answers of {len(events)} in {arguments.file}.")
+    return _OK
+
+
+def _check_labels(events, store, wanted):
+    """Raise unless all labels are classes; a new project takes them for its classes."""
+    labels = sorted({event.label for event in events} - {None})
+    if wanted is None and not store.setting("classes"):
+        wanted = labels
+    unknown = set(labels).difference(wanted or store.setting("classes"))
+    if unknown:
+        raise ValueError(
+            f"The labels {', '.join(sorted(unknown))} are no classes of the project. "
+            "Name all classes, the former ones too: --classes A,B. Nothing was "
+            "imported."
+        )
+    settle_classes(store, wanted)
+
+
+# What they have in common
+
+
+def _folder(arguments):
+    return getattr(arguments, "project", None) or arguments.pictures / PROJECT
+
+
+def _open_store(arguments):
+    folder = _folder(arguments)
+    folder.mkdir(parents=True, exist_ok=True)
+    return Store(folder / STORE)
+
+
+def _open_pool(arguments, image_size, mode=None):
+    try:
+        return ImagePool(
+            arguments.pictures,
+            image_size=image_size,
+            mode=mode,
+            cache=getattr(arguments, "cache", None),
+            exclude=_folder(arguments),
+        )
+    except ImportError as error:
+        raise ValueError(str(error)) from error
+
+
+def _predict(saved, pool, indices):
+    """Return names and probabilities of the pictures that can be read."""
+    pool.decode(indices)
+    good = [i for i in indices if pool.available[i]]
+    samples = samples_for(saved.net_name, pool).view(good)
+    proba = predict_proba(saved.estimator, samples)
+    return [pool.names[i] for i in good], proba
+
+
+def _ranking(pool, labels, arguments):
+    """Yield the indices of pictures without a label, the best first."""
+    told = [i for i, name in enumerate(pool.names) if name in labels]
+    if len(set(labels.values())) < 2:
+        _say("There are no labels of two classes yet: these are drawn at random.")
+        rest = np.setdiff1d(np.arange(len(pool)), told)
+        yield from np.random.RandomState(arguments.seed).permutation(rest)
+        return
+    classes = arguments.classes or sorted(set(labels.values()))
+    samples = samples_for(arguments.net, pool)
+    session = LabelingSession(
+        samples,
+        classes,
+        make_net(arguments.net, len(classes), samples.sample_shape, arguments.epochs),
+        arguments.strategy,
+        n_instances=arguments.n,
+        random_state=arguments.seed,
+    )
+    session.tell(told, [labels[pool.names[i]] for i in told])
+    session.fit()
+    while (asked := session.ask()).size:
+        yield from asked
+
+
+def _is_good(pool, i):
+    pool.decode([i])
+    return pool.available[i]
+
+
+def _known(events, names, folder):
+    """Return the events of pictures that are in the folder, by their names there."""
+    names, found, unknown = set(names), [], []
+    for event in events:
+        name = _name_in(event.picture, names, folder)
+        (unknown if name is None else found).append(event._replace(picture=name))
+    if unknown:
+        _say(f"{len(unknown)} rows are of pictures that are not in {folder}: left out.")
+    return found
+
+
+def _name_in(given, names, folder):
+    """Return a picture's name, which may have been given as a path to it."""
+    candidates = [given, given.replace("\\", "/")]
+    try:
+        candidates.append(
+            Path(given).absolute().relative_to(folder.absolute()).as_posix()
+        )
+    except ValueError:
+        pass
+    return next((name for name in candidates if name in names), None)
+
+
+def _say_broken(pool):
+    for name, reason in pool.broken.items():
+        _say(f"left out: {name}: {reason}")
+
+
+def _say(text):
+    """Say something to the person; what is printed otherwise is for programs."""
+    print(text, file=sys.stderr)

@@ -1,0 +1,255 @@
+"""predict, query, export and import: files in and files out."""
+
+import csv
+import json
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from skdfal.cli import main
+from skdfal.label import Answers, Event, Store
+from skdfal.label._formats import read_labels, write_labels
+from skdfal.label._net_file import save_net
+from skdfal.label._nets import make_net
+from skdfal.pool import ImagePool
+
+Image = pytest.importorskip(
+    "PIL.Image", reason="Pillow is not installed (skdfal[label])"
+)
+
+N = 24
+
+
+@pytest.fixture
+def pictures(tmp_path, monkeypatch):
+    """Dark and light pictures in turns, one of them broken, from a folder above."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pictures" / "sub").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for i in range(N):
+        values = rng.integers(0, 100, (16, 16)) + 150 * (i % 2)
+        name = f"sub/# {i:02}.png" if i % 3 else f"{i:02}.png"
+        picture = Image.fromarray(values.astype(np.uint8))
+        picture.save(tmp_path / "pictures" / name)
+    (tmp_path / "pictures" / "broken.png").write_text("no picture")
+    return tmp_path / "pictures"
+
+
+def truth(pictures):
+    names = [
+        p.relative_to(pictures).as_posix() for p in sorted(pictures.rglob("*.png"))
+    ]
+    return {
+        name: ["dark", "light"][int(name[-6:-4]) % 2]
+        for name in names
+        if "bro" not in name
+    }
+
+
+def events(labels):
+    return [Event(name, name, "label", label) for name, label in labels.items()]
+
+
+@pytest.fixture
+def net(pictures):
+    torch.manual_seed(0)
+    pool = ImagePool(pictures, image_size=16)
+    labels = truth(pictures)
+    known = [i for i, name in enumerate(pool.names) if name in labels]
+    net = make_net("lenet5", 2, (1, 16, 16), 20)
+    net.fit(
+        pool.take(known),
+        np.array([labels[pool.names[i]] == "light" for i in known]) * 1,
+    )
+    save_net("net.skdfal", net, ["dark", "light"], (16, 16), "L", "lenet5")
+    return net, pool
+
+
+def rows_of(path):
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_predict(pictures, net, capsys):
+    assert main(["predict", "pictures", "--net", "net.skdfal", "--cache", "cache"]) == 0
+    rows = rows_of("predictions.csv")
+    assert {row["file"]: row["label"] for row in rows} == truth(pictures)
+    estimator, pool = net
+    sample = pool.take([pool.names.index(rows[3]["file"])])
+    proba = estimator.predict_proba(sample)[0]
+    found = [float(rows[3][column]) for column in ("p_dark", "p_light")]
+    np.testing.assert_allclose(found, proba, atol=1e-5)
+    err = capsys.readouterr().err
+    assert "left out: broken.png: No picture of a known format." in err
+    assert f"{N} pictures" in err
+
+
+def test_predict_with_no_net(pictures, capsys):
+    assert main(["predict", "pictures", "--net", "pictures/broken.png"]) == 2
+    assert "broken.png is no net of skdfal" in capsys.readouterr().err
+    assert main(["predict", "pictures", "--net", "nothing"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def query(labels, *arguments):
+    write_labels("labels.csv", events(labels))
+    options = ["--labels", "labels.csv", "--size", "16", "--epochs", "3", *arguments]
+    return main(["query", "pictures", *options])
+
+
+def test_query(pictures, capsys):
+    labels = dict(list(truth(pictures).items())[:8])
+    assert query(labels, "-n", "5") == 0
+    first = capsys.readouterr()
+    names = first.out.splitlines()
+    assert len(set(names)) == 5
+    assert set(names) <= set(truth(pictures)) - set(labels)
+    assert query(labels, "-n", "5") == 0
+    assert capsys.readouterr().out == first.out
+    # Another strategy asks for others; all that can be read are there in the end.
+    assert query(labels, "-n", "100", "--strategy", "random") == 0
+    names = capsys.readouterr().out.splitlines()
+    assert set(names) == set(truth(pictures)) - set(labels)
+
+
+def test_query_without_labels_of_two_classes(pictures, capsys):
+    labels = dict(list(truth(pictures).items())[:1])
+    assert query(labels, "-n", "100") == 0
+    out, err = capsys.readouterr()
+    assert "drawn at random" in err
+    assert sorted(out.splitlines()) == sorted(set(truth(pictures)) - set(labels))
+
+
+def test_query_knows_names_given_as_paths(pictures, capsys):
+    labels = truth(pictures)
+    first, second, third, *_ = labels
+    given = {f"pictures/{first}": "dark", str(pictures / second): "light"}
+    given[third.replace("/", "\\")] = "dark"
+    given["elsewhere.png"] = "light"
+    assert query(given, "-n", "100", "--strategy", "random") == 0
+    out, err = capsys.readouterr()
+    assert set(out.splitlines()) == set(labels) - {first, second, third}
+    assert "1 rows are of pictures that are not in pictures" in err
+
+
+def test_query_with_columns_of_others(pictures, capsys):
+    with open("mine.csv", "w", newline="") as file:
+        csv.writer(file, delimiter=";").writerows(
+            [["kind", "where"], *((v, k) for k, v in list(truth(pictures).items())[:4])]
+        )
+    arguments = ["query", "pictures", "--labels", "mine.csv", "--strategy", "random"]
+    assert main([*arguments, "--size", "16", "--epochs", "1"]) == 2
+    assert "no column 'file'; it has ['kind', 'where']" in capsys.readouterr().err
+    columns = ["--columns", "file=where,label=kind"]
+    assert main([*arguments, "--size", "16", "--epochs", "1", *columns]) == 0
+    assert main([*arguments, "--columns", "what=where"]) == 2
+
+
+@pytest.fixture
+def project(pictures):
+    """A project of which a third has labels, and one picture is excluded."""
+    (pictures / "skdfal").mkdir()
+    names = list(truth(pictures))
+    store = Store(pictures / "skdfal" / "labels.sqlite")
+    store.set("classes", ["dark", "light"])
+    labels = {name: truth(pictures)[name] for name in names[:8]}
+    store.add(events(labels))
+    store.add(
+        [Event("x", names[8], "exclude"), Event("u", names[0], "undo", undoes=names[0])]
+    )
+    store.close()
+    del labels[names[0]]
+    return labels
+
+
+def test_export_csv(project):
+    assert main(["export", "pictures", "--to", "csv"]) == 0
+    assert {e.picture: e.label for e in read_labels("labels.csv")} == project
+
+
+def test_export_label_studio(pictures, project, net):
+    arguments = ["export", "pictures", "--to", "label-studio", "--net", "net.skdfal"]
+    assert main([*arguments, "--prefix", "https://example.org/"]) == 0
+    with open("tasks.json", encoding="utf-8") as file:
+        tasks = json.load(file)
+    excluded = list(truth(pictures))[8]
+    files = {task["data"]["file"] for task in tasks}
+    assert files == set(truth(pictures)) - set(project) - {excluded}
+    scores = [task["predictions"][0]["score"] for task in tasks]
+    assert scores == sorted(scores)
+    assert all(
+        task["data"]["image"].startswith("https://example.org/") for task in tasks
+    )
+    with open("tasks.xml", encoding="utf-8") as file:
+        assert '<Choice value="light"/>' in file.read()
+
+
+def test_export_needs_a_net(pictures, project, capsys):
+    assert main(["export", "pictures", "--to", "label-studio"]) == 2
+    assert "net.skdfal" in capsys.readouterr().err
+
+
+def stored(pictures):
+    store = Store(pictures / "skdfal" / "labels.sqlite")
+    try:
+        return Answers(store.events()), store.setting("classes")
+    finally:
+        store.close()
+
+
+def test_import_csv_into_a_new_project(pictures, capsys):
+    write_labels("labels.csv", events(truth(pictures) | {"gone.png": "dark"}))
+    for n_new in (N, 0):
+        assert main(["import", "labels.csv", "pictures"]) == 0
+        assert f"{n_new} new answers of {N}" in capsys.readouterr().err
+    answers, classes = stored(pictures)
+    assert answers.labels() == truth(pictures)
+    assert classes == ["dark", "light"]
+
+
+def test_import_label_studio(pictures, project):
+    def annotation(label, **fields):
+        part = {"type": "choices", "value": {"choices": [label]}}
+        return {"result": [part] if label else [], "completed_by": 1} | fields
+
+    names = list(truth(pictures))
+    tasks = [
+        {"data": {"image": f"x/{names[10]}"}, "annotations": [annotation("dark")]},
+        {"data": {"image": names[11]}, "annotations": [annotation(None)]},
+        {"data": {"image": "gone.png"}, "annotations": [annotation("dark")]},
+    ]
+    with open("export.json", "w") as file:
+        json.dump(tasks, file)
+    assert main(["import", "export.json", "pictures"]) == 0
+    answers, _ = stored(pictures)
+    assert answers.labels() == project | {names[10]: "dark"}
+    assert set(answers.standing("skip")) == {names[11]}
+
+
+def test_import_of_unknown_classes_needs_their_names(pictures, project, capsys):
+    write_labels("labels.csv", events({list(truth(pictures))[10]: "grey"}))
+    assert main(["import", "labels.csv", "pictures"]) == 2
+    assert "The labels grey are no classes" in capsys.readouterr().err
+    assert stored(pictures)[0].labels() == project
+    classes = ["--classes", "dark,light,grey"]
+    assert main(["import", "labels.csv", "pictures", *classes]) == 0
+    assert stored(pictures)[1] == ["dark", "light", "grey"]
+
+
+def test_labels_and_tasks_survive_the_round_trip(pictures, project):
+    assert main(["export", "pictures", "--to", "csv"]) == 0
+    assert main(["import", "labels.csv", "pictures", "--project", "other"]) == 0
+    store = Store("other/labels.sqlite")
+    assert Answers(store.events()).labels() == project
+    store.close()
+
+
+def test_without_pillow_one_line_says_so(pictures, monkeypatch, capsys):
+    write_labels("labels.csv", [])
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    assert main(["query", "pictures", "--labels", "labels.csv"]) == 2
+    err = capsys.readouterr().err
+    assert "skdfal[label]" in err
+    assert err.count("\n") == 1

@@ -1,0 +1,799 @@
+"""A session: asked, told, corrected, killed and continued."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.pipeline import make_pipeline
+from skorch import NeuralNetClassifier
+
+import skdfal
+from skdfal import ActiveLearningClassifier, AdversarialAugmenter, make_classifier
+from skdfal.datasets import fetch_mnist
+from skdfal.learner import CheckpointError, LabelingSession, UnidentifiableError
+from skdfal.pool import FilePool, PoolView
+from tests.conftest import make_blobs_of_images, make_net, make_steps
+from tests.data_home import skdfal_data
+
+
+def net_of(module):
+    """A skorch net of a module that is there already."""
+    return NeuralNetClassifier(
+        module, criterion=torch.nn.CrossEntropyLoss, max_epochs=2, lr=0.01,
+        train_split=None, verbose=0,
+    )  # fmt: skip
+
+
+NAMES = ["ant", "bee", "cat", "dog"]
+N_ROUNDS = 4
+
+
+def make_session(X=None, **kwargs):
+    if X is None:
+        X = make_blobs_of_images()[0]
+    settings = {
+        "classes": range(4), "estimator": make_net(max_epochs=3),
+        "n_instances": 4, "random_state": 0,
+    }  # fmt: skip
+    return LabelingSession(X, **settings | kwargs)
+
+
+def answer(session, y, n_initial=8, n_rounds=N_ROUNDS):
+    """Go on until so many rounds are done, whatever of it is done already."""
+    if not session.labels_:
+        asked = session.ask(n_initial)
+        session.tell(asked, y[asked])
+    while True:
+        told = len(session.labels_)
+        if not session.history_ or told > session.history_[-1]["annotations"]:
+            session.fit()
+        if len(session.history_) == n_rounds:
+            return session
+        asked = session.ask(4)
+        session.tell(asked, y[asked])
+
+
+def state(session, X):
+    names = ("annotations", "labeled_data")
+    return (
+        session.annotated_indices_, session.X_train_, session.y_train_,
+        session.train_indices_, session.train_parents_, session.predict_proba(X),
+        [[row[name] for name in names] for row in session.history_],
+        session.ask(6),
+    )  # fmt: skip
+
+
+def assert_same_state(one, other, X):
+    for a, b in zip(state(one, X), state(other, X), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+# One algorithm
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"warm_start": True},
+        {"query_strategy": "random"},
+        {"query_strategy": "core_set", "query_params": {"X_labeled": "train"}},
+        {"query_strategy": "ceal", "query_params": {"threshold": 1.37}},
+        {"n_candidates": 20},
+    ],
+    ids=str,
+)
+def test_answered_by_y_it_is_the_classifier(params, data):
+    X, y = data
+    session = answer(make_session(**params), y)
+    loop = ActiveLearningClassifier(
+        make_net(max_epochs=3), n_initial=8, n_instances=4, max_annotations=20,
+        random_state=0, **params,
+    ).fit(X, y)  # fmt: skip
+    for name in ("annotated_indices_", "X_train_", "y_train_", "train_indices_"):
+        np.testing.assert_array_equal(getattr(session, name), getattr(loop, name))
+    np.testing.assert_array_equal(session.predict_proba(X), loop.predict_proba(X))
+    np.testing.assert_array_equal(session.predict(X), loop.predict(X))
+
+
+@pytest.mark.skipif(skdfal_data() is None, reason="MNIST is not here")
+def test_on_mnist_too():
+    mnist = fetch_mnist(data_home=skdfal_data())
+    X, y = mnist.X_train[:2000], mnist.y_train[:2000]
+    net = make_classifier("lenet5", max_epochs=10, patience=3, n_restarts=2)
+    session = LabelingSession(X, range(10), net, n_candidates=300, random_state=3)
+    for n in (20, 10, 10, None):
+        asked = session.ask(n or 10)
+        if n:
+            session.tell(asked, y[asked])
+            session.fit()
+    loop = ActiveLearningClassifier(
+        net, n_initial=20, max_annotations=40, n_candidates=300, random_state=3
+    ).fit(X, y)
+    np.testing.assert_array_equal(session.annotated_indices_, loop.annotated_indices_)
+    np.testing.assert_array_equal(session.X_train_, loop.X_train_)
+    np.testing.assert_array_equal(session.predict_proba(X), loop.predict_proba(X))
+
+
+# Asking
+
+
+def test_what_is_asked(data):
+    X, y = data
+    session = make_session(X, classes=NAMES)
+    first = session.ask(8)
+    assert len(set(first.tolist())) == 8
+    more = session.ask(5)
+    assert not set(first) & set(more)
+    session.skip(more[0])
+    labels = [NAMES[c] for c in y]
+    session.tell(first, [labels[i] for i in first])
+    session.tell(int(more[1]), labels[more[1]])
+    assert session.fit() is session
+    after = session.ask(4)
+    further = session.ask(9)  # beyond the ranking
+    last = session.ask()
+    asked = [*first, *more[:2], *after, *further, *last]
+    assert len(set(asked)) == len(asked) == 27
+    # Whoever asked and did not hear, is free to ask again after the next training.
+    session.fit()
+    pool = set(session.ask(1000).tolist())
+    assert pool == set(range(160)) - {*first.tolist(), *more[:2].tolist()}
+    assert session.ask(3).shape == (0,)
+    assert session.fit().ask(2).shape == (2,)
+    assert session.labels_ == {i: labels[i] for i in [*first, more[1]]}
+    assert set(session.predict(X)) <= set(NAMES)
+    with pytest.raises(ValueError, match="n_instances=0"):
+        session.ask(0)
+
+
+def test_an_exhausted_pool(data):
+    X, y = data[0][:10], data[1][:10]
+    session = make_session(X)
+    assert sorted(session.ask(99)) == list(range(10))
+    session.tell(range(10), y)
+    assert session.fit().ask(3).shape == (0,)
+
+
+def test_what_a_strategy_is_given(data):
+    X, y = data
+    seen = []
+
+    def first(estimator, X, n_instances, *, random_state, X_labeled, y_labeled,
+              pool_indices, X_unlabeled):  # fmt: skip
+        seen.append((X, random_state, X_labeled, y_labeled, pool_indices, X_unlabeled))
+        return np.arange(n_instances)
+
+    session = make_session(X, query_strategy=first, n_candidates=30)
+    session.skip([5, 6])
+    session.tell([9, 4, 3], y[[9, 4, 3]])
+    asked = session.fit().ask(4)
+    view, seed, X_labeled, y_labeled, pool_indices, X_unlabeled = seen[0]
+    np.testing.assert_array_equal(view, X[pool_indices])
+    assert len(view) == 30
+    np.testing.assert_array_equal(asked, pool_indices[:4])
+    assert isinstance(seed, int)
+    np.testing.assert_array_equal(X_labeled, X[[9, 4, 3]])
+    np.testing.assert_array_equal(y_labeled, y[[9, 4, 3]])
+    rest = np.setdiff1d(np.arange(160), [3, 4, 5, 6, 9])
+    np.testing.assert_array_equal(X_unlabeled, X[rest])
+
+
+def test_registered_strategies_get_views(data):
+    seen = []
+
+    @skdfal.strategies.register("first of all")
+    def first(estimator, X, n_instances=1):
+        seen.append(X)
+        return np.arange(n_instances)
+
+    try:
+        session = make_session(query_strategy="first of all")
+        session.tell(range(4), data[1][:4])
+        session.fit()
+    finally:
+        skdfal.strategies.unregister("first of all")
+    assert isinstance(seen[0], PoolView)
+
+
+# Telling
+
+
+def test_telling_is_all_or_nothing(data, tmp_path):
+    session = make_session(data[0], classes=NAMES, path=tmp_path / "s")
+    session.tell([1, 2], ["ant", "bee"])
+    for indices, labels, message in [
+        ([3, 4], ["cat", "cow"], r"'cow' is none of the classes \['ant', 'bee'"),
+        ([3, 4], ["cat"], "1 labels for 2 indices"),
+        ([3, 160], ["cat", "cat"], r"in \[0, 160\)"),
+        ([3, -1], ["cat", "cat"], r"in \[0, 160\)"),
+        ([3, 3], ["cat", "cat"], "distinct"),
+        ([3.0], ["cat"], "distinct"),
+        ([3], [["cat"]], "none of the classes"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            session.tell(indices, labels)
+    assert session.labels_ == {1: "ant", 2: "bee"}
+    session.close()
+    again = make_session(data[0], classes=NAMES, path=tmp_path / "s")
+    assert again.labels_ == {1: "ant", 2: "bee"}
+
+
+@pytest.mark.parametrize(
+    "classes", [NAMES, [3, 1], [1.5, 2.5], [True, False], ["a", 1], np.array([7, 5])]
+)
+def test_labels_of_every_kind(classes, data, tmp_path):
+    def make():
+        return make_session(data[0], classes=classes, path=tmp_path / "s")
+
+    with make() as session:
+        known = session.classes_.tolist()
+        session.tell([0, 1], known[:2])
+        session.tell(2, session.classes_[1])
+        session.tell(np.array([3]), session.classes_[:1])
+    with make() as again:
+        assert again.labels_ == {0: known[0], 1: known[1], 2: known[1], 3: known[0]}
+        assert list(map(type, again.labels_.values())) == [
+            type(v) for v in (known[0], known[1], known[1], known[0])
+        ]
+
+
+@pytest.mark.parametrize(
+    ("params", "error", "message"),
+    [
+        ({"classes": ["a"]}, ValueError, "at least 2"),
+        ({"classes": ["a", "a"]}, ValueError, "distinct"),
+        ({"classes": [None, "a"]}, TypeError, "type str"),
+        ({"n_instances": 0}, ValueError, "'n_instances' parameter of LabelingSession"),
+        ({"query_strategy": "best"}, ValueError, "known are dfal"),
+        ({"query_params": {"foo": 1}}, ValueError, "'foo'"),
+        ({"n_candidates": "all"}, ValueError, "n_candidates"),
+        ({"path": 3}, ValueError, "path"),
+        ({"warm_start": True, "estimator": RandomForestClassifier()}, TypeError, "net"),
+    ],
+)
+def test_bad_parameters(params, error, message):
+    with pytest.raises(error, match=message):
+        make_session(**params)
+
+
+def test_fit_without_labels_of_two_classes(data):
+    session = make_session()
+    with pytest.raises(ValueError, match="no class"):
+        session.fit()
+    session.tell([0, 4], [0, 0])
+    with pytest.raises(ValueError, match=r"labels of \[0\] only"):
+        session.fit()
+    with pytest.raises(AttributeError, match="before the first fit"):
+        session.predict(data[0])
+
+
+# Twins know their parents
+
+
+def twins_of(session, i):
+    return (session.train_parents_ == i) & (session.train_indices_ != i)
+
+
+def test_a_corrected_label_leaves_no_twin_of_the_wrong_label(data):
+    y = data[1]
+    session = answer(make_session(), y, n_rounds=3)
+    i, j = session.annotated_indices_[8:10]
+    assert twins_of(session, i).sum() == 1
+    before = session.X_train_
+    wrong = (y[i] + 1) % 4
+    session.tell(i, wrong)
+    np.testing.assert_array_equal(session.X_train_, before)  # all keep their places
+    assert session.y_train_[twins_of(session, i)] == [wrong]
+    assert session.y_train_[session.train_indices_ == i] == [wrong]
+    assert session.y_train_[twins_of(session, j)] == y[[j]]
+    session.tell(i, y[i])
+    assert session.y_train_[twins_of(session, i)] == y[[i]]
+    # And it is the training set that was shown on which the next net is trained.
+    X_train, y_train = session.X_train_, session.y_train_
+    labeled = session.fit().history_[-1]["labeled_data"]
+    assert labeled == len(y_train)
+    np.testing.assert_array_equal(session.X_train_[: len(X_train)], X_train)
+
+
+@pytest.mark.parametrize("how", ["retract", "skip"])
+def test_a_label_taken_back_takes_its_twins_along(how, data):
+    y = data[1]
+    session = answer(make_session(), y, n_rounds=3)
+    i = int(session.annotated_indices_[8])
+    n_train = len(session.X_train_)
+    getattr(session, how)(i)
+    assert i not in session.labels_
+    assert not twins_of(session, i).any()
+    assert len(session.X_train_) == n_train - 2
+    session.fit()
+    asked = session.ask(1000)
+    assert (i in asked) == (how == "retract")
+    assert (i in session.skipped_indices_) == (how == "skip")
+    # Told again, it is trained on, and gets a twin of the present net.
+    session.tell(i, y[i])
+    assert i not in session.skipped_indices_
+    assert session.annotated_indices_[-1] == i
+    assert not twins_of(session, i).any()
+    assert twins_of(session.fit(), i).sum() == 1
+
+
+def test_retract_what_has_no_label(data):
+    session = make_session()
+    session.tell(3, 1)
+    with pytest.raises(ValueError, match=r"no label to take back of \[4\]"):
+        session.retract([3, 4])
+    assert session.labels_ == {3: 1}
+
+
+class Shifted:
+    """Gives each sample a neighbour, whose label may be another one."""
+
+    is_lasting = True
+    uses_pool = False
+
+    def __init__(self, knows_parents=True, other_label=False):
+        self.knows_parents, self.other_label = knows_parents, other_label
+
+    def augment(self, estimator, X, y, X_pool, n_round):
+        y_new = (y + 1) % 4 if self.other_label else y
+        parents = (np.arange(len(y)),) if self.knows_parents else ()
+        return X + 0.25, y_new, *parents
+
+
+def test_a_label_of_its_own_lasts_as_long_as_that_of_the_parent(data):
+    y = data[1]
+    augmenter = Shifted(other_label=True)
+    session = answer(make_session(augmenter=augmenter), y, n_rounds=3)
+    i, j = session.annotated_indices_[8:10]
+    np.testing.assert_array_equal(
+        session.y_train_[twins_of(session, i)], (y[i] + 1) % 4
+    )
+    session.tell(i, (y[i] + 2) % 4)
+    assert not twins_of(session, i).any()
+    assert twins_of(session, j).any()
+
+
+@pytest.mark.parametrize("how", ["tell", "retract", "skip"])
+def test_without_parents_all_of_that_call_go(how, data):
+    y = data[1]
+    augmenter = Shifted(knows_parents=False)
+    session = answer(make_session(augmenter=augmenter), y, n_rounds=4)
+    assert (session.train_indices_ < 0).sum() == 12
+    assert (session.train_parents_[session.train_indices_ < 0] == -1).all()
+    i = session.annotated_indices_[8]
+    session.tell(i, y[i])  # the same again
+    assert (session.train_indices_ < 0).sum() == 12
+    if how == "tell":
+        session.tell(i, (y[i] + 1) % 4)
+    else:
+        getattr(session, how)(i)
+    assert (session.train_indices_ < 0).sum() == 8
+
+
+@pytest.mark.parametrize(
+    "parents", [np.array([0]), np.array([9, 0, 0, 0]), np.array([0.5, 0, 0, 0]), "abcd"]
+)
+def test_parents_that_are_none(parents, data):
+    class Wrong(Shifted):
+        def augment(self, estimator, X, y, X_pool, n_round):
+            return X, y, parents
+
+    with pytest.raises(ValueError, match="parents"):
+        answer(make_session(augmenter=Wrong()), data[1])
+
+
+def test_the_unlabelled_are_seen_and_the_skipped_are_not(data):
+    y = data[1]
+    seen = []
+
+    class Looks(Shifted):
+        uses_pool = True
+
+        def augment(self, estimator, X, y, X_pool, n_round):
+            seen.append(X_pool.indices)
+            return X[:0], y[:0]
+
+    session = make_session(augmenter=Looks())
+    session.tell(range(4), y[:4])
+    session.skip([100, 101])
+    session.fit()
+    session.tell(range(4, 6), y[4:6])
+    session.fit()
+    expected = np.setdiff1d(np.arange(6, 160), [100, 101])
+    np.testing.assert_array_equal(seen[0], expected)
+
+
+def test_weights_of_samples(data):
+    X, y = data
+    weights = np.linspace(0.5, 2, 160)
+    seen = []
+
+    class Forest(RandomForestClassifier):
+        def fit(self, X, y, sample_weight=None):
+            seen.append((len(X), sample_weight))
+            return super().fit(X, y, sample_weight)
+
+    flat = X.reshape(160, -1)
+    session = LabelingSession(
+        flat, range(4), Forest(10), "entropy", augmenter=Shifted(), random_state=0
+    )
+    session.tell(range(8), y[:8])
+    session.fit(sample_weight=weights)
+    session.tell([20, 30], y[[20, 30]])
+    session.fit(sample_weight=weights)
+    np.testing.assert_array_equal(seen[0][1], weights[:8])
+    expected = weights[[*range(8), 20, 30, 20, 30]]
+    np.testing.assert_array_equal(seen[1][1], expected)
+    with pytest.raises(ValueError, match=r"of shape \(3,\)"):
+        session.fit(sample_weight=weights[:3])
+    session = make_session()
+    session.tell(range(4), y[:4])
+    with pytest.raises(TypeError, match=r"Classifier\.fit takes no sample_weight"):
+        session.fit(sample_weight=weights)
+
+
+# All or nothing
+
+
+class Fails(AdversarialAugmenter):
+    failure = None
+
+    def augment(self, *args):
+        answer = super().augment(*args)
+        if Fails.failure == "augment":
+            raise KeyboardInterrupt
+        return answer
+
+
+class FailingNet(type(make_net())):
+    def train_step(self, *args, **kwargs):
+        out = super().train_step(*args, **kwargs)
+        if Fails.failure == "train":
+            signal.raise_signal(signal.SIGINT)
+        return out
+
+
+@pytest.mark.parametrize("failure", ["augment", "train", "rank", "save"])
+@pytest.mark.parametrize("warm_start", [False, True])
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_fit_that_fails_leaves_all_as_it_was(
+    failure, warm_start, stored, data, tmp_path, monkeypatch
+):
+    X, y = data
+
+    def rank(estimator, X, n_instances):
+        if Fails.failure == "rank":
+            raise RuntimeError("no ranking")
+        return np.arange(n_instances)
+
+    if failure == "save" and not stored:
+        pytest.skip("nothing to save")
+    session, whole = (
+        make_session(
+            X, estimator=FailingNet(**make_net(max_epochs=3).get_params(deep=False)),
+            query_strategy=rank, augmenter=Fails(), warm_start=warm_start, path=path,
+        )
+        for path in (tmp_path / "s" if stored else None, None)
+    )  # fmt: skip
+    for one in (session, whole):
+        answer(one, y, n_rounds=2)
+        asked = one.ask(4)
+        one.tell(asked, y[asked])
+    before = session.X_train_, session.predict_proba(X)
+    monkeypatch.setattr(Fails, "failure", failure)
+    if failure == "save":
+        monkeypatch.setattr(session._store, "_insert_ranking", lambda *_: 1 / 0)
+    with pytest.raises((KeyboardInterrupt, RuntimeError, ZeroDivisionError)):
+        session.fit()
+    monkeypatch.undo()
+    assert len(session.history_) == 2
+    for now, then in zip(
+        (session.X_train_, session.predict_proba(X)), before, strict=True
+    ):
+        np.testing.assert_array_equal(now, then)
+    assert_same_state(answer(session, y), answer(whole, y), X)
+
+
+def test_a_second_thread_waits(data):
+    """What is told during a training is there after it, and not part of it."""
+    y = data[1]
+    is_training, done = threading.Event(), []
+
+    class Slow(type(make_net())):
+        def train_step(self, *args, **kwargs):
+            is_training.set()
+            time.sleep(0.01)
+            return super().train_step(*args, **kwargs)
+
+    slow = Slow(**make_net().get_params(deep=False))
+    session = make_session(estimator=slow)
+    session.tell(range(8), y[:8])
+
+    def tell():
+        is_training.wait(30)
+        session.tell(20, y[20])
+        done.append(len(session.history_))
+
+    thread = threading.Thread(target=tell)
+    thread.start()
+    session.fit()
+    thread.join(30)
+    assert done == [1]
+    assert session.history_[0]["annotations"] == 8
+    assert len(session.labels_) == 9
+
+
+def test_no_trace_on_generators_and_data(data):
+    X, y = data
+    before = X.copy()
+    states = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    answer(make_session(X), y)
+    assert torch.equal(torch.get_rng_state(), states[0])
+    np.testing.assert_array_equal(np.random.get_state()[1], states[1])  # noqa: NPY002
+    np.testing.assert_array_equal(X, before)
+
+
+# Saved
+
+
+ESTIMATORS = {
+    "net": lambda: make_net(max_epochs=3),
+    "pipeline": lambda: make_pipeline(make_steps(), make_net(max_epochs=2)),
+    "restarts": lambda: make_classifier(
+        "lenet5", image_size=8, n_classes=4, max_epochs=3, patience=2, n_restarts=2,
+        module__kernel_size=3,
+    ),
+    "forest": lambda: make_pipeline(
+        skdfal_flatten(), RandomForestClassifier(10, random_state=None)
+    ),
+}  # fmt: skip
+
+
+def flat(X):
+    return np.asarray(X).reshape(len(X), -1)
+
+
+def skdfal_flatten():
+    from sklearn.preprocessing import FunctionTransformer
+
+    return FunctionTransformer(flat)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "params"),
+    [
+        ("net", {}),
+        ("net", {"warm_start": True}),
+        ("net", {"random_state": None}),
+        ("pipeline", {}),
+        ("pipeline", {"warm_start": True}),
+        ("forest", {"query_strategy": "entropy", "augmenter": Shifted()}),
+        ("net", {"query_strategy": "ceal", "query_params": {"threshold": 1.37}}),
+        ("pipeline", {"query_strategy": "ceal", "query_params": {"threshold": 1.37},
+                      "warm_start": True}),
+    ],
+    )  # fmt: skip
+def test_each_call_in_a_session_of_its_own(estimator, params, data, tmp_path):
+    """The file alone is as good as a session that was never closed."""
+    X, y = data
+    estimator = ESTIMATORS[estimator]()
+    whole = make_session(estimator=estimator, path=tmp_path / "whole", **params)
+    seed = whole._seed
+
+    def reopened():
+        return make_session(estimator=estimator, path=tmp_path / "parts", **params)
+
+    first = reopened()
+    if params.get("random_state", 0) is None:
+        first._store._db.execute("BEGIN")
+        first._store._db.execute(
+            "UPDATE meta SET value = ? WHERE name = 'meta'", [f'{{"seed": {seed}}}']
+        )
+        first._store._db.execute("COMMIT")
+    first.close()
+    for n in (8, 4, 4):
+        asked = whole.ask(n)
+        with reopened() as session:
+            np.testing.assert_array_equal(session.ask(n), asked)
+        with reopened() as session:
+            np.testing.assert_array_equal(session.ask(n), asked)  # pending no more
+            session.tell(asked[1:], y[asked[1:]])
+        with reopened() as session:
+            session.tell(asked[0], (y[asked[0]] + 1) % 4)
+        with reopened() as session:
+            session.tell(asked[0], y[asked[0]])
+            session.skip(n)
+        whole.tell(asked[1:], y[asked[1:]])
+        whole.tell(asked[0], y[asked[0]])
+        whole.skip(n)
+        whole.fit()
+        with reopened() as session:
+            session.fit()
+    with reopened() as session:
+        assert_same_state(session, whole, X)
+
+
+KILLED = """
+import sys
+from tests.learner.test_session import answer, make_session
+from tests.conftest import make_blobs_of_images
+session = make_session(path=sys.argv[1])
+print("open", flush=True)
+answer(session, make_blobs_of_images()[1], n_rounds=8)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL on Windows")
+@pytest.mark.parametrize("n_kills", [4, pytest.param(20, marks=pytest.mark.slow)])
+def test_killed_and_continued_it_ends_the_same(n_kills, data, tmp_path):
+    X, y = data
+    path, rng = tmp_path / "s", random.Random(n_kills)
+    for _ in range(n_kills):
+        process = subprocess.Popen(
+            [sys.executable, "-c", KILLED, path], stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout.readline() == "open\n"
+        time.sleep(rng.random() * 0.4)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+    session = answer(make_session(path=path), y, n_rounds=8)
+    assert_same_state(session, answer(make_session(), y, n_rounds=8), X)
+
+
+def test_told_is_on_the_disk_before_it_returns(data, tmp_path):
+    code = (
+        "import os, sys; from tests.learner.test_session import make_session\n"
+        "session = make_session(path=sys.argv[1])\n"
+        "session.tell([3, 1], [0, 2]); session.skip(7); session.retract(3)\n"
+        "os._exit(1)"
+    )
+    subprocess.run([sys.executable, "-c", code, tmp_path / "s"])
+    session = make_session(path=tmp_path / "s")
+    assert session.labels_ == {1: 2}
+    assert session.skipped_indices_.tolist() == [7]
+
+
+def test_another_run_is_refused(data, tmp_path):
+    X, y = data
+    path = tmp_path / "s"
+    answer(make_session(path=path), y, n_rounds=1).close()
+    before = path.read_bytes()
+    module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 4))
+    for name, other in {
+        "X": {"X": X + 1},
+        "classes": {"classes": [0, 1, 3, 2]},
+        "estimator__lr": {"estimator": make_net(max_epochs=3, lr=0.5)},
+        "estimator__module": {"estimator": net_of(module)},
+        "query_strategy": {"query_strategy": "random"},
+        "augmenter__p": {"augmenter": AdversarialAugmenter(p=1)},
+        "random_state": {"random_state": 1},
+        "n_instances": {"n_instances": 5},
+        "query_params": {"query_params": {"overshoot": 0.5}},
+    }.items():
+        with pytest.raises(CheckpointError, match=f"other .*{name}"):
+            make_session(path=path, **other)
+    assert path.read_bytes() == before
+    lock = threading.Lock()
+    with pytest.raises(UnidentifiableError, match=r"'lock' in query_strategy"):
+        make_session(path=tmp_path / "t", query_strategy=lambda *_: lock)
+    assert not (tmp_path / "t").exists()
+
+
+@pytest.mark.parametrize(
+    "one_and_other",
+    [
+        lambda: [net_of(m) for m in two_modules()],
+        lambda: [make_net(max_epochs=1, callbacks=[("c", c)]) for c in two_callbacks()],
+    ],
+    ids=["weights", "closures"],
+)
+def test_what_repr_does_not_show_is_told_apart(one_and_other, tmp_path):
+    one, other = one_and_other()
+    make_session(estimator=one, path=tmp_path / "s").close()
+    make_session(estimator=one, path=tmp_path / "s").close()
+    with pytest.raises(CheckpointError, match="other estimator__"):
+        make_session(estimator=other, path=tmp_path / "s")
+
+
+def two_modules():
+    for seed in (0, 1):
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            yield torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 4))
+
+
+def two_callbacks():
+    from skorch.callbacks import LRScheduler
+
+    for scale in (1, 2):
+        yield LRScheduler("LambdaLR", lr_lambda=lambda epoch, scale=scale: scale)
+
+
+def test_two_sessions_on_one_file(data, tmp_path):
+    path = tmp_path / "s"
+    session = make_session(path=path)
+    with pytest.raises(CheckpointError, match="in use by another session"):
+        make_session(path=path)
+    session.tell(range(4), data[1][:4])
+    session.close()
+    with pytest.raises(CheckpointError, match="is closed"):
+        session.tell(5, 1)
+    assert len(session.labels_) == 4  # what was not stored was not told
+    assert len(make_session(path=path).labels_) == 4
+
+
+# Pools
+
+
+def as_memmap(X, folder):
+    memmap = np.lib.format.open_memmap(folder / "X.npy", "w+", X.dtype, X.shape)
+    memmap[:] = X
+    return np.load(folder / "X.npy", mmap_mode="r")
+
+
+def as_files(X, folder):
+    for i, x in enumerate(X):
+        np.save(folder / f"{i}.npy", x)
+    return FilePool([folder / f"{i}.npy" for i in range(len(X))], np.load)
+
+
+class Pairs(torch.utils.data.Dataset):
+    """A Dataset of samples with labels, which nobody may look at."""
+
+    def __init__(self, X):
+        self.X = torch.from_numpy(X)
+
+    def __len__(self):
+        return len(self.X)
+
+    def __getitem__(self, i):
+        return self.X[i], "secret"
+
+
+POOLS = {
+    "tensor": lambda X, folder: torch.from_numpy(X),
+    "list": lambda X, folder: list(X),
+    "memmap": as_memmap,
+    "dataset": lambda X, folder: Pairs(X),
+    "files": as_files,
+    "float64": lambda X, folder: X.astype(np.float64),
+}
+
+
+@pytest.mark.parametrize("kind", POOLS)
+@pytest.mark.parametrize("path", [None, "s"])
+def test_pools_of_all_kinds(kind, path, data, tmp_path):
+    X, y = data
+    pool = POOLS[kind](X, tmp_path)
+    path = path and tmp_path / path
+    session = answer(make_session(pool, path=path), y, n_rounds=2)
+    if path:
+        session.close()
+        session = make_session(pool, path=path)
+    assert_same_state(answer(session, y), answer(make_session(X), y), X)
+
+
+def test_the_precision_and_the_kind_that_the_module_wants(data):
+    X, y = data
+    double = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 4)).double()
+    session = answer(make_session(estimator=net_of(double)), y, n_rounds=2)
+    assert session.X_train_.dtype == np.float64
+    bytes_ = (X * 255).astype(np.uint8)
+    session = answer(make_session(bytes_), y, n_rounds=2)
+    assert session.X_train_.dtype == np.float32
+    tokens = (np.arange(160)[:, None] * 3 + np.arange(5)) % 40
+    words = torch.nn.Sequential(torch.nn.EmbeddingBag(40, 8), torch.nn.Linear(8, 4))
+    session = make_session(tokens, estimator=net_of(words), query_strategy="entropy")
+    answer(session, y, n_rounds=2)
+    assert session.X_train_.dtype == np.int64
+    assert session.predict(tokens).shape == (160,)
