@@ -31,11 +31,18 @@ _DATA = ("X", "y", "sample_weight")
 
 
 class _OracleSession(LabelingSession):
-    """The session of one ``fit``, known by the classifier's parameters and data."""
+    """The session of one ``fit``, known by the classifier's parameters and data.
 
-    def __init__(self, X, classes, run, **parameters):
-        self._run = run
+    Samples to which ``y`` has no answer are never asked for, and stay unlabelled data.
+    """
+
+    def __init__(self, X, classes, run, has_answer, **parameters):
+        self._run, self._has_answer = run, has_answer
         super().__init__(X, classes, **parameters)
+
+    def _load(self):
+        super()._load()
+        self._labels.has_answer = self._has_answer
 
     @property
     def has_news(self):
@@ -160,9 +167,10 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
     scoring : str, callable or None, default=None
         Score on the held-out set given to ``fit``; None is the accuracy.
     missing_label : scalar, default=-1
-        Entries of ``y`` equal to it are never asked for and never trained on. For
-        string labels a string, for floats NaN may be used. Of a masked array, the
-        masked entries are missing too.
+        Entries of ``y`` equal to it are never asked for; their samples are unlabelled
+        data for what makes use of it, such as CEAL's pseudo-labels. For string labels
+        a string, for floats NaN may be used. Of a masked array, the masked entries
+        are missing too.
     checkpoint : str or path-like, default=None
         File to save the run in. If it is there, the run continues and ends as it would
         have without the break. A fit on other data, as in cross-validation, has its
@@ -354,7 +362,6 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
                     self._check_budget(session)
                     session.take_up(n_query)
                 else:
-                    session.skip(np.flatnonzero(y < 0))
                     if initial is None:
                         initial = self._draw_initial(y, session.initial_order())
                     initial = initial[:n_initial]
@@ -429,6 +436,7 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
             pool,
             self.classes_,
             run,
+            y >= 0,
             path=self.checkpoint,
             **{name: parameters[name] for name in passed_on},
         )

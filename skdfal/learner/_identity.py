@@ -5,6 +5,7 @@ import enum
 import functools
 import hashlib
 import inspect
+import math
 import os
 import struct
 import sys
@@ -161,6 +162,7 @@ class _Hasher:
         if type(value) is not kind:  # a subclass may act differently
             return self.parts("subclass", path, type(value), kind(value))
         if kind is float:
+            value = value if value == value else math.nan  # of which there are several
             return _combine("float", [struct.pack("<d", value)])
         if kind is complex:
             return _combine("complex", [struct.pack("<dd", value.real, value.imag)])

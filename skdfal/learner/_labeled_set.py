@@ -111,6 +111,7 @@ class LabeledSet:
         self.told = {}  # index: Told, in the order of first telling
         self.is_told = np.zeros(n_samples, dtype=bool)
         self.is_skipped = np.zeros(n_samples, dtype=bool)
+        self.has_answer = np.ones(n_samples, dtype=bool)  # as far as is known
         self.extras = []
 
     # What may happen
@@ -151,6 +152,10 @@ class LabeledSet:
     def unlabeled(self):
         """Return the samples that were neither told nor skipped, sorted."""
         return np.flatnonzero(~self.is_told & ~self.is_skipped)
+
+    def open_questions(self):
+        """Return those of them that there may be an answer to."""
+        return np.flatnonzero(~self.is_told & ~self.is_skipped & self.has_answer)
 
     def training_set(self, n_rounds=None):
         """Return what lasts: [initial][Q_0][twins_0][Q_1][twins_1]...

@@ -72,7 +72,7 @@ def _dtype_for(estimator, pool):
     floats = [p.dtype for p in net.module_.parameters() if p.is_floating_point()]
     is_double = bool(floats) and floats[0] == torch.float64
     wanted = np.dtype(np.float64 if is_double else np.float32)
-    if net.module_ is not None and is_net(estimator) and _is_integer(pool.dtype):
+    if is_net(estimator) and _is_integer(pool.dtype):
         x = as_numpy(pool.take([0, 0] if len(pool) > 1 else [0])).astype(np.int64)
         if _takes(net, x):
             return np.dtype(np.int64)

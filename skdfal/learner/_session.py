@@ -21,7 +21,7 @@ from skdfal.learner._identity import digest, parameter_digests
 from skdfal.learner._labeled_set import Extra, LabeledSet, TrainingSet
 from skdfal.learner._method import Method
 from skdfal.learner._samples import from_arrays, samples_for, to_arrays
-from skdfal.learner._store import CheckpointError, RunStore
+from skdfal.learner._store import RunStore
 from skdfal.learner._trainer import Trainer
 
 _INITIAL, _TRAIN, _CANDIDATES, _QUERY, _TWINS = range(5)  # purposes of random numbers
@@ -316,15 +316,15 @@ class LabelingSession:
         if not isinstance(n, Integral) or n < 1:
             raise ValueError(f"{n_instances=} should be an int >= 1.")
         free = np.zeros(len(self._pool), dtype=bool)
-        free[self._labels.unlabeled()] = True
+        free[self._labels.open_questions()] = True
         free[list(self._pending)] = False
         if not self.history_:
             ranked = self._initial_order()
         else:
             ranked = np.array([i for rank in self._rankings for i in rank], dtype=int)
         asked = ranked[free[ranked]][:n]
-        if self.history_ and len(asked) < n:
-            free[asked] = False
+        free[asked] = False
+        if self.history_ and len(asked) < n and free.any():
             asked = np.concatenate([asked, self._rank(free, n - len(asked))])
         self._pending.update(asked.tolist())
         return asked
@@ -491,10 +491,10 @@ class LabelingSession:
                 "query_seconds": np.nan,
             }
             ranking = None
-            if n and labels.unlabeled().size:
+            U_k = labels.open_questions()
+            if n and len(U_k):
                 started = time.perf_counter()
-                is_free = ~labels.is_told & ~labels.is_skipped
-                ranking = self._query(A_k, k, np.flatnonzero(is_free), n, 0)
+                ranking = self._query(A_k, k, U_k, n, 0)
                 row["query_seconds"] = time.perf_counter() - started
             last = self._last_row(twin_seconds)
             if self._store is not None:
@@ -560,8 +560,6 @@ class LabelingSession:
     def _query(self, estimator, k, U_k, n, call):
         """Return Q_k of the samples ``U_k``, with seeds of their own for each call."""
         n_query = min(n, len(U_k))
-        if not n_query:
-            return U_k[:0]
         again = (call,) if call else ()
         rng = _rng(self._seed, k, _CANDIDATES, *again)
         S_k = self._method.candidates(U_k, n_query, rng)
@@ -573,7 +571,8 @@ class LabelingSession:
 
     def _initial_order(self):
         """Return all that may be asked for in the order before the first training."""
-        everything = np.flatnonzero(~self._labels.is_skipped)
+        labels = self._labels
+        everything = np.flatnonzero(~labels.is_skipped & labels.has_answer)
         return _rng(self._seed, 0, _INITIAL).permutation(everything)
 
     def _report(self, row):
@@ -695,8 +694,6 @@ class LabelingSession:
 
     def _rewind(self, n_rounds):
         """Go back to the end of the last of ``n_rounds`` trainings, before asking."""
-        if self._store is None:
-            raise CheckpointError("A session without a file cannot go back.")
         row = self.history_[n_rounds - 1] | {"query_seconds": np.nan}
         self._store.rewind(n_rounds, row)
         self._load()

@@ -199,6 +199,8 @@ class RunStore:
             Rounds whose weights, and whose extras for one training, are kept.
         """
         with self._transaction():
+            # A Ctrl-C may have come when all was written and nobody knew it yet.
+            self._forget_rounds(number)
             for last in rows[:-1]:
                 self._update_row(number - 1, last)
             self._db.executemany(
@@ -230,9 +232,8 @@ class RunStore:
     def rewind(self, n_rounds, row):
         """Forget all after the training of the last of ``n_rounds``; its row anew."""
         with self._transaction():
-            for table in ("events", "extras"):
-                self._db.execute(f"DELETE FROM {table} WHERE n_rounds >= ?", [n_rounds])
-            self._db.execute("DELETE FROM rounds WHERE number >= ?", [n_rounds])
+            self._forget_rounds(n_rounds)
+            self._db.execute("DELETE FROM events WHERE n_rounds >= ?", [n_rounds])
             self._db.execute("DELETE FROM rankings WHERE number >= ?", [n_rounds - 1])
             self._update_row(n_rounds - 1, row)
 
@@ -289,6 +290,12 @@ class RunStore:
     def _of_round(self, column, number):
         query = f"SELECT {column} FROM rounds WHERE number = ?"
         return self._db.execute(query, [number]).fetchone()[0]
+
+    def _forget_rounds(self, number):
+        """Forget the trainings from this one on, but not what was told meanwhile."""
+        self._db.execute("DELETE FROM extras WHERE n_rounds >= ?", [number])
+        self._db.execute("DELETE FROM rounds WHERE number >= ?", [number])
+        self._db.execute("DELETE FROM rankings WHERE number >= ?", [number])
 
     def _update_row(self, number, row):
         self._db.execute(

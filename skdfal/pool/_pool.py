@@ -212,7 +212,10 @@ def _hash_samples(state, X):
         for column in X.columns:
             _hash_samples(state, np.asarray(X[column]))
     else:
-        X = X.cpu().float().numpy() if isinstance(X, torch.Tensor) else np.asarray(X)
+        if isinstance(X, torch.Tensor):
+            X = X.cpu()
+            X = (X.float() if X.dtype == torch.bfloat16 else X).numpy()
+        X = np.asarray(X)
         if X.dtype.kind == "O":
             state.update("\0".join(map(str, X.ravel())).encode())
         else:
@@ -476,8 +479,8 @@ class _Samples(Dataset):
 
     def __getitem__(self, i):
         item = self.dataset[int(self.indices[i])]
-        if isinstance(item, tuple | list) and len(item) == 2:
-            item = item[0]
+        if isinstance(item, tuple | list) and len(item) in (1, 2):
+            item = item[0]  # a TensorDataset of samples alone gives tuples of one
         return item, 0
 
 

@@ -234,6 +234,29 @@ def test_missing_labels_are_never_asked_for(encode, missing, data):
     )
 
 
+def test_samples_without_a_label_are_unlabelled_data(data):
+    X, y = data
+    gaps = np.where(np.arange(len(y)) % 3 == 0, -1, y)
+    seen = []
+
+    class Watching:
+        is_lasting = True
+
+        def augment(self, estimator, X, y, X_pool, n_round):
+            seen.append(np.asarray(X_pool))
+            return X[:0], y[:0]
+
+    def greedy(estimator, X, n_instances, X_unlabeled=None):
+        assert len(X_unlabeled) == len(y) - 8 - 4 * len(seen)
+        return np.arange(n_instances)
+
+    clf = make_loop(query_strategy=greedy, augmenter=Watching()).fit(X, gaps)
+    assert [len(pool) for pool in seen] == [len(y) - 12, len(y) - 16]
+    without = {x.tobytes() for x in X[gaps < 0]}
+    assert without <= {x.tobytes() for x in seen[-1]}
+    assert (gaps[clf.annotated_indices_] >= 0).all()
+
+
 def test_minus_one_and_one_are_classes(data):
     X, y = data
     with pytest.warns(UserWarning, match="both are taken as classes"):
@@ -756,14 +779,16 @@ def test_a_frame_is_augmented_and_saved_as_one(tmp_path):
 
 
 def test_scores_that_are_no_probabilities_are_not_turned_round(data):
-    """Three classes of a module with four outputs, under a loss of margins."""
+    """Negative scores, of one output more than classes, under a loss of margins."""
     X, y = data[0], data[1] % 3
-    net = make_net(max_epochs=12, criterion=nn.MultiMarginLoss)
+    module = nn.Sequential(nn.Flatten(), nn.Linear(64, 4))
+    nn.init.constant_(module[1].bias, -3.0)  # which such a loss does not see
+    net = net_of(module).set_params(criterion=nn.MultiMarginLoss, max_epochs=60)
     clf = make_loop(max_annotations=80, query_strategy="random")
     clf.set_params(estimator=net).fit(X, y)
+    assert (clf.estimator_.forward(X).sum(dim=1) < 0).all()
     by_net = clf.estimator_.forward(X).numpy()[:, :3].argmax(axis=1)
     np.testing.assert_array_equal(clf.predict(X), by_net)
-    assert clf.score(X, y) > 0.5
 
 
 def test_a_classifier_that_has_not_seen_all_classes(data):

@@ -83,9 +83,18 @@ def test_a_transaction_is_all_or_nothing(path):
     before = str(content(store))
     with pytest.raises(TypeError):
         store.add_events(3, "told", [1, 2], ["cat", object()])
-    with pytest.raises(CheckpointError, match="UNIQUE"):
-        store.add_round(2, [{}], {}, [], None, [1], keep=None)
+    with pytest.raises(TypeError):
+        store.add_round(3, [{}, {}], {}, [], None, [object()], keep=1)
     assert str(content(store)) == before
+
+
+def test_a_round_that_nobody_knew_of_is_written_again(path):
+    store = fill(path)
+    store.add_round(2, [{"annotations": 5}], {}, [], None, [1], keep=None)
+    assert store.history()[2] == {"annotations": 5}
+    assert store.rankings(2) == [[1]]
+    assert len(store.extras()) == 4
+    assert store.events()[-1] == (3, "told", 12, "dog")
 
 
 READ = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1], timeout=0); "

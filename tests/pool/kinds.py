@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, TensorDataset
 
 from skdfal.pool import FilePool
 
@@ -76,5 +76,6 @@ KINDS = {
     "hdf5": _hdf5,
     "dataset of samples": lambda X, _: Samples(X),
     "dataset of pairs": lambda X, _: Pairs(X),
+    "tensor dataset": lambda X, _: TensorDataset(torch.from_numpy(X)),
     "files": _files,
 }
