@@ -27,6 +27,7 @@ from tests.label.conftest import (
     wait_until,
     write_pictures,
 )
+from tests.label.robots import DemoPool
 
 
 @pytest.fixture
@@ -219,13 +220,3 @@ def test_the_page_learns_digits_as_the_classifier_does(tmp_path):
         expected.append((classifier.predict(X[is_new]) == y[is_new]).mean())
     print(scores, expected)
     assert np.mean(scores) >= np.mean(expected) - 0.05
-
-
-class DemoPool:
-    """Opens the digits, here and in the process that trains."""
-
-    def __init__(self, pictures, folder):
-        self.pictures, self.folder = pictures, folder
-
-    def __call__(self):
-        return ImagePool(self.pictures, image_size=24, cache=f"{self.folder}/cache")

@@ -1,6 +1,5 @@
 """The page in a browser: keys, undo, what is lost when, and how fast it is."""
 
-import shutil
 from collections import Counter
 
 import numpy as np
@@ -14,32 +13,21 @@ from tests.label.conftest import (
     wait_until,
     write_pictures,
 )
+from tests.label.robots import CHROMIUM, PAUSE, launch, open_page
 from tests.label.test_store import fill
 
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="playwright is not installed"
 )
-CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 
-ARGUMENTS = (
-    (
-        "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
-        "--disable-background-networking --disable-component-update --disable-sync "
-        "--host-resolver-rules=MAP+*+~NOTFOUND,EXCLUDE+127.0.0.1"
-    )
-    .replace("+", " ")
-    .split(" --")
-)
 KEYS = {"dark": "1", "light": "2"}
-PAUSE = 210  # milliseconds: what a person needs to see a picture
 
 
 @pytest.fixture(scope="module")
 def browser():
-    arguments = [f"--{argument.removeprefix('--')}" for argument in ARGUMENTS]
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        browser = launch(driver)
         yield browser
         browser.close()
 
@@ -62,12 +50,6 @@ def opened(page, project):
     with serving(project) as address:
         open_page(page, address)
         yield page
-
-
-def open_page(page, address):
-    page.goto(address)
-    page.wait_for_selector("#picture img")
-    page.wait_for_timeout(PAUSE)
 
 
 def shown(page):

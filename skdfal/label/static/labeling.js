@@ -189,7 +189,7 @@ export function layClasses(grid, classes, onPress) {
     ),
   ));
   const longest = Math.max(...classes.map(({ name }) => name.length));
-  const narrowest = Math.min(220, 64 + 9 * longest);
+  const narrowest = Math.min(220, 60 + 7.6 * longest);
   new ResizeObserver(() => {
     const most = Math.max(1, Math.floor((grid.clientWidth + GAP) / (narrowest + GAP)));
     const rows = Math.ceil(classes.length / most);

@@ -46,7 +46,7 @@ export class Overview {
           this.showFilters({ classes, counts });
           this.fill(0);
         },
-      }, `${text} ${count(n)}`);
+      }, text, element("small", {}, count(n)));
     }));
   }
 

@@ -26,7 +26,7 @@ function showProgress(counts, broken) {
   ].filter(([n]) => n).map(([n, what]) => `${count(n)} ${what}`).join(" · ");
   const names = Object.entries(broken);
   $("broken").hidden = !names.length;
-  $("broken").firstElementChild.textContent = `${count(names.length)} files left out`;
+  $("broken").firstElementChild.textContent = `${count(names.length)} ${names.length === 1 ? "file" : "files"} left out`;
   $("broken").lastElementChild.replaceChildren(
     ...names.map(([name, reason]) => element("li", {}, `${name}: ${reason}`)),
   );
