@@ -29,6 +29,10 @@ from skdfal.pool import Pool, as_pool
 _NOT_OF_THE_RUN = {"checkpoint", "verbose", "max_annotations"}
 _DATA = ("X", "y", "sample_weight")
 
+# Looks, 0.02 s apart, at a file that another process has just begun: half a minute, for
+# a disk that is slow to take the first rows.
+_LONGEST_WAIT = 1500
+
 
 class _OracleSession(LabelingSession):
     """The session of one ``fit``, known by the classifier's parameters and data.
@@ -106,7 +110,7 @@ def _is_folder(path):
 
 def _data_once_there(path):
     """Return what data a file is about, waiting while another process begins it."""
-    for _ in range(100):
+    for _ in range(_LONGEST_WAIT):
         if (found := data_of(path)) is not None or not _is_being_made(path):
             return found
         time.sleep(0.02)
@@ -164,6 +168,11 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
     warm_start : bool, default=False
         Go on training the net of the last round rather than from scratch, as the
         paper does.
+    stopping : rule, default=None
+        Stop before the budget is spent, where this rule says that further labels would
+        hardly help: :class:`~skdfal.learner.StabilizingPredictions`,
+        :class:`~skdfal.learner.SmallestMargin`, or one of your own with their method
+        ``update``. It is cloned.
     scoring : str, callable or None, default=None
         Score on the held-out set given to ``fit``; None is the accuracy.
     missing_label : scalar, default=-1
@@ -207,7 +216,8 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         set).
     n_iter_ : int
         Number of rounds, trainings that is.
-    termination_condition_ : {"max_annotations", "pool_exhausted", "interrupted"}
+    termination_condition_ : {"max_annotations", "pool_exhausted", "stopping", \
+"interrupted"}
         Why it stopped; the last where ``fit`` ended in an exception or Ctrl-C, after
         which the other attributes tell how far it came.
     n_features_in_ : int
@@ -253,6 +263,7 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         "n_candidates": [COUNT, StrOptions({"auto"}), None],
         "query_params": [dict, None],
         "warm_start": ["boolean"],
+        "stopping": [HasMethods(["update"]), None],
         "scoring": [StrOptions(set(get_scorer_names())), callable, None],
         "missing_label": "no_validation",
         "checkpoint": [str, os.PathLike, None],
@@ -274,6 +285,7 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         n_candidates="auto",
         query_params=None,
         warm_start=False,
+        stopping=None,
         scoring=None,
         missing_label=-1,
         checkpoint=None,
@@ -291,6 +303,7 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         self.n_candidates = n_candidates
         self.query_params = query_params
         self.warm_start = warm_start
+        self.stopping = stopping
         self.scoring = scoring
         self.missing_label = missing_label
         self.checkpoint = checkpoint
@@ -371,7 +384,7 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
                         session.fit(n_instances=0, sample_weight=sample_weight)
                     self._report(session, held_out, monitor)
                     n = n_query(len(session.history_), len(session.labels_))
-                    if n <= 0:  # while k < N
+                    if n <= 0 or session.should_stop_:  # while k < N
                         exhausted = len(session.labels_) == n_available
                         break
                     Q_k = session.ask(n)
@@ -430,7 +443,7 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
                 run |= parameter_digests(name, parameters[name])
         passed_on = (
             "estimator query_strategy augmenter augmenter_params n_candidates "
-            "query_params warm_start random_state"
+            "query_params warm_start stopping random_state"
         ).split()
         return _OracleSession(
             pool,
@@ -476,6 +489,8 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         self.n_iter_ = len(session.history_)
         if exhausted is None:
             self.termination_condition_ = "interrupted"
+        elif session.should_stop_:
+            self.termination_condition_ = "stopping"
         elif exhausted and len(session.labels_) < self.max_annotations:
             self.termination_condition_ = "pool_exhausted"
         else:

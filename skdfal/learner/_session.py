@@ -7,6 +7,7 @@ import time
 from numbers import Integral
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from skdfal._utils._validation import (
@@ -25,6 +26,7 @@ from skdfal.learner._store import RunStore
 from skdfal.learner._trainer import Trainer
 
 _INITIAL, _TRAIN, _CANDIDATES, _QUERY, _TWINS = range(5)  # purposes of random numbers
+_OF_RULE = "rule: "  # before the names of what a stopping rule has seen
 _N_KEPT = 2  # rounds whose weights stay in the file: a short last one may be redone
 
 
@@ -90,6 +92,9 @@ class LabelingSession:
     warm_start : bool, default=False
         Go on training the net of the last round rather than from scratch, as the
         paper does.
+    stopping : rule, default=None
+        When labels hardly help any more, such as :class:`StabilizingPredictions`; it
+        is cloned. Its word is ``should_stop_``.
     random_state : int, RandomState instance or None, default=None
         Determines first samples, training, candidates and ties. With ``path``, None
         is drawn once and kept.
@@ -110,6 +115,8 @@ class LabelingSession:
         One row per round: "annotations" (samples with a label), "labeled_data"
         (training samples, twins and pseudo-labels counted), "fit_seconds",
         "query_seconds" (twins included; NaN where nothing was asked).
+    should_stop_ : bool
+        Whether ``stopping`` would stop here. The session goes on all the same.
     labels_ : dict
         Labels told, by index.
     annotated_indices_ : ndarray of shape (n_annotations,)
@@ -182,6 +189,7 @@ class LabelingSession:
         "n_candidates": [COUNT, StrOptions({"auto"}), None],
         "query_params": [dict, None],
         "warm_start": ["boolean"],
+        "stopping": [HasMethods(["update"]), None],
         "random_state": ["random_state"],
         "path": [str, os.PathLike, None],
         "verbose": ["verbose"],
@@ -200,6 +208,7 @@ class LabelingSession:
         n_candidates="auto",
         query_params=None,
         warm_start=False,
+        stopping=None,
         random_state=None,
         path=None,
         verbose=0,
@@ -221,6 +230,7 @@ class LabelingSession:
         )
         self._trainer = Trainer(estimator, warm_start, len(self.classes_), self._pool)
         self._n_instances, self._verbose = n_instances, verbose
+        self._rule = None if stopping is None else clone(stopping, safe=False)
         run = None if path is None else self._identity(given)
         self._seed = check_random_state(random_state).randint(2**31 - 1)
         if path is not None:
@@ -465,7 +475,7 @@ class LabelingSession:
         self._check_can_fit()
         n = self._n_instances if n_instances is None else n_instances
         k, labels = len(self.history_), self._labels
-        n_extras = len(labels.extras)
+        n_extras, rule = len(labels.extras), self._rule_state()
         try:
             started = time.perf_counter()
             if k:  # Q_k = {x_j} ∪ {x_j + r_j}, by the net of the last round
@@ -497,10 +507,12 @@ class LabelingSession:
                 ranking = self._query(A_k, k, U_k, n, 0)
                 row["query_seconds"] = time.perf_counter() - started
             last = self._last_row(twin_seconds)
+            self.should_stop_ = self._update_rule(A_k, [*self.history_, row])
             if self._store is not None:
                 self._save(k, row, last, training, weights, n_extras, A_k, ranking)
         except BaseException:
             del labels.extras[n_extras:]
+            self._set_rule(rule)
             raise
         self.history_ = [*self.history_[:-1], *last, row]
         self._estimator = A_k
@@ -509,6 +521,25 @@ class LabelingSession:
         labels.forget_passing_extras()
         self._report(row)
         return self
+
+    def _update_rule(self, estimator, history):
+        """Whether the rule would stop, now that it has seen one more net."""
+        unlabeled = self._labels.unlabeled()
+        if self._rule is None or not len(unlabeled):
+            return False
+        view = self._pool.view(unlabeled)
+        return bool(self._rule.update(estimator, view, history))
+
+    def _rule_state(self):
+        """Return what the rule has seen, as arrays; nothing if it does not tell."""
+        get_state = getattr(self._rule, "get_state", dict)
+        return get_state() | {"should_stop": np.array(self.should_stop_)}
+
+    def _set_rule(self, state):
+        state = dict(state)
+        self.should_stop_ = bool(state.pop("should_stop", False))
+        if hasattr(self._rule, "set_state"):
+            self._rule.set_state(state, self._pool)
 
     def _check_can_fit(self):
         known = self.classes_[np.unique(self._labels.codes())].tolist()
@@ -633,6 +664,7 @@ class LabelingSession:
         arrays = training._asdict()
         if weights is not None:
             arrays["weights"] = weights
+        arrays |= {_OF_RULE + name: a for name, a in self._rule_state().items()}
         new = self._labels.extras[n_extras:]
         replays = self._trainer.warm_start and not self._trainer.is_net
         self._store.add_round(
@@ -650,6 +682,7 @@ class LabelingSession:
         self._labels = LabeledSet(len(self._pool))
         self.history_, self._rankings, self._pending = [], [], set()
         self._estimator = None
+        self._set_rule({})
         if self._store is None:
             return
         for n_rounds, kind, sample, label in self._store.events():
@@ -667,6 +700,9 @@ class LabelingSession:
                 np.array(ranking, dtype=int)
                 for ranking in self._store.rankings(len(self.history_) - 1)
             ]
+            arrays = self._store.training(len(self.history_) - 1)
+            n = len(_OF_RULE)
+            self._set_rule({k[n:]: a for k, a in arrays.items() if k[:n] == _OF_RULE})
 
     def _saved_extras(self):
         like = self._pool.take([0])
@@ -681,8 +717,8 @@ class LabelingSession:
         extras, estimator = self._saved_extras(), None
         for number in range(0 if self._trainer.warm_start else k, k + 1):
             arrays = self._store.training(number)
-            weights = arrays.pop("weights", None)
-            training = TrainingSet(**arrays)
+            weights = arrays.get("weights")
+            training = TrainingSet(*(arrays[name] for name in TrainingSet._fields))
             estimator = self._trainer.fit(
                 training.gather(self._pool, extras),
                 training.y,

@@ -2,7 +2,9 @@
 
 A rule has ``update(estimator, pool_view, history) -> bool``, called after each
 training with the fitted estimator, a view of the samples without a label, and one row
-per round. It keeps what it has seen; ``sklearn.base.clone`` gives a fresh one.
+per round. It keeps what it has seen; ``sklearn.base.clone`` gives a fresh one. What it
+has seen goes into the file of a run by ``get_state() -> dict of arrays``, and comes
+back by ``set_state(state, pool)``; a rule without these begins anew.
 """
 
 import math
@@ -56,9 +58,6 @@ class StabilizingPredictions(BaseEstimator):
         kappa = (A_o - A_e) / (1 - A_e)
 
     which is taken as 1 where both predict one and the same class throughout.
-
-    A rule sees what happens while it is there: a run that goes on from a file needs
-    ``n_kappas`` further rounds.
 
     References
     ----------
@@ -124,6 +123,39 @@ class StabilizingPredictions(BaseEstimator):
         self._predicted = predicted
         last = self.kappas_[-self.n_kappas :]
         return len(last) == self.n_kappas and bool(np.mean(last) >= self.threshold)
+
+    def get_state(self):
+        """Return what the rule has seen, for :meth:`set_state`.
+
+        Returns
+        -------
+        state : dict of ndarray
+            Kappas, positions of the stop set, and what the last net predicted for it.
+        """
+        if not hasattr(self, "stop_set_"):
+            return {}
+        return {
+            "kappas": np.array(self.kappas_, dtype=float),
+            "stop_set": self.stop_set_.indices,
+            "predicted": self._predicted,
+        }
+
+    def set_state(self, state, pool):
+        """Go on from what :meth:`get_state` returned.
+
+        Parameters
+        ----------
+        state : dict of ndarray
+            The state.
+        pool : pool
+            The whole pool of the run.
+        """
+        for name in ("stop_set_", "kappas_", "_predicted"):
+            vars(self).pop(name, None)
+        if state:
+            self.kappas_ = state["kappas"].tolist()
+            self.stop_set_ = pool.view(state["stop_set"])
+            self._predicted = state["predicted"]
 
     def _draw(self, pool):
         rng, n = check_random_state(self.random_state), len(pool)
@@ -212,12 +244,41 @@ class SmallestMargin(BaseEstimator):
         """
         self._validate_params()
         if not hasattr(self, "margins_"):
-            self.margins_, self._rng = [], check_random_state(self.random_state)
+            rng = check_random_state(self.random_state)
+            self.margins_, self._seed = [], rng.randint(2**31 - 1)
         pool = as_pool(pool_view)
-        drawn = self._rng.permutation(len(pool))[: self.n_samples]
+        rng = np.random.RandomState([self._seed, len(self.margins_)])
+        drawn = rng.permutation(len(pool))[: self.n_samples]
         self.margins_.append(_smallest_margin(estimator, pool.view(np.sort(drawn))))
         last = self.margins_[-self.n_rounds :]
         return len(last) == self.n_rounds and min(last) >= self.threshold
+
+    def get_state(self):
+        """Return what the rule has seen, for :meth:`set_state`.
+
+        Returns
+        -------
+        state : dict of ndarray
+            Margins, and the seed of the draws.
+        """
+        if not hasattr(self, "margins_"):
+            return {}
+        return {"margins": np.array(self.margins_), "seed": np.array(self._seed)}
+
+    def set_state(self, state, pool):
+        """Go on from what :meth:`get_state` returned.
+
+        Parameters
+        ----------
+        state : dict of ndarray
+            The state.
+        pool : pool
+            Not used; here for the likeness of rules.
+        """
+        for name in ("margins_", "_seed"):
+            vars(self).pop(name, None)
+        if state:
+            self.margins_, self._seed = state["margins"].tolist(), int(state["seed"])
 
 
 @validate_params(
