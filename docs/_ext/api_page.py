@@ -20,8 +20,8 @@ MODULES = (
     "skdfal.reproduce",
     "skdfal.modal",
 )
-# Rooms whose names are for the other rooms alone.
-INTERNAL = {"skdfal.adapter"}
+# Rooms whose names are for the other rooms, or a command, alone.
+INTERNAL = {"skdfal.adapter", "skdfal.label"}
 
 # Where a name is listed, by the module that defines it; the order of the page.
 SECTIONS = {
