@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from tests.label.conftest import (
+from tests.label.projects import (
     Command,
     make_project,
     serving,
