@@ -55,7 +55,7 @@ def add_label(commands):
     command.add_argument("pictures", nargs="?", type=Path, metavar="PICTURES")
     command.add_argument(
         "--classes",
-        type=_classes,
+        type=class_names,
         help="names with commas between, two at least; needed the first time, and "
         "later for further ones",
         metavar="A,B",
@@ -93,7 +93,7 @@ def _add_learning(command):
     )
     group.add_argument(
         "--size",
-        type=_count,
+        type=count,
         help="height and width in pixels at which the net sees the pictures",
         metavar="N",
     )
@@ -103,7 +103,7 @@ def _add_learning(command):
     ]:
         group.add_argument(
             f"--{name}",
-            type=_count,
+            type=count,
             default=default,
             help=f"{what} (default: {default})",
             metavar="N",
@@ -141,7 +141,7 @@ def _add_serving(command):
     )
 
 
-def _classes(text):
+def class_names(text):
     names = [name.strip() for name in text.split(",")]
     if len(names) < 2 or not all(names) or len(set(names)) < len(names):
         raise argparse.ArgumentTypeError(
@@ -150,7 +150,7 @@ def _classes(text):
     return tuple(names)
 
 
-def _count(text):
+def count(text):
     if not text.isdigit() or not int(text):
         raise argparse.ArgumentTypeError(f"{text!r} should be a whole number >= 1")
     return int(text)

@@ -10,7 +10,7 @@ import numpy as np
 from skdfal._utils._files import write_text
 from skdfal.adapter import predict_proba
 from skdfal.label._answers import Answers
-from skdfal.label._command import PROJECT, STORE, settle_classes
+from skdfal.label._command import PROJECT, STORE, class_names, count, settle_classes
 from skdfal.label._formats import (
     LOCAL_FILES,
     label_studio_config,
@@ -130,7 +130,7 @@ def _add_query(commands):
     )
     command.add_argument(
         "-n",
-        type=_count,
+        type=count,
         default=10,
         help="how many pictures to print (default: 10)",
         metavar="N",
@@ -245,7 +245,7 @@ def _add_learning(command):
     ]:
         command.add_argument(
             f"--{name}",
-            type=int if name == "seed" else _count,
+            type=int if name == "seed" else count,
             default=default,
             help=what if default is None else f"{what} (default: {default})",
             metavar="N",
@@ -266,16 +266,10 @@ def _add_columns(command):
 def _add_classes(command, default):
     command.add_argument(
         "--classes",
-        type=lambda text: tuple(text.split(",")),
+        type=class_names,
         help=f"names of the classes, with commas between (default: {default})",
         metavar="A,B",
     )
-
-
-def _count(text):
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} should be an integer >= 1")
-    return int(text)
 
 
 def _columns(text):
@@ -332,8 +326,8 @@ def query(arguments):
     with _open_pool(arguments, size) as pool:
         known = _known(events, pool.names, arguments.pictures)
         labels = {event.picture: event.label for event in known}
-        readable = (i for i in _ranking(pool, labels, arguments) if _is_good(pool, i))
-        for i in islice(readable, arguments.n):
+        ranking = _ranking(pool, labels, arguments)
+        for i in islice((i for i in ranking if _good(pool, [i])), arguments.n):
             print(pool.names[i])
         _say_broken(pool)
     return _OK
@@ -352,7 +346,10 @@ def export(arguments):
     status : int
         0.
     """
-    store = _open_store(arguments)
+    path = _folder(arguments) / STORE
+    if not path.is_file():
+        raise ValueError(f"There is no project here: {path} is missing.")
+    store = Store(path)
     try:
         answers = Answers(store.events())
     finally:
@@ -407,7 +404,9 @@ def import_(arguments):
     else:
         events = read_labels(arguments.file, arguments.columns)
     events = _known(events, names, arguments.pictures)
-    store = _open_store(arguments)
+    folder = _folder(arguments)
+    folder.mkdir(parents=True, exist_ok=True)
+    store = Store(folder / STORE)
     try:
         _check_labels(events, store, arguments.classes)
         n_before = len(store.events())
@@ -441,12 +440,6 @@ def _folder(arguments):
     return getattr(arguments, "project", None) or arguments.pictures / PROJECT
 
 
-def _open_store(arguments):
-    folder = _folder(arguments)
-    folder.mkdir(parents=True, exist_ok=True)
-    return Store(folder / STORE)
-
-
 def _open_pool(arguments, image_size, mode=None):
     try:
         return ImagePool(
@@ -462,8 +455,7 @@ def _open_pool(arguments, image_size, mode=None):
 
 def _predict(saved, pool, indices):
     """Return names and probabilities of the pictures that can be read."""
-    pool.decode(indices)
-    good = [i for i in indices if pool.available[i]]
+    good = _good(pool, indices)
     samples = samples_for(saved.net_name, pool).view(good)
     proba = predict_proba(saved.estimator, samples)
     return [pool.names[i] for i in good], proba
@@ -487,15 +479,18 @@ def _ranking(pool, labels, arguments):
         n_instances=arguments.n,
         random_state=arguments.seed,
     )
+    told = _good(pool, told)
     session.tell(told, [labels[pool.names[i]] for i in told])
     session.fit()
     while (asked := session.ask()).size:
         yield from asked
 
 
-def _is_good(pool, i):
-    pool.decode([i])
-    return pool.available[i]
+def _good(pool, indices):
+    """Return the indices of those that can be read."""
+    pool.decode(indices)
+    available = pool.available
+    return [i for i in indices if available[i]]
 
 
 def _known(events, names, folder):

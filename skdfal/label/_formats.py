@@ -360,6 +360,8 @@ def _event(kind, file, label=None, annotator="", time=0.0):
 
 
 def _as_text(seconds):
+    if not seconds:  # as of an import that did not tell
+        return ""
     when = datetime.fromtimestamp(seconds, timezone.utc)
     return when.strftime("%Y-%m-%d %H:%M:%S")
 

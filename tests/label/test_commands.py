@@ -101,6 +101,7 @@ def query(labels, *arguments):
 
 def test_query(pictures, capsys):
     labels = dict(list(truth(pictures).items())[:8])
+    (pictures / next(iter(labels))).write_text("broken by now")
     assert query(labels, "-n", "5") == 0
     first = capsys.readouterr()
     names = first.out.splitlines()
@@ -189,6 +190,14 @@ def test_export_label_studio(pictures, project, net):
 def test_export_needs_a_net(pictures, project, capsys):
     assert main(["export", "pictures", "--to", "label-studio"]) == 2
     assert "net.skdfal" in capsys.readouterr().err
+
+
+def test_export_makes_no_folder(pictures, capsys):
+    for folder in ("pictures", "typo"):
+        assert main(["export", folder, "--to", "csv"]) == 2
+        assert "There is no project here" in capsys.readouterr().err
+        assert main(["import", "labels.csv", "typo"]) == 2
+        assert not (pictures.parent / folder / "skdfal").exists()
 
 
 def stored(pictures):

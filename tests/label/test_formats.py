@@ -65,6 +65,13 @@ def test_excel_recognises_the_file(tmp_path, events):
     assert b"a.png,cat,\xc3\xa4,2023-11-14 22:13:20\r\n" in content
 
 
+def test_a_time_that_is_not_known_stays_so(tmp_path):
+    write_labels(tmp_path / "labels.csv", [Event("1", "a.png", "label", "cat")])
+    assert "1970" not in (tmp_path / "labels.csv").read_text(encoding="utf-8-sig")
+    (event,) = read_labels(tmp_path / "labels.csv")
+    assert event.time == 0
+
+
 def test_read_twice_is_one_event(tmp_path, events):
     write_labels(tmp_path / "labels.csv", events)
     answers = Answers()
