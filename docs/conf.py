@@ -1,4 +1,4 @@
-"""Configuration of the documentation; see contributing.rst for how to build it."""
+"""Configuration of the documentation; see contributing.md for how to build it."""
 
 import importlib.util
 import shutil
@@ -9,6 +9,7 @@ DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS / "_ext"))
 
 from api_page import write_api_page  # noqa: E402
+from rooms import write_drawing  # noqa: E402
 
 from skdfal import __version__  # noqa: E402
 
@@ -28,6 +29,7 @@ extensions = [
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
     "api_page",
+    "strategies_table",
 ]
 if importlib.util.find_spec("sphinx-mathjax-offline"):
     extensions.append("sphinx-mathjax-offline")  # formulas without a network
@@ -43,6 +45,8 @@ default_role = "literal"
 
 # The API page is written from the public names, so that it cannot leave one out.
 write_api_page(DOCS / "api" / "index.rst")
+# The picture of the rooms is drawn from their imports.
+write_drawing(DOCS / "images" / "rooms.svg")
 autosummary_generate = True
 autodoc_typehints = "none"  # the docstrings have them
 numpydoc_show_class_members = False
@@ -86,7 +90,7 @@ for notebook in (DOCS.parent / "examples").glob("*.ipynb"):
         shutil.copyfile(notebook, copy)
 myst_enable_extensions = ["dollarmath"]
 nb_execution_mode = "cache"
-nb_execution_timeout = 600  # seconds a cell
+nb_execution_timeout = 600  # seconds per cell
 nb_execution_raise_on_error = True
 
 

@@ -43,7 +43,7 @@ def changed_settings(folders):
 
 
 def settings_table(folders):
-    """Return a line a folder: what was changed, the accuracies of its strategies."""
+    """Return one line per folder: what was changed, accuracies of its strategies."""
     lines = []
     for folder, changed in zip(folders, changed_settings(folders), strict=True):
         records = read_records(folder / "rounds.csv")

@@ -83,6 +83,6 @@ plt.show()
 # %%
 # We saw that the learning rate matters more than the strategy: a net that hardly
 # trains cannot say what it does not know. Two warnings. Twins let a net train for more
-# steps an epoch, which flatters "dfal" where the learning rate is low (see example 3).
+# steps per epoch, which flatters "dfal" where the learning rate is low (see example 3).
 # And a search is not for free: every fold was scored on labels that an active learner
 # would not have. Search once, on a data set that you own, and take the result along.

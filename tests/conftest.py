@@ -29,7 +29,7 @@ N_CLASSES = 4
 
 
 def make_blobs_of_images(n_samples=160, seed=0):
-    """Noise around one random 1x8x8 picture a class: easy, but not trivially so."""
+    """Noise around one random 1x8x8 picture per class: easy, but not trivially so."""
     rng = np.random.default_rng(seed)
     y = np.arange(n_samples) % N_CLASSES
     centers = np.random.default_rng(42).random((N_CLASSES, 1, 8, 8))

@@ -3,6 +3,7 @@
 import builtins
 import importlib.util
 import json
+import pkgutil
 import re
 import subprocess
 import sys
@@ -14,8 +15,7 @@ import numpy as np
 import pytest
 
 import skdfal
-import skdfal.datasets
-import skdfal.plot
+from skdfal.strategies import STRATEGIES, describe, register, unregister
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -83,14 +83,17 @@ PAGES_WITH_CODE = [path for path in PAGES if code_blocks(path)]
     ],
     ids=map(page_id, PAGES_WITH_CODE),
 )
-def test_code_of_the_page_runs(page, tmp_path, monkeypatch):
+def test_code_of_the_page_runs(page, tmp_path, monkeypatch, no_new_strategies):
     # All blocks of a page, in order, in one program, in an empty folder.
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "Agg")
     answers = iter(range(1000))  # whoever labels by hand says 0, 1, 2, ...
     monkeypatch.setattr(builtins, "input", lambda _: str(next(answers) % 10))
-    if "matplotlib" in page.read_text(encoding="utf-8"):
+    text = page.read_text(encoding="utf-8")
+    if "matplotlib" in text:
         pytest.importorskip("matplotlib").use("Agg")
+    for name in re.findall(r"^   import (h5py|zarr)$", text, re.M):
+        pytest.importorskip(name, reason='pip install "skdfal[pools]"')
     namespace = {"__name__": "__main__"}
     blocks = code_blocks(page)
     blocks.sort(key=lambda block: block[0] != "newcomer-data")  # data first
@@ -98,6 +101,15 @@ def test_code_of_the_page_runs(page, tmp_path, monkeypatch):
         if page.name == "getting_started.rst" and "ActiveLearner(" not in code:
             continue  # has a test of its own
         run(code, namespace, f"{page_id(page)}[{n}]")
+
+
+@pytest.fixture
+def no_new_strategies():
+    """Forget what a page has registered."""
+    known = set(STRATEGIES)
+    yield
+    for name in set(STRATEGIES) - known:
+        unregister(name)
 
 
 def test_newcomer_trains_on_the_first_try(tmp_path, monkeypatch, capsys):
@@ -123,18 +135,61 @@ def test_newcomer_trains_on_the_first_try(tmp_path, monkeypatch, capsys):
     assert "round" in capsys.readouterr().out
 
 
+def test_newcomer_without_labels_is_asked(tmp_path, monkeypatch):
+    # The same network and images, and a person who answers.
+    named = dict(code_blocks(DOCS / "getting_started.rst"))
+    monkeypatch.chdir(tmp_path)
+    namespace = {"__name__": "__main__"}
+    run(named["newcomer-data"], namespace, "newcomer-data")
+    y = iter(np.load("labels.npy"))
+    answer = {}
+    monkeypatch.setattr(builtins, "input", lambda text: answer[text])
+    run(network_of(named["newcomer"]), namespace, "newcomer")
+    answer |= {f"image {i}: ": str(label) for i, label in enumerate(y)}
+    run(named["newcomer-session"], namespace, "newcomer-session")
+    session = namespace["session"]
+    assert len(session.labels_) == 50
+    assert len(session.history_) == 5
+    assert len(session.X_train_) > 60
+    right = [answer[f"image {i}: "] == str(y) for i, y in session.labels_.items()]
+    assert all(right)
+
+
+@pytest.mark.slow
+def test_code_of_the_readme_runs(capsys):
+    # What needs no files: with modAL and with scikit-learn; sixty labels teach a net.
+    blocks = [code for _, code in code_blocks(ROOT / "README.md")]
+    blocks = [code for code in blocks if "load_digits()" in code]
+    assert len(blocks) == 2
+    for n, code in enumerate(blocks):
+        run(code, {"__name__": "__main__"}, f"README.md[{n}]")
+    accuracies = re.findall(
+        r"accuracy with 60 labels: (0\.\d+)", capsys.readouterr().out
+    )
+    assert len(accuracies) == 2
+    assert all(float(accuracy) > 0.6 for accuracy in accuracies)
+
+
+def network_of(code):
+    """Return the lines of the newcomer up to the network: without labels, no fit."""
+    return code.partition("learner = ")[0]
+
+
 def test_readme_has_the_lines_of_the_page():
-    newcomer = dict(code_blocks(DOCS / "getting_started.rst"))["newcomer"]
-    assert newcomer in [code for _, code in code_blocks(ROOT / "README.md")]
+    named = dict(code_blocks(DOCS / "getting_started.rst"))
+    readme = [code for _, code in code_blocks(ROOT / "README.md")]
+    assert named["newcomer"] in readme
+    assert named["newcomer-session"] in readme
+    lines = [line for line in named["newcomer-session"].splitlines() if line.strip()]
+    assert len(lines) <= 8
 
 
 # The API page
 
 
-def load_api_page():
-    spec = importlib.util.spec_from_file_location(
-        "api_page", DOCS / "_ext" / "api_page.py"
-    )
+def load_extension(name):
+    """Return a module of ``docs/_ext``."""
+    spec = importlib.util.spec_from_file_location(name, DOCS / "_ext" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -144,7 +199,7 @@ def listed_names():
     """Return the names on the API page, with their modules."""
     module, found = None, []
     in_table = False
-    for line in load_api_page().api_page().splitlines():
+    for line in load_extension("api_page").api_page().splitlines():
         if line.startswith(".. currentmodule::"):
             module = line.split()[-1]
         elif line.startswith(".. autosummary::"):
@@ -161,28 +216,78 @@ def listed_names():
 
 
 def test_api_page_lists_every_public_name_once():
-    public = [
-        f"{module.__name__}.{name}"
+    public = {
+        (name, id(getattr(module, name)))
         for module in public_modules()
         for name in module.__all__
-    ]
+    }
     listed = listed_names()
-    assert sorted(listed) == sorted(public)
-    assert len(set(listed)) == len(listed)
+    modules = [path.rpartition(".") for path in listed]
+    objects = [
+        (name, id(getattr(sys.modules[module], name))) for module, _, name in modules
+    ]
+    assert set(objects) == public
+    assert len(objects) == len(public)
 
 
 def public_modules():
-    modules = [skdfal, skdfal.datasets, skdfal.plot]
-    if importlib.util.find_spec("skdfal.experiment"):
-        modules.append(importlib.import_module("skdfal.experiment"))
-    return modules
+    """List the package and all its rooms but those for other rooms alone."""
+    api_page = load_extension("api_page")
+    names = [
+        f"skdfal.{module.name}" for module in pkgutil.iter_modules(skdfal.__path__)
+    ]
+    modules = [importlib.import_module(n) for n in ["skdfal", *names] if n[7:8] != "_"]
+    return [
+        module
+        for module in modules
+        if hasattr(module, "__all__") and module.__name__ not in api_page.INTERNAL
+    ]
 
 
-def test_strategy_pages_and_table_name_every_strategy():
-    table = (DOCS / "strategies" / "index.rst").read_text(encoding="utf-8")
-    rows = " ".join(re.findall(r"\* - (.*)", table))
-    for name in skdfal.STRATEGIES:
-        assert re.search(rf"\b{name}\b", rows), f"{name} has no row in strategies/index"
+# The strategies
+
+
+def test_table_of_the_strategies_follows_the_registry():
+    table = load_extension("strategies_table")
+    rows = table.rows()
+    assert len(rows) == len(STRATEGIES)
+    for row, name in zip(rows, STRATEGIES, strict=True):
+        strategy = describe(name)
+        page = re.match(rf":doc:`{name} <(\w+)>`$", row[0])
+        assert page, f"{name} has no page below docs/strategies"
+        assert table.page_is_there(page[1])
+        assert row[1][0].islower()
+        assert row[4] == str(strategy.n_candidates or "all")
+    with_net = {row[0] for row in rows if "net" in row[2]}
+    assert len(with_net) == sum(describe(name).needs_net for name in STRATEGIES)
+
+
+def test_strategies_that_are_added_are_in_the_table():
+    register("nearest_to_zero", n_candidates=7, paper="Nobody 2026")(nearest_to_zero)
+    try:
+        (row,) = load_extension("strategies_table").rows()[-1:]
+    finally:
+        unregister("nearest_to_zero")
+    assert row == ["nearest_to_zero", *["samples near 0", "nothing", ""], "7", row[5]]
+    assert row[5] == "Nobody 2026"
+
+
+def nearest_to_zero(estimator, X, n_instances=1):
+    """Query samples near 0."""
+
+
+def test_readme_names_every_strategy_with_its_function():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = readme.partition("## Strategies")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1:-1] for line in table.splitlines() if "| `" in line]
+    named = {}
+    for names, functions, *_, paper in rows:
+        functions = re.findall(r"`(\w+)`", functions)
+        for name in re.findall(r"`(\w+)`", names):
+            assert describe(name).function.__name__ in functions
+            assert (describe(name).paper or paper.strip()) == paper.strip()
+            named[name] = functions
+    assert list(named) == list(STRATEGIES)
 
 
 # Links
@@ -243,10 +348,7 @@ def test_references_to_code_exist(page):
     }
     for name in re.findall(r":(?:class|func|meth|mod|attr):`~?([^`]+)`", text):
         if name.startswith("skdfal"):
-            package, _, rest = name.partition(".")
-            obj = sys.modules[package]
-            for part in rest.split(".") if rest else ():
-                obj = getattr(obj, part)
+            pkgutil.resolve_name(name)
         elif hasattr(skdfal, name):
             continue
         else:
@@ -260,6 +362,23 @@ def test_external_links_are_well_formed(page):
         parts = urlsplit(url)
         assert parts.scheme == "https", f"{url}: use https"
         assert re.fullmatch(r"[\w.-]+\.[a-z]{2,}", parts.netloc), url
+
+
+COUNTED = "row|line|number|label|output|passes|pass|epoch|step|entry|panel|curve|file"
+COUNTS = "round|class|sample|trial|core|epoch|step|strategy|candidate|batch|query"
+
+
+@pytest.mark.parametrize(
+    "folder", ["skdfal", "docs", "examples"], ids=lambda folder: folder
+)
+def test_prose_says_one_row_per_round(folder):
+    """And not "a row a round", which some readers take for two things."""
+    pages = PAGES if folder == "docs" else (ROOT / folder).rglob("*.py")
+    for page in pages:
+        text = " ".join(page.read_text(encoding="utf-8").split())
+        found = re.findall(rf"\b(?:{COUNTED})s? an? (?:{COUNTS})\b", text)
+        found = [phrase for phrase in found if not phrase.startswith("labels a strat")]
+        assert not found, f"{page}: {found}"
 
 
 def test_every_page_is_in_a_toctree():

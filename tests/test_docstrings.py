@@ -1,26 +1,17 @@
 """Public docstrings are numpydoc, and complete."""
 
+import importlib
 import inspect
 from pathlib import Path
 
 import pytest
 
-import skdfal
-import skdfal.analysis
-import skdfal.datasets
-import skdfal.experiment
-import skdfal.plot
+from tests.test_docs import load_extension
 
 numpydoc_validate = pytest.importorskip("numpydoc.validate")
 tomllib = pytest.importorskip("tomllib", reason="tomllib came with Python 3.11")
 
-MODULES = [
-    skdfal,
-    skdfal.analysis,
-    skdfal.datasets,
-    skdfal.experiment,
-    skdfal.plot,
-]
+MODULES = [importlib.import_module(n) for n in load_extension("api_page").MODULES]
 SETTINGS = tomllib.loads(
     (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
 )

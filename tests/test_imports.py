@@ -1,6 +1,7 @@
 """Who may import whom, and what `import skdfal` may load."""
 
 import ast
+import importlib.util
 import re
 import subprocess
 import sys
@@ -144,6 +145,104 @@ def test_strategies_do_not_import_each_other():
             "_base.py",
         }  # built on another one's score
         assert not others or path.name in allowed, (path, others)
+
+
+DOCS = PACKAGE.parent / "docs"
+needs_checkout = pytest.mark.skipif(not DOCS.is_dir(), reason="docs/ is not there")
+
+
+@pytest.fixture(scope="module")
+def rooms():
+    """The module that draws the rooms, which knows their imports."""
+    path = DOCS / "_ext" / "rooms.py"
+    spec = importlib.util.spec_from_file_location("rooms", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def order():
+    """The rooms from the top to the bottom, as contributing.md lists them."""
+    page = (DOCS / "contributing.md").read_text(encoding="utf-8")
+    table = page.partition("## The rooms")[2].partition("![")[0]
+    return re.findall(r"^\| `(\w+)` \|", table, re.M)
+
+
+@needs_checkout
+def test_rooms_import_from_rooms_below_alone(rooms, order):
+    graph = rooms.imports_of_rooms()
+    assert sorted(order) == sorted(graph)
+    for room, others in graph.items():
+        above = [other for other in others if order.index(other) < order.index(room)]
+        assert not above, f"{room} imports {above}, which stand above it"
+
+
+@needs_checkout
+def test_everybody_s_helpers_import_no_room(rooms):
+    for path in (PACKAGE / "_utils").rglob("*.py"):
+        found = {rooms.room_of_module(name) for name, _ in rooms.imported_modules(path)}
+        assert found <= {"_utils"}, path
+
+
+@needs_checkout
+def test_no_two_files_import_each_other(rooms):
+    graph = {
+        module_name(path): {name for name, _ in rooms.imported_modules(path)}
+        for path in PACKAGE.rglob("*.py")
+    }
+    rank = {}
+
+    def visit(name, way):
+        assert name not in way, f"a circle of imports: {' -> '.join([*way, name])}"
+        if name not in rank:
+            for other in sorted(graph.get(name, ())):
+                visit(other, [*way, name])
+            rank[name] = len(rank)
+
+    for name in sorted(graph):
+        visit(name, [])
+
+
+def module_name(path):
+    """Name by which a file of the package is imported."""
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@needs_checkout
+def test_what_a_room_offers_at_its_door_is_fetched_there(rooms):
+    behind = []
+    for path in PACKAGE.rglob("*.py"):
+        for module, names in rooms.imported_modules(path):
+            room = rooms.room_of_module(module)
+            is_behind_a_door = module.count(".") > 1 and room != "_utils"
+            if is_behind_a_door and room != rooms.room_of(path):
+                offered = importlib.import_module(f"skdfal.{room}").__all__
+                if found := set(names) & set(offered):
+                    behind.append((path.name, module, sorted(found)))
+    assert not behind
+
+
+@needs_checkout
+def test_private_names_stay_in_their_room(rooms):
+    private = [
+        (path.name, module, name)
+        for path in PACKAGE.rglob("*.py")
+        for module, names in rooms.imported_modules(path)
+        if rooms.room_of_module(module) not in ("_utils", rooms.room_of(path))
+        for name in names
+        if re.match("_[^_]", name)
+    ]
+    assert not private
+
+
+@needs_checkout
+def test_the_drawing_of_the_rooms_is_that_of_their_imports(rooms):
+    drawn = (DOCS / "images" / "rooms.svg").read_text(encoding="utf-8")
+    assert drawn == rooms.drawing(), "build the documentation to draw it anew"
+    arrows = sum(map(len, rooms.without_detours(rooms.imports_of_rooms()).values()))
+    assert drawn.count("marker-end") == arrows
 
 
 def test_every_public_name_is_there():

@@ -403,7 +403,7 @@ def test_bad_n_restarts_at_fit(data):
 
 
 class Normalized(nn.Sequential):
-    """Normalizes by the batch; a batch of one sample has one value a channel."""
+    """Normalizes by the batch; a batch of one sample has one value per channel."""
 
     def __init__(self, n_classes=2, norm=nn.BatchNorm1d):
         super().__init__(

@@ -3,35 +3,56 @@
 import importlib
 import re
 
+# What ``skdfal`` has too is listed there.
 MODULES = (
     "skdfal",
+    "skdfal.learner",
+    "skdfal.strategies",
+    "skdfal.augment",
+    "skdfal.cover",
+    "skdfal.adversarial",
+    "skdfal.nets",
+    "skdfal.pool",
     "skdfal.datasets",
     "skdfal.plot",
+    "skdfal.analysis",
     "skdfal.experiment",
     "skdfal.reproduce",
+    "skdfal.modal",
 )
+# Rooms whose names are for the other rooms alone.
+INTERNAL = {"skdfal.adapter"}
 
-# Where a name of ``skdfal`` is listed, by the module that defines it.
+# Where a name is listed, by the module that defines it; the order of the page.
 SECTIONS = {
     "skdfal.learner": "The loop",
     "skdfal.augment": "Augmenters",
     "skdfal.strategies": "Query strategies",
+    "skdfal.pool": "Pools",
     "skdfal.cover": "Covers of arrays",
     "skdfal.adversarial": "DeepFool",
     "skdfal.nets": "Networks and classifiers",
-    "skdfal": "Everything else",
     "skdfal.datasets": "Data sets",
     "skdfal.plot": "Displays",
+    "skdfal.analysis": "Questions to records and networks",
     "skdfal.experiment": "Experiments",
     "skdfal.reproduce": "The paper, run again",
+    "skdfal.modal": "modAL",
+    "skdfal": "Everything else",
 }
+# What is listed in its room all the same.
+HOMES = dict.fromkeys(
+    ("Strategy", "describe", "register", "unregister"), "skdfal.strategies"
+)
+# Names that open their section; the others follow by the alphabet.
+FIRST = ("LabelingSession", "ActiveLearningClassifier", "as_pool")
 
 # Public names that are data have no docstring; each needs a sentence here.
 DATA = {
     "skdfal.__version__": "Version of the package, a string.",
-    "skdfal.STRATEGIES": "Names for the ``query_strategy`` of "
-    ":class:`ActiveLearningClassifier` and for the command line, each with its "
-    "function.",
+    "skdfal.STRATEGIES": "All registered strategies: names for the "
+    "``query_strategy`` of :class:`ActiveLearningClassifier` and for the command line, "
+    "each with its function.",
     "skdfal.experiment.DATASETS": "Data sets of ``skdfal compare``, by name.",
     "skdfal.experiment.NETS": "Names of the networks of ``skdfal compare``.",
     "skdfal.reproduce.PAPER_DATASETS": "Data sets of ``skdfal reproduce``, each with "
@@ -55,27 +76,34 @@ API reference
 
 
 def public_names():
-    """List (module, name, object) of all that is public, in the order of the page."""
-    found = []
+    """List (module, name, object) of all that is public, each name once."""
+    package = importlib.import_module("skdfal")
+    found = {}
     for module_name in MODULES:
-        try:
-            module = importlib.import_module(module_name)
-        except ModuleNotFoundError:
-            continue
-        for name in getattr(module, "__all__", ()):
-            found.append((module_name, name, getattr(module, name)))
-    return found
+        module = importlib.import_module(module_name)
+        for name in module.__all__:
+            obj = getattr(module, name)
+            is_at_root = getattr(package, name, None) is obj
+            home = "skdfal" if is_at_root else module_name
+            found[HOMES.get(name, home), name] = obj
+    return [(*key, obj) for key, obj in found.items()]
 
 
 def section_of(module_name, obj):
     """Return the section in which a name of a module is listed."""
+    defined_in = getattr(obj, "__module__", None) or module_name
     if module_name != "skdfal":
-        return SECTIONS[module_name]
-    defined_in = getattr(obj, "__module__", None) or "skdfal"
+        defined_in = module_name
     for prefix, title in SECTIONS.items():
         if defined_in == prefix or defined_in.startswith(prefix + "."):
             return title
-    return SECTIONS["skdfal"]
+    raise LookupError(f"{obj!r} of {module_name} has no section.")
+
+
+def _in_section(name):
+    """Sort key of a name in its section."""
+    place = FIRST.index(name) if name in FIRST else len(FIRST)
+    return place, name.lower()
 
 
 def api_page():
@@ -101,7 +129,7 @@ def api_page():
             parts.append(
                 "\n.. autosummary::\n   :toctree: generated\n   :nosignatures:\n"
             )
-            own = sorted((n for m, n in names if m == module_name), key=str.lower)
+            own = sorted((n for m, n in names if m == module_name), key=_in_section)
             parts.extend([f"\n   {name}" for name in own] + ["\n"])
         for module_name, name in data.get(title, []):
             text = DATA[f"{module_name}.{name}"]

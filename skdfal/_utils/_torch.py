@@ -81,9 +81,21 @@ def choose_batch_size(module: nn.Module, x_sample: Tensor, *, with_graph: bool) 
     batch_size : int
         At least 1; the same for the same module on the same type of machine.
     """
+    return batch_size_for(sample_bytes(module, x_sample), x_sample, with_graph)
+
+
+def sample_bytes(module: nn.Module, x_sample: Tensor) -> int:
+    """Return what one sample adds to the graph of a forward pass, in bytes.
+
+    What the second sample adds leaves out weights and casts of them.
+    """
     x = x_sample[:1]
-    # What the second sample adds to a graph leaves out weights and casts of them.
-    n_bytes = _graph_bytes(module, torch.cat([x, x])) - _graph_bytes(module, x)
+    return _graph_bytes(module, torch.cat([x, x])) - _graph_bytes(module, x)
+
+
+def batch_size_for(n_bytes: int, x_sample: Tensor, with_graph: bool) -> int:
+    """Choose as :func:`choose_batch_size` does, from :func:`sample_bytes`."""
+    x = x_sample[:1]
     if with_graph:
         # Gradients take the place again, and a step some copies of the sample.
         n_bytes = 2 * n_bytes + 8 * x.nbytes

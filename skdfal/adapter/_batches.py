@@ -49,12 +49,13 @@ class Walk:
             "iterator_valid__collate_fn"
         )
         if self.net.dataset is skorch.dataset.Dataset and is_plain:
-            # The same samples in one indexing a batch rather than one a sample.
+            # The same samples in one indexing per batch rather than one per sample.
             self.net.dataset = ArrayDataset
             settings["iterator_valid__collate_fn"] = collate
         self.steps = steps
         self.device, self.dtype = _device_and_dtype(net)
         self.casts_integers = False
+        self.sample_bytes: int | None = None  # of a graph, once it is measured
 
     @property
     def module(self) -> nn.Module:

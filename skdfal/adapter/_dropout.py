@@ -202,7 +202,7 @@ def _hash(key, index):
 
 
 def _takes_masks(module, layers, x):
-    """Whether ``layers`` drop by :class:`_Masks`: known, and given a row a sample.
+    """Whether ``layers`` drop by :class:`_Masks`: known, and given one row per sample.
 
     Tried with batches of two sizes, lest the one be some other dimension's.
     """

@@ -12,12 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from skdfal._utils._torch import (
-    choose_batch_size,
+    batch_size_for,
     evaluation_mode,
     first_output,
+    sample_bytes,
 )
 from skdfal.adapter._batches import Walk
 from skdfal.pool import Pool
+
+# Of several inputs by name, whose memory is not looked into.
+_BATCH_SIZE = 128
 
 
 @dataclass(frozen=True)
@@ -85,8 +89,10 @@ class TorchNet:
             return given
         x = self.batch([0])
         if not isinstance(x, Tensor):
-            return 128
-        return choose_batch_size(self.module, x, with_graph=with_graph)
+            return _BATCH_SIZE
+        if self.walk.sample_bytes is None:
+            self.walk.sample_bytes = sample_bytes(self.module, x)
+        return batch_size_for(self.walk.sample_bytes, x, with_graph)
 
     def for_attack(self) -> TorchNet:
         """Return the net with batches that can be perturbed.
@@ -132,9 +138,14 @@ class TorchNet:
 
     def logits(self, batch_size: int | None = None) -> Tensor:
         """Return the logits of all samples, shape (n_samples, n_classes)."""
-        batch_size = self.batch_size(batch_size)
-        with evaluation_mode(self.module), torch.no_grad():
-            return torch.cat([self.module(x) for x in self.batches(batch_size)])
+        return torch.cat(list(self.logits_by_batch(batch_size)))
+
+    def logits_by_batch(self, batch_size: int | None = None) -> Iterator[Tensor]:
+        """Yield the logits of all samples in order, a batch at a time."""
+        for x in self.batches(self.batch_size(batch_size)):
+            with evaluation_mode(self.module), torch.no_grad():
+                logits = self.module(x)
+            yield logits
 
     def proba(self, batch_size: int | None = None) -> np.ndarray:
         """Return class probabilities of shape (n_samples, n_classes)."""

@@ -61,7 +61,7 @@ def fit_samples(estimator, X, y, **fit_params):
             raise
         raise ValueError(
             f"Label {int(y.max())} of y (as a code from 0) is out of bounds: the "
-            "module has too few outputs. Give it one output a class."
+            "module has too few outputs. Give it one output per class."
         ) from exc
     except ValueError as exc:
         if "more than 1 value per channel" not in str(exc):

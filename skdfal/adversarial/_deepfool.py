@@ -182,7 +182,13 @@ def deepfool_within(
         Samples, without a graph.
     max_norm : float
         A sample is given up once the norm of its perturbation is larger.
-    p, max_iter, overshoot, n_top_classes, batch_size
+    p : float
+        As for :func:`deepfool`.
+    max_iter : int
+        As for :func:`deepfool`.
+    overshoot : float
+        As for :func:`deepfool`.
+    n_top_classes, batch_size : int or None
         As for :func:`deepfool`.
 
     Returns
@@ -191,6 +197,17 @@ def deepfool_within(
         What was found; what was given up has not ``converged``.
     too_far : Tensor of shape (n_samples,), bool
         What was given up for its norm, and not for being stuck or out of steps.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdfal.adversarial import deepfool_within
+    >>> settings = {"p": 2, "max_iter": 9, "overshoot": 0.02}
+    >>> settings |= {"n_top_classes": None, "batch_size": 9}
+    >>> x = torch.tensor([[-1.0, 1.0], [-1.0, 5.0]])
+    >>> found, _ = deepfool_within(torch.nn.Identity(), x, 9.0, **settings)
+    >>> found.norm
+    tensor([1.4142, 4.2426])
     """
     if batch_size is None:
         batch_size = choose_batch_size(module, x, with_graph=True)
@@ -238,13 +255,13 @@ def deepfool_within(
                     top = rank.new_empty(n, rank.shape[1])
                 top[fresh], label[fresh] = rank, rank[:, 0]
                 adversarial_label[fresh] = rank[:, 0]
-            f, w, ratio = _nearest_plane(logits.gather(1, top[active]), x_i, p)
+            f, w, ratio = nearest_plane(logits.gather(1, top[active]), x_i, p)
             # A step of rounding size could stall on the boundary: let it grow.
             size = logits.detach().abs().amax(1) + (
                 w * x_i.detach().flatten(1)
             ).abs().sum(1)
             rounding = n_iter[active] * precision * size
-            r_i = _step_onto_plane(torch.maximum(f.abs(), rounding), w, p)
+            r_i = step_onto_plane(torch.maximum(f.abs(), rounding), w, p)
             r_next = r[active].flatten(1) + r_i
             alive = ratio.isfinite() & r_next.abs().amax(1).isfinite()
             r[active[alive]] = r_next[alive].unflatten(1, x.shape[1:])
@@ -257,7 +274,7 @@ def deepfool_within(
     return result, ~converged & (length > max_norm)
 
 
-def _nearest_plane(
+def nearest_plane(
     top_logits: Tensor, x_i: Tensor, p: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Take l = argmin_k |f'_k| / ||w'_k||_q, one backward pass a rival class.
@@ -290,7 +307,7 @@ def _nearest_plane(
     return f, w, ratio
 
 
-def _step_onto_plane(f: Tensor, w: Tensor, p: float) -> Tensor:
+def step_onto_plane(f: Tensor, w: Tensor, p: float) -> Tensor:
     """Shortest step, in the p-norm, that raises ``w · r`` by ``f >= 0``; (a, D)."""
     if p == 2:
         return (f / w.square().sum(1))[:, None] * w

@@ -11,7 +11,7 @@ from skdfal._utils._torch import evaluation_mode
 from skdfal._utils._validation import COUNT, SCORE_PARAMETERS, Interval, validate_params
 from skdfal.adapter import torch_nets
 from skdfal.adapter._training import as_numpy
-from skdfal.adversarial._deepfool import _nearest_plane, _step_onto_plane
+from skdfal.adversarial._deepfool import nearest_plane, step_onto_plane
 
 _OVERSHOOT = 0.02  # of a step towards the class, as in DeepFool
 _PUSHES = (0.0, 0.25, 0.5, 1.0)  # how much further an anchor may go, in step lengths
@@ -410,8 +410,8 @@ class _PathSearch:
         logits = self.module(x_i)
         f_c = logits.gather(1, target[:, None])
         f_k = _without(logits, target).amax(1, keepdim=True)
-        f, w, ratio = _nearest_plane(torch.cat([f_k, f_c], dim=1), x_i, p=2)
-        step = _step_onto_plane(f.abs(), w, p=2)
+        f, w, ratio = nearest_plane(torch.cat([f_k, f_c], dim=1), x_i, p=2)
+        step = step_onto_plane(f.abs(), w, p=2)
         # No gradient, no way: the point stays where it is.
         return torch.where(ratio.isfinite()[:, None], step, 0).view_as(x_i)
 

@@ -6,7 +6,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skdfal._utils._validation import COUNT, HasMethods, StrOptions, validate_params
-from skdfal.learner._classifier import ActiveLearningClassifier
+from skdfal.learner import ActiveLearningClassifier
 
 
 @validate_params(

@@ -249,9 +249,10 @@ class _Twins(MetaEstimatorMixin, BaseEstimator):
 class AdversarialAugmenter(TransformerMixin, _Twins, auto_wrap_output_keys=None):
     """Give each sample its adversarial twin, with the same label.
 
-    The twin of x is ``x + (1 + overshoot) r``, r being the perturbation that DeepFool
-    found: to a person the same picture, to the network one of another class. DFAL [1]_
-    adds the twins of all annotated samples to the training set, at no cost.
+    The twin of x is an adversarial example of x with the label of x:
+    ``x + (1 + overshoot) r``, r being the perturbation that DeepFool found. To a person
+    it is the same picture, to the network one of another class. DFAL [1]_ adds the
+    twins of all annotated samples to the training set, at no cost.
 
     Parameters
     ----------

@@ -66,7 +66,7 @@ class KCenterResult(NamedTuple):
 
 
 def _distances(X, Y):
-    """Euclidean distance from each row of X to Y, one point or one a row of X.
+    """Euclidean distance from each row of X to Y, one point or one per row of X.
 
     Every reported or compared distance comes from here: taken from differences it
     keeps its digits however far the data lie from the origin, and d_ij == d_ji.

@@ -141,18 +141,25 @@ class _Run(threading.Thread):
         self.status = self.error = None
         # Not join: interrupted, it calls a running thread finished (Python < 3.13).
         self.done = threading.Event()
+        self.lock = threading.Lock()
+        self.is_called_off = self.has_begun = False
 
     def run(self):
         try:
-            self.status = self.solver.solve(self.model)
+            with self.lock:
+                self.has_begun = not self.is_called_off
+            if self.has_begun:
+                self.status = self.solver.solve(self.model)
         except BaseException as exc:  # for the caller's thread
             self.error = exc
         finally:
             self.done.set()
 
     def stop(self):
-        """Stop, and wait until the thread has left C++."""
-        while self.is_alive() and not self.done.is_set():
+        """Stop, and wait until the thread is not in C++, and will not be."""
+        with self.lock:
+            self.is_called_off = True  # Ctrl-C comes while a thread starts, too
+        while self.has_begun and self.is_alive() and not self.done.is_set():
             self.solver.stop_search()
             self.done.wait(0.05)
 

@@ -58,8 +58,8 @@ def fetch_quickdraw(
     that the environment variable ``SKDFAL_DATA`` names comes first: Google's bitmaps
     ``quickdraw/<class>.npy``, or else the first of the files ``quickdraw_paper4.npz``
     and ``quickdraw15.npz`` that has all classes wanted. These two are small samples,
-    of some hundred and some thousand drawings a class. Then the cache; then Google's
-    storage, of 90 to 130 MB a class.
+    of some hundred and some thousand drawings per class. Then the cache; then Google's
+    storage, of 90 to 130 MB per class.
 
     Parameters
     ----------

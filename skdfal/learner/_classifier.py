@@ -148,12 +148,12 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
     initial : {"random", "stratified"} or array-like of int, default="random"
         How they are drawn; or their indices, and ``n_initial`` is ignored.
     n_instances : int or sequence of int, default=10
-        Samples annotated a round, the paper's n_query. Of a sequence, one number a
-        round, the last one serves all further rounds.
+        Samples annotated per round, the paper's n_query. Of a sequence, one number
+        per round, the last one serves all further rounds.
     max_annotations : int, default=100
         Annotation budget, the initial samples included; the paper's N.
     n_candidates : int, "auto" or None, default="auto"
-        Score this many samples of the pool a round, drawn at random: the paper's K.
+        Score this many samples of the pool per round, drawn at random: the paper's K.
         "auto" is the number that suits the strategy. None, or more than are left,
         scores the whole pool.
     query_params : dict, default=None
@@ -179,7 +179,7 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
     random_state : int, RandomState instance or None, default=None
         Determines initial samples, training, candidates and ties.
     verbose : int, default=0
-        1 prints a line a round.
+        1 prints one line per round.
 
     Attributes
     ----------
@@ -212,7 +212,7 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         which the other attributes tell how far it came.
     n_features_in_ : int
         Size of the second axis of ``X``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns, if ``X`` is a data frame.
 
     See Also
@@ -598,7 +598,7 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         ):
             raise ValueError(
                 f"n_instances={self.n_instances!r} should be an int >= 1, or a "
-                "sequence of such, one a round."
+                "sequence of such, one per round."
             )
         return sizes.tolist()
 

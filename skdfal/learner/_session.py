@@ -98,7 +98,7 @@ class LabelingSession:
         returns. A session with the same parameters and ``path`` goes on, in another
         process too. One session at a time may have the file open.
     verbose : int, default=0
-        1 prints a line a round.
+        1 prints one line per round.
 
     Attributes
     ----------

@@ -389,7 +389,7 @@ def make_classifier(
     lr : float, default=0.001
         Learning rate of Adam.
     batch_size : int, default=32
-        Samples a step.
+        Samples per step.
     patience : int or None, default=None
         None trains on all labels for ``max_epochs``. A number keeps a random fifth of
         the labels for validation, stops once its loss has not improved for so many
@@ -400,7 +400,7 @@ def make_classifier(
     device : str or torch.device, default="cpu"
         Where to train.
     verbose : int, default=0
-        1 prints a line an epoch.
+        1 prints one line per epoch.
     **kwargs : dict
         Further parameters of skorch, such as ``module__dropout=0.2`` or
         ``callbacks``; they override the ones above.

@@ -261,7 +261,18 @@ class PoolView(Pool):
         return self.root.take(self.indices[positions(indices, len(self))])
 
     def as_dataset(self, indices):
-        """Return samples as a Dataset, where the pool is one; see DatasetPool."""
+        """Return some samples as a Dataset of pairs, where the pool is a Dataset.
+
+        Parameters
+        ----------
+        indices : array-like of int
+            Positions.
+
+        Returns
+        -------
+        dataset : Dataset
+            Of pairs of a sample and 0.
+        """
         return self.root.as_dataset(self.indices[positions(indices, len(self))])
 
 

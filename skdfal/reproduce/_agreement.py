@@ -13,8 +13,8 @@ from skdfal.analysis import (
     confidence_agreement,
     region_agreement,
 )
+from skdfal.experiment import derive_seed, load_data
 from skdfal.experiment._jobs import run_jobs
-from skdfal.experiment._protocol import derive_seed, load_data
 from skdfal.experiment._trial import samples_to_score
 
 

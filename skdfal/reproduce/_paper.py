@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from importlib.resources import files
 from typing import NamedTuple
 
-from skdfal.experiment._protocol import Protocol
+from skdfal.experiment import Protocol
 from skdfal.experiment._table import in_percent, summarize_all
 from skdfal.strategies import STRATEGIES, describe
 

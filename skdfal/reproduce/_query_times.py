@@ -9,8 +9,8 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from skdfal.adapter._training import fit_encoded, seeded
+from skdfal.experiment import derive_seed, load_data
 from skdfal.experiment._jobs import run_jobs
-from skdfal.experiment._protocol import derive_seed, load_data
 from skdfal.strategies import STRATEGIES
 
 # Name -> strategy, what it takes, the paper's name.

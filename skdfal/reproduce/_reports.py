@@ -11,7 +11,8 @@ from skdfal.analysis import (
     area_under_curve,
     paired_difference,
 )
-from skdfal.experiment._table import in_percent, summarize, summary_of
+from skdfal.experiment import summarize
+from skdfal.experiment._table import in_percent, summary_of
 from skdfal.reproduce._paper import METHODS
 
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from skdfal.analysis import transfer_scores
+from skdfal.experiment import derive_seed, load_data
 from skdfal.experiment._folder import TrialFiles
 from skdfal.experiment._jobs import run_jobs
-from skdfal.experiment._protocol import derive_seed, load_data
 from skdfal.experiment._trial import (
     load_training_set,
     samples_of_trial,

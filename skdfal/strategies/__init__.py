@@ -1,4 +1,4 @@
-"""Query strategies, one a file. This reads as the table of contents.
+"""Query strategies, one per file. This reads as the table of contents.
 
 The order is that of all tables. To add a strategy, write its file and add its line.
 """

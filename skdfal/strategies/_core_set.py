@@ -14,7 +14,7 @@ from skdfal._utils._validation import (
 )
 from skdfal._utils._warnings import warn_caller
 from skdfal.adapter import hidden_features, labeled_samples
-from skdfal.cover._k_center import k_center_greedy, k_center_mip
+from skdfal.cover import k_center_greedy, k_center_mip
 from skdfal.strategies._base import draw_candidates, register
 
 __all__ = ["core_set_sampling"]

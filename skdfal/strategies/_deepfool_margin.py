@@ -425,13 +425,15 @@ def _margin_proxy(net):
 
     One forward pass; for a net without a last linear layer of logits the plain gap.
     """
-    logits = net.logits(batch_size=None)  # (n, C)
-    W = _last_weights(net).to(logits)  # (C, D)
-    largest, k0 = logits.max(1)
-    distance = torch.cdist(W, W)[k0]  # (n, C)
-    ratio = (largest[:, None] - logits) / distance
-    ratio.scatter_(1, k0[:, None], torch.inf)
-    return ratio.nan_to_num(torch.inf).amin(1).cpu().numpy()
+    W = _last_weights(net).to(net.device)  # (C, D)
+    distance = torch.cdist(W, W)  # (C, C)
+    proxy = []
+    for logits in net.logits_by_batch():  # (b, C)
+        largest, k0 = logits.max(1)
+        ratio = (largest[:, None] - logits) / distance[k0].to(logits)
+        ratio.scatter_(1, k0[:, None], torch.inf)
+        proxy.append(ratio.nan_to_num(torch.inf).amin(1))
+    return torch.cat(proxy).cpu().numpy()
 
 
 def _last_weights(net):

@@ -89,7 +89,7 @@ def egl_score(estimator, X, *, layers="all", batch_size=None):
     .. math:: \sum_c p_c \|\nabla_\theta CE(x, c)\|_2
         = \sum_c p_c \sqrt{(p - e_c)^\top J J^\top (p - e_c)}.
 
-    So one Gram matrix :math:`J J^\top` of C x C numbers a sample has all C lengths in
+    So one Gram matrix :math:`J J^\top` of C x C numbers per sample has all C lengths in
     it. It is a sum over layers. A linear or convolutional layer with the input U (a
     column a position) and the gradients δ_j of the logits at its output has
     :math:`\partial f_j / \partial W = δ_j U^\top`, and contributes

@@ -69,8 +69,8 @@ def main():
         n_repeats=n_repeats,
     )
     theirs *= len(X) / len(few)
-    report("EGL, all layers / a pass a sample and class", ours, theirs, "<= 0.1")
-    report("EGL, last layer / a pass a sample and class", last, theirs, "")
+    report("EGL, all layers / a pass per sample and class", ours, theirs, "<= 0.1")
+    report("EGL, last layer / a pass per sample and class", last, theirs, "")
     print(f"  (that loop timed on {len(few)} samples and scaled)")
     difference = np.abs(egl_score(net, few) / egl(module, few) - 1).max()
     print(f"  largest relative difference of EGL from the loop: {difference:.1e}")

@@ -81,7 +81,7 @@ def art_attack(net, X, batch_size):
 
 
 def one_by_one(net, X):
-    """An honest loop over samples: evaluation mode, C - 1 backward passes a step."""
+    """An honest loop over samples: evaluation mode, C - 1 backward passes per step."""
 
     def run():
         module = net.module_.eval()

@@ -448,6 +448,29 @@ def _python(code):
     )
 
 
+def test_ctrl_c_while_a_program_begins(blobs, monkeypatch):
+    from ortools.sat.python import cp_model
+
+    threads, start = [], _program._Run.start
+
+    def interrupted(run):
+        threads.append(run)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_program._Run, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        k_center_mip(blobs[0], 5)
+    # The system starts the thread all the same, after all have gone: it does nothing.
+    solve = cp_model.CpSolver.solve
+    monkeypatch.setattr(
+        cp_model.CpSolver, "solve", lambda *args: threads.append(args) or solve(*args)
+    )
+    (run,) = threads
+    start(run)
+    run.join()
+    assert threads == [run]
+
+
 def test_an_error_in_the_solver_is_not_lost(blobs, monkeypatch):
     from ortools.sat.python import cp_model
 

@@ -18,7 +18,7 @@ def mutual_information_one(draws):
 
 
 def egl_one(module, x, parameters=None):
-    """Σ_c p_c ||∂CE(x, c)/∂θ||_2 of one sample, by one backward pass a class."""
+    """Σ_c p_c ||∂CE(x, c)/∂θ||_2 of one sample, by one backward pass per class."""
     if parameters is None:
         parameters = [w for w in module.parameters() if w.requires_grad]
     p = module(x[None]).softmax(1)[0].detach()

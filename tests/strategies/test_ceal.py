@@ -287,7 +287,7 @@ def test_dfal_and_ceal_together(data):
         augmenter=[AdversarialAugmenter(), PseudoLabelAugmenter(threshold=1.2)],
     )
     counts = np.array([row["labeled_data"] for row in clf.history_])
-    # Ten annotated samples and their twins a round stay; pseudo-labels come on top.
+    # Ten annotated samples and their twins per round stay; pseudo-labels come on top.
     assert (counts >= [20, 40, 60, 80]).all()
     assert (counts > [20, 40, 60, 80]).any()
     assert len(clf.X_train_) == 80

@@ -1,4 +1,4 @@
-"""EGL: equal to one backward pass a sample and class, whatever the layers."""
+"""EGL: equal to one backward pass per sample and class, whatever the layers."""
 
 import numpy as np
 import pytest
