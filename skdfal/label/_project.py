@@ -51,6 +51,22 @@ class Project:
     ------
     ValueError
         If the share was another one when the labelling began.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from functools import partial
+    >>> from skdfal.label import Project, Recipe, Store, load_demo
+    >>> from skdfal.pool import ImagePool
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     open_pool = partial(ImagePool, load_demo(f"{folder}/digits"), image_size=24)
+    ...     recipe = Recipe(open_pool, folder, classes=tuple("0123456789"))
+    ...     store = Store(f"{folder}/labels.sqlite")
+    ...     project = Project(open_pool(), store, recipe)
+    ...     asked = project.queue("Ada", 5)
+    ...     project.close()
+    >>> len(asked)
+    5
     """
 
     def __init__(self, pool, store, recipe, *, n_instances=10, holdout=0.1):
@@ -75,7 +91,9 @@ class Project:
         self._trained_on = store.setting("trained_on", {})
         self._take_up_pictures()
         pool.decode_in_background()
-        threading.Thread(target=self._look_for_pictures, daemon=True).start()
+        self._lookout = threading.Thread(target=self._look_for_pictures, daemon=True)
+        self._lookout.start()
+        self._train_if_due()
 
     def _kept(self, name, value):
         """Return a setting as it was at the first time."""
@@ -101,6 +119,7 @@ class Project:
     def close(self):
         """End the training and let others have the folder."""
         self._closed.set()
+        self._lookout.join()
         self._trainer.close()
         self.pool.close()
         with self._lock:

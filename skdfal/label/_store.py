@@ -32,11 +32,28 @@ CREATE TABLE rounds (number INTEGER PRIMARY KEY, row TEXT NOT NULL);
 
 
 class StoreError(OSError):
-    """The file of events cannot be used, or is in use by another process."""
+    """The file of events cannot be used, or is in use by another process.
+
+    Examples
+    --------
+    >>> from skdfal.label import Store, StoreError
+    >>> try:
+    ...     Store("no/such/folder/labels.sqlite")
+    ... except StoreError as error:
+    ...     print(error)
+    no/such/folder/labels.sqlite is not a readable file of labels (unable to open ...).
+    """
 
 
 class NotSavedError(StoreError):
-    """Something could not be written, as on a full disk; nothing of it is stored."""
+    """Something could not be written, as on a full disk; nothing of it is stored.
+
+    Examples
+    --------
+    >>> from skdfal.label import NotSavedError, StoreError
+    >>> issubclass(NotSavedError, StoreError)
+    True
+    """
 
 
 class Store:

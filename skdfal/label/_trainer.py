@@ -57,6 +57,15 @@ class Recipe(NamedTuple):
         Of a training.
     seed : int
         Of all that is random.
+
+    Examples
+    --------
+    >>> from functools import partial
+    >>> from skdfal.label import Recipe
+    >>> from skdfal.pool import ImagePool
+    >>> recipe = Recipe(partial(ImagePool, "birds"), "birds/skdfal", ("tit", "wren"))
+    >>> recipe.net
+    'lenet5'
     """
 
     open_pool: Any

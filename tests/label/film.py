@@ -14,7 +14,7 @@ from playwright.sync_api import sync_playwright
 from skdfal.label import Project, Recipe, Store, load_demo
 from skdfal.label._demo import TRUTH
 from skdfal.label._formats import read_labels
-from tests.label.conftest import serving
+from tests.label.projects import serving
 from tests.label.robots import PAUSE, DemoPool, launch, open_page
 
 _VIEWPORT = {"width": 1160, "height": 790}

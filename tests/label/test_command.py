@@ -7,7 +7,6 @@ import stat
 
 import numpy as np
 import pytest
-from starlette.testclient import TestClient
 
 from skdfal.cli import main
 from skdfal.label import Project, Recipe, Store, StoreError, load_demo
@@ -16,13 +15,12 @@ from skdfal.label._demo import TRUTH
 from skdfal.label._formats import read_labels
 from skdfal.label._net_file import load_net
 from skdfal.label._project import keys_of
-from skdfal.label._server import make_app
 from skdfal.learner import ActiveLearningClassifier
 from skdfal.pool import ImagePool
-from tests.label.conftest import (
+from tests.label.projects import (
     CLASSES,
-    TOKEN,
     Command,
+    client_of,
     truth,
     wait_until,
     write_pictures,
@@ -166,8 +164,7 @@ def test_ctrl_c_ends_it_and_leaves_the_labels(pictures):
 
 def label_by_robot(project, labels, n_labels, n_round):
     """Click the truth, and let each training end, until a net has seen so many."""
-    with TestClient(make_app(project, TOKEN), base_url="http://127.0.0.1") as client:
-        client.get(f"/?token={TOKEN}")
+    with client_of(project) as client:
         n_told = 0
         while n_told < n_labels:
             (entry,) = client.get("/api/queue?n=1").json()["pictures"]

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from tests.label.conftest import (
+from tests.label.projects import (
     Command,
     make_project,
     serving,
@@ -268,7 +268,7 @@ new MutationObserver(() => requestAnimationFrame(() => {
 
 
 def check_speed(page, tmp_path, n_labels, seconds):
-    """Nine in ten... of the times from key to next picture, while a net is trained."""
+    """While a net is trained, 95 % of the times from key to picture are below 0.1 s."""
     pictures = write_pictures(tmp_path / "pictures", n=n_labels + 40)
     arguments = ["--classes", "dark,light", "--net", "tests.label.nets:Slow"]
     arguments += ["--n-instances", "5", "--epochs", "1"]
@@ -282,6 +282,7 @@ def check_speed(page, tmp_path, n_labels, seconds):
         assert "Training" in page.inner_text("#training")
         times = page.evaluate("times")
     assert len(times) == n_labels
+    print(f"milliseconds: {np.quantile(times, [0.5, 0.95, 1]).round(1)}")
     assert np.quantile(times, 0.95) < 100
 
 

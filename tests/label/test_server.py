@@ -1,19 +1,20 @@
 """What the server answers, and whom it refuses."""
 
 import pytest
-from starlette.testclient import TestClient
 
-from skdfal.label._server import is_known_host, known_hosts, make_app
-from tests.label.conftest import TOKEN, make_project, truth
+from tests.label.projects import (
+    TOKEN,
+    make_project,
+    server,
+    stranger_to,
+    truth,
+)
 from tests.label.test_store import fill
-
-HOME = "http://127.0.0.1:8765"
 
 
 @pytest.fixture
 def stranger(project):
-    app = make_app(project, TOKEN)
-    with TestClient(app, base_url=HOME, raise_server_exceptions=False) as client:
+    with stranger_to(project) as client:
         client.project = project
         yield client
 
@@ -117,14 +118,16 @@ def test_every_answer_says_what_the_page_may_load(client):
 
 
 def test_hosts():
-    assert is_known_host("localhost:1", known_hosts("127.0.0.1"))
-    assert is_known_host("[::1]:1", known_hosts("127.0.0.1"))
-    assert not is_known_host("192.168.0.7", known_hosts("127.0.0.1"))
-    assert is_known_host("192.168.0.7:8765", known_hosts("0.0.0.0"))
-    assert not is_known_host("evil.example", known_hosts("0.0.0.0"))
-    assert is_known_host("lab.example:80", known_hosts("lab.example"))
-    assert not is_known_host("127.0.0.1:80@evil.example", known_hosts("127.0.0.1"))
-    assert not is_known_host("", known_hosts("127.0.0.1"))
+    assert server.is_known_host("localhost:1", server.known_hosts("127.0.0.1"))
+    assert server.is_known_host("[::1]:1", server.known_hosts("127.0.0.1"))
+    assert not server.is_known_host("192.168.0.7", server.known_hosts("127.0.0.1"))
+    assert server.is_known_host("192.168.0.7:8765", server.known_hosts("0.0.0.0"))
+    assert not server.is_known_host("evil.example", server.known_hosts("0.0.0.0"))
+    assert server.is_known_host("lab.example:80", server.known_hosts("lab.example"))
+    assert not server.is_known_host(
+        "127.0.0.1:80@evil.example", server.known_hosts("127.0.0.1")
+    )
+    assert not server.is_known_host("", server.known_hosts("127.0.0.1"))
 
 
 # Answers
@@ -234,7 +237,7 @@ def test_the_same_cookie_and_the_same_pictures_after_a_restart(client, pictures)
     before = client.get("/api/queue?n=9").json()
     client.project.close()
     project = make_project(pictures)
-    with TestClient(make_app(project, TOKEN), base_url=HOME) as again:
+    with stranger_to(project) as again:
         again.cookies = client.cookies
         assert again.get("/api/queue?n=9").json() == before
         assert again.get("/api/status").json()["counts"]["label"] == 1

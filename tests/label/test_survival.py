@@ -7,21 +7,19 @@ import time
 
 import numpy as np
 import pytest
-from PIL import Image
-from starlette.testclient import TestClient
 
 from skdfal.label import Store
-from skdfal.label._server import make_app
-from tests.label.conftest import (
-    TOKEN,
+from tests.label.projects import (
     Command,
+    Image,
+    client_of,
+    httpx,
     make_project,
     truth,
     wait_until,
     write_pictures,
 )
 
-httpx = pytest.importorskip("httpx2", reason="httpx2 is not installed")
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills as POSIX does")
 
 
@@ -152,10 +150,8 @@ def test_what_is_served_is_what_the_net_gets(tmp_path):
     pictures = odd_pictures(tmp_path / "pictures")
     (pictures / "link.png").symlink_to(tmp_path / "secret.png")
     project = make_project(pictures)
-    app = make_app(project, TOKEN)
     try:
-        with TestClient(app, base_url="http://127.0.0.1") as client:
-            client.get(f"/?token={TOKEN}")
+        with client_of(project) as client:
             wait_until(lambda: {"cut.png", "empty.png"} <= project.pool.broken.keys())
 
             def asked():

@@ -9,7 +9,7 @@ import pytest
 
 from skdfal.label._net_file import load_net
 from skdfal.label._trainer import NET, PREDICTIONS, ROUND
-from tests.label.conftest import make_project, truth, wait_until, write_pictures
+from tests.label.projects import make_project, truth, wait_until, write_pictures
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills as POSIX does")
 
