@@ -18,6 +18,7 @@ MODULES = (
     "skdfal.analysis",
     "skdfal.experiment",
     "skdfal.reproduce",
+    "skdfal.label",
     "skdfal.modal",
 )
 # Rooms whose names are for the other rooms, or a command, alone.
@@ -37,6 +38,7 @@ SECTIONS = {
     "skdfal.analysis": "Questions to records and networks",
     "skdfal.experiment": "Experiments",
     "skdfal.reproduce": "The paper, run again",
+    "skdfal.label": "The labelling page",
     "skdfal.modal": "modAL",
     "skdfal": "Everything else",
 }

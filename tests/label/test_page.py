@@ -246,15 +246,27 @@ def test_nothing_but_this_machine_is_asked(page, project):
     assert not failed
 
 
-def test_two_annotators_and_a_suggestion(opened, project):
+def test_the_annotator_is_written_down(opened, project):
     opened.fill("#annotator", "Ada")
     opened.keyboard.press("Enter")
     opened.wait_for_timeout(PAUSE)
     label(opened, 1)
-    assert [e.annotator for e in project.store.events()] == ["Ada"]
-    assert opened.is_hidden("#guess")
-    name = project._names[int(opened.get_attribute("#picture", "data-picture"))]
-    assert name == shown(opened)
+    opened.reload()
+    opened.wait_for_selector("#picture img")
+    opened.wait_for_timeout(PAUSE)
+    label(opened, 1)
+    assert [e.annotator for e in project.store.events()] == ["Ada", "Ada"]
+
+
+def test_what_the_net_thinks_is_shown_to_who_asks_for_it(page, project):
+    project._predictions = dict.fromkeys(project.pool.names, ("dark", 0.874, 0.7))
+    with serving(project) as address:
+        open_page(page, address)
+        assert page.is_hidden("#guess")
+        page.check("#show-guess")
+        assert page.inner_text("#guess") == "The net: dark, 87\u00a0%"
+        label(page, 1)
+        assert page.is_visible("#guess")
 
 
 WATCH = """
