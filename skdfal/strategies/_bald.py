@@ -54,8 +54,8 @@ def bald_score(estimator, X, *, n_draws=10, batch_size=None, random_state=None):
         memory that a sample needs.
     random_state : int, RandomState instance or None, default=None
         Determines the draws. None draws them afresh. With a seed, the score of a
-        sample follows from its row in ``X``, whatever the ``batch_size`` and whoever
-        else is scored.
+        sample follows from its row in ``X``, or in the pool of which ``X`` is a view,
+        whatever the ``batch_size`` and whoever else is scored.
 
     Returns
     -------

@@ -378,7 +378,9 @@ INTERRUPTED = """
     [
         pytest.param("search()", id="main thread"),
         pytest.param(
-            "t = threading.Thread(target=search, daemon=True); t.start(); t.join()",
+            # A wait without a limit would miss a signal that another thread is given.
+            "t = threading.Thread(target=search, daemon=True); t.start();"
+            " any(t.join(0.1) for _ in iter(t.is_alive, False))",
             id="other thread",
         ),
     ],
