@@ -21,8 +21,8 @@ MODULES = (
     "skdfal.label",
     "skdfal.modal",
 )
-# Rooms whose names are for the other rooms, or a command, alone.
-INTERNAL = {"skdfal.adapter", "skdfal.label"}
+# Rooms whose names are for the other rooms alone.
+INTERNAL = {"skdfal.adapter"}
 
 # Where a name is listed, by the module that defines it; the order of the page.
 SECTIONS = {
