@@ -79,6 +79,13 @@ class Walk:
         with _generators_kept():
             dataset = self.net.get_dataset(self.samples(pool, indices))
             batches = list(self.net.get_iterator(dataset, training=False))
+        n_expected = -(-len(indices) // batch_size)
+        if len(batches) != n_expected:
+            raise ValueError(
+                f"The net's iterator_valid ({self.net.iterator_valid.__name__}) gives "
+                f"{len(batches)} batches for {len(indices)} samples and {batch_size=}, "
+                f"expected {n_expected}: scores would not be those of the samples."
+            )
         for batch in batches:
             x, _ = skorch.dataset.unpack_data(batch)
             yield self._cast(to_tensor(x, device=self.device))

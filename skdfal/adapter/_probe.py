@@ -13,6 +13,7 @@ from sklearn.base import is_regressor
 from torch import Tensor, nn
 
 from skdfal._utils._torch import HALVES, evaluation_mode, first_output, map_tensors
+from skdfal._utils._warnings import warn_caller
 from skdfal.adapter._batches import Walk, lean_copy
 from skdfal.adapter._find import nets_within
 from skdfal.adapter._logits import Consensus, LogitModule
@@ -76,7 +77,9 @@ def _probe(net, steps: list, pool: Pool, outermost: str) -> TorchNet:
         _check_output(out, name, convention.is_binary, len(pool), x)
         if not out.isfinite().all():
             raise ValueError(_not_finite(walk, x, name))
-        module = LogitModule(walk.net, convention, _n_known_classes(net))
+        n_known = _n_known_classes(net)
+        _warn_of_cut(net, out, n_known, name)
+        module = LogitModule(walk.net, convention, n_known)
         n_classes = module(x).shape[1]
     n_outputs = max(2, out.shape[-1]) if out.ndim == 2 else 2
     last = linear[-1] if linear else None
@@ -169,6 +172,22 @@ def _n_known_classes(net) -> int | None:
     if not classes.size or classes.dtype.kind not in "iu" or classes.min() < 0:
         return None
     return max(2, int(classes.max()) + 1)
+
+
+def _warn_of_cut(net, out, n_known: int | None, name: str) -> None:
+    """Warn where outputs are left out that another training may have been for.
+
+    A ``partial_fit`` on some classes makes a net forget that it knows others.
+    """
+    was_told = getattr(net, "classes", None) is not None
+    if n_known is None or was_told or out.ndim == 1 or out.shape[1] <= n_known:
+        return
+    warn_caller(
+        f"{name} has {out.shape[1]} outputs, but the labels of its last training go up "
+        f"to {n_known - 1}: the outputs beyond are taken for no classes. Say how many "
+        f"there are, as by NeuralNetClassifier(..., classes=range({out.shape[1]})).",
+        UserWarning,
+    )
 
 
 @contextmanager

@@ -9,10 +9,12 @@ import torch
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 from torch import nn
+from torch.utils.data import Dataset
 
 from skdfal._utils._warnings import warn_caller
 from skdfal.adapter._find import inner_net, wants_float_targets
 from skdfal.nets import MLP, RestartingClassifier, make_classifier
+from skdfal.pool import Pool, as_pool
 
 # Fail on a batch of one; other dimensions may have several values a channel in it.
 _NEEDS_SEVERAL = (nn.BatchNorm1d, nn.LazyBatchNorm1d)
@@ -26,6 +28,13 @@ _NO_LONE_SAMPLE = (
 def as_numpy(X):
     """Return a tensor as an array on the CPU, anything else as it is."""
     return X.detach().cpu().numpy() if isinstance(X, torch.Tensor) else X
+
+
+def as_whole(X):
+    """Return a tensor, a pool or a Dataset as an array, anything else as it is."""
+    if isinstance(X, Pool | Dataset):
+        return as_pool(X)[:]
+    return as_numpy(X)
 
 
 @contextmanager
@@ -62,6 +71,16 @@ def fit_samples(estimator, X, y, **fit_params):
         raise ValueError(
             f"Label {int(y.max())} of y (as a code from 0) is out of bounds: the "
             "module has too few outputs. Give it one output per class."
+        ) from exc
+    except RuntimeError as exc:
+        net = inner_net(estimator)
+        if "same dtype" not in str(exc) or net is None:
+            raise
+        dtypes = {str(p.dtype) for p in _module_of(net).parameters()}
+        raise ValueError(
+            f"The module has weights of {', '.join(sorted(dtypes))} and does not take "
+            f"the samples, {getattr(X, 'dtype', type(X).__name__)}. Cast them in its "
+            "forward, or train in float32 (with torch.autocast for speed)."
         ) from exc
     except ValueError as exc:
         if "more than 1 value per channel" not in str(exc):

@@ -373,6 +373,8 @@ def _check_module_and_input(module: nn.Module, x: Tensor) -> None:
     if not isinstance(x, Tensor) or not x.is_floating_point():
         what = x.dtype if isinstance(x, Tensor) else type(x).__name__
         raise TypeError(f"x should be a floating point torch.Tensor, got {what}.")
+    if x.layout != torch.strided or x.is_meta:
+        raise TypeError("x is a sparse or meta tensor; pass a dense one with data.")
     if x.ndim < 2 or not len(x):
         raise ValueError(
             f"x has shape {tuple(x.shape)}, but should be (n_samples, ...) with at "

@@ -18,7 +18,7 @@ from skdfal._utils._validation import (
 )
 from skdfal._utils._warnings import warn_caller
 from skdfal.adapter import torch_nets
-from skdfal.adapter._training import as_numpy, fit_own
+from skdfal.adapter._training import as_whole, fit_own
 from skdfal.adversarial import deepfool
 
 
@@ -108,7 +108,7 @@ class _Twins(MetaEstimatorMixin, BaseEstimator):
         X_twin, flipped = self._twins(X, "They are not doubled.")
         y = column_or_1d(y)
         check_consistent_length(X_twin, y)
-        X = as_numpy(X).astype(X_twin.dtype, copy=False)
+        X = self._validate_X(X, reset=False)
         return np.concatenate([X, X_twin[flipped]]), np.concatenate([y, y[flipped]])
 
     def augment(self, estimator, X, y, X_pool, n_round):
@@ -142,7 +142,6 @@ class _Twins(MetaEstimatorMixin, BaseEstimator):
         return X_twin[flipped], y[flipped], np.flatnonzero(flipped)
 
     def _fit(self, X, y):
-        self._check_clip_range()
         if self.prefit:
             self.estimator_ = self._prefitted()
             self._validate_X(X, reset=True)
@@ -227,9 +226,13 @@ class _Twins(MetaEstimatorMixin, BaseEstimator):
 
     def _validate_X(self, X, reset):
         X = validate_data(
-            self, as_numpy(X), reset=reset, dtype="numeric", allow_nd=True
+            self, as_whole(X), reset=reset, dtype="numeric", allow_nd=True
         )
         return X if X.dtype.kind == "f" else X.astype(np.float32)
+
+    def _validate_params(self):
+        super()._validate_params()
+        self._check_clip_range()
 
     def _check_clip_range(self):
         if self.clip_range is None:

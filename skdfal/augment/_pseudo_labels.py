@@ -19,7 +19,7 @@ from skdfal._utils._validation import (
     validate_params,
 )
 from skdfal.adapter import class_labels, predict_proba
-from skdfal.adapter._training import as_numpy, fit_own, is_missing
+from skdfal.adapter._training import as_numpy, as_whole, fit_own, is_missing
 
 
 @validate_params(
@@ -295,7 +295,7 @@ class PseudoLabelAugmenter(MetaEstimatorMixin, BaseEstimator):
 
     def _validate_X(self, X):
         return validate_data(
-            self, as_numpy(X), reset=True, dtype="numeric", allow_nd=True
+            self, as_whole(X), reset=True, dtype="numeric", allow_nd=True
         )
 
     def _validate_y(self, X, y):

@@ -188,6 +188,18 @@ class Method:
         return names - _NOT_OF_THE_LOOP
 
     def _check_query_params(self, signature, shared):
+        asked = {*list(signature)[:2], "n_instances"} & self._parameters.keys()
+        if asked:
+            raise ValueError(
+                f"query_params has {', '.join(map(repr, sorted(asked)))}, which the "
+                "loop gives to a strategy itself."
+            )
+        samples = self._parameters.get("X_labeled")
+        if isinstance(samples, str) and samples not in ("annotated", "train"):
+            raise ValueError(
+                f"query_params has X_labeled={samples!r}; expected 'annotated', "
+                "'train' or samples."
+            )
         if any(p.kind is p.VAR_KEYWORD for p in signature.values()):
             return
         unknown = sorted(set(self._parameters) - set(signature), key=str)

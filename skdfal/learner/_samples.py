@@ -7,6 +7,7 @@ import torch
 from sklearn.base import clone
 from skorch.utils import to_tensor
 
+from skdfal._utils._torch import first_output
 from skdfal.adapter import inner_net, is_net
 from skdfal.adapter._training import as_numpy, seeded
 from skdfal.pool import Pool, as_pool
@@ -43,9 +44,14 @@ def samples_for(estimator, X):
     """Return ``X`` as a pool of the dtype that ``estimator``, a template, trains in.
 
     Floating samples get the precision of the module. Integers stay where the module
-    takes them, as tokens are; elsewhere, and without a net, all is float32.
+    takes nothing else, as tokens are; elsewhere, and without a net, all is float32.
     """
     pool = as_pool(X)
+    if pool.sample_shape == ():
+        raise ValueError(
+            f"X has single numbers or texts as samples, such as {pool.take([0])[0]!r}; "
+            "expected arrays, X of shape (n_samples, ...). Labels are no part of X."
+        )
     if hasattr(X, "columns") and (estimator is None or is_net(estimator)):
         pool = as_pool(np.asarray(X, dtype=np.float32))  # a net has no use for names
     if pool.dtype is None:
@@ -73,9 +79,14 @@ def _dtype_for(estimator, pool):
     is_double = bool(floats) and floats[0] == torch.float64
     wanted = np.dtype(np.float64 if is_double else np.float32)
     if is_net(estimator) and _is_integer(pool.dtype):
-        x = as_numpy(pool.take([0, 0] if len(pool) > 1 else [0])).astype(np.int64)
-        if _takes(net, x):
-            return np.dtype(np.int64)
+        x = as_numpy(pool.take([0, 0] if len(pool) > 1 else [0]))
+        as_integers = _answer(net, x.astype(np.int64))
+        if as_integers is None or (
+            np.can_cast(x.dtype, wanted)  # pixels; the numbers of tokens may be larger
+            and _are_alike(as_integers, _answer(net, x.astype(wanted)))
+        ):
+            return wanted
+        return np.dtype(np.int64)
     return wanted
 
 
@@ -85,15 +96,24 @@ def _is_integer(dtype):
     return np.dtype(dtype).kind in "iu"
 
 
-def _takes(net, x):
-    """Whether the module has an answer to a batch as it is."""
+def _answer(net, x):
+    """Return what the module answers to a batch as it is, or None."""
     net.module_.eval()
     try:
         with torch.no_grad():
-            net.infer(to_tensor(x, device=net.device))
+            return first_output(net.infer(to_tensor(x, device=net.device)))
     except (RuntimeError, ValueError, IndexError, TypeError):
-        return False
-    return True
+        return None
+
+
+def _are_alike(out, other):
+    both = isinstance(out, torch.Tensor) and isinstance(other, torch.Tensor)
+    return both and out.shape == other.shape and torch.allclose(out, other)
+
+
+def columns_of(X):
+    """Return the names of the columns of a data frame, None of anything else."""
+    return list(X.columns) if hasattr(X, "columns") else None
 
 
 def concatenate(parts):

@@ -4,6 +4,7 @@ import functools
 import os
 import threading
 import time
+from collections.abc import Mapping
 from numbers import Integral
 
 import numpy as np
@@ -17,11 +18,11 @@ from skdfal._utils._validation import (
     check_values,
 )
 from skdfal.adapter import proba_of_classes
-from skdfal.adapter._training import seeded
+from skdfal.adapter._training import as_numpy, seeded
 from skdfal.learner._identity import digest, parameter_digests
 from skdfal.learner._labeled_set import Extra, LabeledSet, TrainingSet
 from skdfal.learner._method import Method
-from skdfal.learner._samples import from_arrays, samples_for, to_arrays
+from skdfal.learner._samples import columns_of, from_arrays, samples_for, to_arrays
 from skdfal.learner._store import RunStore
 from skdfal.learner._trainer import Trainer
 
@@ -219,7 +220,7 @@ class LabelingSession:
         self._store = None
         self.classes_ = _as_classes(classes)
         self._codes = {label: i for i, label in enumerate(self.classes_.tolist())}
-        self._pool = samples_for(estimator, X)
+        self._pool, self._columns = samples_for(estimator, X), columns_of(X)
         self._method = Method(
             query_strategy,
             query_params,
@@ -356,6 +357,7 @@ class LabelingSession:
             If an index or a label is none. Nothing of this call is stored then.
         """
         indices = self._as_indices(indices)
+        labels = as_numpy(labels)
         if isinstance(labels, str) or not np.ndim(labels):
             labels = [labels]
         codes = [self._code_of(label) for label in labels]
@@ -435,7 +437,8 @@ class LabelingSession:
         return found.tolist()
 
     def _code_of(self, label):
-        label = label.item() if isinstance(label, np.generic) else label
+        is_scalar = hasattr(label, "item") and np.ndim(label) == 0
+        label = label.item() if is_scalar else label
         try:
             return self._codes[label]
         except (KeyError, TypeError):
@@ -468,12 +471,15 @@ class LabelingSession:
         Raises
         ------
         ValueError
-            If there are labels of fewer than two classes.
+            If there are labels of fewer than two classes, if ``n_instances`` is no
+            count, or if a net would be trained on samples that are not finite.
         TypeError
             If the estimator takes no ``sample_weight``.
         """
         self._check_can_fit()
         n = self._n_instances if n_instances is None else n_instances
+        if not isinstance(n, Integral) or n < 0:
+            raise ValueError(f"{n_instances=} should be an int >= 0.")
         k, labels = len(self.history_), self._labels
         n_extras, rule = len(labels.extras), self._rule_state()
         try:
@@ -487,8 +493,10 @@ class LabelingSession:
             started = time.perf_counter()
             training = labels.training_set(k)  # L_{k+1} = L_k ∪ Q_k
             weights = self._weights(training, sample_weight)
+            X = training.gather(self._pool, labels.extras)
+            self._trainer.check_finite(X, training.indices)
             A_k = self._trainer.fit(  # training(H, L_k)
-                training.gather(self._pool, labels.extras),
+                X,
                 training.y,
                 _seed(self._seed, k, _TRAIN),
                 previous=self._estimator_before(),
@@ -644,6 +652,12 @@ class LabelingSession:
         proba : ndarray of shape (n_samples, n_classes)
             Probabilities, in the order of ``classes_``.
         """
+        if None not in (self._columns, columns := columns_of(X)):
+            if columns != self._columns:
+                raise ValueError(
+                    f"X has the columns {columns}, but the session was made with "
+                    f"{self._columns}. Give the same, in the same order."
+                )
         return proba_of_classes(self.estimator_, X, len(self.classes_))
 
     # On the disk
@@ -653,6 +667,13 @@ class LabelingSession:
         with self._lock:
             if self._store is not None:
                 self._store.close()
+
+    def __reduce_ex__(self, protocol):
+        raise TypeError(
+            "A LabelingSession is neither copied nor pickled: two of them would not "
+            "know of each other's labels. Give it a path, and it is there for another "
+            "process; labels_ and estimator_ can be copied."
+        )
 
     def __enter__(self):
         return self
@@ -747,10 +768,13 @@ def _rng(seed, k, *purpose):
 
 def _as_classes(classes):
     """Return distinct labels, two at least, as an array that keeps their types."""
-    labels = classes.tolist() if isinstance(classes, np.ndarray) else list(classes)
+    if isinstance(classes, str | set | frozenset | Mapping) or not np.iterable(classes):
+        raise TypeError(f"{classes=} should be a sequence of labels, in their order.")
+    labels = as_numpy(classes)
+    labels = labels.tolist() if isinstance(labels, np.ndarray) else list(labels)
     plain = [v.item() if isinstance(v, np.generic) else v for v in labels]
     for label in plain:
-        if not isinstance(label, str | int | float):
+        if not isinstance(label, str | int | float) or label != label:
             raise TypeError(
                 f"classes={classes!r} should be labels of type str, int, float or "
                 f"bool, got {label!r}."

@@ -98,7 +98,9 @@ class RunStore:
                 self._db = sqlite3.connect(
                     self.path, timeout=0, isolation_level=None, check_same_thread=False
                 )
-            except (OSError, sqlite3.Error) as exc:
+            except OSError as exc:
+                raise CheckpointError(f"{self.path} cannot be written: {exc}.") from exc
+            except sqlite3.Error as exc:
                 raise self._error(exc) from exc
             try:
                 with self._reading():
@@ -107,6 +109,7 @@ class RunStore:
                 self._db.close()
                 raise
             weakref.finalize(self, self._db.close)  # a session may be just dropped
+            self._process = os.getpid()
             self._identity = _identity_of(self.path)
             _IN_USE[self._identity] = self
 
@@ -310,6 +313,12 @@ class RunStore:
 
     @contextlib.contextmanager
     def _transaction(self):
+        if os.getpid() != self._process:
+            raise CheckpointError(
+                f"{self.path} belongs to the process that opened it, and this is a fork"
+                " of it: what both write would be lost. Open the session here, once it "
+                "is closed there."
+            )
         try:
             self._db.execute("BEGIN")
             yield

@@ -10,6 +10,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 from skdfal.adapter import inner_net, is_net
 from skdfal.adapter._training import (
+    as_numpy,
     check_trainable,
     default_classifier,
     fit_samples,
@@ -62,6 +63,27 @@ class Trainer:
             raise TypeError(
                 f"{type(self.template).__name__}.fit takes no sample_weight. Leave it "
                 "out, or use an estimator that does."
+            )
+
+    def check_finite(self, X, indices):
+        """Raise where a net would be trained on NaN or infinity.
+
+        Parameters
+        ----------
+        X : samples
+            Of the training; what is no array is left to the estimator.
+        indices : ndarray of shape (n_samples,)
+            Where they are in the pool, -1 for what is not in it.
+        """
+        X = as_numpy(X)
+        if not self.is_net or getattr(X, "dtype", np.dtype(int)).kind != "f":
+            return
+        is_finite = np.isfinite(X.reshape(len(X), -1)).all(axis=1)
+        if not is_finite.all():
+            raise ValueError(
+                f"X contains NaN or infinity in the labelled samples "
+                f"{indices[~is_finite].tolist()[:5]}: a net that is trained on them "
+                "answers NaN everywhere. Mend these samples, or skip them."
             )
 
     def fit(self, X, y, seed, previous=None, sample_weight=None):

@@ -14,6 +14,8 @@ from torch.utils.data import Dataset, IterableDataset, default_collate
 
 # Samples of a pool beyond memory by which it is recognised.
 _N_FINGERPRINTS = 256
+# Samples that are read twice, to see whether they are the same.
+_N_COMPARED = 32
 
 
 def as_pool(X):
@@ -49,6 +51,10 @@ def as_pool(X):
     """
     if isinstance(X, Pool):
         pool = X
+    elif _is_closed(X):
+        raise ValueError(
+            f"X is {X!r}: its file must stay open as long as samples are wanted."
+        )
     elif isinstance(X, Mapping):
         pool = MappingPool(X)
     elif isinstance(X, torch.Tensor):
@@ -84,6 +90,12 @@ def as_pool(X):
             "The pool is empty: X has 0 sample(s), while a minimum of 1 is required."
         )
     return pool
+
+
+def _is_closed(X):
+    """Whether X is a data set of an HDF5 file that was closed."""
+    identity = getattr(X, "id", None)
+    return hasattr(type(X), "chunks") and not getattr(identity, "valid", True)
 
 
 class Pool:
@@ -172,15 +184,33 @@ class Pool:
         digest : str
             64 hexadecimal digits. In memory all samples decide it; beyond memory the
             length and samples spread over the pool.
+
+        Raises
+        ------
+        ValueError
+            If samples beyond memory are others each time they are read.
         """
         n = len(self)
         indices = np.arange(n)
         if not self.is_in_memory:
             indices = np.unique(np.linspace(0, n - 1, _N_FINGERPRINTS).astype(int))
+            self._check_repeatable(indices)
         state = hashlib.sha256(f"{n} {self.sample_shape} {self.dtype}".encode())
         for start in range(0, len(indices), 1024):
             _hash_samples(state, self.take(indices[start : start + 1024]))
         return state.hexdigest()
+
+    def _check_repeatable(self, indices):
+        """Raise where a second look shows other samples, so that nothing is known."""
+        first, second = hashlib.sha256(), hashlib.sha256()
+        for state in (first, second):
+            _hash_samples(state, self.take(indices[:_N_COMPARED]))
+        if first.digest() != second.digest():
+            raise ValueError(
+                "The samples of X are others each time they are read, so that a run on "
+                "them cannot be recognised. Take what is random, such as augmentation, "
+                "out of the pool, or leave out the path."
+            )
 
 
 def positions(indices, n_samples):
@@ -461,6 +491,12 @@ class DatasetPool(Pool):
                 f"{type(sample).__name__}, do not make a batch: {exc} They should be "
                 "tensors or arrays of one shape; give the Dataset a transform."
             ) from exc
+        if isinstance(X, tuple | list):
+            raise ValueError(
+                f"An item of {type(self.dataset).__name__} is {len(X)} things; "
+                "expected a sample, or a sample and its label. Give several inputs of "
+                "a net as a dict."
+            )
         return _as_arrays(X)
 
     def as_dataset(self, indices):

@@ -118,6 +118,8 @@ default="nothing"
     ------
     ValueError
         If the name is taken by another function, or ``needs`` is unknown.
+    TypeError
+        If the name is no string, the augmenter no class, or the function none.
 
     Examples
     --------
@@ -130,10 +132,21 @@ default="nothing"
     (True, 'FIRST')
     >>> unregister("first")
     """
+    if not isinstance(name, str):
+        raise TypeError(
+            f"{name=} should be a string: @register('name') above the function."
+        )
     if needs not in _NEEDS:
         raise ValueError(f"{needs=} should be one of {', '.join(_NEEDS)}.")
+    augmenter = what_it_brings.get("augmenter")
+    if augmenter is not None and not isinstance(augmenter, type):
+        raise TypeError(f"{augmenter=} should be a class, which the loop constructs.")
 
     def decorator(function):
+        if not callable(function):
+            raise TypeError(
+                f"{function!r} should be a function (estimator, X, n_instances)."
+            )
         known = _REGISTRY.get(name)
         if known is not None and _place(known.function) != _place(function):
             raise ValueError(

@@ -318,6 +318,31 @@ def test_outputs_beyond_the_known_classes(case, data, pool):
         )
 
 
+def test_a_net_that_forgot_its_classes(data, pool):
+    """The last training saw two of four classes: nothing else is known of them."""
+    net = make_net().fit(*data).partial_fit(data[0][[0, 1]], data[1][[0, 1]])
+    with pytest.warns(UserWarning, match=r"has 4 outputs.*classes=range\(4\)"):
+        skdfal.entropy_score(net, pool)
+    net.classes = range(4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        score = skdfal.entropy_score(net, pool)
+    np.testing.assert_allclose(score, entropy_of(net, pool), rtol=1e-3, atol=1e-6)
+
+
+class Forgetful(torch.utils.data.DataLoader):
+    """Leaves a batch out."""
+
+    def __iter__(self):
+        yield from list(super().__iter__())[:-1]
+
+
+def test_an_iterator_that_leaves_batches_out(data, pool):
+    net = make_net(iterator_valid=Forgetful).fit(*data)
+    with pytest.raises(ValueError, match=r"\(Forgetful\) gives 0 batches for 2"):
+        skdfal.entropy_score(net, pool)
+
+
 @pytest.mark.parametrize("strategy", sorted(skdfal.STRATEGIES))
 def test_the_loop_with_more_outputs_than_classes(strategy, data):
     net = make_net(n_outputs=7, max_epochs=3)

@@ -505,3 +505,9 @@ def test_large_p_does_not_query_by_the_order_of_the_pool(p, data):
     # ||r||_inf <= ||r||_p <= D^(1/p) ||r||_inf, and the paths differ little.
     np.testing.assert_allclose(-score, margin, rtol=0.3)
     assert len(np.unique(score)) > 30
+
+
+@pytest.mark.parametrize("how", [torch.Tensor.to_sparse, lambda x: x.to("meta")])
+def test_tensors_without_plain_data(how):
+    with pytest.raises(TypeError, match="pass a dense one"):
+        deepfool(nn.Linear(2, 3), how(torch.rand(4, 2)))

@@ -17,9 +17,11 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from torch.utils.data import TensorDataset
 
 import skdfal
 from skdfal import AdversarialAugmenter, AdversarialSampler, deepfool
+from skdfal.pool import as_pool
 from tests.conftest import half, make_net
 
 
@@ -277,3 +279,21 @@ def test_the_sampler_gives_what_the_augmenter_gives(data):
     np.testing.assert_array_equal(one[0], other[0])
     np.testing.assert_array_equal(one[1], other[1])
     assert not hasattr(AdversarialSampler(), "transform")
+
+
+@pytest.mark.parametrize("augmenter", [AdversarialAugmenter, AdversarialSampler])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        np.ndarray.tolist,
+        as_pool,
+        lambda X: TensorDataset(torch.from_numpy(X)),
+        lambda X: as_pool(X).view(np.arange(len(X))),
+    ],
+)
+def test_samples_of_other_kinds(augmenter, kind, data):
+    X, y = data[0][:30], data[1][:30]
+    make = augmenter(make_net(), random_state=0)
+    expected, found = make.fit_resample(X, y), make.fit_resample(kind(X), y)
+    for one, other in zip(expected, found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5)

@@ -1,6 +1,8 @@
 """A session: asked, told, corrected, killed and continued."""
 
+import copy
 import os
+import pickle
 import random
 import signal
 import subprocess
@@ -9,11 +11,13 @@ import threading
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.pipeline import make_pipeline
 from skorch import NeuralNetClassifier
+from skorch.callbacks import Callback
 
 import skdfal
 from skdfal import ActiveLearningClassifier, AdversarialAugmenter, make_classifier
@@ -30,6 +34,17 @@ def net_of(module):
         module, criterion=torch.nn.CrossEntropyLoss, max_epochs=2, lr=0.01,
         train_split=None, verbose=0,
     )  # fmt: skip
+
+
+class Pixels(torch.nn.Module):
+    """Scales its input itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = torch.nn.Linear(64, 4)
+
+    def forward(self, x):
+        return self.linear(x.float().flatten(1) / 255)
 
 
 NAMES = ["ant", "bee", "cat", "dog"]
@@ -252,6 +267,27 @@ def test_labels_of_every_kind(classes, data, tmp_path):
         ({"classes": ["a"]}, ValueError, "at least 2"),
         ({"classes": ["a", "a"]}, ValueError, "distinct"),
         ({"classes": [None, "a"]}, TypeError, "type str"),
+        ({"classes": [float("nan"), 1.0]}, TypeError, "got nan"),
+        ({"classes": "ab"}, TypeError, "sequence of labels"),
+        ({"classes": {"a", "b"}}, TypeError, "in their order"),
+        ({"classes": None}, TypeError, "sequence of labels"),
+        ({"query_params": {"n_instances": 3}}, ValueError, "loop gives"),
+        (
+            {
+                "query_strategy": lambda e, X, n_instances, **kwargs: [],
+                "query_params": {"n_instances": 3},
+            },
+            ValueError,
+            "loop gives",
+        ),
+        (
+            {"query_strategy": "core_set", "query_params": {"X_labeled": "all"}},
+            ValueError,
+            "'annotated', 'train'",
+        ),
+        ({"augmenter_params": {"clip_range": (1, 0)}}, ValueError, "smaller first"),
+        ({"X": np.arange(8.0)}, ValueError, "single numbers or texts"),
+        ({"X": np.array(["a", "b"])}, ValueError, "single numbers or texts"),
         ({"n_instances": 0}, ValueError, "'n_instances' parameter of LabelingSession"),
         ({"query_strategy": "best"}, ValueError, "known are dfal"),
         ({"query_params": {"foo": 1}}, ValueError, "'foo'"),
@@ -274,6 +310,65 @@ def test_fit_without_labels_of_two_classes(data):
         session.fit()
     with pytest.raises(AttributeError, match="before the first fit"):
         session.predict(data[0])
+
+
+def test_labels_as_tensors(data):
+    session = make_session(data[0])
+    session.tell(torch.tensor([0, 1]), torch.tensor([3, 2]))
+    session.tell(2, torch.tensor(1))
+    session.tell(3, np.array(0))
+    assert session.labels_ == {0: 3, 1: 2, 2: 1, 3: 0}
+
+
+class NotNow(Callback):
+    """Fails where a net is trained."""
+
+    def on_train_begin(self, net, **kwargs):
+        raise AssertionError("A net is trained.")
+
+
+@pytest.mark.parametrize("n", [-1, 2.5, "3"])
+def test_a_number_to_rank_that_is_none_costs_no_training(n, data):
+    session = make_session(data[0], estimator=make_net(callbacks=[NotNow()]))
+    session.tell(range(8), data[1][:8])
+    with pytest.raises(ValueError, match=r"n_instances=.* should be an int >= 0"):
+        session.fit(n_instances=n)
+
+
+@pytest.mark.parametrize("way", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_a_session_is_neither_copied_nor_pickled(way, data):
+    with pytest.raises(TypeError, match="Give it a path"):
+        way(make_session(data[0]))
+
+
+def test_columns_of_another_order(data):
+    X = pd.DataFrame(data[0].reshape(160, -1)[:, :2], columns=["width", "height"])
+    session = make_session(X, estimator=None)
+    session.tell(range(8), data[1][:8])
+    session.fit()
+    assert session.predict(X).tolist() == session.predict(X.to_numpy()).tolist()
+    with pytest.raises(ValueError, match=r"'height', 'width'.*'width', 'height'"):
+        session.predict(X[["height", "width"]])
+
+
+def test_no_net_is_trained_on_nan(data, tmp_path):
+    """Beyond memory a pool is checked by what is read of it, for training too."""
+    X = np.lib.format.open_memmap(
+        tmp_path / "X.npy", mode="w+", dtype=np.float32, shape=data[0].shape
+    )
+    X[:] = data[0]
+    X[5, 0, 3, 3] = np.nan
+    session = make_session(X, query_strategy="random")
+    session.tell(range(8), data[1][:8])
+    with pytest.raises(ValueError, match=r"NaN or infinity in .* samples \[5\]"):
+        session.fit()
+    assert session.history_ == []
+    session.skip(5)
+    assert np.isfinite(session.fit().predict_proba(data[0])).all()
+    initial = np.arange(8)
+    classifier = ActiveLearningClassifier(make_net(), "random", initial=initial)
+    with pytest.raises(ValueError, match=r"samples \[5\]"):
+        classifier.fit(X, data[1])
 
 
 # Twins know their parents
@@ -791,9 +886,22 @@ def test_the_precision_and_the_kind_that_the_module_wants(data):
     bytes_ = (X * 255).astype(np.uint8)
     session = answer(make_session(bytes_), y, n_rounds=2)
     assert session.X_train_.dtype == np.float32
+    pixels = net_of(Pixels())  # takes bytes as they are, but a twin is no byte
+    session = answer(make_session(bytes_, estimator=pixels), y, n_rounds=2)
+    assert session.X_train_.dtype == np.float32
+    assert len(session.X_train_) > len(session.labels_)
     tokens = (np.arange(160)[:, None] * 3 + np.arange(5)) % 40
     words = torch.nn.Sequential(torch.nn.EmbeddingBag(40, 8), torch.nn.Linear(8, 4))
     session = make_session(tokens, estimator=net_of(words), query_strategy="entropy")
     answer(session, y, n_rounds=2)
     assert session.X_train_.dtype == np.int64
     assert session.predict(tokens).shape == (160,)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_module_of_half_precision_is_told_what_to_do(dtype, data):
+    module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 4)).to(dtype)
+    session = make_session(data[0], estimator=net_of(module))
+    session.tell(range(8), data[1][:8])
+    with pytest.raises(ValueError, match=f"weights of {dtype} .*Cast them"):
+        session.fit()

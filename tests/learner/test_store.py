@@ -211,3 +211,25 @@ def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(CheckpointError):
         RunStore(tmp_path / "file" / "cats.skdfal", RUN, {})
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_does_not_write(path):
+    """Both would take the same next row, and one of two labels would be lost."""
+    store = fill(path)
+    child = os.fork()
+    if not child:
+        try:
+            store.add_events(3, "told", [20], ["cat"])
+        except CheckpointError as exc:
+            os._exit(0 if "this is a fork" in str(exc) else 1)
+        os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    store.add_events(3, "told", [21], ["dog"])
+    assert store.events()[-1] == (3, "told", 21, "dog")
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(CheckpointError, match="cannot be written"):
+        RunStore(tmp_path / "file" / "folder" / "run.skdfal", RUN, {})

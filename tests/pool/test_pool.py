@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import scipy.sparse
 import torch
-from torch.utils.data import Dataset, IterableDataset
+from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
 import skdfal
 from skdfal.pool import FilePool, as_pool
@@ -192,3 +192,33 @@ def test_the_digest_is_that_of_the_contents(kind, X, tmp_path):
     other[20] += 1
     (tmp_path / "other").mkdir()
     assert pool.digest() != as_pool(KINDS[kind](other, tmp_path / "other")).digest()
+
+
+class Noisy(Samples):
+    """Augments at random, as Datasets for training do."""
+
+    def __getitem__(self, i):
+        return self.X[i] + torch.randn(())
+
+
+def test_what_differs_each_time_is_not_recognised(X, tmp_path):
+    with pytest.raises(ValueError, match="others each time they are read"):
+        as_pool(Noisy(X)).digest()
+    with pytest.raises(ValueError, match="others each time they are read"):
+        skdfal.LabelingSession(Noisy(X), classes=[0, 1], path=tmp_path / "s")
+    assert not (tmp_path / "s").exists()
+
+
+def test_items_of_three(X):
+    tensor = torch.from_numpy(X)
+    with pytest.raises(ValueError, match="An item of TensorDataset is 3 things"):
+        as_pool(TensorDataset(tensor, tensor, tensor))
+
+
+def test_a_file_that_was_closed(X, tmp_path):
+    import h5py
+
+    with h5py.File(tmp_path / "closed.h5", "w") as file:
+        array = file.create_dataset("X", data=X)
+    with pytest.raises(ValueError, match="must stay open"):
+        as_pool(array)

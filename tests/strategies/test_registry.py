@@ -140,6 +140,21 @@ def test_names_are_taken_once():
         describe(3)
 
 
+def test_what_cannot_be_registered():
+    before = list(STRATEGIES)
+    with pytest.raises(TypeError, match="above the function"):
+
+        @register
+        def without_a_name(estimator, X, n_instances):
+            return np.arange(n_instances)
+
+    with pytest.raises(TypeError, match="should be a function"):
+        register("three")(3)
+    with pytest.raises(TypeError, match="should be a class"):
+        register("instance", augmenter=AdversarialAugmenter())
+    assert list(STRATEGIES) == before
+
+
 def test_a_function_that_nobody_registered():
     def own(estimator, X, n_instances):
         return np.arange(n_instances)
