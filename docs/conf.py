@@ -1,9 +1,14 @@
 """Configuration of the documentation; see contributing.md for how to build it."""
 
 import importlib.util
+import os
 import shutil
 import sys
 from pathlib import Path
+
+# Before torch is loaded, here and by the notebook: nets this small gain nothing from
+# several threads, and lose much where the machine has other work.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS / "_ext"))
