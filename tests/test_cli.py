@@ -94,6 +94,7 @@ def test_pictures_of_validation_samples_say_so(tmp_path, monkeypatch, capsys):
     assert labels == ["validation accuracy"]
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_refused_in_one_line(tmp_path, capsys):
     arguments = [*TINY, "--out", str(tmp_path / "out"), "--resume"]
     assert main(arguments) == 0

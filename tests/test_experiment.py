@@ -191,6 +191,7 @@ def wait_for_rows(folder, n, process):
         time.sleep(0.005)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_killed_interrupted_and_resumed_is_as_never_broken(uninterrupted, tmp_path):
     """SIGKILL with two jobs, Ctrl-C with one, the rest with two: the same CSV."""
@@ -363,7 +364,7 @@ except (FolderError, FileExistsError) as error:
 
 def test_of_two_that_start_at_once_one_works(tmp_path):
     """Each round two processes want the same new folder at the same moment."""
-    for turn in range(5):
+    for turn in range(2):
         folder = tmp_path / str(turn)
         processes = [
             subprocess.Popen(

@@ -111,7 +111,7 @@ for i in range(10_000):
 """
 
 
-@pytest.mark.parametrize("n_events", [1, 7, 40])
+@pytest.mark.parametrize("n_events", [7, pytest.param(40, marks=pytest.mark.slow)])
 def test_what_was_confirmed_survives_a_kill(tmp_path, n_events):
     path = tmp_path / "labels.sqlite"
     process = subprocess.Popen(

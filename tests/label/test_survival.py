@@ -92,7 +92,7 @@ def read_events(pictures):
 
 
 def test_kills_of_the_server(tmp_path):
-    check_kills(write_pictures(tmp_path / "pictures", n=400), n_kills=5)
+    check_kills(write_pictures(tmp_path / "pictures", n=400), n_kills=3)
 
 
 @pytest.mark.slow

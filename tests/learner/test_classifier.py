@@ -481,6 +481,7 @@ joblib.dump((clf.annotated_indices_, clf.predict_proba(X)), sys.argv[2])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL on Windows")
 def test_killed_in_another_process(data, tmp_path):
     arguments = [sys.executable, "-c", textwrap.dedent(SCRIPT)]

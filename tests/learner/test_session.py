@@ -119,6 +119,7 @@ def test_answered_by_y_it_is_the_classifier(params, data):
     np.testing.assert_array_equal(session.predict(X), loop.predict(X))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(skdfal_data() is None, reason="MNIST is not here")
 def test_on_mnist_too():
     mnist = fetch_mnist(data_home=skdfal_data())
@@ -728,7 +729,7 @@ answer(session, make_blobs_of_images()[1], n_rounds=8)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL on Windows")
-@pytest.mark.parametrize("n_kills", [4, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n_kills", [2, pytest.param(20, marks=pytest.mark.slow)])
 def test_killed_and_continued_it_ends_the_same(n_kills, data, tmp_path):
     X, y = data
     path, rng = tmp_path / "s", random.Random(n_kills)
