@@ -355,7 +355,7 @@ def export(arguments):
     finally:
         store.close()
     if arguments.to == "csv":
-        out = arguments.out or Path(LABELS)
+        out = _new_file(arguments, LABELS)
         labels = answers.standing("label").values()
         write_labels(out, labels)
         _say(f"{out}: {len(labels)} labels.")
@@ -364,9 +364,19 @@ def export(arguments):
     return _OK
 
 
+def _new_file(arguments, name):
+    """Return the file to write; one that nobody named must not be there yet."""
+    if arguments.out is None and Path(name).exists():
+        raise ValueError(
+            f"{name} is there already, and may be yours. Name the file to write by "
+            "--out, also to write it anew."
+        )
+    return arguments.out or Path(name)
+
+
 def _export_tasks(arguments, answers):
     saved = load_net(arguments.net or _folder(arguments) / NET, arguments.net_class)
-    out = arguments.out or Path(_TASKS)
+    out = _new_file(arguments, _TASKS)
     done = {*answers.labels(), *answers.standing("exclude")}
     with _open_pool(arguments, saved.image_size, saved.mode) as pool:
         unlabeled = [i for i, name in enumerate(pool.names) if name not in done]

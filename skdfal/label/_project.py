@@ -379,7 +379,8 @@ class Project:
                 self._load_round()
                 try:
                     self._remember(answer)
-                except NotSavedError as exc:
+                    self.files()  # what others read keeps up, also with a crash
+                except (NotSavedError, OSError) as exc:
                     self._error = str(exc)
             self._train_if_due()
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -167,6 +168,15 @@ def project(pictures):
 
 def test_export_csv(project):
     assert main(["export", "pictures", "--to", "csv"]) == 0
+    assert {e.picture: e.label for e in read_labels("labels.csv")} == project
+
+
+def test_export_overwrites_only_what_is_named(project, capsys):
+    Path("labels.csv").write_text("mine")
+    assert main(["export", "pictures", "--to", "csv"]) == 2
+    assert "labels.csv is there already" in capsys.readouterr().err
+    assert Path("labels.csv").read_text() == "mine"
+    assert main(["export", "pictures", "--to", "csv", "--out", "labels.csv"]) == 0
     assert {e.picture: e.label for e in read_labels("labels.csv")} == project
 
 

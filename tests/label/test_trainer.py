@@ -64,6 +64,8 @@ def test_it_starts_by_itself_and_leaves_its_files(learned):
     said = [learned.recipe.classes[code] for code in proba.argmax(1)]
     assert said == [found["predictions"][name][0] for name in learned.pool.names]
     assert open(f"{folder}/{PREDICTIONS}").read().count("\n") == 41
+    labels = open(f"{folder}/labels.csv", encoding="utf-8-sig").read()
+    assert labels.count("\n") > 2  # the head, and labels of two classes
 
 
 def test_neither_what_is_labelled_nor_held_out_is_ranked(learned):
