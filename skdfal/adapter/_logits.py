@@ -31,6 +31,20 @@ class _SoftmaxTap(TorchFunctionMode):
         return out
 
 
+def as_module_takes(module: nn.Module, x: Any) -> Any:
+    """Return a copy of a batch, since a layer may work in place.
+
+    A module of half precision gets its samples rounded to its own.
+    """
+    dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), None)
+
+    def copied(part: Tensor) -> Tensor:
+        is_half = dtype in HALVES and part.is_floating_point()
+        return part.to(dtype, copy=True) if is_half else part.clone()
+
+    return map_tensors(copied, x)
+
+
 class LogitModule(nn.Module):
     """A net's module with its output turned into logits of shape (n, C), C >= 2.
 
@@ -57,9 +71,7 @@ class LogitModule(nn.Module):
         self.n_classes = n_classes
 
     def forward(self, x: Any) -> Tensor:
-        # A copy, since a layer may work in place; in the module's own precision.
-        x = map_tensors(self._rounded, x)
-        logits = self._all_logits(x)[:, : self.n_classes]
+        logits = self._all_logits(as_module_takes(self.module, x))[:, : self.n_classes]
         return logits.float() if logits.dtype in HALVES else logits
 
     def _all_logits(self, x: Any) -> Tensor:
@@ -73,13 +85,6 @@ class LogitModule(nn.Module):
             proba = proba.reshape(len(proba), 1)
             proba = torch.cat([1 - proba, proba], dim=1)
         return proba.clamp_min(torch.finfo(proba.dtype).tiny).log()  # never log 0
-
-    def _rounded(self, x: Tensor) -> Tensor:
-        dtype = next(
-            (p.dtype for p in self.parameters() if p.is_floating_point()), None
-        )
-        is_half = dtype in HALVES and x.is_floating_point()
-        return x.to(dtype) if is_half and x.dtype != dtype else x.clone()
 
     def double(self) -> LogitModule:
         """Return it in float64, on a copy of the module."""

@@ -16,7 +16,7 @@ from skdfal._utils._torch import HALVES, evaluation_mode, first_output, map_tens
 from skdfal._utils._warnings import warn_caller
 from skdfal.adapter._batches import Walk, lean_copy
 from skdfal.adapter._find import nets_within
-from skdfal.adapter._logits import Consensus, LogitModule
+from skdfal.adapter._logits import Consensus, LogitModule, as_module_takes
 from skdfal.adapter._outputs import output_convention
 from skdfal.adapter._torch_net import TorchNet
 from skdfal.pool import Pool, as_pool
@@ -114,15 +114,7 @@ _CANNOT_TAKE = (RuntimeError, ValueError, IndexError, TypeError, AttributeError)
 
 
 def _raw_output(walk, x):
-    dtype = next(
-        (p.dtype for p in walk.module.parameters() if p.is_floating_point()), None
-    )
-
-    def as_module(part):
-        is_half = part.is_floating_point() and dtype in HALVES
-        return part.to(dtype) if is_half else part.clone()
-
-    return first_output(walk.net.infer(map_tensors(as_module, x)))
+    return first_output(walk.net.infer(as_module_takes(walk.module, x)))
 
 
 def _not_finite(walk, x, name: str) -> str:

@@ -7,7 +7,7 @@ from here; nobody keeps a list of strategies of their own.
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -229,14 +229,9 @@ def describe(strategy):
         function = function.func
     for known in _REGISTRY.values():
         if known.function is function:
-            return _with(known, function=strategy)
+            return replace(known, function=strategy)
     name = getattr(function, "__name__", type(function).__name__)
     return Strategy(name, strategy, name)
-
-
-def _with(strategy, **changes):
-    fields = {name: getattr(strategy, name) for name in strategy.__dataclass_fields__}
-    return Strategy(**fields | changes)
 
 
 def top_k(score, n_instances):
