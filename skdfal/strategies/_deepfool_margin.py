@@ -17,6 +17,7 @@ from skdfal.adapter import torch_nets
 from skdfal.adversarial import deepfool, deepfool_within
 from skdfal.augment import AdversarialAugmenter
 from skdfal.strategies._base import draw_candidates, register, top_k
+from skdfal.strategies._margin_proxy import margin_proxy
 
 __all__ = ["deepfool_margin_sampling", "deepfool_margin_score", "dfal"]
 
@@ -389,7 +390,7 @@ class PrunedSearch(NamedTuple):
 
 def _pruned_search(net, n_instances, attack):
     """Find the ``n_instances`` smallest margins, best first by proxy."""
-    proxy = _margin_proxy(net)
+    proxy = margin_proxy(net)
     order = np.argsort(proxy, kind="stable")
     margin = np.full(len(order), np.inf)
     attack = _sized(net, attack)
@@ -418,33 +419,6 @@ def _pruned_search(net, n_instances, attack):
         worst = np.partition(margin, n_instances - 1)[n_instances - 1]
     nearest = top_k(-margin, n_instances)
     return PrunedSearch(nearest, margin[nearest], n_attacked, n_unconverged)
-
-
-def _margin_proxy(net):
-    """min_k (f_k0 - f_k) / ||W_k0 - W_k||, the margin seen from the last layer; (n,).
-
-    One forward pass; for a net without a last linear layer of logits the plain gap.
-    """
-    W = _last_weights(net).to(net.device)  # (C, D)
-    distance = torch.cdist(W, W)  # (C, C)
-    proxy = []
-    for logits in net.logits_by_batch():  # (b, C)
-        largest, k0 = logits.max(1)
-        ratio = (largest[:, None] - logits) / distance[k0].to(logits)
-        ratio.scatter_(1, k0[:, None], torch.inf)
-        proxy.append(ratio.nan_to_num(torch.inf).amin(1))
-    return torch.cat(proxy).cpu().numpy()
-
-
-def _last_weights(net):
-    """Weights of the logits, (C, D); an identity where they are not a linear layer."""
-    if net.linear is not None:
-        W = net.linear.weight.detach().float()
-        if len(W) == 1:  # one logit for two classes
-            W = torch.cat([torch.zeros_like(W), W])
-        if len(W) == net.n_outputs:
-            return W[: net.n_classes]
-    return torch.eye(net.n_classes)
 
 
 def _margins(net, attack):
