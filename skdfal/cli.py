@@ -27,7 +27,7 @@ from skdfal.experiment._names import find, strategy_name
 from skdfal.label._command import add_label
 from skdfal.label._commands import add_parsers
 from skdfal.learner import CheckpointError
-from skdfal.reproduce import PAPER_DATASETS, PAPER_METHODS, SCALES
+from skdfal.reproduce import PAPER_DATASETS, PAPER_METHODS, PAPER_NETS, SCALES
 from skdfal.reproduce._command import WHAT, reproduce
 from skdfal.reproduce._files import draw_or_say, name_files
 from skdfal.reproduce._pictures import save_learning_curves, save_twins
@@ -382,7 +382,11 @@ def _add_reproduce(commands):
     command.add_argument("what", choices=WHAT, help="one of the above", metavar="WHAT")
     for name, allowed, default in [
         ("dataset", list(PAPER_DATASETS), next(iter(PAPER_DATASETS))),
-        ("net", NETS, None),  # confidence and regions refuse one that is given
+        (
+            "net",
+            list(PAPER_NETS),
+            None,
+        ),  # confidence and regions refuse one that is given
         ("scale", SCALES, "laptop"),
     ]:
         command.add_argument(

@@ -22,7 +22,6 @@ import skdfal
 from skdfal import ActiveLearningClassifier
 from skdfal.cli import main
 from skdfal.experiment import (
-    NETS,
     PAPER_STRATEGIES,
     FolderError,
     Protocol,
@@ -40,6 +39,7 @@ from skdfal.experiment._workers import check_end
 from skdfal.nets import MLP, make_classifier
 from skdfal.reproduce import (
     PAPER_DATASETS,
+    PAPER_NETS,
     SCALES,
     load_protocol,
     paper_accuracies,
@@ -727,7 +727,7 @@ def test_n_instances_may_change_by_the_round():
 
 
 @pytest.mark.parametrize("scale", SCALES)
-@pytest.mark.parametrize("net", NETS)
+@pytest.mark.parametrize("net", PAPER_NETS)
 @pytest.mark.parametrize("dataset", PAPER_DATASETS)
 def test_protocols_of_the_paper(dataset, net, scale):
     protocol, n_trials, deviations = load_protocol(dataset, net, scale)

@@ -59,6 +59,8 @@ DATA = {
     "skdfal.experiment.NETS": "Names of the networks of ``skdfal compare``.",
     "skdfal.reproduce.PAPER_DATASETS": "Data sets of ``skdfal reproduce``, each with "
     "its name in the DFAL paper.",
+    "skdfal.reproduce.PAPER_NETS": "Networks of ``skdfal reproduce``, each with its "
+    "name in the DFAL paper.",
     "skdfal.reproduce.PAPER_METHODS": "Names of the seven methods of the paper's "
     "Table 1.",
     "skdfal.experiment.PAPER_STRATEGIES": "Those methods and the diverse DFAL that the "

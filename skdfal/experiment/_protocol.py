@@ -30,7 +30,7 @@ DATASETS = {
     "cifar10": datasets.fetch_cifar10,
 }
 
-NETS = ("lenet5", "vgg8")
+NETS = ("lenet5", "vgg8", "resnet18")
 _NETS = {name: name for name in NETS}  # as make_classifier takes them
 
 # The strategies of the DFAL paper, and the diverse DFAL that it leaves open.
@@ -67,9 +67,9 @@ class Protocol:
     dataset_params : dict, default={}
         Parameters of that function, such as ``{"classes": ["cat", "dog"]}``.
     net : str, default="lenet5"
-        The network: "lenet5", "vgg8"; or ``"module:name"``, a module class or a
-        function that makes one, as :func:`skdfal.nets.make_classifier` takes it. Where
-        samples are rows of a table it is called with their number of values as
+        The network: "lenet5", "vgg8", "resnet18"; or ``"module:name"``, a module class
+        or a function that makes one, as :func:`skdfal.nets.make_classifier` takes it.
+        Where samples are rows of a table it is called with their number of values as
         ``n_features``.
     width : float, default=1.0
         Factor on the width of its layers; 1 is the paper's.

@@ -20,9 +20,10 @@ from torch.utils.data import BatchSampler, DataLoader, random_split
 from skdfal._utils._validation import Interval, StrOptions, validate_params
 from skdfal.nets._dataset import ArrayDataset, collate
 from skdfal.nets._lenet5 import LeNet5
+from skdfal.nets._resnet18 import ResNet18
 from skdfal.nets._vgg8 import VGG8
 
-_MODULES = {"lenet5": LeNet5, "vgg8": VGG8}
+_MODULES = {"lenet5": LeNet5, "vgg8": VGG8, "resnet18": ResNet18}
 
 # The parameters of a module that make_classifier knows, and others' words for them.
 _OTHER_NAMES = {
@@ -367,7 +368,8 @@ def make_classifier(
 
     Parameters
     ----------
-    module : {"lenet5", "vgg8"}, type, function or nn.Module, default="lenet5"
+    module : {"lenet5", "vgg8", "resnet18"}, type, function or nn.Module, \
+default="lenet5"
         The network, which should give logits. A class, or a function that returns a
         network, is called with those of the next four parameters that it names, also
         as torchvision and timm do: ``num_classes``, ``in_chans``, ``img_size``. A
@@ -419,6 +421,7 @@ def make_classifier(
     --------
     LeNet5 : The smaller network.
     VGG8 : The larger network.
+    ResNet18 : The network of the task-aware experiments.
 
     Notes
     -----

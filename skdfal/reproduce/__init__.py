@@ -3,6 +3,7 @@
 from skdfal.reproduce._paper import (
     PAPER_DATASETS,
     PAPER_METHODS,
+    PAPER_NETS,
     SCALES,
     load_protocol,
     paper_accuracies,
@@ -12,6 +13,7 @@ from skdfal.reproduce._paper import (
 __all__ = [
     "PAPER_DATASETS",
     "PAPER_METHODS",
+    "PAPER_NETS",
     "SCALES",
     "load_protocol",
     "paper_accuracies",

@@ -1,10 +1,10 @@
 """The command ``skdfal reproduce``: which experiment of the paper, and where to."""
 
-from skdfal.experiment import NETS
 from skdfal.experiment._machine import check_device
 from skdfal.reproduce import _figures, _tables
 from skdfal.reproduce._files import Run
 from skdfal.reproduce._paper import (
+    NETS,
     changed_protocol,
     deviations_in_training,
     load_experiment,

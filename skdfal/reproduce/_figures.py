@@ -3,11 +3,12 @@
 import statistics
 from itertools import starmap
 
-from skdfal.experiment import NETS, accuracy_table, summarize
+from skdfal.experiment import accuracy_table, summarize
 from skdfal.plot import RegionsDisplay
 from skdfal.reproduce._agreement import TwoNets
 from skdfal.reproduce._files import PICTURES, draw_or_say
 from skdfal.reproduce._paper import (
+    NETS,
     PAPER_METHODS,
     changed_protocol,
     deviations_in_training,

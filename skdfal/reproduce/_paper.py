@@ -20,6 +20,7 @@ PAPER_DATASETS = {
     "quickdraw_animals": "Quick-Draw",
 }
 PAPER_NETS = {"lenet5": "LeNet5", "vgg8": "VGG8"}
+NETS = tuple(PAPER_NETS)
 
 
 def _published(table, **wanted):

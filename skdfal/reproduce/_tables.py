@@ -2,10 +2,10 @@
 
 import statistics
 
-from skdfal.experiment import NETS
 from skdfal.experiment._run import calibration_errors
 from skdfal.reproduce._files import name_files
 from skdfal.reproduce._paper import (
+    NETS,
     PAPER_METHODS,
     changed_protocol,
     deviations_in_training,

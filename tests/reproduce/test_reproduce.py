@@ -15,13 +15,13 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from skdfal.cli import main
-from skdfal.experiment import NETS, Protocol, load_data, read_records, run_experiment
+from skdfal.experiment import Protocol, load_data, read_records, run_experiment
 from skdfal.experiment import _jobs as jobs_module
 from skdfal.experiment import _run as run_module
 from skdfal.experiment._folder import FolderError, TrialFiles
 from skdfal.experiment._jobs import run_jobs
 from skdfal.experiment._trial import load_training_set
-from skdfal.reproduce import PAPER_DATASETS, load_protocol
+from skdfal.reproduce import PAPER_DATASETS, PAPER_NETS, load_protocol
 from skdfal.reproduce import _paper as paper_module
 from skdfal.reproduce._command import WHAT, reproduce
 from skdfal.reproduce._paper import (
@@ -249,7 +249,7 @@ def test_a_scale_goes_before_the_paper():
 
 
 @pytest.mark.parametrize("scale", ["laptop", "smoke"])
-@pytest.mark.parametrize("net", NETS)
+@pytest.mark.parametrize("net", PAPER_NETS)
 @pytest.mark.parametrize("dataset", PAPER_DATASETS)
 def test_experiments_share_the_trials_of_table_1(dataset, net, scale):
     paper = load_protocol(dataset, net, scale)
