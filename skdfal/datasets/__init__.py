@@ -3,6 +3,7 @@
 from skdfal.datasets._cifar10 import fetch_cifar10
 from skdfal.datasets._digits import load_digits
 from skdfal.datasets._fashion_mnist import fetch_fashion_mnist, fetch_fashion_shoe_bag
+from skdfal.datasets._imbalance import make_imbalanced
 from skdfal.datasets._mnist import fetch_mnist
 from skdfal.datasets._pool import PoolSplit, split_pool
 from skdfal.datasets._quickdraw import fetch_quickdraw
@@ -15,5 +16,6 @@ __all__ = [
     "fetch_mnist",
     "fetch_quickdraw",
     "load_digits",
+    "make_imbalanced",
     "split_pool",
 ]

@@ -44,6 +44,9 @@ _DATA = ("X_train", "y_train", "X_test", "y_test", "target_names")
 
 _N_MARKS = 4
 
+# Fields that folders made by earlier versions do not have.
+_YOUNGER = {"augmenter_params": {}, "net_params": {}, "imbalance": 1}
+
 _COUNTS = ("n_initial", "max_annotations", "max_epochs", "n_restarts", "batch_size")
 _COUNTS_OR_NONE = (
     *("n_pool", "n_test", "n_validation"),
@@ -100,13 +103,19 @@ class Protocol:
     n_restarts : int, default=1
         Trainings in each round, of which the best is kept.
     lr : float, default=0.001
-        Learning rate of Adam.
+        Learning rate.
     batch_size : int, default=32
         Samples in each step.
     query_params : dict of str to dict, default={}
         Parameters of single strategies, such as ``{"bald": {"n_draws": 10}}``.
     augmenter_params : dict of str to dict, default={}
         Parameters of what single strategies add to the training set.
+    net_params : dict, default={}
+        Further parameters of :func:`skdfal.nets.make_classifier`, such as
+        ``{"optimizer": "sgd", "augmentation": "crop_flip"}``.
+    imbalance : float, default=1
+        How many times as many training samples the frequent classes have as the rare
+        ones, by :func:`skdfal.datasets.make_imbalanced`; 1 keeps them all.
     marks : tuple of int, default=()
         Annotations at which the table shows the accuracy; empty for four of them,
         evenly spread.
@@ -142,6 +151,8 @@ class Protocol:
     batch_size: int = 32
     query_params: dict = field(default_factory=dict)
     augmenter_params: dict = field(default_factory=dict)
+    net_params: dict = field(default_factory=dict)
+    imbalance: float = 1
     marks: tuple = ()
 
     def __post_init__(self):
@@ -208,13 +219,14 @@ class Protocol:
         -------
         settings : dict
             All fields but ``marks``, which change nothing but the table, and but
-            ``augmenter_params`` where there are none; it is equal to itself after a
-            way through JSON.
+            the younger fields where they have their defaults, as older folders do not
+            name them; it is equal to itself after a way through JSON.
         """
         settings = dataclasses.asdict(self)
         del settings["marks"]
-        if not self.augmenter_params:
-            del settings["augmenter_params"]
+        for name, default in _YOUNGER.items():
+            if settings[name] == default:
+                del settings[name]
         return json.loads(json.dumps(settings))
 
     def make_net(self, data, device="cpu"):
@@ -249,6 +261,7 @@ class Protocol:
             lr=self.lr,
             batch_size=self.batch_size,
             device=device,
+            **self.net_params,
         )
 
     def check_data(self, data):
@@ -293,6 +306,11 @@ class Protocol:
                     f"{field_name}={given!r} should be a dict of strategies to dicts, "
                     'such as {"bald": {"n_draws": 10}}.'
                 )
+        if not isinstance(self.net_params, dict):
+            raise ValueError(
+                f"net_params={self.net_params!r} should be a dict of parameters of "
+                'make_classifier, such as {"optimizer": "sgd"}.'
+            )
         for name, params in self.query_params.items():
             check_values(find_strategy(name).function, params)
         for name in self.augmenter_params:
@@ -310,12 +328,14 @@ class Protocol:
             if not is_count(value):
                 raise ValueError(f"{name}={value!r} should be an integer >= 1.")
             object.__setattr__(self, name, int(value))  # NumPy's would not go to JSON
-        for name in ("width", "lr"):
+        for name in ("width", "lr", "imbalance"):
             value = getattr(self, name)
             is_number = isinstance(value, Real) and not isinstance(value, bool)
             if not (is_number and 0 < value < math.inf):
                 raise ValueError(f"{name}={value!r} should be a finite number > 0.")
             object.__setattr__(self, name, float(value))
+        if self.imbalance < 1:
+            raise ValueError(f"imbalance={self.imbalance:g} should be >= 1.")
         if self.n_initial > self.max_annotations:
             raise ValueError(
                 f"n_initial={self.n_initial} should be <= max_annotations="
@@ -414,11 +434,11 @@ def load_data(protocol):
         (name, tuple(value) if isinstance(value, list) else value)
         for name, value in protocol.dataset_params.items()
     )
-    return _load(protocol.dataset, params, protocol.n_validation)
+    return _load(protocol.dataset, params, protocol.n_validation, protocol.imbalance)
 
 
 @lru_cache(maxsize=1)
-def _load(dataset, params, n_validation):
+def _load(dataset, params, n_validation, imbalance):
     data = find("dataset", dataset, DATASETS)(**dict(params))
     has = data if isinstance(data, Mapping) else {}
     absent = [name for name in _DATA if name not in has]
@@ -428,8 +448,17 @@ def _load(dataset, params, n_validation):
             f"{', '.join(absent)}. It should return a Bunch with {', '.join(_DATA)}."
         )
     data = Bunch(**data)
-    if n_validation is None:
-        return data
+    if n_validation is not None:
+        data = _with_validation(data, dataset, n_validation)
+    if imbalance > 1:
+        data.X_train, data.y_train = datasets.make_imbalanced(
+            data.X_train, data.y_train, imbalance
+        )
+    return data
+
+
+def _with_validation(data, dataset, n_validation):
+    """Put training samples in the place of the test set."""
     n_samples = len(data.X_train)
     if n_validation >= n_samples:
         raise ValueError(

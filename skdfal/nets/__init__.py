@@ -1,5 +1,6 @@
 """The small convolutional networks of the papers, and estimators made of them."""
 
+from skdfal.nets._augmentation import RandomCropFlip
 from skdfal.nets._classifier import RestartingClassifier, make_classifier
 from skdfal.nets._lenet5 import LeNet5
 from skdfal.nets._mlp import MLP
@@ -10,6 +11,7 @@ __all__ = [
     "MLP",
     "VGG8",
     "LeNet5",
+    "RandomCropFlip",
     "ResNet18",
     "RestartingClassifier",
     "make_classifier",

@@ -18,12 +18,20 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import BatchSampler, DataLoader, random_split
 
 from skdfal._utils._validation import Interval, StrOptions, validate_params
-from skdfal.nets._dataset import ArrayDataset, collate
+from skdfal.nets._augmentation import RandomCropFlip
+from skdfal.nets._dataset import ArrayDataset, TransformingCollate, collate
 from skdfal.nets._lenet5 import LeNet5
 from skdfal.nets._resnet18 import ResNet18
 from skdfal.nets._vgg8 import VGG8
 
 _MODULES = {"lenet5": LeNet5, "vgg8": VGG8, "resnet18": ResNet18}
+_OPTIMIZERS = {
+    # A fused step is one call instead of ten a parameter; an optimizer that is set
+    # later should not inherit an option it lacks.
+    "adam": partial(torch.optim.Adam, fused=True),
+    "sgd": partial(torch.optim.SGD, momentum=0.9, weight_decay=5e-4, fused=True),
+}
+_AUGMENTATIONS = {"crop_flip": RandomCropFlip()}
 
 # The parameters of a module that make_classifier knows, and others' words for them.
 _OTHER_NAMES = {
@@ -87,6 +95,16 @@ class _BatchLimit(Callback):
             if net.verbose:
                 print(f"Stopping after {self.n_batches_} batches.")
             raise KeyboardInterrupt
+
+
+class _LateDrop(Callback):
+    """Train the last fifth of the epochs with a tenth of the learning rate."""
+
+    def on_epoch_begin(self, net, **kwargs):
+        epoch = len(net.history) - 1
+        if epoch == max(1, net.max_epochs * 4 // 5):
+            for group in net.optimizer_.param_groups:
+                group["lr"] /= 10
 
 
 class RestartingClassifier(skorch.NeuralNetClassifier):
@@ -339,6 +357,8 @@ class RestartingClassifier(skorch.NeuralNetClassifier):
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "patience": [Interval(Integral, 1, None, closed="left"), None],
         "n_restarts": [Interval(Integral, 1, None, closed="left")],
+        "optimizer": [StrOptions(set(_OPTIMIZERS)), callable],
+        "augmentation": [StrOptions(set(_AUGMENTATIONS)), callable, None],
         "device": [str, torch.device],
         "verbose": ["verbose"],
     },
@@ -357,6 +377,8 @@ def make_classifier(
     batch_size=32,
     patience=None,
     n_restarts=1,
+    optimizer="adam",
+    augmentation=None,
     device="cpu",
     verbose=0,
     **kwargs,
@@ -389,7 +411,7 @@ default="lenet5"
         A number ends the training earlier, with the epoch that reaches so many
         batches: a bound on its time where samples are many, as pseudo-labels are.
     lr : float, default=0.001
-        Learning rate of Adam.
+        Learning rate.
     batch_size : int, default=32
         Samples per step.
     patience : int or None, default=None
@@ -399,6 +421,13 @@ default="lenet5"
     n_restarts : int, default=1
         Fits from scratch, of which the one with the smallest validation loss is kept;
         5 in the paper's own code. More than 1 needs ``patience``.
+    optimizer : {"adam", "sgd"}, type or function, default="adam"
+        What takes the steps. "sgd" is that of the papers on learning loss [2]_:
+        momentum 0.9, weight decay 5e-4, and a tenth of ``lr`` in the last fifth of
+        the epochs; they have ``lr=0.1``. Or a class of ``torch.optim``.
+    augmentation : {"crop_flip"}, function or None, default=None
+        What is done to each batch of a training, and to no other: "crop_flip" is
+        :class:`RandomCropFlip`. A function takes and returns a tensor of images.
     device : str or torch.device, default="cpu"
         Where to train.
     verbose : int, default=0
@@ -440,6 +469,8 @@ default="lenet5"
     .. [1] M. Ducoffe and F. Precioso, "Adversarial Active Learning for Deep
            Networks: a Margin Based Approach", 2018.
            https://arxiv.org/abs/1802.09841
+    .. [2] D. Yoo and I. S. Kweon, "Learning Loss for Active Learning", CVPR 2019.
+           https://arxiv.org/abs/1905.03677
 
     Examples
     --------
@@ -453,11 +484,13 @@ default="lenet5"
     >>> bool(net.score(digits.X_test, digits.y_test) > 0.7)
     True
     """
+    if isinstance(augmentation, str):
+        augmentation = _AUGMENTATIONS[augmentation]
     settings = {
         "criterion": nn.CrossEntropyLoss,
-        # A fused step is one call instead of ten a parameter; SGD and others may be
-        # set later without inheriting an option they lack.
-        "optimizer": partial(torch.optim.Adam, fused=True),
+        "optimizer": (
+            _OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer
+        ),
         "lr": lr,
         "batch_size": batch_size,
         "max_epochs": max_epochs,
@@ -465,7 +498,9 @@ default="lenet5"
         "train_split": None,
         "dataset": ArrayDataset,
         "iterator_train__shuffle": True,
-        "iterator_train__collate_fn": collate,
+        "iterator_train__collate_fn": (
+            TransformingCollate(augmentation) if augmentation else collate
+        ),
         "iterator_valid__collate_fn": collate,
         "callbacks__valid_acc": None,
         "device": device,
@@ -476,6 +511,8 @@ default="lenet5"
         stopping = EarlyStopping(patience=patience, threshold=0, load_best=True)
         settings["train_split"] = _random_fifth
         callbacks.append(("early_stopping", stopping))
+    if optimizer == "sgd":
+        callbacks.append(("late_drop", _LateDrop()))
     if not isinstance(kwargs.get("callbacks"), str):  # skorch's "disable"
         callbacks += kwargs.pop("callbacks", None) or []
         if max_batches is not None:  # last, so that the others see the last epoch

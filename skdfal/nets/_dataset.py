@@ -34,3 +34,18 @@ def _as_labels(y):
 def collate(batch):
     """Pass a batch of `ArrayDataset` on; stack a list of samples."""
     return batch if isinstance(batch, tuple) else default_collate(batch)
+
+
+class TransformingCollate:
+    """`collate` of a training that changes the samples of each batch.
+
+    Batches are made by it in training alone: what is predicted, scored or queried on
+    stays as it is.
+    """
+
+    def __init__(self, transform):
+        self.transform = transform
+
+    def __call__(self, batch):
+        X, y = collate(batch)
+        return self.transform(X), y

@@ -1,0 +1,87 @@
+"""Classes of unequal size out of a data set whose classes are equal."""
+
+from numbers import Real
+
+import numpy as np
+
+from skdfal._utils._validation import Interval, validate_params
+
+
+@validate_params(
+    {
+        "X": ["array-like"],
+        "y": ["array-like"],
+        "ratio": [Interval(Real, 1, None, closed="left")],
+        "rare_classes": ["array-like", None],
+    },
+    prefer_skip_nested_validation=True,
+)
+def make_imbalanced(X, y, ratio, *, rare_classes=None):
+    """Make every other class rare, as Kim et al. [1]_ do to CIFAR-10.
+
+    Of a rare class one sample in ``ratio`` is kept. On CIFAR-10 with ratio 100 these
+    are 50 each of airplanes, birds, deer, frogs and ships, beside 5,000 each of the
+    other five classes. Give it the training set: the test set stays balanced.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, ...)
+        Samples.
+    y : array-like of shape (n_samples,)
+        Labels.
+    ratio : float
+        How many times as many samples the frequent classes keep; 1 keeps all.
+    rare_classes : array-like or None, default=None
+        Labels of the rare classes; None for the first, third, fifth, ... of them.
+
+    Returns
+    -------
+    X : ndarray of shape (n_kept, ...)
+        The samples kept, in their order.
+    y : ndarray of shape (n_kept,)
+        Their labels.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two classes, or a rare class is not in ``y``.
+
+    See Also
+    --------
+    split_pool : Initial samples, pool and test set.
+
+    Notes
+    -----
+    The paper states the ratios 10 and 100. Which classes are rare and which of their
+    samples stay is as in the authors' published code: of each rare class the first
+    ones in the file, so that nothing is random. A count is rounded, and at least 1.
+
+    References
+    ----------
+    .. [1] K. Kim, D. Park, K. I. Kim and S. Y. Chun, "Task-Aware Variational
+           Adversarial Active Learning", CVPR 2021. https://arxiv.org/abs/2002.04709
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdfal.datasets import make_imbalanced
+    >>> y = np.repeat(["cat", "dog", "fish"], 50)
+    >>> X, y = make_imbalanced(np.zeros((150, 2)), y, 10)
+    >>> [int((y == name).sum()) for name in ("cat", "dog", "fish")]
+    [5, 50, 5]
+    """
+    X, y = np.asarray(X), np.asarray(y)
+    if len(X) != len(y):
+        raise ValueError(f"X has {len(X)} samples, but y has {len(y)} labels.")
+    classes = np.unique(y)
+    if len(classes) < 2:
+        raise ValueError(f"y has n_classes={len(classes)}; two or more are needed.")
+    rare = classes[::2] if rare_classes is None else np.asarray(rare_classes)
+    unknown = sorted(set(rare.tolist()) - set(classes.tolist()))
+    if unknown:
+        raise ValueError(f"rare_classes={unknown} should be labels in y.")
+    kept = np.ones(len(y), dtype=bool)
+    for label in rare:
+        of_class = np.flatnonzero(y == label)
+        kept[of_class[max(1, round(len(of_class) / ratio)) :]] = False
+    return X[kept], y[kept]

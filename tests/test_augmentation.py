@@ -1,0 +1,147 @@
+"""Augmentation: a shift and a mirror of each image, in training and nowhere else."""
+
+import numpy as np
+import pytest
+import torch
+from skorch.callbacks import Callback
+
+from skdfal.nets import RandomCropFlip, make_classifier
+
+
+def shifted(image, row, column, mirrored, padding):
+    """One image moved pixel by pixel, zeros where nothing was."""
+    channels, height, width = image.shape
+    moved = torch.zeros_like(image)
+    for c in range(channels):
+        for i in range(height):
+            for j in range(width):
+                source = width - 1 - j if mirrored else j
+                a, b = i + row - padding, source + column - padding
+                if 0 <= a < height and 0 <= b < width:
+                    moved[c, i, j] = image[c, a, b]
+    return moved
+
+
+@pytest.mark.parametrize("size", [(5, 5), (4, 6)])
+def test_every_image_is_one_of_the_shifts_of_itself(size):
+    """With padding 1 there are nine shifts and their mirrors: all, and no others."""
+    torch.manual_seed(0)
+    X = torch.rand(2, 2, *size)
+    allowed = {
+        (i, r, c, m): shifted(X[i], r, c, m, 1)
+        for i in range(2)
+        for r in range(3)
+        for c in range(3)
+        for m in (False, True)
+    }
+    seen = set()
+    for _ in range(150):
+        for i, image in enumerate(RandomCropFlip(padding=1)(X)):
+            found = [k for k, v in allowed.items() if k[0] == i and v.equal(image)]
+            assert len(found) == 1
+            seen |= set(found)
+    assert seen == set(allowed)
+
+
+def test_without_shift_and_mirror_nothing_changes():
+    X = torch.rand(3, 1, 6, 6)
+    assert RandomCropFlip(padding=0, flip=False)(X).equal(X)
+
+
+@pytest.mark.parametrize("padding", [-1, 1.5])
+def test_bad_padding(padding):
+    with pytest.raises(ValueError, match=r"padding=.* should be an integer >= 0"):
+        RandomCropFlip(padding=padding)
+
+
+def test_rows_of_a_table_are_refused():
+    with pytest.raises(ValueError, match=r"samples of shape \(7,\).*needs images"):
+        RandomCropFlip()(torch.zeros(3, 7))
+
+
+class Seen(Callback):
+    """Keeps the samples that the module was given, in training and in validation."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.training, self.valid = [], []
+
+    def on_batch_begin(self, net, batch=None, training=None, **kwargs):
+        (self.training if training else self.valid).append(batch[0].numpy().copy())
+
+
+def is_among(images, originals):
+    return [any(np.array_equal(image, x) for x in originals) for image in images]
+
+
+def test_only_training_is_augmented():
+    """Validation and prediction see the samples as they are; labels stay theirs."""
+    rng = np.random.default_rng(0)
+    X = rng.uniform(0.5, 1, (20, 1, 16, 16)).astype(np.float32)
+    y = np.arange(20) % 2
+    seen = Seen()
+    net = make_classifier(
+        n_classes=2,
+        image_size=16,
+        max_epochs=2,
+        patience=2,
+        augmentation="crop_flip",
+        callbacks=[seen],
+    )
+    torch.manual_seed(0)
+    net.fit(X, y)
+    assert not all(is_among(np.concatenate(seen.training), X))
+    assert all(is_among(np.concatenate(seen.valid), X))
+    plain = make_classifier(n_classes=2, image_size=16).initialize()
+    plain.module_.load_state_dict(net.module_.state_dict())
+    np.testing.assert_array_equal(net.predict_proba(X), plain.predict_proba(X))
+
+
+def test_augmented_training_is_reproducible_from_torch_alone():
+    X = np.random.default_rng(0).random((20, 1, 16, 16), dtype=np.float32)
+    y = np.arange(20) % 2
+    found = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        net = make_classifier(
+            n_classes=2, image_size=16, max_epochs=2, augmentation="crop_flip"
+        )
+        found.append(net.fit(X, y).predict_proba(X))
+    assert np.array_equal(found[0], found[1])
+    assert not np.array_equal(found[0], found[2])
+
+
+def test_a_function_of_ones_own():
+    X, y = np.ones((8, 1, 16, 16), np.float32), np.arange(8) % 2
+    seen = Seen()
+    net = make_classifier(
+        n_classes=2,
+        image_size=16,
+        max_epochs=1,
+        augmentation=torch.zeros_like,
+        callbacks=[seen],
+    )
+    net.fit(X, y)
+    assert not np.concatenate(seen.training).any()
+
+
+@pytest.mark.parametrize(("max_epochs", "expected"), [(1, [1]), (5, [1] * 4 + [0.1])])
+def test_sgd_drops_its_rate_for_the_last_fifth(max_epochs, expected):
+    rates = []
+
+    class Rate(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            (group,) = net.optimizer_.param_groups
+            rates.append(group["lr"])
+            assert (group["momentum"], group["weight_decay"]) == (0.9, 5e-4)
+
+    X, y = np.ones((4, 1, 16, 16), np.float32), np.arange(4) % 2
+    net = make_classifier(
+        n_classes=2,
+        image_size=16,
+        max_epochs=max_epochs,
+        lr=1,
+        optimizer="sgd",
+        callbacks=[Rate()],
+    )
+    net.fit(X * 0, y)
+    assert rates == pytest.approx(expected)
