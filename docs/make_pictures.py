@@ -17,8 +17,12 @@ from matplotlib.colors import ListedColormap
 from scipy.special import entr
 
 import skdfal
+from skdfal.datasets import fetch_mnist
+from skdfal.experiment import read_records
+from skdfal.plot import ActiveLearningCurveDisplay
 
 IMAGES = Path(__file__).parent / "images"
+ROWS = Path(__file__).parent / "results" / "mnist-lenet5" / "rounds.csv"
 CLASS_COLORS = ["#0072B2", "#E69F00", "#009E73"]  # told apart by everybody
 ASKED = "#D55E00"
 N_ASKED = 8
@@ -306,9 +310,78 @@ def random():
     return fig
 
 
+def first_look():
+    """Real images, and what choosing them was worth: the first picture of README."""
+    fig = plt.figure(figsize=(12, 3.7))
+    low_high = {"bottom": 0.12, "top": 0.92}
+    left = fig.add_gridspec(
+        3, 8, left=0.005, right=0.56, wspace=0.1, hspace=0.4, **low_high
+    )
+    draw_choice(left.subplots())
+    right = fig.add_gridspec(1, 1, left=0.635, right=0.995, **low_high)
+    draw_reach(right.subplots())
+    return fig
+
+
+def draw_choice(axes):
+    """Images drawn at random, images that DFAL asks for, and their twins."""
+    mnist = fetch_mnist()
+    net = skdfal.make_classifier("lenet5", max_epochs=50)
+    torch.manual_seed(0)
+    net.fit(mnist.X_train[:100], mnist.y_train[:100])
+    pool = mnist.X_train[1000:4000]
+    n_shown = axes.shape[1]
+    asked = skdfal.dfal(net, pool, n_shown)
+    X_twin = skdfal.AdversarialAugmenter(net, prefit=True).transform(pool[asked])
+    rows = {
+        "From the pool, and what the net answers": (pool[:n_shown], "#555555"),
+        "Asked for: a small step changes the answer": (pool[asked], ASKED),
+        "Their twins: the step is made, the label is kept": (X_twin, "#0072B2"),
+    }
+    for row, (title, (images, color)) in zip(axes, rows.items(), strict=True):
+        row[0].set_title(title, color=color, fontsize=12.5, loc="left")
+        for ax, image, k in zip(row, images, net.predict(images), strict=True):
+            ax.imshow(image[0], cmap="gray_r", vmin=0, vmax=1)
+            ax.text(26.5, 26, k, color=color, ha="right", fontsize=11, weight="bold")
+            ax.set(xticks=[], yticks=[])
+            ax.spines[:].set_color(color)
+
+
+def draw_reach(ax):
+    """The published curves, and where DFAL is as good as RANDOM is at its end."""
+    shown = "dfal", "uncertainty", "random"
+    rows = [row for row in read_records(ROWS) if row["strategy"] in shown]
+    display = ActiveLearningCurveDisplay.from_records(rows).plot(ax=ax)
+    chance, curve = display.curves["random"], display.curves["dfal"]
+    end, accuracy = chance.annotations[-1], chance.mean[-1]
+    reached = curve.annotations[(curve.mean >= accuracy).argmax()]
+    ways = {"arrowstyle": "<->", "color": "black", "lw": 1.5}
+    ax.annotate("", (reached, accuracy), (end, accuracy), arrowprops=ways, zorder=5)
+    ax.text(
+        (reached + end) / 2,
+        accuracy - 0.05,
+        f"{reached:.0f} labels do what\n{end:,.0f} random ones do",
+        ha="center",
+        va="top",
+        fontsize=12.5,
+    )
+    ax.set(ylim=(0.6, 1), xlabel="labels bought", ylabel="test accuracy")
+    ax.set_title("LeNet5 on MNIST", fontsize=12.5)
+
+
 PICTURES = {
     f.__name__: f
-    for f in (dfal, dfal_diverse, uncertainty, bald, ceal, egl, core_set, random)
+    for f in (
+        first_look,
+        dfal,
+        dfal_diverse,
+        uncertainty,
+        bald,
+        ceal,
+        egl,
+        core_set,
+        random,
+    )
 }
 
 

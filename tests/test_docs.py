@@ -1,6 +1,7 @@
 """The documentation: its code runs, its links lead somewhere, it leaves nothing out."""
 
 import builtins
+import csv
 import importlib.util
 import json
 import pkgutil
@@ -166,8 +167,10 @@ def test_code_of_the_readme_runs(capsys):
     accuracies = re.findall(
         r"accuracy with 60 labels: (0\.\d+)", capsys.readouterr().out
     )
-    assert len(accuracies) == 2
-    assert all(float(accuracy) > 0.6 for accuracy in accuracies)
+    modal, ours = map(float, accuracies)
+    assert min(modal, ours) > 0.75
+    # The same net and method by either door; over seeds they differ by 0.03 (std).
+    assert abs(modal - ours) < 0.1
 
 
 def network_of(code):
@@ -182,6 +185,32 @@ def test_readme_has_the_lines_of_the_page():
     assert named["newcomer-session"] in readme
     lines = [line for line in named["newcomer-session"].splitlines() if line.strip()]
     assert len(lines) <= 8
+
+
+def test_readme_claims_what_the_published_rows_say():
+    scores = defaultdict(list)
+    with (DOCS / "results" / "mnist-lenet5" / "rounds.csv").open() as lines:
+        for row in csv.DictReader(lines):
+            key = row["strategy"], int(row["annotations"])
+            scores[key].append(float(row["score"]))
+    percent = {key: round(100 * np.mean(found), 1) for key, found in scores.items()}
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert (
+        f"LeNet5 reaches {percent['dfal', 350]} % with 350 labels that DFAL chose, and "
+        f"{percent['random', 1000]} % with 1,000 that chance chose (means of four"
+    ) in readme
+    assert len(scores["dfal", 350]) == len(scores["random", 1000]) == 4
+    reached = [
+        n for (name, n), found in scores.items()
+        if name == "dfal" and np.mean(found) >= np.mean(scores["random", 1000])
+    ]  # fmt: skip
+    assert min(reached) == 350
+
+
+def test_readme_links_lead_somewhere():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)\s]+)\)", readme):
+        assert target.startswith("https://") or (ROOT / target).is_file(), target
 
 
 # The API page

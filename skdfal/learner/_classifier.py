@@ -470,10 +470,11 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         if held_out is not None:
             row["score"] = float(check_scoring(self, self.scoring)(self, *held_out))
         if self.verbose:
+            score = f", score {row['score']:.4f}" if held_out is not None else ""
             print(
                 f"[ActiveLearningClassifier] round {len(session.history_) - 1}: "
                 f"{row['annotations']} annotations, {row['labeled_data']} training "
-                f"samples, {row['fit_seconds']:.1f} s, score {row['score']:.4f}"
+                f"samples, trained in {row['fit_seconds']:.1f} s{score}"
             )
         if monitor is not None:
             monitor(self, dict(row))

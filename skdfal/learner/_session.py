@@ -619,7 +619,7 @@ class LabelingSession:
             print(
                 f"[LabelingSession] round {len(self.history_) - 1}: "
                 f"{row['annotations']} annotations, {row['labeled_data']} training "
-                f"samples, {row['fit_seconds']:.1f} s"
+                f"samples, trained in {row['fit_seconds']:.1f} s"
             )
 
     # Predict

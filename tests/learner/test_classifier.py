@@ -4,6 +4,7 @@ import functools
 import importlib
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -544,6 +545,9 @@ def test_verbose(data, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
     assert "16 annotations, 24 training samples" in lines[-1]
+    assert "score" not in lines[-1]  # there is none without a held-out set
+    make_loop(verbose=1).fit(*data, X_val=data[0], y_val=data[1])
+    assert re.search(r", score [01]\.\d{4}$", capsys.readouterr().out.strip())
 
 
 @pytest.mark.parametrize(
