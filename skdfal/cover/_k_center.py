@@ -14,11 +14,14 @@ import torch
 from sklearn.utils import check_array, gen_batches
 from torch import Tensor
 
+from skdfal._utils._torch import HALVES
 from skdfal._utils._validation import Interval, validate_params
 from skdfal.cover._program import Budget, solve_cover
 
-# Entries a temporary array may hold (8 MiB of float64), whatever the size of the pool.
-_BLOCK = 2**20
+# Entries a temporary array may hold (2 MiB of float64, within caches), for any pool.
+_BLOCK = 2**18
+# Farthest samples that are kept up to date after each center; the rest after several.
+_N_FAR = 512
 # Distances the program may hold (400 MB); a pool that asks for more stays unproven.
 _MAX_PAIRS = 50_000_000
 # Points added to the program when its cover leaves some of the pool uncovered.
@@ -74,19 +77,24 @@ def _distances(X, Y):
     Y = np.broadcast_to(Y, X.shape)
     square = np.empty(len(X))
     for rows in gen_batches(len(X), max(1, _BLOCK // X.shape[1])):
-        difference = X[rows] - Y[rows]
+        difference = np.subtract(X[rows], Y[rows], dtype=np.float64)
         square[rows] = np.einsum("ij,ij->i", difference, difference)
     return np.sqrt(square)
 
 
 class _Pool:
-    """Points to cover, with what makes the distance to many others fast."""
+    """Points to cover, of float32 or float64, with what makes many distances fast."""
 
     def __init__(self, X):
         self.X = X
-        self.mean = X.mean(axis=0)
-        self.Z = X - self.mean
-        self.square = np.einsum("ij,ij->i", self.Z, self.Z)
+        self.mean = X.mean(axis=0, dtype=np.float64)
+        self.square = np.empty(len(X))  # ||z||², z = x - mean
+        for rows in gen_batches(len(X), max(1, _BLOCK // X.shape[1])):
+            Z = self._centered(X[rows])
+            self.square[rows] = np.einsum("ij,ij->i", Z, Z)
+
+    def _centered(self, points):
+        return np.subtract(points, self.mean, dtype=np.float64)
 
     def lower(self, distance, points):
         """Lower `distance`, in place, to the nearest of `points` where that is less.
@@ -94,19 +102,21 @@ class _Pool:
         One matrix product screens; the few pairs it cannot rule out, given its own
         rounding error, are settled by `_distances`.
         """
-        Z_p = points - self.mean
+        n_features = self.X.shape[1]
+        Z_p = self._centered(points)
         square_p = np.einsum("ij,ij->i", Z_p, Z_p)
-        rounding = 8 * (self.X.shape[1] + 4) * np.finfo(float).eps
-        for rows in gen_batches(len(self.X), max(1, _BLOCK // len(points))):
+        rounding = 8 * (n_features + 4) * np.finfo(float).eps
+        n_rows = max(1, _BLOCK // max(len(points), n_features))
+        for rows in gen_batches(len(self.X), n_rows):
             slack = rounding * (self.square[rows] + square_p.max())
-            screen = self.Z[rows] @ (-2 * Z_p.T)  # (n_rows, n_points)
+            screen = self._centered(self.X[rows]) @ (-2 * Z_p.T)  # (n_rows, n_points)
             screen += square_p  # d² - ||z||²
             bound = np.minimum(
                 screen.min(axis=1), distance[rows] ** 2 - self.square[rows]
             )
             i, p = np.nonzero(screen <= (bound + slack)[:, np.newaxis])
             i += rows.start
-            for near in gen_batches(len(i), max(1, _BLOCK // self.X.shape[1])):
+            for near in gen_batches(len(i), max(1, _BLOCK // n_features)):
                 exact = _distances(self.X[i[near]], points[p[near]])
                 np.minimum.at(distance, i[near], exact)
         return distance
@@ -289,13 +299,35 @@ def _farthest_first(pool, distance, n_centers, centers=()):
     distance[centers] = -1
     while len(centers) < n_centers:
         if np.isinf(distance[0]):  # nothing labelled and nothing chosen
-            u = int(_distances(pool.X, pool.mean).argmin())
+            chosen = [int(_distances(pool.X, pool.mean).argmin())]
         else:
-            u = int(distance.argmax())  # u = argmax_i min_{j in s} d(i, j)
-        pool.lower(distance, pool.X[[u]])  # s = s ∪ {u}
-        distance[u] = -1
-        centers.append(u)
+            chosen = _farthest_few(pool, distance, n_centers - len(centers))
+        pool.lower(distance, pool.X[chosen])  # s = s ∪ {u}
+        distance[chosen] = -1
+        centers += chosen
     return centers, np.maximum(distance, 0)
+
+
+def _farthest_few(pool, distance, n_centers):
+    """Return the next centers, up to `n_centers`, as far as the farthest samples tell.
+
+    No distance ever grows, so a sample that is farther than all but the farthest were
+    at the beginning is the farthest of the pool: no other distance has to be known.
+    """
+    order = np.argsort(-distance, kind="stable")
+    far, limit = np.sort(order[:_N_FAR]), order[_N_FAR:][:1]
+    X_far, distance_far = pool.X[far], distance[far]
+    chosen = []
+    while len(chosen) < n_centers:
+        u = int(distance_far.argmax())  # u = argmax_i min_{j in s} d(i, j)
+        if chosen and any(
+            (distance_far[u], -far[u]) < (distance[i], -i) for i in limit
+        ):
+            break
+        np.minimum(distance_far, _distances(X_far, X_far[u]), out=distance_far)
+        distance_far[u] = -1
+        chosen.append(int(far[u]))
+    return chosen
 
 
 # The program.
@@ -507,8 +539,13 @@ def _check_points(X, X_labeled):
 
 
 def _check_finite(X, name):
-    X = check_array(_as_array(X, name), dtype=np.float64, order="C", input_name=name)
-    if np.abs(X).max() > _LARGEST:
+    X = check_array(
+        _as_array(X, name),
+        dtype=[np.float64, np.float32],
+        order="C",
+        input_name=name,
+    )
+    if max(float(X.max()), -float(X.min())) > _LARGEST:
         raise ValueError(
             f"{name} holds a value beyond {_LARGEST:g}, whose square overflows. "
             "Scale the data down."
@@ -531,8 +568,8 @@ def _as_array(X, name):
             f"{name} should be a dense tensor with values, got one of layout "
             f"{X.layout} on device {X.device}."
         )
-    # float64 first: numpy has no bfloat16.
-    return (X.double() if X.is_floating_point() else X).numpy(force=True)
+    # numpy has no bfloat16
+    return (X.float() if X.dtype in HALVES else X).numpy(force=True)
 
 
 def _check_n_centers(n_centers, n_samples):

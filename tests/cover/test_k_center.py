@@ -143,6 +143,27 @@ def test_greedy_breaks_ties_by_the_lowest_index():
     assert result.centers.tolist() == reference.greedy(X, 4, [[0.0, 0.0]])
 
 
+@pytest.mark.parametrize("n_far", [1, 2, 7, 50])
+@pytest.mark.parametrize("kind", ["blobs", "lattice", "duplicates", "float32"])
+def test_greedy_is_exact_however_few_it_keeps_up_to_date(
+    blobs, n_far, kind, monkeypatch
+):
+    # Several centers are chosen among the farthest samples before the rest of the pool
+    # hears of them: ties, duplicates and the order of the answer are as one by one.
+    X, X_labeled = blobs
+    X, X_labeled = X[:60], X_labeled[:3]
+    if kind == "lattice":
+        X, X_labeled = np.rint(X / 4), np.rint(X_labeled / 4)
+    elif kind == "duplicates":
+        X = X[np.random.default_rng(0).integers(0, 9, size=60)]
+    elif kind == "float32":
+        X = X.astype(np.float32)
+    monkeypatch.setattr(k_center, "_N_FAR", n_far)
+    ours = k_center_greedy(X, 25, X_labeled=X_labeled)
+    assert ours.centers.tolist() == reference.greedy(X.tolist(), 25, X_labeled)
+    assert ours.radius == cover_radius(X, ours.centers, X_labeled=X_labeled)
+
+
 @pytest.mark.parametrize("outlier_fraction", [0, 0.02])
 def test_radius_follows_no_order(blobs, outlier_fraction):
     X, X_labeled = blobs
