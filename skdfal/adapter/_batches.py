@@ -19,6 +19,7 @@ from skorch.utils import to_tensor
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from skdfal._utils._progress import progress
 from skdfal._utils._torch import HALVES
 from skdfal.nets._dataset import ArrayDataset, collate
 
@@ -70,9 +71,12 @@ class Walk:
     def batches(self, pool, batch_size: int) -> Iterator[Any]:
         """Yield all samples of a pool in order, ``batch_size`` at a time."""
         block = batch_size * _batches_a_block(pool, batch_size)
-        for start in range(0, len(pool), block):
-            indices = np.arange(start, min(start + block, len(pool)))
-            yield from self._of_block(pool, indices, batch_size)
+        with progress(len(pool), "Looking at the pool") as advance:
+            for start in range(0, len(pool), block):
+                indices = np.arange(start, min(start + block, len(pool)))
+                for k, x in enumerate(self._of_block(pool, indices, batch_size)):
+                    yield x
+                    advance(min(batch_size, len(indices) - k * batch_size))
 
     def _of_block(self, pool, indices, batch_size: int) -> Iterator[Any]:
         vars(self.net)["iterator_valid__batch_size"] = batch_size

@@ -48,6 +48,9 @@ class _OracleSession(LabelingSession):
         super()._load()
         self._labels.has_answer = self._has_answer
 
+    def _report(self, row):
+        """The classifier does, with the score."""
+
     @property
     def has_news(self):
         """Whether labels were told that no net has been trained on."""
@@ -188,7 +191,7 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
     random_state : int, RandomState instance or None, default=None
         Determines initial samples, training, candidates and ties.
     verbose : int, default=0
-        1 prints one line per round.
+        1 prints one line per round, 2 also what a net prints of its epochs.
 
     Attributes
     ----------
@@ -443,7 +446,7 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
                 run |= parameter_digests(name, parameters[name])
         passed_on = (
             "estimator query_strategy augmenter augmenter_params n_candidates "
-            "query_params warm_start stopping random_state"
+            "query_params warm_start stopping random_state verbose"
         ).split()
         return _OracleSession(
             pool,

@@ -104,7 +104,7 @@ class LabelingSession:
         returns. A session with the same parameters and ``path`` goes on, in another
         process too. One session at a time may have the file open.
     verbose : int, default=0
-        1 prints one line per round.
+        1 prints one line per round, 2 also what a net prints of its epochs.
 
     Attributes
     ----------
@@ -230,6 +230,8 @@ class LabelingSession:
             len(self.classes_),
         )
         self._trainer = Trainer(estimator, warm_start, len(self.classes_), self._pool)
+        if verbose > 1:
+            self._trainer.show_epochs()
         self._n_instances, self._verbose = n_instances, verbose
         self._rule = None if stopping is None else clone(stopping, safe=False)
         run = None if path is None else self._identity(given)

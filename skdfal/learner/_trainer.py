@@ -57,6 +57,11 @@ class Trainer:
             )
         net.set_params(warm_start=True)
 
+    def show_epochs(self):
+        """Let a net print one line per epoch, as skorch does."""
+        if (net := inner_net(self.template)) is not None:
+            net.set_params(verbose=1)
+
     def check_weights(self):
         """Raise where the estimator cannot be trained on weighted samples."""
         if not has_fit_parameter(self.template, "sample_weight"):

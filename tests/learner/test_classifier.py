@@ -548,6 +548,8 @@ def test_verbose(data, capsys):
     assert "score" not in lines[-1]  # there is none without a held-out set
     make_loop(verbose=1).fit(*data, X_val=data[0], y_val=data[1])
     assert re.search(r", score [01]\.\d{4}$", capsys.readouterr().out.strip())
+    make_loop(verbose=2).fit(*data)
+    assert capsys.readouterr().out.count("train_loss") == 3  # a table for each training
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,29 @@
+"""A bar for what takes long, where somebody sits at a terminal."""
+
+import multiprocessing
+from contextlib import contextmanager
+
+_PATIENCE = 5  # seconds that pass without a word
+
+
+@contextmanager
+def progress(total, what):
+    """Yield a function that is told how many samples more are done.
+
+    The bar is on the standard error after five seconds, and goes away at the end; there
+    is none where that is no terminal, nor in worker processes, whose bars would write
+    over each other. ``TQDM_DISABLE=1`` in the environment does without.
+    """
+    from tqdm import tqdm
+
+    is_worker = multiprocessing.parent_process() is not None
+    with tqdm(
+        total=total,
+        desc=what,
+        unit=" samples",
+        delay=_PATIENCE,
+        leave=False,
+        dynamic_ncols=True,
+        disable=is_worker or None,  # None: where there is no terminal
+    ) as bar:
+        yield bar.update
