@@ -312,6 +312,20 @@ def test_damaged_files_of_a_trial_are_named(finished, tmp_path, name, change):
     assert again == read_records(finished / "rounds.csv")
 
 
+def test_candidates_of_single_strategies():
+    protocol = Protocol(n_candidates=30, candidates={"uncertainty": 20, "bald": 10})
+    names = ("dfal", "uncertainty", "entropy", "bald", "random")
+    seen = [protocol.candidates_of(name) for name in names]
+    assert seen == [30, 20, None, 10, None]
+    assert "candidates" not in Protocol().settings()  # folders from before go on
+    assert protocol.settings()["candidates"] == {"uncertainty": 20, "bald": 10}
+    for wrong in ({"bald": 0}, 300, {"bald": True}):
+        with pytest.raises(ValueError, match=r"candidates=.* should be a dict of"):
+            Protocol(candidates=wrong)
+    with pytest.raises(ValueError, match="'bayes' should be one of"):
+        Protocol(candidates={"bayes": 10})
+
+
 def test_settings_that_are_none_are_refused(finished, tmp_path):
     folder = shutil.copytree(finished, tmp_path / "results")
     (folder / "settings.json").write_text("[]")
@@ -735,7 +749,10 @@ def test_protocols_of_the_paper(dataset, net, scale):
     assert n_trials >= 2
     full = load_protocol(dataset, net).protocol
     assert full.rounds() == list(range(10, 1001, 10))
-    assert (full.n_candidates, full.n_restarts, full.patience) == (800, 5, 5)
+    assert (full.n_candidates, full.n_restarts, full.patience) == (300, 5, 5)
+    assert {protocol.candidates_of(name) for name in ("ceal", "uncertainty")} == (
+        {200} if scale == "smoke" else {300}
+    )
     assert full.table_marks() == (100, 500, 800, 1000)
     assert protocol.query_params["dfal"] == {"prune": scale != "paper"}
     if scale == "paper":

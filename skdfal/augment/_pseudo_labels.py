@@ -90,7 +90,8 @@ class PseudoLabelAugmenter(MetaEstimatorMixin, BaseEstimator):
     CEAL [1]_ trains on annotated samples and on the pool samples whose prediction has
     an entropy below a threshold, with that prediction as their label. They cost no
     annotation. In :class:`ActiveLearningClassifier` they serve one training only, stay
-    in the pool and are found anew each round.
+    in the pool and are found anew each round, among ``n_candidates`` samples drawn at
+    random.
 
     Parameters
     ----------
@@ -161,8 +162,10 @@ class PseudoLabelAugmenter(MetaEstimatorMixin, BaseEstimator):
         "batch_size": [COUNT, None],
     }
 
-    # The loop keeps what this augmenter adds for the next training alone.
+    # The loop keeps what this augmenter adds for the next training alone, and lets it
+    # look at as many samples as the query.
     is_lasting = False
+    uses_pool = "candidates"
 
     def __init__(
         self,

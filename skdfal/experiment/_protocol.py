@@ -45,7 +45,7 @@ _DATA = ("X_train", "y_train", "X_test", "y_test", "target_names")
 _N_MARKS = 4
 
 # Fields that folders made by earlier versions do not have.
-_YOUNGER = {"augmenter_params": {}, "net_params": {}, "imbalance": 1}
+_YOUNGER = {"augmenter_params": {}, "candidates": {}, "net_params": {}, "imbalance": 1}
 
 _COUNTS = ("n_initial", "max_annotations", "max_epochs", "n_restarts", "batch_size")
 _COUNTS_OR_NONE = (
@@ -94,6 +94,9 @@ class Protocol:
     n_candidates : int, default=800
         Candidates K of the strategies that do not look at the whole pool, those whose
         ``describe(name).n_candidates`` is a number; None shows it to all.
+    candidates : dict of str to int, default={}
+        Another number of candidates for single strategies, those included that
+        otherwise look at the whole pool, such as ``{"uncertainty": 300}``.
     max_epochs : int, default=50
         Epochs of each training, at most.
     max_batches : int, default=None
@@ -143,6 +146,7 @@ class Protocol:
     n_instances: int | tuple = 10
     max_annotations: int = 100
     n_candidates: int | None = 800
+    candidates: dict = field(default_factory=dict)
     max_epochs: int = 50
     max_batches: int | None = None
     patience: int | None = None
@@ -264,6 +268,22 @@ class Protocol:
             **self.net_params,
         )
 
+    def candidates_of(self, strategy):
+        """Return how many candidates a strategy sees, None for the whole pool.
+
+        Parameters
+        ----------
+        strategy : str
+            Its name.
+
+        Returns
+        -------
+        n_candidates : int or None
+            K, or None.
+        """
+        sees_all = find_strategy(strategy).n_candidates is None
+        return self.candidates.get(strategy, None if sees_all else self.n_candidates)
+
     def check_data(self, data):
         """Raise a ValueError where the data set has too few samples.
 
@@ -313,6 +333,15 @@ class Protocol:
             )
         for name, params in self.query_params.items():
             check_values(find_strategy(name).function, params)
+        if not isinstance(self.candidates, dict) or not all(
+            map(is_count, self.candidates.values())
+        ):
+            raise ValueError(
+                f"candidates={self.candidates!r} should be a dict of strategies to "
+                'integers >= 1, such as {"uncertainty": 300}.'
+            )
+        for name in self.candidates:
+            find_strategy(name)
         for name in self.augmenter_params:
             if find_strategy(name).augmenter is None:
                 raise ValueError(

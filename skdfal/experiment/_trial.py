@@ -96,7 +96,7 @@ def run_trial(
         initial=np.arange(protocol.n_initial),  # positions in `used`
         n_instances=np.diff(protocol.rounds()).tolist() or 1,
         max_annotations=protocol.max_annotations,
-        n_candidates=None if what.n_candidates is None else protocol.n_candidates,
+        n_candidates=protocol.candidates_of(strategy),
         query_params=protocol.query_params.get(strategy),
         augmenter_params=protocol.augmenter_params.get(strategy),
         checkpoint=files.checkpoint,

@@ -123,7 +123,7 @@ class Method:
 
     # Augmenting
 
-    def augment(self, estimator, pool, labels, n_rounds):
+    def augment(self, estimator, pool, labels, n_rounds, rng):
         """Return the extras that the samples told since the last training give."""
         Q_k = labels.told_since(n_rounds)
         if not len(Q_k):
@@ -134,7 +134,10 @@ class Method:
         rest = labels.unlabeled()
         extras = []
         for augmenter in self.augmenters:  # Q_k = {x_j} ∪ {x_j + r_j}
-            seen = rest if getattr(augmenter, "uses_pool", True) else rest[:0]
+            uses_pool = getattr(augmenter, "uses_pool", True)
+            seen = rest if uses_pool else rest[:0]
+            if uses_pool == "candidates":  # as many as the query looks at
+                seen = self.candidates(rest, 0, rng)
             answer = augmenter.augment(estimator, X, y, pool.view(seen), n_rounds - 1)
             X_new, y_new, parents = self._checked(augmenter, answer, X, len(y))
             if parents is not None:

@@ -74,7 +74,8 @@ class LabelingSession:
         brings along; an empty list adds nothing. An augmenter has a method
         ``augment(estimator, X, y, X_pool, n_round)``, which gets the net of the
         round, the newly labelled samples, their codes, and a view of what has no
-        label (nothing, if it says ``uses_pool = False``). It returns samples and codes
+        label (nothing, if it says ``uses_pool = False``; K of it drawn at random, if
+        it says ``uses_pool = "candidates"``). It returns samples and codes
         to train on, for good if its ``is_lasting`` is true, else in the next round
         alone; and, third, the position in ``X`` of the sample that each stems from,
         -1 for none. Without the third, a label that is corrected or taken back takes
@@ -489,7 +490,11 @@ class LabelingSession:
             if k:  # Q_k = {x_j} ∪ {x_j + r_j}, by the net of the last round
                 with seeded(_seed(self._seed, k, _TWINS)):
                     labels.extras += self._method.augment(
-                        self.estimator_, self._pool, labels, k
+                        self.estimator_,
+                        self._pool,
+                        labels,
+                        k,
+                        _rng(self._seed, k, _TWINS, _CANDIDATES),
                     )
             twin_seconds = time.perf_counter() - started
             started = time.perf_counter()

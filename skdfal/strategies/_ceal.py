@@ -13,6 +13,7 @@ __all__ = ["ceal_sampling"]
     label="CEAL",
     needs="probabilities",
     augmenter=PseudoLabelAugmenter,
+    n_candidates=300,
     style=("#CC79A7", "dashed", "v"),
     paper="Wang et al. 2017",
     in_dfal_paper=True,
@@ -43,8 +44,8 @@ def ceal_sampling(
     n_instances : int, default=1
         Number of samples to query.
     n_candidates : int, default=None
-        Score this many samples, drawn at random. None scores the whole pool, as the
-        papers do.
+        Score this many samples, drawn at random. None scores the whole pool, as CEAL's
+        authors do; the DFAL paper's counts of pseudo-labels are those of candidates.
     batch_size : int or None, default=None
         Samples in one forward pass. None chooses by the memory that
         a sample needs.

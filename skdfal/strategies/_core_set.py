@@ -2,6 +2,7 @@
 
 from numbers import Real
 
+import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
@@ -24,6 +25,12 @@ __all__ = ["core_set_sampling"]
 _MAX_CANDIDATES_OF_MIP = 2_000
 
 
+def _unit_length(features):
+    """Scale each row to length 1, one of zeros to itself; (n, d) -> (n, d)."""
+    length = np.linalg.norm(features, axis=1, keepdims=True)
+    return np.divide(features, length, out=np.zeros_like(features), where=length > 0)
+
+
 @register(
     "core_set",
     label="CORE-SET",
@@ -38,6 +45,7 @@ _MAX_CANDIDATES_OF_MIP = 2_000
     | {
         "X_labeled": "no_validation",
         "layer": [str, nn.Module, None],
+        "metric": [StrOptions({"cosine", "euclidean"})],
         "solver": [StrOptions({"auto", "mip", "greedy"})],
         "outlier_fraction": [Interval(Real, 0, 1, closed="both")],
         "time_limit": [Interval(Real, 0, None, closed="both")],
@@ -51,6 +59,7 @@ def core_set_sampling(
     *,
     X_labeled=None,
     layer=None,
+    metric="euclidean",
     solver="auto",
     outlier_fraction=1e-4,
     time_limit=60,
@@ -81,6 +90,11 @@ def core_set_sampling(
         Features are what this layer gives out, flattened; a name is one of the
         module's ``named_modules``. None takes what goes into the last linear layer,
         the activations of the last hidden layer.
+    metric : {"euclidean", "cosine"}, default="euclidean"
+        "euclidean" measures distances of features as they are, as the papers do.
+        "cosine" scales each feature vector to unit length first, so that only its
+        direction counts: of use where a net with few labels gives samples of one
+        class vectors of very different length.
     solver : {"auto", "mip", "greedy"}, default="auto"
         "mip" searches the smallest cover by integer programs, :func:`k_center_mip`;
         "greedy" takes the farthest sample each time, :func:`k_center_greedy`, whose
@@ -128,7 +142,8 @@ def core_set_sampling(
 
     Notes
     -----
-    With s the labelled samples and d the Euclidean distance of features, choose
+    With s the labelled samples and d the Euclidean distance of features, which are of
+    unit length for ``metric="cosine"`` (d² is then twice the cosine distance), choose
 
     .. math:: \min_{|Q| = b} \max_i \min_{j \in s \cup Q} d(i, j),
 
@@ -149,11 +164,12 @@ def core_set_sampling(
     (5,)
     """
     S_k, candidates = draw_candidates(X, n_instances, n_candidates, random_state)
-    features = hidden_features(estimator, candidates, batch_size, layer)
+    scale = _unit_length if metric == "cosine" else np.asarray
+    features = scale(hidden_features(estimator, candidates, batch_size, layer))
     if X_labeled is None:
         X_labeled = labeled_samples(estimator)
     if X_labeled is not None and _num_samples(X_labeled):
-        X_labeled = hidden_features(estimator, X_labeled, batch_size, layer)
+        X_labeled = scale(hidden_features(estimator, X_labeled, batch_size, layer))
     else:
         X_labeled = None
     if solver == "auto":

@@ -508,6 +508,24 @@ def test_the_unlabelled_are_seen_and_the_skipped_are_not(data):
     np.testing.assert_array_equal(seen[0], expected)
 
 
+def test_candidates_are_as_many_as_the_query_has(data):
+    y = data[1]
+    seen = []
+
+    class Looks(Shifted):
+        uses_pool = "candidates"
+
+        def augment(self, estimator, X, y, X_pool, n_round):
+            seen.append(X_pool.indices)
+            return X[:0], y[:0]
+
+    session = answer(make_session(augmenter=Looks(), n_candidates=30), y, n_rounds=4)
+    assert [len(set(indices)) for indices in seen] == [30, 30, 30]
+    assert len(np.unique(np.concatenate(seen))) > 40  # drawn anew each round
+    for n_told, indices in zip((12, 16, 20), seen, strict=True):
+        assert not np.isin(indices, session.annotated_indices_[:n_told]).any()
+
+
 def test_weights_of_samples(data):
     X, y = data
     weights = np.linspace(0.5, 2, 160)

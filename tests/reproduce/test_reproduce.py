@@ -261,15 +261,6 @@ def test_experiments_share_the_trials_of_table_1(dataset, net, scale):
     assert set(marks) <= set(paper.protocol.rounds())
 
 
-def test_the_full_training_set_is_trained_on_without_a_bound_on_batches():
-    laptop = load_protocol("mnist", "lenet5", "laptop")
-    full = changed_protocol(
-        laptop, load_experiment("full", "mnist", "lenet5", "laptop")
-    )
-    assert laptop.protocol.max_batches is not None
-    assert full.protocol.max_batches is None
-
-
 def test_values_of_the_other_tables():
     assert paper_reach("mnist", "lenet5")["ceal"] == {
         "target": 0.9904,

@@ -40,6 +40,32 @@ def test_covers_the_last_hidden_layer(solver, estimators, pool, data):
     np.testing.assert_array_equal(found, expected.centers)
 
 
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_cosine_is_the_cover_of_directions(solver, estimators, pool, data):
+    net, L = estimators["net"], data[0][:30]
+
+    def directions(X):
+        features = hidden(net, X)
+        return features / np.linalg.norm(features, axis=1, keepdims=True)
+
+    search = {"mip": k_center_mip, "greedy": k_center_greedy}[solver]
+    expected = search(directions(pool), 6, X_labeled=directions(L)).centers
+    parameters = {"X_labeled": L, "solver": solver}
+    found = core_set_sampling(net, pool, 6, metric="cosine", **parameters)
+    np.testing.assert_array_equal(found, expected)
+    assert set(found) != set(core_set_sampling(net, pool, 6, **parameters))
+
+
+def test_cosine_leaves_features_of_zeros_where_they_are():
+    module = nn.Sequential(nn.Flatten(), nn.ReLU(), nn.Linear(2, 2))
+    X = np.float32([[-1, -2], [3, 0], [9, 0], [0, 5]])
+    found = core_set_sampling(
+        initialized(module), X, 2, X_labeled=X[1:2], metric="cosine", solver="greedy"
+    )
+    # Of its direction (9, 0) is covered; (0, 5) is farther than no direction at all.
+    np.testing.assert_array_equal(found, [3, 0])
+
+
 def test_the_program_is_at_least_as_good_as_greedy(estimators, pool):
     net, radius = estimators["net"], {}
     for solver in SOLVERS:
