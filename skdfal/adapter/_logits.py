@@ -8,13 +8,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from skorch import NeuralNet, NeuralNetBinaryClassifier
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from skdfal._utils._torch import HALVES, as_two_classes, first_output, map_tensors
 from skdfal.adapter._batches import lean_copy
 from skdfal.adapter._outputs import Convention
+from skdfal.adversarial import AffineForm, affine_form
 
+# Of a batch through the module; the second takes a last axis of one away.
+_PLAIN_PASSES = {NeuralNet.infer, NeuralNetBinaryClassifier.infer}
 _SOFTMAX = {torch.softmax, torch.nn.functional.softmax, Tensor.softmax}
 
 
@@ -86,11 +90,33 @@ class LogitModule(nn.Module):
             proba = torch.cat([1 - proba, proba], dim=1)
         return proba.clamp_min(torch.finfo(proba.dtype).tiny).log()  # never log 0
 
+    def affine_form(self) -> AffineForm | None:
+        """Return the logits as ``W x + b`` where they certainly are, or None."""
+        layers = self.module
+        if self.convention.kind == "probabilities" and _ends_in_softmax(layers):
+            layers = layers[:-1]
+        elif self.convention.kind != "logits":
+            return None
+        form = affine_form(layers)
+        has_own_pass = type(self.net).infer not in _PLAIN_PASSES
+        if form is None or has_own_pass or any(_hooks(self.module)):
+            return None
+        return AffineForm(form.W[: self.n_classes], form.b[: self.n_classes])
+
     def double(self) -> LogitModule:
         """Return it in float64, on a copy of the module."""
         net = lean_copy(self.net)
         net.module_ = copy.deepcopy(self.module).double()
         return LogitModule(net, self.convention, self.n_classes)
+
+
+def _ends_in_softmax(module: nn.Module) -> bool:
+    is_long = type(module) is nn.Sequential and len(module) > 1
+    return is_long and type(module[-1]) is nn.Softmax and module[-1].dim in (1, -1)
+
+
+def _hooks(module: nn.Module) -> list:
+    return [module._forward_hooks, module._forward_pre_hooks]
 
 
 class Consensus(nn.Module):
@@ -99,6 +125,9 @@ class Consensus(nn.Module):
     def __init__(self, members: list[nn.Module]) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
+
+    def affine_form(self) -> None:
+        """Return None: a mean of probabilities is not affine."""
 
     def forward(self, x: Tensor) -> Tensor:
         log_proba = torch.stack([m(x).log_softmax(1) for m in self.members])

@@ -1,0 +1,138 @@
+"""DeepFool's margin in closed form, where the logits are affine in the sample."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+# In evaluation mode they give out what they got, but for its shape.
+_PASS_ON = (
+    nn.AlphaDropout,
+    nn.Dropout,
+    nn.Dropout1d,
+    nn.Dropout2d,
+    nn.Dropout3d,
+    nn.FeatureAlphaDropout,
+    nn.Flatten,
+    nn.Identity,
+)
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks")
+
+
+class AffineForm(NamedTuple):
+    """Logits ``f(x) = W x + b`` of the flattened sample.
+
+    Attributes
+    ----------
+    W : Tensor of shape (n_classes, n_features)
+        Weights.
+    b : Tensor of shape (n_classes,)
+        Offsets.
+    """
+
+    W: Tensor
+    b: Tensor
+
+
+def affine_form(module: nn.Module) -> AffineForm | None:
+    """Read the affine form off a module that certainly has one.
+
+    That is a ``Linear``, or a ``Sequential`` of one ``Linear`` and layers that change
+    no value in evaluation mode (``Identity``, ``Flatten``, dropout), a ``LogSoftmax``
+    over the classes at its end left aside: differences of logits stay what they are.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Any module.
+
+    Returns
+    -------
+    form : AffineForm or None
+        Weights and offsets of two classes or more, those of a single logit beside
+        zeros; None where the module is anything else, has hooks, or computes in
+        half precision.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> from skdfal.adversarial import affine_form
+    >>> head = nn.Sequential(nn.Flatten(), nn.Dropout(), nn.Linear(6, 3))
+    >>> affine_form(head).W.shape
+    torch.Size([3, 6])
+    >>> affine_form(nn.Sequential(nn.Linear(6, 9), nn.ReLU(), nn.Linear(9, 3))) is None
+    True
+    """
+    layers = _layers(module)
+    if layers and type(layers[-1]) is nn.LogSoftmax and layers[-1].dim in (1, -1):
+        layers = layers[:-1]
+    if any(getattr(m, name) for m in module.modules() for name in _HOOKS):
+        return None
+    linear = [layer for layer in layers if type(layer) is nn.Linear]
+    others = [layer for layer in layers if type(layer) not in (nn.Linear, *_PASS_ON)]
+    if len(linear) != 1 or others:
+        return None
+    W = linear[0].weight.detach()
+    if W.dtype not in (torch.float32, torch.float64):
+        return None
+    b = linear[0].bias
+    b = W.new_zeros(len(W)) if b is None else b.detach()
+    if len(W) == 1:
+        return AffineForm(torch.cat([torch.zeros_like(W), W]), torch.cat([0 * b, b]))
+    return AffineForm(W, b)
+
+
+def _layers(module: nn.Module) -> list[nn.Module]:
+    """List the layers of nested ``Sequential`` modules, in their order."""
+    if type(module) is nn.Sequential:
+        return [layer for child in module for layer in _layers(child)]
+    return [module]
+
+
+def affine_margins(
+    form: AffineForm, x: Tensor, p: float = 2, n_top_classes: int | None = None
+) -> Tensor:
+    r"""Distance of samples to the nearest boundary of an affine classifier.
+
+    What :func:`deepfool` finds there in one step, up to rounding, without gradients.
+
+    Parameters
+    ----------
+    form : AffineForm
+        Weights and offsets.
+    x : Tensor of shape (n_samples, ...)
+        Samples, on the device and of the dtype of the form.
+    p : float in [1, inf], default=2
+        Norm of the distance.
+    n_top_classes : int >= 2, default=None
+        Look only at boundaries to the likeliest classes, the sample's own included.
+
+    Returns
+    -------
+    margin : Tensor of shape (n_samples,)
+        :math:`\min_{k \ne k_0} |f_k - f_{k_0}| / \|W_k - W_{k_0}\|_q`, with
+        1/p + 1/q = 1; infinite where no class differs from the sample's own.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdfal.adversarial import AffineForm, affine_margins
+    >>> form = AffineForm(torch.eye(2), torch.zeros(2))
+    >>> affine_margins(form, torch.tensor([[3.0, 1.0]]))
+    tensor([1.4142])
+    """
+    q = math.inf if p == 1 else 1.0 if p == math.inf else p / (p - 1)
+    scale = form.W.abs().max().clamp_min(torch.finfo(form.W.dtype).tiny)
+    W = form.W / scale  # no power overflows
+    norm = scale * torch.cdist(W, W, q, "donot_use_mm_for_euclid_dist")  # ||w'_k||_q
+    f = torch.addmm(form.b, x.flatten(1), form.W.T)  # (n, C)
+    top, k_0 = f.max(1, keepdim=True)
+    ratio = (top - f) / norm[k_0[:, 0]]
+    ratio.scatter_(1, k_0, math.inf)
+    if n_top_classes is not None and n_top_classes < f.shape[1]:
+        rank = f.argsort(dim=1, descending=True, stable=True)
+        ratio.scatter_(1, rank[:, n_top_classes:], math.inf)
+    return ratio.nan_to_num_(nan=math.inf, posinf=math.inf).amin(1)
