@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from matplotlib.colors import ListedColormap
 from scipy.special import entr
+from scipy.stats import spearmanr
 
 import skdfal
 from skdfal.datasets import fetch_mnist
@@ -31,12 +32,14 @@ N_ASKED = 8
 class Toy:
     """Three classes in the plane, few labels, a pool, and a small net."""
 
-    def __init__(self, seed=3, n_labeled=18, n_pool=300, max_epochs=150):
+    def __init__(
+        self, seed=3, n_labeled=18, n_pool=300, max_epochs=150, spread=0.52, **params
+    ):
         rng = np.random.default_rng(seed)
         n = n_labeled + n_pool
         y = np.arange(n) % 3
         centers = np.array([[-1.1, -0.5], [1.1, -0.4], [0.0, 1.2]])
-        X = centers[y] + rng.normal(0, 0.52, (n, 2))
+        X = centers[y] + rng.normal(0, spread, (n, 2))
         self.X = X.astype(np.float32)
         self.y = y
         self.labeled, self.pool = np.arange(n_labeled), np.arange(n_labeled, n)
@@ -48,6 +51,7 @@ class Toy:
             module__n_hidden=64,
             lr=0.01,
             max_epochs=max_epochs,
+            **params,
         ).fit(self.X[self.labeled], self.y[self.labeled])
 
     @property
@@ -301,6 +305,32 @@ def core_set():
     return fig
 
 
+def learning_loss():
+    toy = Toy(n_labeled=150, spread=0.75, loss_prediction="ranking", sample_shape=(2,))
+    fig, axes = figure(2)
+    asked = skdfal.learning_loss_sampling(toy.net, toy.X_pool, N_ASKED)
+    toy.draw(
+        axes[0],
+        score=lambda points: skdfal.learning_loss_score(toy.net, points),
+        asked=asked,
+    )
+    axes[0].set_title("predicted loss", fontsize=10)
+    legend(fig, axes[0])
+    predicted = skdfal.learning_loss_score(toy.net, toy.X_pool)
+    proba = toy.net.predict_proba(toy.X_pool)
+    loss = -np.log(proba[np.arange(len(toy.pool)), toy.y[toy.pool]])
+    axes[1].scatter(predicted, loss, s=7, c="#555555", linewidths=0)
+    axes[1].scatter(
+        predicted[asked], loss[asked], s=75, fc="none", ec=ASKED, linewidths=1.8
+    )
+    correlation = spearmanr(predicted, loss).statistic
+    axes[1].set_title(f"and the true one: rank correlation {correlation:.2f}", size=10)
+    axes[1].set(xlabel="predicted, on a scale of its own", ylabel="true loss (nats)")
+    axes[1].set_yscale("log")
+    axes[1].spines[["top", "right"]].set_visible(False)
+    return fig
+
+
 def random():
     toy = Toy()
     fig, ax = figure()
@@ -380,6 +410,7 @@ PICTURES = {
         ceal,
         egl,
         core_set,
+        learning_loss,
         random,
     )
 }

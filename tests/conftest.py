@@ -22,6 +22,8 @@ from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier
 from torch import nn
 
 import skdfal
+from skdfal.nets import LossPredictionClassifier
+from skdfal.strategies import describe
 from tests.adversarial_nets import small_cnn
 
 torch.set_num_threads(1)
@@ -56,6 +58,23 @@ def make_net(seed=0, n_outputs=None, **kwargs):
     return NeuralNetClassifier(**settings | kwargs)
 
 
+def make_net_with_head(seed=0, n_outputs=None, **kwargs):
+    """The same net with a head that predicts its loss."""
+    settings = {
+        "loss_prediction": "ranking",
+        "loss_layers": ("3", "7"),  # after the pool, and after the dense layer
+        "sample_shape": (1, 8, 8),
+    }
+    plain = make_net(seed, n_outputs).get_params(deep=False)
+    return LossPredictionClassifier(**plain | settings | kwargs)
+
+
+def make_net_for(strategy, **kwargs):
+    """The net that a strategy, by name or function, can ask."""
+    needs_head = describe(strategy).needs == "loss prediction"
+    return (make_net_with_head if needs_head else make_net)(**kwargs)
+
+
 def half(X):
     return X / 2
 
@@ -81,6 +100,16 @@ def pool(data):
 @pytest.fixture(scope="session")
 def estimators(data):
     """One fitted estimator of each kind, by name."""
+    return make_estimators(data, make_net)
+
+
+@pytest.fixture(scope="session")
+def estimators_with_heads(data):
+    """The same kinds, of nets that predict their loss."""
+    return make_estimators(data, make_net_with_head)
+
+
+def make_estimators(data, make_net):
     X, y = data[0][:60], data[1][:60]
     with torch.random.fork_rng():
         torch.manual_seed(0)

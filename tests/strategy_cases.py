@@ -58,6 +58,11 @@ class Case:
         return self.strategy.needs_net
 
     @property
+    def needs_head(self):
+        """Whether the net must have a loss-prediction head."""
+        return self.strategy.needs == "loss prediction"
+
+    @property
     def needs_gradients_of_x(self):
         """Whether it attacks the samples."""
         return self.strategy.needs == "gradients" and self.strategy.name != "egl"

@@ -17,7 +17,12 @@ from torch import nn
 import skdfal
 from skdfal.strategies import STRATEGIES
 from tests.adversarial_nets import small_cnn
-from tests.conftest import make_blobs_of_images, make_net, make_steps
+from tests.conftest import (
+    make_blobs_of_images,
+    make_net,
+    make_net_with_head,
+    make_steps,
+)
 from tests.strategy_cases import CASES
 
 KINDS = ["net", "pipeline", "learner", "committee"]
@@ -29,6 +34,14 @@ of_estimators = pytest.mark.parametrize(
     "case", [c for c in CASES if c.sampling is not skdfal.random_sampling], ids=str
 )
 scored = pytest.mark.parametrize("case", [c for c in CASES if c.score], ids=str)
+
+
+@pytest.fixture
+def estimators(request, estimators, estimators_with_heads):
+    """Those of the conftest; for a case that needs heads, those that have them."""
+    params = getattr(request.node, "callspec", None)
+    case = params and params.params.get("case")
+    return estimators_with_heads if case and case.needs_head else estimators
 
 
 def sample(case, estimator, X, n_instances=5, **kwargs):
@@ -196,8 +209,14 @@ def test_any_float_dtype_as_array_or_tensor(case, dtype, estimators, pool):
 
 @of_estimators
 def test_softmax_with_nll_loss_gives_the_answer_of_the_logits(case, data, pool):
-    logits = make_net().initialize()
-    softmax = make_net(module=softmax_cnn, criterion=nn.NLLLoss).initialize()
+    make, softmax = make_net, {"module": softmax_cnn, "criterion": nn.NLLLoss}
+    if case.needs_head:
+        make, softmax = make_net_with_head, softmax | {"loss_layers": ("0.3", "0.7")}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)  # of the heads
+        logits = make().initialize()
+        torch.manual_seed(0)
+        softmax = make(**softmax).initialize()
     np.testing.assert_array_equal(
         sample(case, softmax, pool), sample(case, logits, pool)
     )
@@ -205,6 +224,9 @@ def test_softmax_with_nll_loss_gives_the_answer_of_the_logits(case, data, pool):
 
 @of_estimators
 def test_binary_net(case, binary_net, pool):
+    if case.needs_head:
+        net = make_net_with_head(n_outputs=1, criterion=nn.BCEWithLogitsLoss)
+        binary_net = net.initialize()
     assert sample(case, binary_net, pool, 7).shape == (7,)
 
 

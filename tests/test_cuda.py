@@ -8,7 +8,7 @@ import torch
 
 import skdfal
 from skdfal import ActiveLearningClassifier, AdversarialAugmenter, LabelingSession
-from tests.conftest import make_net
+from tests.conftest import make_net, make_net_for
 from tests.strategy_cases import CASES
 from tests.test_common import sample
 
@@ -121,7 +121,7 @@ def test_every_strategy_in_the_loop(strategy, data):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         clf = ActiveLearningClassifier(
-            make_net(device="cuda", max_epochs=2),
+            make_net_for(strategy, device="cuda", max_epochs=2),
             strategy,
             n_initial=8,
             n_instances=4,

@@ -13,6 +13,8 @@ NEEDS = {
     "dropout": "net with dropout",
     "features": "torch net",
     "gradients": "torch net",
+    "input": "torch net",
+    "loss prediction": "net with a loss-prediction head",
 }
 
 

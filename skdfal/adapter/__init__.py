@@ -1,6 +1,11 @@
 """The one room that knows skorch nets, Pipelines and modAL learners."""
 
-from skdfal.adapter._answers import hidden_features, predict_proba, proba_of_classes
+from skdfal.adapter._answers import (
+    hidden_features,
+    predict_proba,
+    predicted_losses,
+    proba_of_classes,
+)
 from skdfal.adapter._dropout import dropout_draws
 from skdfal.adapter._find import (
     class_labels,
@@ -24,6 +29,7 @@ __all__ = [
     "leads_to_net",
     "member_nets",
     "predict_proba",
+    "predicted_losses",
     "proba_of_classes",
     "torch_nets",
     "wants_float_targets",

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
+from skdfal._utils._torch import evaluation_mode
 from skdfal.adapter._find import (
     class_labels,
     fitted_within,
@@ -12,6 +13,7 @@ from skdfal.adapter._find import (
     members,
 )
 from skdfal.adapter._probe import member_nets, torch_nets
+from skdfal.nets._loss_prediction import pooled_maps
 from skdfal.pool import as_pool
 
 # Samples that a classifier without a net is given at a time.
@@ -107,6 +109,50 @@ def proba_of_classes(estimator, X, n_classes: int, batch_size=None) -> np.ndarra
     if not is_known.all():
         placed /= placed.sum(axis=1, keepdims=True)
     return placed
+
+
+def predicted_losses(estimator, X, batch_size: int | None = None) -> np.ndarray:
+    """Losses as the heads of nets predict them; the mean over a Committee's members.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        A net with a loss-prediction head, or what leads to such nets.
+    X : pool or array-like of shape (n_samples, ...)
+        Samples.
+    batch_size : int, default=None
+        Samples in one forward pass.
+
+    Returns
+    -------
+    loss : ndarray of shape (n_samples,)
+        On a scale of the head's own.
+
+    Raises
+    ------
+    ValueError
+        If a net has no such head.
+    """
+    nets = member_nets(estimator, X)
+    return np.mean([_of_head(net, batch_size) for net in nets], axis=0)
+
+
+def _of_head(net, batch_size):
+    """Losses that one net predicts, float64 of shape (n_samples,)."""
+    head = getattr(net.walk.net, "loss_head_", None)
+    if head is None:
+        raise ValueError(
+            f"{net.name} has no loss-prediction head. Make the classifier by "
+            "skdfal.nets.make_classifier(..., loss_prediction='margin') or 'ranking', "
+            "or take skdfal.nets.LossPredictionClassifier, and fit it."
+        )
+    found = []
+    with evaluation_mode(net.module), evaluation_mode(head), torch.no_grad():
+        for x in net.batches(net.batch_size(batch_size)):
+            with pooled_maps(net.walk.module, net.walk.net.loss_layers_) as maps:
+                net.module(x)
+            found.append(head(maps).double().cpu())
+    return torch.cat(found).numpy()
 
 
 def hidden_features(estimator, X, batch_size: int | None = None, layer=None):

@@ -178,15 +178,22 @@ def fit_own(estimator, X, y, n_classes, random_state=None):
         return fit_encoded(clone(estimator), X, y)
 
 
-def default_classifier(X, n_classes):
-    """Return a small net for the shape of ``X``: LeNet5 for images, else an MLP."""
+def default_classifier(X, n_classes, net_params=None):
+    """Return a small net for the shape of ``X``: LeNet5 for images, else an MLP.
+
+    ``net_params``, of a strategy, are further parameters of ``make_classifier``.
+    """
     shape = X.shape[1:]
+    net_params = dict(net_params or {})
+    if "loss_prediction" in net_params:
+        net_params["sample_shape"] = tuple(shape)
     if len(shape) == 3 and min(shape[1:]) >= 16:
         return make_classifier(
             "lenet5",
             n_classes=n_classes,
             in_channels=shape[0],
             image_size=shape[1:],
+            **net_params,
         )
     return make_classifier(
         MLP,
@@ -194,6 +201,7 @@ def default_classifier(X, n_classes):
         module__n_classes=n_classes,
         max_epochs=30,
         lr=0.01,
+        **net_params,
     )
 
 

@@ -233,7 +233,7 @@ class Protocol:
                 del settings[name]
         return json.loads(json.dumps(settings))
 
-    def make_net(self, data, device="cpu"):
+    def make_net(self, data, device="cpu", strategy=None):
         """Return the unfitted classifier for a data set.
 
         Parameters
@@ -242,21 +242,27 @@ class Protocol:
             What :func:`load_data` returned.
         device : str, default="cpu"
             Where to train.
+        strategy : str, default=None
+            The strategy that is to ask it: what :attr:`~skdfal.Strategy.net_params`
+            says of it is added, unless ``net_params`` of the protocol say otherwise.
 
         Returns
         -------
         net : RestartingClassifier
             The classifier.
         """
+        wanted = {} if strategy is None else find_strategy(strategy).net_params or {}
         n_channels, *image_size = data.X_train.shape[1:]
         if image_size:
             shape = {"in_channels": n_channels, "image_size": tuple(image_size)}
         else:
             shape = {"module__n_features": n_channels}
+        net_params = wanted | self.net_params
+        if net_params.get("loss_prediction"):
+            shape["sample_shape"] = data.X_train.shape[1:]
         return make_classifier(
             find("net", self.net, _NETS),
             n_classes=len(data.target_names),
-            **shape,
             width=self.width,
             max_epochs=self.max_epochs,
             max_batches=self.max_batches,
@@ -265,7 +271,7 @@ class Protocol:
             lr=self.lr,
             batch_size=self.batch_size,
             device=device,
-            **self.net_params,
+            **(shape | net_params),
         )
 
     def candidates_of(self, strategy):

@@ -91,7 +91,7 @@ def run_trial(
     names = (seed, protocol.dataset, protocol.net, trial)
     used = samples_of_trial(protocol, data, trial, seed)
     learner = ActiveLearningClassifier(
-        protocol.make_net(data, device),
+        protocol.make_net(data, device, strategy),
         strategy if strategy in STRATEGIES else what.function,
         initial=np.arange(protocol.n_initial),  # positions in `used`
         n_instances=np.diff(protocol.rounds()).tolist() or 1,

@@ -230,7 +230,13 @@ class LabelingSession:
             n_candidates,
             len(self.classes_),
         )
-        self._trainer = Trainer(estimator, warm_start, len(self.classes_), self._pool)
+        self._trainer = Trainer(
+            estimator,
+            warm_start,
+            len(self.classes_),
+            self._pool,
+            self._method.strategy.net_params,
+        )
         if verbose > 1:
             self._trainer.show_epochs()
         self._n_instances, self._verbose = n_instances, verbose

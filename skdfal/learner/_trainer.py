@@ -31,11 +31,13 @@ class Trainer:
         Number of codes.
     pool : Pool
         Where the samples come from.
+    net_params : dict or None
+        What the strategy needs of a net that is made for it.
     """
 
-    def __init__(self, estimator, warm_start, n_classes, pool):
+    def __init__(self, estimator, warm_start, n_classes, pool, net_params):
         if estimator is None:
-            estimator = default_classifier(pool.take([0]), n_classes)
+            estimator = default_classifier(pool.take([0]), n_classes, net_params)
         self.template = clone(estimator)
         self.warm_start = warm_start
         net = inner_net(self.template)

@@ -1,8 +1,15 @@
 """The small convolutional networks of the papers, and estimators made of them."""
 
 from skdfal.nets._augmentation import RandomCropFlip
-from skdfal.nets._classifier import RestartingClassifier, make_classifier
+from skdfal.nets._classifier import RestartingClassifier
 from skdfal.nets._lenet5 import LeNet5
+from skdfal.nets._loss_prediction import (
+    LossPredictionClassifier,
+    LossPredictionHead,
+    margin_pair_loss,
+    ranking_pair_loss,
+)
+from skdfal.nets._make import make_classifier
 from skdfal.nets._mlp import MLP
 from skdfal.nets._resnet18 import ResNet18
 from skdfal.nets._vgg8 import VGG8
@@ -11,8 +18,12 @@ __all__ = [
     "MLP",
     "VGG8",
     "LeNet5",
+    "LossPredictionClassifier",
+    "LossPredictionHead",
     "RandomCropFlip",
     "ResNet18",
     "RestartingClassifier",
     "make_classifier",
+    "margin_pair_loss",
+    "ranking_pair_loss",
 ]

@@ -46,6 +46,8 @@ class LeNet5(nn.Module):
         The convolutional part.
     classifier : nn.Sequential
         The dense part, which ends in the ``nn.Linear`` that gives the logits.
+    feature_layers : tuple of str
+        Names of the feature maps for a loss-prediction head.
 
     Raises
     ------
@@ -77,6 +79,8 @@ class LeNet5(nn.Module):
     >>> LeNet5(n_classes=4)(torch.zeros(2, 1, 28, 28)).shape
     torch.Size([2, 4])
     """
+
+    feature_layers = ("features.2", "features.6", "features.8", "classifier.1")
 
     def __init__(
         self,

@@ -25,6 +25,8 @@ class MLP(torch.nn.Sequential):
     torch.Size([5, 3])
     """
 
+    feature_layers = ("2",)
+
     def __init__(self, n_features: int, n_classes: int, n_hidden: int = 64) -> None:
         super().__init__(
             torch.nn.Flatten(),

@@ -44,6 +44,8 @@ class VGG8(nn.Module):
         The convolutional part.
     classifier : nn.Sequential
         The dense part, which ends in the ``nn.Linear`` that gives the logits.
+    feature_layers : tuple of str
+        Names of the feature maps for a loss-prediction head.
 
     Raises
     ------
@@ -72,6 +74,8 @@ class VGG8(nn.Module):
     >>> net(torch.zeros(5, 3, 32, 32)).shape
     torch.Size([5, 2])
     """
+
+    feature_layers = ("features.2", "features.6", "features.12", "features.18")
 
     def __init__(
         self,

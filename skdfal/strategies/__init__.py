@@ -12,6 +12,7 @@ from skdfal.strategies._bald import *
 from skdfal.strategies._ceal import *
 from skdfal.strategies._core_set import *
 from skdfal.strategies._egl import *
+from skdfal.strategies._learning_loss import *
 from skdfal.strategies._random import *
 
 __all__ = sorted(name for name in globals() if not name.startswith("_"))

@@ -14,7 +14,10 @@ from sklearn.utils import check_random_state
 
 from skdfal.pool import as_pool
 
-_NEEDS = ("nothing", "probabilities", "dropout", "features", "gradients")
+_NEEDS = (
+    *("nothing", "probabilities"),
+    *("dropout", "features", "gradients", "input", "loss prediction"),
+)
 
 
 @dataclass(frozen=True)
@@ -29,9 +32,10 @@ class Strategy:
         ``(estimator, X, n_instances, *, ...) -> indices``, modAL's query strategy.
     label : str
         What tables and pictures call it.
-    needs : {"nothing", "probabilities", "dropout", "features", "gradients"}
+    needs : {"nothing", "probabilities", "dropout", "features", "gradients", \
+"input", "loss prediction"}
         What it asks the estimator for. Up to "probabilities" any classifier will do,
-        beyond it there has to be a net.
+        beyond it there has to be a net; "input" is the samples as the net sees them.
     score : callable or None
         The score whose largest values it queries; None where it is no top-k.
     augmenter : type or None
@@ -47,6 +51,10 @@ class Strategy:
         Where it comes from, in short: authors and year.
     in_dfal_paper : bool
         Whether Table 1 of the DFAL paper has it.
+    net_params : dict or None
+        What :func:`skdfal.nets.make_classifier` has to be given for a net that it can
+        ask, such as ``{"loss_prediction": "margin"}``: where a net is made for a
+        strategy by name, it is made so.
 
     Examples
     --------
@@ -65,6 +73,7 @@ class Strategy:
     style: tuple[str, str, str] | None = None
     paper: str | None = None
     in_dfal_paper: bool = False
+    net_params: dict | None = None
 
     @property
     def needs_net(self):
@@ -103,8 +112,8 @@ def register(name, *, label=None, needs="nothing", **what_it_brings):
         A name that is not taken yet. One function may have several names.
     label : str, default=None
         What tables and pictures call it; None is the name.
-    needs : {"nothing", "probabilities", "dropout", "features", "gradients"}, \
-default="nothing"
+    needs : {"nothing", "probabilities", "dropout", "features", "gradients", \
+"input", "loss prediction"}, default="nothing"
         What it asks the estimator for.
     **what_it_brings : dict
         The other fields of :class:`Strategy`.

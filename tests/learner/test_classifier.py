@@ -37,14 +37,20 @@ from skdfal import (
 )
 from skdfal.learner import CheckpointError
 from tests.adversarial_nets import small_cnn
-from tests.conftest import make_blobs_of_images, make_net, make_steps
+from tests.conftest import (
+    make_blobs_of_images,
+    make_net,
+    make_net_for,
+    make_steps,
+)
 from tests.learner.test_session import POOLS, net_of
 
 BUDGET = {"n_initial": 8, "n_instances": 4, "max_annotations": 16, "random_state": 0}
 
 
 def make_loop(**kwargs):
-    return ActiveLearningClassifier(make_net(max_epochs=3), **BUDGET | kwargs)
+    net = make_net_for(kwargs.get("query_strategy", "dfal"), max_epochs=3)
+    return ActiveLearningClassifier(net, **BUDGET | kwargs)
 
 
 @parametrize_with_checks([ActiveLearningClassifier()])

@@ -11,7 +11,7 @@ import pytest
 import skdfal
 from skdfal import ActiveLearningClassifier, AdversarialAugmenter, LabelingSession
 from skdfal.strategies import STRATEGIES, describe, register, unregister
-from tests.conftest import make_net
+from tests.conftest import make_net_for
 
 STRATEGY = '''
 """A strategy of its own file."""
@@ -52,7 +52,7 @@ def brightest(tmp_path, monkeypatch):
 
 def loop(query_strategy, data, **kwargs):
     clf = ActiveLearningClassifier(
-        make_net(max_epochs=2),
+        make_net_for(query_strategy, max_epochs=2),
         query_strategy,
         n_initial=8,
         n_instances=4,

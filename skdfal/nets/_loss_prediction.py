@@ -1,0 +1,481 @@
+"""Learning Loss: a head that predicts a sample's loss, and a classifier with one.
+
+The head stands beside the module, not in it: what others see of the net is the module
+alone, with its own names, weights and logits.
+"""
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from skorch.callbacks import EarlyStopping, PassthroughScoring
+from skorch.dataset import unpack_data
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from skdfal._utils._torch import evaluation_mode, first_output
+from skdfal.nets._classifier import RestartingClassifier
+from skdfal.nets._layers import check_choice, check_counts
+
+
+class LossPredictionHead(nn.Module):
+    """The loss-prediction module of Learning Loss [1]_.
+
+    Each feature map is averaged over all places, and goes through a dense layer and
+    ReLU; one dense layer makes a number of them all.
+
+    Parameters
+    ----------
+    n_channels : sequence of int
+        Channels of each feature map.
+    n_hidden : int, default=128
+        Units of the dense layer of each map.
+
+    Raises
+    ------
+    ValueError
+        If there is no map, or a number is no integer >= 1.
+
+    See Also
+    --------
+    LossPredictionClassifier : A classifier with such a head.
+
+    References
+    ----------
+    .. [1] D. Yoo and I. S. Kweon, "Learning Loss for Active Learning", CVPR 2019.
+           https://arxiv.org/abs/1905.03677
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdfal.nets import LossPredictionHead
+    >>> head = LossPredictionHead([8, 16])
+    >>> head([torch.rand(5, 8), torch.rand(5, 16)]).shape
+    torch.Size([5])
+    """
+
+    def __init__(self, n_channels: Sequence[int], n_hidden: int = 128) -> None:
+        super().__init__()
+        if not len(n_channels):
+            raise ValueError(
+                "n_channels is empty: the head needs at least one feature map."
+            )
+        for n in n_channels:
+            check_counts(n_channels=n)
+        check_counts(n_hidden=n_hidden)
+        self.branches = nn.ModuleList(
+            nn.Sequential(nn.Linear(n, n_hidden), nn.ReLU()) for n in n_channels
+        )
+        self.linear = nn.Linear(len(n_channels) * n_hidden, 1)
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        """Predict losses.
+
+        Parameters
+        ----------
+        maps : sequence of Tensor of shape (n_samples, n_channels)
+            Means of the feature maps over all places.
+
+        Returns
+        -------
+        loss : Tensor of shape (n_samples,)
+            Predicted losses, on a scale of their own: only their order is learnt.
+        """
+        parts = [branch(h) for branch, h in zip(self.branches, maps, strict=True)]
+        return self.linear(torch.cat(parts, dim=1)).squeeze(1)
+
+
+def margin_pair_loss(predicted: Tensor, loss: Tensor, margin: float = 1.0) -> Tensor:
+    r"""Mean over pairs of how much the predicted order falls short of a margin [1]_.
+
+    Parameters
+    ----------
+    predicted : Tensor of shape (n_samples,)
+        Predicted losses l̂.
+    loss : Tensor of shape (n_samples,)
+        True losses l, of which no gradient is taken.
+    margin : float, default=1.0
+        By how much the predictions of a pair are to differ, the paper's ξ.
+
+    Returns
+    -------
+    pair_loss : Tensor of shape ()
+        0 for a single sample, which has no pair.
+
+    Notes
+    -----
+    Sample i of a batch of B is paired with sample B + 1 - i; in an odd batch the one
+    in the middle has no pair. With s = 1 where :math:`l_i > l_j` and -1 elsewhere,
+
+    .. math:: \frac2B \sum_{(i, j)} \max(0, -s (\hat l_i - \hat l_j) + \xi).
+
+    References
+    ----------
+    .. [1] D. Yoo and I. S. Kweon, "Learning Loss for Active Learning", CVPR 2019.
+           https://arxiv.org/abs/1905.03677
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdfal.nets import margin_pair_loss
+    >>> margin_pair_loss(torch.tensor([3.0, 1.0]), torch.tensor([0.2, 0.1])).item()
+    0.0
+    """
+    if len(predicted) < 2:
+        return predicted.sum() * 0
+    s = torch.where(_pair_differences(loss.detach()) > 0, 1, -1)
+    return (margin - s * _pair_differences(predicted)).clamp_min(0).mean()
+
+
+def ranking_pair_loss(predicted: Tensor, loss: Tensor) -> Tensor:
+    r"""Mean over pairs of the cross-entropy of which loss is larger [1]_.
+
+    Parameters
+    ----------
+    predicted : Tensor of shape (n_samples,)
+        Predicted losses l̂.
+    loss : Tensor of shape (n_samples,)
+        True losses l, of which no gradient is taken.
+
+    Returns
+    -------
+    pair_loss : Tensor of shape ()
+        0 for a single sample, which has no pair.
+
+    Notes
+    -----
+    With the pairs of :func:`margin_pair_loss` and σ the logistic function,
+
+    .. math:: \frac2B \sum_{(i, j)}
+        \mathrm{BCE}(\sigma(\hat l_i - \hat l_j), 1[l_i > l_j]).
+
+    References
+    ----------
+    .. [1] K. Kim, D. Park, K. I. Kim and S. Y. Chun, "Task-Aware Variational
+           Adversarial Active Learning", CVPR 2021. https://arxiv.org/abs/2002.04709
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdfal.nets import ranking_pair_loss
+    >>> ranking_pair_loss(torch.zeros(4), torch.rand(4)).item()  # log 2
+    0.693147...
+    """
+    if len(predicted) < 2:
+        return predicted.sum() * 0
+    is_larger = (_pair_differences(loss.detach()) > 0).to(predicted.dtype)
+    return F.binary_cross_entropy_with_logits(_pair_differences(predicted), is_larger)
+
+
+def _pair_differences(values: Tensor) -> Tensor:
+    """Differences of the pairs (i, B+1-i), (B,) -> (B // 2,)."""
+    return (values - values.flip(0))[: len(values) // 2]
+
+
+PAIR_LOSSES = {"margin": margin_pair_loss, "ranking": ranking_pair_loss}
+
+
+@contextmanager
+def pooled_maps(module: nn.Module, layers: Sequence[str]) -> Iterator[list[Tensor]]:
+    """Collect what named layers give out in a forward pass, averaged over all places.
+
+    Parameters
+    ----------
+    module : nn.Module
+        It has hooks as long as the context is open, and none afterwards.
+    layers : sequence of str
+        Names in ``module.named_modules()``.
+
+    Yields
+    ------
+    maps : list of Tensor of shape (n_samples, n_channels)
+        Empty at first; one a layer, in the order of ``layers``, once it was closed.
+    """
+    seen: dict[str, Tensor] = {}
+    maps: list[Tensor] = []
+
+    def hook_for(name):
+        def pool(layer, args, out):
+            out = first_output(out)
+            seen[name] = out if out.ndim == 2 else out.flatten(2).mean(2)
+
+        return pool
+
+    hooks = [
+        module.get_submodule(name).register_forward_hook(hook_for(name))
+        for name in layers
+    ]
+    try:
+        yield maps
+        maps += [seen[name] for name in layers]
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+class LossPredictionClassifier(RestartingClassifier):
+    r"""Classifier of skorch that learns, beside the task, to predict its own loss.
+
+    Learning Loss [1]_: a head on named feature maps of the module is trained to tell
+    which of two samples has the larger loss. It needs no label to predict, so it ranks
+    a pool: :func:`skdfal.learning_loss_sampling` asks for the largest.
+
+    Parameters
+    ----------
+    module : type, function or nn.Module
+        As in skorch: any network that gives logits. It stays as it is, and is all that
+        others see; the head stands beside it as ``loss_head_``.
+    *args : tuple
+        Positional parameters of ``skorch.NeuralNetClassifier``.
+    loss_prediction : {"margin", "ranking"}, default="margin"
+        What the head is trained by: :func:`margin_pair_loss` of Learning Loss, or
+        :func:`ranking_pair_loss` of TA-VAAL [2]_.
+    loss_layers : sequence of str, default=None
+        Names of the layers whose output the head sees, among the module's
+        ``named_modules``; channels are the axis after that of the samples. None takes
+        the module's attribute ``feature_layers``, which all nets here have, or
+        "layer1" to "layer4" as torchvision's ResNets name them.
+    sample_shape : tuple of int
+        Shape of one sample as the module sees it, by which the channels of these maps
+        are found.
+    loss_weight : float, default=1.0
+        Weight of the pair loss in the sum with the task's, the paper's λ.
+    detach_after : float in [0, 1], default=0.6
+        Part of ``max_epochs`` after which the gradient of the pair loss stops at the
+        feature maps, and no more reaches the module; 120 of 200 epochs in the papers.
+    **kwargs : dict
+        Parameters of ``RestartingClassifier``.
+
+    Attributes
+    ----------
+    loss_head_ : LossPredictionHead
+        The head.
+    loss_layers_ : tuple of str
+        The layers that it sees.
+
+    Raises
+    ------
+    ValueError
+        By ``initialize`` or ``fit``: if a layer is not in the module or is not run, if
+        its output has no channels, if ``sample_shape`` is missing or not one that the
+        module takes, or if a parameter is out of its range.
+
+    See Also
+    --------
+    make_classifier : Makes one with ``loss_prediction="margin"`` or ``"ranking"``.
+
+    Notes
+    -----
+    The loss of a step is that of the task plus λ times the pair loss of the batch,
+    whose targets are the losses of its samples. ``history[:, "pair_loss"]`` is the
+    latter's mean in each epoch. A batch of one has no pair, and trains the task alone.
+    One optimizer with one learning rate trains module and head.
+
+    In the code of [2]_ gradients stop one epoch later, since its count starts at 0;
+    and the head is trained with every method, since ``method == 'lloss' or 'TA-VAAL'``
+    is always true there. In a widely used implementation of [1]_ the weights are
+    carried on from stage to stage; here each fit starts afresh, as [2]_ does.
+
+    References
+    ----------
+    .. [1] D. Yoo and I. S. Kweon, "Learning Loss for Active Learning", CVPR 2019.
+           https://arxiv.org/abs/1905.03677
+    .. [2] K. Kim, D. Park, K. I. Kim and S. Y. Chun, "Task-Aware Variational
+           Adversarial Active Learning", CVPR 2021. https://arxiv.org/abs/2002.04709
+
+    Examples
+    --------
+    >>> from skdfal.nets import LeNet5, LossPredictionClassifier
+    >>> net = LossPredictionClassifier(LeNet5, sample_shape=(1, 28, 28)).initialize()
+    >>> net.loss_layers_
+    ('features.2', 'features.6', 'features.8', 'classifier.1')
+    """
+
+    def __init__(
+        self,
+        module,
+        *args,
+        loss_prediction="margin",
+        loss_layers=None,
+        sample_shape=None,
+        loss_weight=1.0,
+        detach_after=0.6,
+        **kwargs,
+    ):
+        super().__init__(module, *args, **kwargs)
+        self.loss_prediction = loss_prediction
+        self.loss_layers = loss_layers
+        self.sample_shape = sample_shape
+        self.loss_weight = loss_weight
+        self.detach_after = detach_after
+
+    @property
+    def _default_callbacks(self):
+        pair_loss = PassthroughScoring("pair_loss", on_train=True)
+        return [*super()._default_callbacks, ("pair_loss", pair_loss)]
+
+    def initialize_module(self):
+        """Make the module, and the head for its feature maps.
+
+        Returns
+        -------
+        self : LossPredictionClassifier
+            The classifier with ``module_`` and ``loss_head_``.
+
+        Raises
+        ------
+        ValueError
+            If the feature maps cannot be found.
+        """
+        super().initialize_module()
+        check_choice("loss_prediction", self.loss_prediction, tuple(PAIR_LOSSES))
+        if not 0 <= self.detach_after <= 1:
+            raise ValueError(f"detach_after={self.detach_after!r} should be in [0, 1].")
+        if not 0 <= self.loss_weight < np.inf:
+            raise ValueError(f"loss_weight={self.loss_weight!r} should be >= 0.")
+        self.loss_layers_ = _layers_of(self.module_, self.loss_layers)
+        n_channels = _channels(self.module_, self.loss_layers_, self.sample_shape)
+        self.loss_head_ = LossPredictionHead(n_channels)
+        return self
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        """Note how many epochs were trained before.
+
+        Parameters
+        ----------
+        net : LossPredictionClassifier
+            This one.
+        X, y : array-like or None
+            What it is trained on.
+        **kwargs : dict
+            Not used.
+        """
+        super().on_train_begin(net, X=X, y=y, **kwargs)
+        self.n_epochs_before_ = len(self.history)
+
+    def train_step_single(self, batch, **fit_params):
+        """Take the gradient of the task's loss and of the pair loss.
+
+        Parameters
+        ----------
+        batch : tuple
+            Samples and labels.
+        **fit_params : dict
+            Handed to the module.
+
+        Returns
+        -------
+        step : dict
+            "loss", the sum that was minimized, and "y_pred".
+        """
+        self._set_training(True)
+        Xi, yi = unpack_data(batch)
+        with pooled_maps(self.module_, self.loss_layers_) as maps:
+            y_pred = self.infer(Xi, **fit_params)
+        task_loss = self.get_loss(y_pred, yi, X=Xi, training=True)
+        pair_loss = self._pair_loss(maps, self._sample_losses(y_pred, yi))
+        self.history.record_batch("pair_loss", pair_loss.item())
+        loss = task_loss + self.loss_weight * pair_loss
+        loss.backward()
+        return {"loss": loss, "y_pred": y_pred}
+
+    def _pair_loss(self, maps, losses):
+        n_epochs = len(self.history) - self.n_epochs_before_
+        if n_epochs > self.detach_after * self.max_epochs:
+            maps = [h.detach() for h in maps]
+        return PAIR_LOSSES[self.loss_prediction](self.loss_head_(maps), losses)
+
+    def _sample_losses(self, y_pred, y):
+        """Losses of the single samples, (n,), by the criterion without its mean."""
+        criterion = self.criterion_
+        if not hasattr(criterion, "reduction"):
+            raise ValueError(
+                f"criterion={type(criterion).__name__} has no attribute 'reduction', "
+                "so there is no loss of a single sample to predict. Give it one that "
+                "can be set to 'none', as the losses of torch have."
+            )
+        reduction = criterion.reduction
+        criterion.reduction = "none"
+        try:
+            with torch.no_grad():
+                losses = self.get_loss(y_pred, y, training=True)
+        finally:
+            criterion.reduction = reduction
+        return losses.reshape(len(losses), -1).mean(1)
+
+
+class StoppingWithHead(EarlyStopping):
+    """Early stopping that brings back the head of the best epoch too.
+
+    Parameters
+    ----------
+    **kwargs : dict
+        Parameters of ``skorch.callbacks.EarlyStopping``.
+    """
+
+    def on_epoch_end(self, net, **kwargs):
+        best_before = self.best_epoch_
+        try:
+            super().on_epoch_end(net, **kwargs)
+        finally:
+            if self.load_best and self.best_epoch_ != best_before:
+                self.best_head_weights_ = copy.deepcopy(net.loss_head_.state_dict())
+
+    def on_train_end(self, net, **kwargs):
+        super().on_train_end(net, **kwargs)
+        if self.load_best and self.best_epoch_ not in (0, net.history[-1, "epoch"]):
+            net.loss_head_.load_state_dict(self.best_head_weights_)
+
+
+def _layers_of(module, given):
+    """Return the names of the layers for the head, as given or as the module says."""
+    names = dict(module.named_modules())
+    if isinstance(given, str):
+        given = (given,)
+    if given is None:
+        of_torchvision = tuple(f"layer{i}" for i in range(1, 5))
+        has_all = set(of_torchvision) <= set(names)
+        given = getattr(module, "feature_layers", of_torchvision if has_all else ())
+    missing = [name for name in given if name not in names or name == ""]
+    if not len(given) or missing:
+        what = f"loss_layers={missing} are not in" if missing else "no loss_layers for"
+        raise ValueError(
+            f"There are {what} {type(module).__name__}: name the layers whose feature "
+            "maps the loss-prediction head is to see, or give the class an attribute "
+            f"feature_layers. Its layers are {', '.join(names)[2:]}."
+        )
+    return tuple(given)
+
+
+def _channels(module, layers, sample_shape):
+    """Return the number of channels of each feature map, tried on two empty samples."""
+    if sample_shape is None:
+        raise ValueError(
+            "sample_shape=None: the loss-prediction head needs the shape of a sample "
+            "to know the channels of the feature maps, such as (3, 32, 32)."
+        )
+    parameter = next(module.parameters(), torch.empty(0))
+    x = parameter.new_zeros((2, *sample_shape))
+    name = type(module).__name__
+    try:
+        with evaluation_mode(module), torch.no_grad():
+            with pooled_maps(module, layers) as maps:
+                module(x)
+    except KeyError as exc:
+        raise ValueError(
+            f"{name} does not run its layer {exc} of loss_layers."
+        ) from exc
+    except (RuntimeError, ValueError, IndexError, TypeError) as exc:
+        raise ValueError(
+            f"{name} cannot take sample_shape={tuple(sample_shape)}, or a layer of "
+            f"loss_layers={layers} gives out no map of channels: {exc}"
+        ) from exc
+    for layer, h in zip(layers, maps, strict=True):
+        if len(h) != 2:
+            raise ValueError(
+                f"Layer {layer!r} of {name} gives no row for each sample. Name one "
+                "whose output has the samples along its first axis."
+            )
+    return [h.shape[1] for h in maps]

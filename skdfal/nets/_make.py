@@ -1,0 +1,280 @@
+"""A network of this package, or the user's own, as a ready scikit-learn classifier."""
+
+import inspect
+from functools import partial
+from numbers import Integral, Real
+
+import torch
+from skorch.callbacks import EarlyStopping
+from torch import nn
+
+from skdfal._utils._validation import Interval, StrOptions, validate_params
+from skdfal.nets._augmentation import RandomCropFlip
+from skdfal.nets._classifier import (
+    RestartingClassifier,
+    _BatchLimit,
+    _LateDrop,
+    _random_fifth,
+)
+from skdfal.nets._dataset import ArrayDataset, TransformingCollate, collate
+from skdfal.nets._lenet5 import LeNet5
+from skdfal.nets._loss_prediction import (
+    PAIR_LOSSES,
+    LossPredictionClassifier,
+    StoppingWithHead,
+)
+from skdfal.nets._resnet18 import ResNet18
+from skdfal.nets._vgg8 import VGG8
+
+_MODULES = {"lenet5": LeNet5, "vgg8": VGG8, "resnet18": ResNet18}
+_OPTIMIZERS = {
+    # A fused step is one call instead of ten a parameter; an optimizer that is set
+    # later should not inherit an option it lacks.
+    "adam": partial(torch.optim.Adam, fused=True),
+    "sgd": partial(torch.optim.SGD, momentum=0.9, weight_decay=5e-4, fused=True),
+}
+_AUGMENTATIONS = {"crop_flip": RandomCropFlip()}
+
+# The parameters of a module that make_classifier knows, and others' words for them.
+_OTHER_NAMES = {
+    "n_classes": "num_classes",  # torchvision, timm
+    "in_channels": "in_chans",  # timm
+    "image_size": "img_size",  # timm
+}
+
+
+@validate_params(
+    {
+        "module": [StrOptions(set(_MODULES)), callable],
+        "n_classes": [Interval(Integral, 2, None, closed="left")],
+        "in_channels": [Interval(Integral, 1, None, closed="left")],
+        "image_size": [Interval(Integral, 1, None, closed="left"), tuple],
+        "width": [Interval(Real, 0, None, closed="neither")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "max_batches": [Interval(Integral, 1, None, closed="left"), None],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "patience": [Interval(Integral, 1, None, closed="left"), None],
+        "n_restarts": [Interval(Integral, 1, None, closed="left")],
+        "loss_prediction": [StrOptions(set(PAIR_LOSSES)), None],
+        "optimizer": [StrOptions(set(_OPTIMIZERS)), callable],
+        "augmentation": [StrOptions(set(_AUGMENTATIONS)), callable, None],
+        "device": [str, torch.device],
+        "verbose": ["verbose"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def make_classifier(
+    module="lenet5",
+    *,
+    n_classes=10,
+    in_channels=1,
+    image_size=28,
+    width=1.0,
+    max_epochs=50,
+    max_batches=None,
+    lr=0.001,
+    batch_size=32,
+    patience=None,
+    n_restarts=1,
+    loss_prediction=None,
+    optimizer="adam",
+    augmentation=None,
+    device="cpu",
+    verbose=0,
+    **kwargs,
+):
+    """Make a classifier with the hyper-parameters of the DFAL paper [1]_.
+
+    Adam, learning rate 0.001, batches of 32, cross-entropy on the logits. The result
+    is a skorch net: an estimator of scikit-learn that clones, pickles and searches.
+
+    Parameters
+    ----------
+    module : {"lenet5", "vgg8", "resnet18"}, type, function or nn.Module, \
+default="lenet5"
+        The network, which should give logits. A class, or a function that returns a
+        network, is called with those of the next four parameters that it names, also
+        as torchvision and timm do: ``num_classes``, ``in_chans``, ``img_size``. A
+        function with ``**kwargs`` gets ``num_classes``. An instance is taken as it
+        is: each fit starts from its weights, on a copy.
+    n_classes : int, default=10
+        Number of classes; labels are 0 to ``n_classes - 1``.
+    in_channels : int, default=1
+        Channels of the images.
+    image_size : int or tuple of (int, int), default=28
+        Height and width of the images in pixels.
+    width : float, default=1.0
+        Factor on the number of units of every hidden layer.
+    max_epochs : int, default=50
+        Passes over the training set; 100 in the paper's own code, which stops early.
+    max_batches : int or None, default=None
+        A number ends the training earlier, with the epoch that reaches so many
+        batches: a bound on its time where samples are many, as pseudo-labels are.
+    lr : float, default=0.001
+        Learning rate.
+    batch_size : int, default=32
+        Samples per step.
+    patience : int or None, default=None
+        None trains on all labels for ``max_epochs``. A number keeps a random fifth of
+        the labels for validation, stops once its loss has not improved for so many
+        epochs, and takes the weights of the best epoch; 5 in the paper's own code.
+    n_restarts : int, default=1
+        Fits from scratch, of which the one with the smallest validation loss is kept;
+        5 in the paper's own code. More than 1 needs ``patience``.
+    loss_prediction : {"margin", "ranking"} or None, default=None
+        Adds a head that predicts the loss of a sample, which Learning Loss and TA-VAAL
+        need: :class:`LossPredictionClassifier`, whose ``loss_layers``, ``loss_weight``
+        and others are then further parameters, and whose ``sample_shape`` is
+        ``(in_channels, *image_size)`` unless it is given.
+    optimizer : {"adam", "sgd"}, type or function, default="adam"
+        What takes the steps. "sgd" is that of the papers on learning loss [2]_:
+        momentum 0.9, weight decay 5e-4, and a tenth of ``lr`` in the last fifth of
+        the epochs; they have ``lr=0.1``. Or a class of ``torch.optim``.
+    augmentation : {"crop_flip"}, function or None, default=None
+        What is done to each batch of a training, and to no other: "crop_flip" is
+        :class:`RandomCropFlip`. A function takes and returns a tensor of images.
+    device : str or torch.device, default="cpu"
+        Where to train.
+    verbose : int, default=0
+        1 prints one line per epoch.
+    **kwargs : dict
+        Further parameters of skorch, such as ``module__dropout=0.2`` or
+        ``callbacks``; they override the ones above.
+
+    Returns
+    -------
+    net : RestartingClassifier
+        Unfitted ``skorch.NeuralNetClassifier``; with ``loss_prediction`` a
+        :class:`LossPredictionClassifier`.
+
+    Raises
+    ------
+    InvalidParameterError
+        A ValueError, if a parameter is out of its range.
+
+    See Also
+    --------
+    LeNet5 : The smaller network.
+    VGG8 : The larger network.
+    ResNet18 : The network of the task-aware experiments.
+
+    Notes
+    -----
+    All that is random in a fit (weights, split, shuffling, dropout) comes from torch's
+    global generator: after ``torch.manual_seed(0)`` it is the same on each CPU run.
+
+    The split is not stratified, so classes with a single label are no obstacle.
+
+    Two things make small nets train faster here than with skorch's defaults: batches
+    are taken by one indexing, and no accuracy is computed after an epoch. Adam is
+    torch's fused one. Pass ``dataset``, ``callbacks__valid_acc`` or ``optimizer`` for
+    others.
+
+    References
+    ----------
+    .. [1] M. Ducoffe and F. Precioso, "Adversarial Active Learning for Deep
+           Networks: a Margin Based Approach", 2018.
+           https://arxiv.org/abs/1802.09841
+    .. [2] D. Yoo and I. S. Kweon, "Learning Loss for Active Learning", CVPR 2019.
+           https://arxiv.org/abs/1905.03677
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdfal.datasets import load_digits
+    >>> from skdfal.nets import make_classifier
+    >>> digits = load_digits()
+    >>> _ = torch.manual_seed(0)
+    >>> net = make_classifier("lenet5", image_size=24, max_epochs=20)
+    >>> net = net.fit(digits.X_train[:200], digits.y_train[:200])
+    >>> bool(net.score(digits.X_test, digits.y_test) > 0.7)
+    True
+    """
+    if isinstance(augmentation, str):
+        augmentation = _AUGMENTATIONS[augmentation]
+    settings = {
+        "criterion": nn.CrossEntropyLoss,
+        "optimizer": (
+            _OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer
+        ),
+        "lr": lr,
+        "batch_size": batch_size,
+        "max_epochs": max_epochs,
+        "n_restarts": n_restarts,
+        "train_split": None,
+        "dataset": ArrayDataset,
+        "iterator_train__shuffle": True,
+        "iterator_train__collate_fn": (
+            TransformingCollate(augmentation) if augmentation else collate
+        ),
+        "iterator_valid__collate_fn": collate,
+        "callbacks__valid_acc": None,
+        "device": device,
+        "verbose": verbose,
+    }
+    callbacks = []
+    if patience is not None:
+        kind = EarlyStopping if loss_prediction is None else StoppingWithHead
+        stopping = kind(patience=patience, threshold=0, load_best=True)
+        settings["train_split"] = _random_fifth
+        callbacks.append(("early_stopping", stopping))
+    if optimizer == "sgd":
+        callbacks.append(("late_drop", _LateDrop()))
+    if not isinstance(kwargs.get("callbacks"), str):  # skorch's "disable"
+        callbacks += kwargs.pop("callbacks", None) or []
+        if max_batches is not None:  # last, so that the others see the last epoch
+            callbacks.append(("batch_limit", _BatchLimit(max_batches)))
+        settings["callbacks"] = callbacks or None
+    elif max_batches is not None:
+        raise ValueError(
+            f"max_batches={max_batches} is kept by a callback, but callbacks="
+            f"{kwargs['callbacks']!r}. Leave one of them out."
+        )
+
+    module = _MODULES.get(module, module) if isinstance(module, str) else module
+    shape = {
+        "n_classes": n_classes,
+        "in_channels": in_channels,
+        "image_size": image_size,
+        "width": width,
+    }
+    if module not in _MODULES.values() and width == 1:
+        del shape["width"]  # a user's own width may be a number of units
+    if not isinstance(module, nn.Module):
+        names = _names_of_parameters(module)
+        settings |= {f"module__{names[k]}": v for k, v in shape.items() if k in names}
+        if "n_classes" in names:
+            # The columns of predict_proba, also where a class has no label yet.
+            given = kwargs.get(f"module__{names['n_classes']}", n_classes)
+            settings["classes"] = range(given)
+    if loss_prediction is None:
+        return RestartingClassifier(module, **(settings | kwargs))
+    sides = (image_size,) * 2 if isinstance(image_size, Integral) else image_size
+    settings |= {
+        "loss_prediction": loss_prediction,
+        "sample_shape": (in_channels, *sides),
+    }
+    return LossPredictionClassifier(module, **(settings | kwargs))
+
+
+def _names_of_parameters(module):
+    """What a class or function calls the parameters of `make_classifier`.
+
+    torchvision's and timm's functions hand ``num_classes`` on as one of ``**kwargs``.
+    What a ``functools.partial`` has set already is not set again.
+    """
+    parameters = inspect.signature(module).parameters
+    is_open = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    known = set(parameters)
+    if isinstance(module, partial):
+        known -= set(module.keywords)
+        is_open = is_open and "num_classes" not in module.keywords
+    names = {}
+    for name in ("n_classes", "in_channels", "image_size", "width"):
+        for other in (name, _OTHER_NAMES.get(name)):
+            if other in known:
+                names.setdefault(name, other)
+    if is_open and not isinstance(module, type):
+        names.setdefault("n_classes", _OTHER_NAMES["n_classes"])
+    return names
