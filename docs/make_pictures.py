@@ -306,7 +306,7 @@ def core_set():
 
 
 def learning_loss():
-    toy = Toy(n_labeled=150, spread=0.75, loss_prediction="ranking", sample_shape=(2,))
+    toy = Toy(n_labeled=90, spread=0.7, loss_prediction="ranking", sample_shape=(2,))
     fig, axes = figure(2)
     asked = skdfal.learning_loss_sampling(toy.net, toy.X_pool, N_ASKED)
     toy.draw(
@@ -319,14 +319,13 @@ def learning_loss():
     predicted = skdfal.learning_loss_score(toy.net, toy.X_pool)
     proba = toy.net.predict_proba(toy.X_pool)
     loss = -np.log(proba[np.arange(len(toy.pool)), toy.y[toy.pool]])
-    axes[1].scatter(predicted, loss, s=7, c="#555555", linewidths=0)
-    axes[1].scatter(
-        predicted[asked], loss[asked], s=75, fc="none", ec=ASKED, linewidths=1.8
-    )
+    axes[1].set_yscale("log")
+    rank = predicted.argsort().argsort() + 1
+    axes[1].scatter(rank, loss, s=7, c="#555555", linewidths=0)
+    axes[1].scatter(rank[asked], loss[asked], s=75, fc="none", ec=ASKED, linewidths=1.8)
     correlation = spearmanr(predicted, loss).statistic
     axes[1].set_title(f"and the true one: rank correlation {correlation:.2f}", size=10)
-    axes[1].set(xlabel="predicted, on a scale of its own", ylabel="true loss (nats)")
-    axes[1].set_yscale("log")
+    axes[1].set(xlabel="rank of the predicted loss", ylabel="true loss (nats)")
     axes[1].spines[["top", "right"]].set_visible(False)
     return fig
 
