@@ -10,6 +10,11 @@ from pathlib import Path
 # several threads, and lose much where the machine has other work.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS / "_ext"))
 
@@ -17,6 +22,9 @@ from api_page import write_api_page  # noqa: E402
 from rooms import write_drawing  # noqa: E402
 
 from skdfal import __version__  # noqa: E402
+
+with (DOCS.parent / "pyproject.toml").open("rb") as file:
+    urls = tomllib.load(file)["project"]["urls"]
 
 project = "skdfal"
 author = "The skdfal developers"
@@ -33,7 +41,9 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
+    "alt_texts",
     "api_page",
+    "guide",
     "strategies_table",
 ]
 if importlib.util.find_spec("sphinx-mathjax-offline"):
@@ -85,6 +95,7 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "matplotlib_animations": False,
     "abort_on_example_error": False,
+    "write_computation_times": False,  # that page asks other hosts for its script
 }
 plot_gallery = "True"  # -D plot_gallery=0 builds the pages without running them
 # The notebook for a class is one of the examples; it is run where they are.
@@ -115,6 +126,8 @@ html_title = f"skdfal {release}"
 html_static_path = ["_static"]
 html_css_files = ["skdfal.css"]
 html_show_sourcelink = False
+html_context = {"repository": urls["Repository"], "default_mode": "auto"}
+html_favicon = "_static/favicon.svg"
 # Pages without others below them have no use for the navigation on the left.
 html_sidebars = {
     page: []
@@ -134,16 +147,32 @@ html_theme_options = {
     "show_prev_next": True,
     "navigation_with_keys": False,
     "show_toc_level": 2,
-    "header_links_before_dropdown": 6,
+    "header_links_before_dropdown": 5,
     "navbar_align": "left",
     "secondary_sidebar_items": {
-        "**": ["page-toc"],
+        "**": ["page-toc", "page-links"],
         "comparison": [],
         "index": [],
     },
+    "icon_links": [
+        {"name": name, "url": urls[name], "icon": icon}
+        for name, icon in (
+            ("Repository", "fa-brands fa-github"),
+            ("Issues", "fa-solid fa-bug"),
+        )
+    ],
     "footer_start": ["copyright"],
     "footer_end": ["sphinx-version"],
     "search_bar_text": "Search",
 }
+# Where several versions are published, a menu of them, from the file of that address.
+if versions := os.environ.get("SKDFAL_DOCS_VERSIONS"):
+    html_theme_options["switcher"] = {"json_url": versions, "version_match": version}
+    html_theme_options["check_switcher"] = False
+    html_theme_options["navbar_end"] = [
+        "version-switcher",
+        "theme-switcher",
+        "navbar-icon-links",
+    ]
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
