@@ -1,5 +1,6 @@
 """Data and fitted estimators of every kind that a strategy must take."""
 
+import multiprocessing
 import os
 import signal
 
@@ -24,6 +25,7 @@ from torch import nn
 import skdfal
 from skdfal.nets import LossPredictionClassifier
 from skdfal.strategies import describe
+from tests import processes
 from tests.adversarial_nets import small_cnn
 
 torch.set_num_threads(1)
@@ -85,6 +87,14 @@ def double(X):
 
 def make_steps():
     return FunctionTransformer(half, double)
+
+
+@pytest.fixture(scope="module")
+def quick_processes():
+    """Processes that the package starts are forked, rather than begun anew."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(multiprocessing, "get_context", processes.get_context)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -79,7 +79,9 @@ def test_without_matplotlib_all_but_pictures(folder, capsys, monkeypatch):
     assert "dfal" in captured.out
 
 
-def test_pictures_of_validation_samples_say_so(tmp_path, monkeypatch, capsys):
+def test_pictures_of_validation_samples_say_so(
+    quick_processes, tmp_path, monkeypatch, capsys
+):
     pytest.importorskip("matplotlib")
     labels = []
     monkeypatch.setattr(
@@ -337,11 +339,3 @@ def test_help_and_version(capsys):
     for name in STRATEGIES:
         assert name in text
     assert max(map(len, text.splitlines())) <= 88
-
-
-def test_importing_the_command_loads_no_matplotlib():
-    code = (
-        "import sys, skdfal.cli, skdfal.experiment; "
-        "sys.exit('matplotlib' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

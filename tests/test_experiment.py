@@ -46,6 +46,7 @@ from skdfal.reproduce import (
     paper_table,
 )
 from skdfal.strategies import STRATEGIES, describe
+from tests.processes import CONTEXT
 
 TINY = Protocol(
     n_pool=60,
@@ -65,7 +66,7 @@ TASKS = [("dfal", 0), ("dfal", 1), ("random", 0), ("random", 1)]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def one_thread():
+def one_thread(quick_processes):
     """Sums depend on the number of threads; workers have one."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -360,46 +361,33 @@ def test_one_process_per_folder(tmp_path):
         pass
 
 
-TWO_AT_ONCE = """
-import sys, time
-from skdfal.experiment import FolderError
-from skdfal.experiment._folder import opened
-
-print("ready", flush=True)
-sys.stdin.readline()
-try:
-    with opened(sys.argv[1], {"seed": 0}, resume=False):
-        print("works", flush=True)
-        sys.stdin.readline()
-except (FolderError, FileExistsError) as error:
-    print(error, flush=True)
-"""
+def open_at_once(folder, start, answers, end):
+    """Want a folder at the same moment as another process does."""
+    start.wait()
+    try:
+        with opened(folder, {"seed": 0}, resume=False):
+            answers.put("works")
+            end.wait()
+    except (FolderError, FileExistsError) as error:
+        answers.put(str(error))
 
 
 def test_of_two_that_start_at_once_one_works(tmp_path):
     """Each round two processes want the same new folder at the same moment."""
-    for turn in range(2):
+    for turn in range(5):
         folder = tmp_path / str(turn)
-        processes = [
-            subprocess.Popen(
-                [sys.executable, "-c", TWO_AT_ONCE, str(folder)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-                cwd=Path(__file__).parents[1],
-            )
-            for _ in range(2)
-        ]
-        for process in processes:
-            assert process.stdout.readline() == "ready\n"
-        for process in processes:
-            process.stdin.write("go\n")
-            process.stdin.flush()
-        answers = [process.stdout.readline() for process in processes]
-        for process in processes:
-            process.communicate("end\n")
-        other = f"Another process is working in {folder}. Wait for it, or end it.\n"
-        assert sorted(answers) == sorted(["works\n", other])
+        start, end = CONTEXT.Barrier(2), CONTEXT.Event()
+        answers = CONTEXT.Queue()
+        arguments = (folder, start, answers, end)
+        both = [CONTEXT.Process(target=open_at_once, args=arguments) for _ in range(2)]
+        for process in both:
+            process.start()
+        found = sorted(answers.get(timeout=60) for _ in both)
+        end.set()
+        for process in both:
+            process.join()
+        other = f"Another process is working in {folder}. Wait for it, or end it."
+        assert found == [other, "works"]
         assert json.loads((folder / "settings.json").read_text()) == {"seed": 0}
 
 

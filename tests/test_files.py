@@ -2,7 +2,6 @@
 
 import errno
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from skdfal._utils._files import (
     write_npz,
     write_text,
 )
+from tests.processes import run_in_another_process
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX links and modes")
 
@@ -111,13 +111,15 @@ def test_arrays_are_written_whole(tmp_path):
     assert names(tmp_path) == ["a.npz"]
 
 
+def write_half_and_die(path):
+    with replacing(path) as file:
+        file.write(b"half")
+        os._exit(9)
+
+
 def test_what_a_kill_left_is_known_by_its_name(tmp_path):
-    code = (
-        "import os, sys; from skdfal._utils._files import replacing\n"
-        "with replacing(sys.argv[1]) as file: file.write(b'half'); os._exit(9)"
-    )
     for name in ("random-1.csv", "random-10.csv"):
-        subprocess.run([sys.executable, "-c", code, tmp_path / name], check=False)
+        run_in_another_process(write_half_and_die, tmp_path / name)
     kept = ["notes.part", ".a.part", ".a.1234.part"]
     for name in kept:
         (tmp_path / name).touch()

@@ -49,18 +49,26 @@ def all_imported_names(path):
     return imports(ast.parse(path.read_text(encoding="utf-8")))
 
 
-def modules_after(*statements):
-    """Modules that a fresh process has loaded after some statements."""
-    code = "; ".join([*statements, "import sys", "print(*sys.modules)"])
+NEEDED = "torch, sklearn, skorch"
+STAGES = (NEEDED, "skdfal", "skdfal.pool", "skdfal.plot", "skdfal.cli")
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    """Modules that a fresh process has loaded after each of some imports."""
+    lines = [f"import {stage}; print(*sys.modules)" for stage in STAGES]
     out = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        [sys.executable, "-c", "\n".join(["import sys", *lines])],
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    return set(out.stdout.split())
+    found = map(str.split, out.stdout.splitlines())
+    return {stage: set(names) for stage, names in zip(STAGES, found, strict=True)}
 
 
-def test_import_loads_no_package_but_torch_scikit_learn_and_skorch():
-    needed = "import torch, sklearn, skorch"
-    more = modules_after(needed, "import skdfal") - modules_after(needed)
+def test_import_loads_no_package_but_torch_scikit_learn_and_skorch(loaded):
+    more = loaded["skdfal"] - loaded[NEEDED]
     packages = {name.partition(".")[0] for name in more} - sys.stdlib_module_names
     assert packages <= {"skdfal", "sklearn"}
 
@@ -76,12 +84,12 @@ def test_import_loads_no_package_but_torch_scikit_learn_and_skorch():
     ],
 )
 def test_import_does_not_load(name, loaded):
-    assert name not in loaded
+    assert name not in loaded["skdfal"]
 
 
-@pytest.fixture(scope="module")
-def loaded():
-    return modules_after("import skdfal")
+def test_pools_load_no_pillow_and_nothing_loads_matplotlib(loaded):
+    assert "PIL" not in loaded["skdfal.pool"]
+    assert "matplotlib" not in loaded["skdfal.cli"]
 
 
 def test_one_file_imports_what_may_break():

@@ -3,6 +3,11 @@
 import pytest
 
 
+@pytest.fixture(scope="module", autouse=True)
+def forked_trainers(quick_processes):
+    """Training begins at once, in a process that has its imports behind it."""
+
+
 @pytest.fixture
 def pictures(tmp_path):
     """Forty pictures, dark and light by turns."""

@@ -1,6 +1,5 @@
 """Folders of pictures, projects on them, and the command in a process of its own."""
 
-import multiprocessing
 import os
 import socket
 import sys
@@ -18,6 +17,7 @@ import pytest
 from skdfal.cli import main
 from skdfal.label import Project, Recipe, Store
 from skdfal.pool import ImagePool
+from tests.processes import CONTEXT
 
 _WHY = "not installed: python -m pip install 'skdfal[label,tests]'"
 Image = pytest.importorskip("PIL.Image", reason=_WHY)
@@ -109,9 +109,6 @@ class Command:
     The processes are forked from one that has imported what it takes.
     """
 
-    _context = multiprocessing.get_context("forkserver")
-    _context.set_forkserver_preload(["skdfal.label._command", "tests.label.projects"])
-
     def __init__(self, pictures, *arguments, **environment):
         self.folder = pictures / "skdfal"
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -123,7 +120,7 @@ class Command:
 
     def start(self):
         """Begin, and wait until it answers."""
-        self.process = self._context.Process(
+        self.process = CONTEXT.Process(
             target=_run_command, args=(self._arguments, self._environment)
         )
         self.process.start()

@@ -1,14 +1,9 @@
 """The file of events: there or not there, and one process at a time."""
 
-import os
-import signal
-import subprocess
-import sys
-import textwrap
-
 import pytest
 
 from skdfal.label import Event, NotSavedError, Store, StoreError
+from tests.processes import CONTEXT, run_in_another_process
 
 
 @pytest.fixture
@@ -55,11 +50,16 @@ def test_settings_and_rounds_come_back(store):
     again.close()
 
 
+def error_of_another(path):
+    try:
+        Store(path)
+    except StoreError as error:
+        return str(error)
+
+
 def test_a_second_process_is_refused(store):
-    code = f"from skdfal.label import Store; Store({store.path!r})"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode
-    assert "is in use: another skdfal label works in this folder" in done.stderr
+    error = run_in_another_process(error_of_another, store.path)
+    assert "is in use: another skdfal label works in this folder" in error
     with pytest.raises(StoreError, match="is in use"):
         Store(store.path)
     store.add([Event("1", "a.png", "skip")])
@@ -101,29 +101,29 @@ def fill(store):
     store._read(f"PRAGMA max_page_count = {n_pages}")
 
 
-KILLED = """
-import os, sys
-from skdfal.label import Event, Store
-store = Store(sys.argv[1])
-for i in range(10_000):
-    store.add([Event(str(i), "a.png", "skip")])
-    os.write(1, f"{i}\\n".encode())  # as the server says yes
-"""
+def add_events(path, confirmed):
+    store = Store(path)
+    for i in range(10_000):
+        store.add([Event(str(i), "a.png", "skip")])
+        confirmed.send(i)  # as the server says yes
 
 
 @pytest.mark.parametrize("n_events", [7, pytest.param(40, marks=pytest.mark.slow)])
 def test_what_was_confirmed_survives_a_kill(tmp_path, n_events):
     path = tmp_path / "labels.sqlite"
-    process = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(KILLED), str(path)],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    ours, theirs = CONTEXT.Pipe(duplex=False)
+    process = CONTEXT.Process(target=add_events, args=(path, theirs))
+    process.start()
+    theirs.close()
     for _ in range(n_events):
-        process.stdout.readline()
-    os.kill(process.pid, signal.SIGKILL)
-    confirmed = n_events + len(process.stdout.read().split())
-    process.wait()
+        confirmed = ours.recv() + 1
+    process.kill()
+    while True:
+        try:
+            confirmed = ours.recv() + 1
+        except EOFError:
+            break
+    process.join()
     store = Store(path)
     ids = [int(e.id) for e in store.events()]
     store.close()

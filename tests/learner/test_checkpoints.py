@@ -140,7 +140,8 @@ def test_other_data_has_a_file_beside(data, tmp_path):
         make_loop(checkpoint=path).set_params(estimator__lr=1.0).fit(X + 1, y)
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
+# Two jobs are the default of the grid search below.
+@pytest.mark.parametrize("n_jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_cross_validation_with_a_checkpoint(n_jobs, data, tmp_path):
     X, y = data
     loop = make_loop(checkpoint=tmp_path / "run.ckpt")

@@ -53,7 +53,8 @@ def make_loop(**kwargs):
     return ActiveLearningClassifier(net, **BUDGET | kwargs)
 
 
-@parametrize_with_checks([ActiveLearningClassifier()])
+# Fewer rounds than by default, each of which trains the net anew.
+@parametrize_with_checks([ActiveLearningClassifier(n_instances=45)])
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
 

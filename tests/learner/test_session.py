@@ -5,8 +5,6 @@ import os
 import pickle
 import random
 import signal
-import subprocess
-import sys
 import threading
 import time
 
@@ -26,6 +24,7 @@ from skdfal.learner import CheckpointError, LabelingSession, UnidentifiableError
 from skdfal.pool import FilePool, PoolView
 from tests.conftest import make_blobs_of_images, make_net, make_steps
 from tests.data_home import skdfal_data
+from tests.processes import CONTEXT, run_in_another_process
 
 
 def net_of(module):
@@ -736,14 +735,10 @@ def test_each_call_in_a_session_of_its_own(estimator, params, data, tmp_path):
         assert_same_state(session, whole, X)
 
 
-KILLED = """
-import sys
-from tests.learner.test_session import answer, make_session
-from tests.conftest import make_blobs_of_images
-session = make_session(path=sys.argv[1])
-print("open", flush=True)
-answer(session, make_blobs_of_images()[1], n_rounds=8)
-"""
+def open_and_answer(path, is_open):
+    session = make_session(path=path)
+    is_open.set()
+    answer(session, make_blobs_of_images()[1], n_rounds=8)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL on Windows")
@@ -752,26 +747,27 @@ def test_killed_and_continued_it_ends_the_same(n_kills, data, tmp_path):
     X, y = data
     path, rng = tmp_path / "s", random.Random(n_kills)
     for _ in range(n_kills):
-        process = subprocess.Popen(
-            [sys.executable, "-c", KILLED, path], stdout=subprocess.PIPE, text=True
-        )
-        assert process.stdout.readline() == "open\n"
+        is_open = CONTEXT.Event()
+        process = CONTEXT.Process(target=open_and_answer, args=(path, is_open))
+        process.start()
+        assert is_open.wait(60)
         time.sleep(rng.random() * 0.4)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
+        process.kill()
+        process.join()
     session = answer(make_session(path=path), y, n_rounds=8)
     assert_same_state(session, answer(make_session(), y, n_rounds=8), X)
 
 
+def tell_and_die(path):
+    session = make_session(path=path)
+    session.tell([3, 1], [0, 2])
+    session.skip(7)
+    session.retract(3)
+    os._exit(1)
+
+
 def test_told_is_on_the_disk_before_it_returns(data, tmp_path):
-    code = (
-        "import os, sys; from tests.learner.test_session import make_session\n"
-        "session = make_session(path=sys.argv[1])\n"
-        "session.tell([3, 1], [0, 2]); session.skip(7); session.retract(3)\n"
-        "os._exit(1)"
-    )
-    subprocess.run([sys.executable, "-c", code, tmp_path / "s"])
+    run_in_another_process(tell_and_die, tmp_path / "s")
     session = make_session(path=tmp_path / "s")
     assert session.labels_ == {1: 2}
     assert session.skipped_indices_.tolist() == [7]

@@ -2,8 +2,6 @@
 
 import os
 import sqlite3
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -11,6 +9,7 @@ import torch
 
 from skdfal.learner import CheckpointError
 from skdfal.learner._store import RunStore, data_of
+from tests.processes import run_in_another_process
 
 RUN = {"lr": "1", "X": "2"}
 
@@ -97,10 +96,18 @@ def test_a_round_that_nobody_knew_of_is_written_again(path):
     assert store.events()[-1] == (3, "told", 12, "dog")
 
 
-READ = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1], timeout=0); "
-READ += "db.execute('SELECT * FROM meta').fetchall()"
-OPEN = "import sys; from skdfal.learner._store import RunStore; "
-OPEN += f"RunStore(sys.argv[1], {RUN}, {{}})"
+def error_of_another_program(path):
+    try:
+        sqlite3.connect(path, timeout=0).execute("SELECT * FROM meta").fetchall()
+    except sqlite3.OperationalError as error:
+        return str(error)
+
+
+def error_of_another_run(path):
+    try:
+        RunStore(path, RUN, {})
+    except CheckpointError as error:
+        return str(error)
 
 
 def test_one_at_a_time(path):
@@ -111,10 +118,8 @@ def test_one_at_a_time(path):
         with pytest.raises(CheckpointError, match=r"in use .*close\(\)"):
             RunStore(name, RUN, {})
     assert data_of(path) == 2**32 - 5
-    for code in (READ, OPEN):
-        other = [sys.executable, "-c", code, path]
-        ended = subprocess.run(other, capture_output=True, text=True)
-        assert "locked" in ended.stderr or "in use" in ended.stderr
+    assert "locked" in run_in_another_process(error_of_another_program, path)
+    assert "in use" in run_in_another_process(error_of_another_run, path)
     store.close()
     assert data_of(path) == 2**32 - 5
     with pytest.raises(CheckpointError, match="is closed"):

@@ -54,7 +54,7 @@ TINY = {
 TINY_EXPERIMENTS = {
     "full": {"n_trials": 1, "max_epochs": 3},
     "table2": {},
-    "table3": {"n_labeled": 20, "n_candidates": 40, "n_instances": 3, "n_repeats": 2},
+    "table3": {"n_labeled": 20, "n_candidates": 10, "n_instances": 3, "n_repeats": 2},
     "table4": {
         "strategies": ["dfal", "core_set", "random"],
         "paper_annotations": 20,
@@ -64,7 +64,7 @@ TINY_EXPERIMENTS = {
         "marks": [10, 20],
         "paper_annotations": 20,
     },
-    "nets": {"n_labeled": 300, "max_epochs": 12, "n_trials": 1},
+    "nets": {"n_labeled": 200, "max_epochs": 8, "n_trials": 1},
     "confidence": {"n_draws": 3},
     "regions": {"n_samples": 20, "n_anchors": 2, "n_points": 5, "max_depth": 2},
 }

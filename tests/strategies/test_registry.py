@@ -1,17 +1,20 @@
 """A strategy is one file and one line: everything else derives from the registry."""
 
+import contextlib
 import functools
-import subprocess
+import importlib
+import io
 import sys
-import textwrap
 
 import numpy as np
 import pytest
 
 import skdfal
 from skdfal import ActiveLearningClassifier, AdversarialAugmenter, LabelingSession
+from skdfal.cli import main
 from skdfal.strategies import STRATEGIES, describe, register, unregister
 from tests.conftest import make_net_for
+from tests.processes import run_in_another_process
 
 STRATEGY = '''
 """A strategy of its own file."""
@@ -92,22 +95,20 @@ def test_one_file_is_in_every_table(brightest, data, tmp_path):
     assert main(["compare", "--help"]) == 0
 
 
-def test_the_command_names_what_is_registered(tmp_path):
-    """In a process of its own, since its parser is made when it is called."""
-    (tmp_path / "brightest.py").write_text(STRATEGY)
-    code = """
-        import sys; sys.path.insert(0, sys.argv[1])
-        import brightest
-        from skdfal.cli import main
+def help_where_there_is(folder, module):
+    sys.path.insert(0, str(folder))
+    importlib.import_module(module)
+    with contextlib.redirect_stdout(io.StringIO()) as out:
         main(["compare", "--help"])
-    """
-    out = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code), str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    assert "brightest" in out
+    return out.getvalue()
+
+
+def test_the_command_names_what_is_registered(tmp_path):
+    """In a process of its own, in which it stays registered."""
+    (tmp_path / "brightest.py").write_text(STRATEGY)
+    assert "brightest" in run_in_another_process(
+        help_where_there_is, tmp_path, "brightest"
+    )
 
 
 @pytest.mark.parametrize("name", list(STRATEGIES))
