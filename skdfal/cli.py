@@ -27,7 +27,13 @@ from skdfal.experiment._names import find, strategy_name
 from skdfal.label._command import add_label
 from skdfal.label._commands import add_parsers
 from skdfal.learner import CheckpointError
-from skdfal.reproduce import PAPER_DATASETS, PAPER_METHODS, PAPER_NETS, SCALES
+from skdfal.reproduce import (
+    ABLATION_DATASETS,
+    PAPER_DATASETS,
+    PAPER_METHODS,
+    PAPER_NETS,
+    SCALES,
+)
 from skdfal.reproduce._command import WHAT, reproduce
 from skdfal.reproduce._files import draw_or_say, name_files
 from skdfal.reproduce._pictures import save_learning_curves, save_twins
@@ -74,6 +80,9 @@ departs from the paper is printed on the table and the picture.
   confidence  of two nets on the test set, plain and by dropout (supplement, Figure 1)
   regions     whether test samples lie in the same classification regions of two nets
               (supplement, Figure 2)
+and one that is not the paper's:
+  ablation    what is at work in DFAL: its query, its twins, or mere training; also on
+              fashion_mnist and cifar10
 """
 _REPRODUCE_EXAMPLES = """\
 examples:
@@ -381,7 +390,11 @@ def _add_reproduce(commands):
     command.set_defaults(run=_reproduce)
     command.add_argument("what", choices=WHAT, help="one of the above", metavar="WHAT")
     for name, allowed, default in [
-        ("dataset", list(PAPER_DATASETS), next(iter(PAPER_DATASETS))),
+        (
+            "dataset",
+            list(dict.fromkeys([*PAPER_DATASETS, *ABLATION_DATASETS])),
+            next(iter(PAPER_DATASETS)),
+        ),
         (
             "net",
             list(PAPER_NETS),

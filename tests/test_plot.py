@@ -316,6 +316,37 @@ def test_spreads(mpl, spread, title):
         assert (corners.min(), corners.max()) == (0.4, 0.95)
 
 
+def test_errors_by_their_logarithms(mpl):
+    display = ActiveLearningCurveDisplay.from_records(records())
+    display.plot(scale="log_error", reference=0.99, points={"dfal": [(20, 0.9)]})
+    ax = display.ax_
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+    assert ax.get_ylabel() == "test error"
+    mean = display.curves["dfal"].mean
+    np.testing.assert_allclose(display.lines_["dfal"].get_ydata(), 1 - mean)
+    drawn = [line.get_ydata() for line in ax.lines]
+    assert any(np.allclose(y, 0.01) for y in drawn)  # the reference
+    assert any(len(y) == 1 and np.isclose(y[0], 0.1) for y in drawn)  # the point
+    display.figure_.draw_without_rendering()
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+    assert "10 %" in labels
+    # Once more as scores, in a figure of its own.
+    assert display.plot().ax_.get_yscale() == "linear"
+
+
+def test_an_error_of_nothing_is_not_drawn(mpl):
+    display = ActiveLearningCurveDisplay(
+        annotations={"a": [[10, 20]]}, scores={"a": [[0.5, 1.0]]}
+    )
+    drawn = display.plot(scale="log_error").lines_["a"].get_ydata()
+    np.testing.assert_array_equal(drawn, [0.5, np.nan])
+    percent = ActiveLearningCurveDisplay(
+        annotations={"a": [[10]]}, scores={"a": [[97.0]]}
+    )
+    with pytest.raises(ValueError, match=r"needs scores in \[0, 1\], but 'a' has 97"):
+        percent.plot(scale="log_error")
+
+
 def test_single_trial_has_no_band(mpl):
     for spread in ("std", "sem", "minmax"):
         display = one_strategy([MARKS], SCORES["dfal"][:1]).plot(spread=spread)

@@ -57,6 +57,7 @@ DATA = {
     "each with its function.",
     "skdfal.experiment.DATASETS": "Data sets of ``skdfal compare``, by name.",
     "skdfal.experiment.NETS": "Names of the networks of ``skdfal compare``.",
+    "skdfal.reproduce.ABLATION_DATASETS": "Data sets of ``skdfal reproduce ablation``.",
     "skdfal.reproduce.PAPER_DATASETS": "Data sets of ``skdfal reproduce``, each with "
     "its name in the DFAL paper.",
     "skdfal.reproduce.PAPER_NETS": "Networks of ``skdfal reproduce``, each with its "

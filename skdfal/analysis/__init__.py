@@ -12,6 +12,7 @@ from skdfal.analysis._confidence import (
     confidence,
     confidence_agreement,
 )
+from skdfal.analysis._contrasts import Contrast, paired_contrasts
 from skdfal.analysis._curves import PerTrial
 from skdfal.analysis._difference import PairedDifference, paired_difference
 from skdfal.analysis._reach import annotations_saved, annotations_to_reach
@@ -25,6 +26,7 @@ from skdfal.analysis._transfer import transfer_scores
 
 __all__ = [
     "ConfidenceAgreement",
+    "Contrast",
     "PairedDifference",
     "PerTrial",
     "RegionAgreement",
@@ -35,6 +37,7 @@ __all__ = [
     "calibration_error",
     "confidence",
     "confidence_agreement",
+    "paired_contrasts",
     "paired_difference",
     "region_agreement",
     "same_region",

@@ -142,11 +142,13 @@ def finished_trials(folder):
     found = []
     for path in (Path(folder) / "trials").glob("*.json"):
         stem, _, trial = path.stem.rpartition("-")
-        module, _, name = stem.rpartition(".")
-        strategy = f"{module}:{name}" if module else name
-        if not (module or strategy in known) or not _is_number(trial):
+        bare, plus, addition = stem.partition("+")
+        module, _, name = bare.rpartition(".")
+        bare = f"{module}:{name}" if module else name
+        strategy = bare + plus + addition
+        if not (module or bare in known) or not _is_number(trial):
             raise FolderError(f"{path} is not of a trial. Move it elsewhere.")
-        place = known.index(strategy) if strategy in known else len(known)
+        place = known.index(bare) if bare in known else len(known)
         found.append((place, strategy, int(trial)))
     return [TrialFiles(folder, strategy, trial) for _, strategy, trial in sorted(found)]
 

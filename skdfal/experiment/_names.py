@@ -4,9 +4,35 @@ An experiment is known by names alone, which go to its files and to other proces
 strategy, net or data set of one's own is named ``"module:name"``, as in an import.
 """
 
+from dataclasses import replace
+from functools import partial
 from importlib import import_module
 
+from skdfal.augment import (
+    AdversarialAugmenter,
+    CopyAugmenter,
+    MirrorAugmenter,
+    NoiseAugmenter,
+    PseudoLabelAugmenter,
+    RenewedAugmenter,
+)
 from skdfal.strategies import STRATEGIES, describe
+
+# What may be trained on beside the annotated samples, in place of what a strategy
+# brings along: "random+twins" is RANDOM with the twins of DFAL.
+ADDITIONS = {
+    "nothing": None,
+    "twins": AdversarialAugmenter,
+    "copies": CopyAugmenter,
+    "noise": NoiseAugmenter,
+    "mirrored": MirrorAugmenter,
+    "renewed": RenewedAugmenter,
+    "pseudo_labels": PseudoLabelAugmenter,
+    # Twins farther beyond the boundary: by half their perturbation, by all, by twice.
+    "twins_0.5": partial(AdversarialAugmenter, overshoot=0.5),
+    "twins_1": partial(AdversarialAugmenter, overshoot=1.0),
+    "twins_2": partial(AdversarialAugmenter, overshoot=2.0),
+}
 
 
 def find(kind, name, known):
@@ -58,15 +84,33 @@ def find_strategy(name):
     Parameters
     ----------
     name : str
-        A name in ``STRATEGIES``, or ``"module:function"``.
+        A name in ``STRATEGIES``, or ``"module:function"``; either with ``"+addition"``
+        after it, one of ``ADDITIONS``.
 
     Returns
     -------
     strategy : Strategy
-        As it was registered; of a function that was not, its name alone.
+        As it was registered; of a function that was not, its name alone. With an
+        addition that is its ``augmenter``.
     """
+    name, plus, addition = str(name).partition("+")
     found = find("strategy", name, STRATEGIES)
-    return describe(name if name in STRATEGIES else found)
+    strategy = describe(name if name in STRATEGIES else found)
+    if not plus:
+        return strategy
+    if addition not in ADDITIONS:
+        raise ValueError(
+            f"strategy={name + plus + addition!r} should end in one of "
+            f"{', '.join(ADDITIONS)}."
+        )
+    label = f"{strategy.label} + {addition.replace('_', ' ')}"
+    return replace(
+        strategy,
+        name=name + plus + addition,
+        label=label,
+        augmenter=ADDITIONS[addition],
+        style=None,
+    )
 
 
 def strategy_name(strategy):

@@ -288,7 +288,27 @@ class Protocol:
             K, or None.
         """
         sees_all = find_strategy(strategy).n_candidates is None
-        return self.candidates.get(strategy, None if sees_all else self.n_candidates)
+        usual = None if sees_all else self.n_candidates
+        return self.candidates.get(
+            strategy, self.candidates.get(_bare(strategy), usual)
+        )
+
+    def params_of(self, strategy):
+        """Return the query parameters of a strategy, None where there are none.
+
+        Parameters
+        ----------
+        strategy : str
+            Its name; with an addition, ``"dfal+copies"``, it has those of the strategy
+            alone unless it has its own.
+
+        Returns
+        -------
+        params : dict or None
+            The parameters.
+        """
+        usual = self.query_params.get(_bare(strategy))
+        return self.query_params.get(strategy, usual)
 
     def check_data(self, data):
         """Raise a ValueError where the data set has too few samples.
@@ -414,6 +434,11 @@ class Protocol:
             raise ValueError(f"n_instances={given!r} should have increasing borders.")
         pairs = tuple((int(until), int(n)) for until, n in pairs)
         object.__setattr__(self, "n_instances", pairs)
+
+
+def _bare(strategy):
+    """Return the name of a strategy without its addition."""
+    return strategy.partition("+")[0]
 
 
 def is_count(value):

@@ -90,15 +90,19 @@ def run_trial(
     data = load_data(protocol)
     names = (seed, protocol.dataset, protocol.net, trial)
     used = samples_of_trial(protocol, data, trial, seed)
+    name, plus, _ = strategy.partition("+")
+    own = protocol.augmenter_params.get(strategy)
+    addition = [what.augmenter(**own or {})] if plus and what.augmenter else []
     learner = ActiveLearningClassifier(
         protocol.make_net(data, device, strategy),
-        strategy if strategy in STRATEGIES else what.function,
+        name if name in STRATEGIES else what.function,
+        augmenter=addition if plus else None,
         initial=np.arange(protocol.n_initial),  # positions in `used`
         n_instances=np.diff(protocol.rounds()).tolist() or 1,
         max_annotations=protocol.max_annotations,
         n_candidates=protocol.candidates_of(strategy),
-        query_params=protocol.query_params.get(strategy),
-        augmenter_params=protocol.augmenter_params.get(strategy),
+        query_params=protocol.params_of(strategy),
+        augmenter_params=None if plus else own,
         checkpoint=files.checkpoint,
         random_state=derive_seed(*names, "training"),
     )
@@ -132,7 +136,7 @@ def run_trial(
             y_val=y_test,
             monitor=write_row,
         )
-        if what.augmenter and issubclass(what.augmenter, AdversarialAugmenter):
+        if what.augmenter is AdversarialAugmenter:
             _save_twins(files.twins, learner, data, used)
     _save_training_set(files.training_set, learner, used)
     end = {

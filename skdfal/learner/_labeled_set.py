@@ -57,7 +57,7 @@ class Extra(NamedTuple):
     def _label_of(self, sample, told):
         """Return the label of a sample, -1 if it was taken back since."""
         found = told.get(sample)
-        return found.code if found and found.n_rounds == self.n_rounds else -1
+        return found.code if found and found.n_rounds <= self.n_rounds else -1
 
 
 class TrainingSet(NamedTuple):

@@ -128,9 +128,6 @@ class Method:
         Q_k = labels.told_since(n_rounds)
         if not len(Q_k):
             return []
-        X = pool.take(Q_k)
-        sources = {i: labels.told[i].code for i in Q_k.tolist()}
-        y = np.array(list(sources.values()))
         rest = labels.unlabeled()
         extras = []
         for augmenter in self.augmenters:  # Q_k = {x_j} ∪ {x_j + r_j}
@@ -138,10 +135,14 @@ class Method:
             seen = rest if uses_pool else rest[:0]
             if uses_pool == "candidates":  # as many as the query looks at
                 seen = self.candidates(rest, 0, rng)
+            x_j = labels.annotated() if getattr(augmenter, "renews", False) else Q_k
+            X = pool.take(x_j)
+            sources = {i: labels.told[i].code for i in x_j.tolist()}
+            y = np.array(list(sources.values()))
             answer = augmenter.augment(estimator, X, y, pool.view(seen), n_rounds - 1)
             X_new, y_new, parents = self._checked(augmenter, answer, X, len(y))
             if parents is not None:
-                parents = np.where(parents < 0, -1, Q_k[parents])
+                parents = np.where(parents < 0, -1, x_j[parents])
             is_lasting = bool(augmenter.is_lasting)
             extras.append(Extra(n_rounds, is_lasting, X_new, y_new, parents, sources))
         return extras

@@ -75,11 +75,12 @@ class LabelingSession:
         ``augment(estimator, X, y, X_pool, n_round)``, which gets the net of the
         round, the newly labelled samples, their codes, and a view of what has no
         label (nothing, if it says ``uses_pool = False``; K of it drawn at random, if
-        it says ``uses_pool = "candidates"``). It returns samples and codes
-        to train on, for good if its ``is_lasting`` is true, else in the next round
-        alone; and, third, the position in ``X`` of the sample that each stems from,
-        -1 for none. Without the third, a label that is corrected or taken back takes
-        all lasting samples of that call along.
+        it says ``uses_pool = "candidates"``). One that says ``renews = True`` gets all
+        labelled samples each round, not the new ones alone. It returns samples and
+        codes to train on, for good if its ``is_lasting`` is true, else in the next
+        round alone; and, third, the position in ``X`` of the sample that each stems
+        from, -1 for none. Without the third, a label that is corrected or taken back
+        takes all lasting samples of that call along.
     augmenter_params : dict, default=None
         Parameters of what the strategy brings along, such as the ``clip_range`` of the
         twins of "dfal".

@@ -17,6 +17,7 @@ AXIS_LABELS = {
     "annotations": "annotations (labels bought)",
     "labeled_data": "labelled data (twins and pseudo-labels counted)",
     "score": "test accuracy",
+    "error": "test error",
 }
 
 SPREADS = {
@@ -401,6 +402,7 @@ class ActiveLearningCurveDisplay(NotebookPicture):
         points_label="paper",
         labels=None,
         legend="auto",
+        scale="score",
     ):
         """Draw one line per strategy, with a band for the spread over its trials.
 
@@ -431,6 +433,10 @@ class ActiveLearningCurveDisplay(NotebookPicture):
             Where the legend goes: "outside", to the right of the axes, or one of
             matplotlib's places such as "lower right". "auto" is "outside" in a figure
             of its own, which is widened for it, and "best" in yours. None draws none.
+        scale : {"score", "log_error"}, default="score"
+            "log_error" draws the error, 1 - score, and both axes by their logarithms:
+            strategies whose accuracies all come near 1 stay apart. Scores should be
+            fractions; those of 1 are left out.
 
         Returns
         -------
@@ -442,7 +448,8 @@ class ActiveLearningCurveDisplay(NotebookPicture):
         ImportError
             If matplotlib is not installed.
         ValueError
-            If `spread` is none of the four, or a reference or point is no number.
+            If `spread` is none of the four, or a reference or point is no number, or
+            if `scale` is "log_error" and a score is no fraction.
 
         Examples
         --------
@@ -463,6 +470,7 @@ class ActiveLearningCurveDisplay(NotebookPicture):
                 f'spread={spread!r} should be "std", "sem", "minmax" or None.'
             )
         reference, points = _checked_references(reference), _checked_points(points)
+        self._set_scale(scale)
         self._owns_figure = ax is None
         if ax is None:
             figure = matplotlib.figure.Figure(figsize=(5.6, 4.2), layout="constrained")
@@ -472,24 +480,29 @@ class ActiveLearningCurveDisplay(NotebookPicture):
         styles = strategy_styles([*self.curves, *(set(points) - set(self.curves))])
         self._draw_curves(styles, spread)
         reference_lines = [
-            ax.axhline(score, color="#555555", lw=1.2, ls=(0, (2, 2)), zorder=1)
+            ax.axhline(
+                self._shown(score), color="#555555", lw=1.2, ls=(0, (2, 2)), zorder=1
+            )
             for score in reference.values()
         ]
         self._draw_points(styles, points)
 
         size = "small" if min(self._size_of_axes()) < SMALL_AXES else "medium"
         ax.set_xlabel(_axis_label(self.x_name), fontsize=size)
-        ax.set_ylabel(_axis_label(self.y_name), fontsize=size)
+        ax.set_ylabel(_axis_label(self._y_shown), fontsize=size)
         ax.tick_params(labelsize=size)
-        ax.xaxis.set_major_locator(
-            matplotlib.ticker.MaxNLocator(
-                nbins="auto", steps=[1, 2, 2.5, 5, 10], integer=True
+        if self._is_error:
+            _set_logarithmic(ax, matplotlib.ticker)
+        else:
+            ax.xaxis.set_major_locator(
+                matplotlib.ticker.MaxNLocator(
+                    nbins="auto", steps=[1, 2, 2.5, 5, 10], integer=True
+                )
             )
-        )
         ax.grid(color="#dddddd", lw=0.6)
         ax.set_axisbelow(True)
         ax.spines[["top", "right"]].set_visible(False)
-        if self._owns_figure:
+        if self._owns_figure and not self._is_error:
             self._hide_impossible_scores()
 
         entries = [(self.lines_[s], (labels or {}).get(s, s)) for s in self.ranking]
@@ -556,6 +569,28 @@ class ActiveLearningCurveDisplay(NotebookPicture):
             )
         return _curve(marks[keep], values[:, keep])
 
+    def _set_scale(self, scale):
+        if scale not in ("score", "log_error"):
+            raise ValueError(f'scale={scale!r} should be "score" or "log_error".')
+        self._is_error = scale == "log_error"
+        self._y_shown = "error" if self._is_error else self.y_name
+        if not self._is_error:
+            return
+        for strategy, trials in self.scores.items():
+            scores = np.concatenate(trials)
+            if scores.min() < 0 or scores.max() > 1:
+                raise ValueError(
+                    f"scale='log_error' needs scores in [0, 1], but {strategy!r} has "
+                    f"{scores.min():g} to {scores.max():g}."
+                )
+
+    def _shown(self, score):
+        """Return what is drawn of scores: themselves, or errors above 0."""
+        if not self._is_error:
+            return score
+        error = 1 - np.asarray(score, dtype=float)
+        return np.where(error > 0, error, np.nan)
+
     def _draw_curves(self, styles, spread):
         self.lines_, self.bands_ = {}, {}
         alpha = 0.18 if len(self.curves) <= 4 else 0.10
@@ -566,7 +601,7 @@ class ActiveLearningCurveDisplay(NotebookPicture):
             step = math.ceil(len(curve.mean) / MARKERS_A_LINE)
             (self.lines_[strategy],) = self.ax_.plot(
                 curve.annotations,
-                curve.mean,
+                self._shown(curve.mean),
                 **style._asdict(),
                 # Markers of neighbours at different marks, so that none hides another.
                 markevery=(place % step, step),
@@ -579,8 +614,14 @@ class ActiveLearningCurveDisplay(NotebookPicture):
             )
             low, high = _band(curve, spread)
             if np.isfinite(low).any():
+                high = np.fmin(high, curve.max) if self._is_error else high
                 self.bands_[strategy] = self.ax_.fill_between(
-                    curve.annotations, low, high, color=style.color, alpha=alpha, lw=0
+                    curve.annotations,
+                    self._shown(low),
+                    self._shown(high),
+                    color=style.color,
+                    alpha=alpha,
+                    lw=0,
                 )
 
     def _draw_points(self, styles, points):
@@ -588,8 +629,8 @@ class ActiveLearningCurveDisplay(NotebookPicture):
             x, y = np.transpose(pairs)
             style = styles[strategy]
             self.ax_.plot(
-                x, y, ls="", marker=style.marker, mfc="white", mec=style.color,
-                mew=1.3, ms=7, zorder=5,
+                x, self._shown(y), ls="", marker=style.marker, mfc="white",
+                mec=style.color, mew=1.3, ms=7, zorder=5,
             )  # fmt: skip
 
     def _hide_impossible_scores(self):
@@ -640,6 +681,18 @@ class ActiveLearningCurveDisplay(NotebookPicture):
     def _size_of_axes(self):
         extent = self.ax_.get_window_extent()
         return extent.width / self.figure_.dpi, extent.height / self.figure_.dpi
+
+
+def _set_logarithmic(ax, ticker):
+    """Make both axes logarithmic: counts along x, percent along y."""
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    ax.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 3)))
+    ax.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_major_formatter(ticker.FuncFormatter(lambda n, _: f"{n:g}"))
+    ax.yaxis.set_major_formatter(ticker.FuncFormatter(lambda e, _: f"{100 * e:g} %"))
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_minor_formatter(ticker.NullFormatter())
 
 
 def _axis_label(name):

@@ -1,5 +1,6 @@
 """The DFAL paper's tables and figures, run again: protocols, published values."""
 
+from skdfal.reproduce._ablation import ABLATION_DATASETS
 from skdfal.reproduce._paper import (
     PAPER_DATASETS,
     PAPER_METHODS,
@@ -11,6 +12,7 @@ from skdfal.reproduce._paper import (
 )
 
 __all__ = [
+    "ABLATION_DATASETS",
     "PAPER_DATASETS",
     "PAPER_METHODS",
     "PAPER_NETS",

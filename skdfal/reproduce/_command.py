@@ -2,6 +2,7 @@
 
 from skdfal.experiment._machine import check_device
 from skdfal.reproduce import _figures, _tables
+from skdfal.reproduce._ablation import ablation
 from skdfal.reproduce._files import Run
 from skdfal.reproduce._paper import (
     NETS,
@@ -21,7 +22,7 @@ _REPORTS = {
     "confidence": _figures.confidence,
     "regions": _figures.regions,
 }
-WHAT = tuple(_REPORTS)
+WHAT = (*_REPORTS, "ablation")
 
 _OF_TWO_NETS = ("confidence", "regions")
 # Arguments without effect, and why; where they are not given they are None.
@@ -37,6 +38,7 @@ _OF_NO_EFFECT = {
         }
         for what in _OF_TWO_NETS
     },
+    "ablation": {"net": "each data set has its own"},
 }
 
 
@@ -62,6 +64,9 @@ def reproduce(arguments, results):
                 f"--{name} has no effect on {what}: {reason}. Leave it out."
             )
     check_device(arguments.device)
+    if what == "ablation":
+        ablation(arguments, results)
+        return
     arguments.net = arguments.net or NETS[0]
     place = (arguments.dataset, arguments.net, arguments.scale)
     plain = load_protocol(*place)

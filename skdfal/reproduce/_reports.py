@@ -61,7 +61,7 @@ def beyond_table(
     first = METHODS.get(strategy, strategy)
     headers = ["method", "area", f"{first} less it", "95 % interval"]
     headers += ["p, t", "p, sign flip", "saved", "calibration error", "trials"]
-    return _table(headers, lines, tablefmt)
+    return text_table(headers, lines, tablefmt)
 
 
 def _difference(records, strategy, name, names):
@@ -168,7 +168,7 @@ def reach_table(rows, *, tablefmt="simple"):
         ]
         for row in rows
     ]
-    return _table(headers, lines, tablefmt)
+    return text_table(headers, lines, tablefmt)
 
 
 def query_time_table(rows, *, tablefmt="simple"):
@@ -199,7 +199,7 @@ def query_time_table(rows, *, tablefmt="simple"):
         ]
         for row in rows
     ]
-    return _table(headers, lines, tablefmt)
+    return text_table(headers, lines, tablefmt)
 
 
 def transfer_rows(own, records, published, mark, paper_mark):
@@ -278,7 +278,7 @@ def transfer_table(rows, chosen_with, trained, *, tablefmt="simple"):
                 row["n_trials"],
             ]
         )
-    return _table(headers, lines, tablefmt)
+    return text_table(headers, lines, tablefmt)
 
 
 def value_table(values, headers, *, tablefmt="simple"):
@@ -302,15 +302,33 @@ def value_table(values, headers, *, tablefmt="simple"):
         [name, with_std(*mean_and_std(found), ".3f"), len(found)]
         for name, found in values.items()
     ]
-    return _table(headers, lines, tablefmt)
+    return text_table(headers, lines, tablefmt)
 
 
 def _percent(mean, std):
     return with_std(100 * mean, None if std is None else 100 * std)
 
 
-def _table(headers, lines, tablefmt):
-    align = ["left"] + ["right"] * (len(headers) - 1)
+def text_table(headers, lines, tablefmt, n_left=1):
+    """Return a table, the first columns to the left and all others to the right.
+
+    Parameters
+    ----------
+    headers : sequence of str
+        Names of the columns.
+    lines : list of list
+        Their values.
+    tablefmt : str
+        A format of tabulate.
+    n_left : int, default=1
+        Columns of words.
+
+    Returns
+    -------
+    table : str
+        The table.
+    """
+    align = ["left"] * n_left + ["right"] * (len(headers) - n_left)
     return tabulate(
         lines, headers=headers, tablefmt=tablefmt, colalign=align, disable_numparse=True
     )

@@ -1,0 +1,179 @@
+"""Several comparisons at once: what is at work in a set of paired experiments."""
+
+from collections.abc import Mapping
+from numbers import Real
+from typing import NamedTuple
+
+import numpy as np
+
+from skdfal._utils._validation import Interval, StrOptions, validate_params
+from skdfal.analysis._area import area, covered_range
+from skdfal.analysis._curves import overlap, read_curves, score_at
+from skdfal.analysis._difference import _t_test
+
+
+class Contrast(NamedTuple):
+    """One comparison of several, in the unit of the score.
+
+    Attributes
+    ----------
+    name : str
+        What it is called.
+    difference : float
+        Mean over trials of the weighted sum of scores.
+    low, high : float
+        Confidence interval by Student's t. All intervals of the set hold at once with
+        the probability that was asked for.
+    p_value : float
+        Of the paired t-test, two-sided, corrected for the number of comparisons.
+    n_trials : int
+        Trials that all strategies of the comparison have.
+    """
+
+    name: str
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    n_trials: int
+
+
+@validate_params(
+    {
+        "annotations": [Real, StrOptions({"area"})],
+        "confidence": [Interval(Real, 0, 1, closed="neither")],
+    },
+    prefer_skip_nested_validation=True,
+)
+def paired_contrasts(records, contrasts, *, annotations="area", confidence=0.95):
+    r"""Compare sets of strategies trial by trial, corrected for the number of sets.
+
+    A contrast is a weighted sum of strategies whose weights add up to zero, such as the
+    mean of those with twins less the mean of those without. It is taken within each
+    trial, whose strategies share data, first samples and weights.
+
+    Parameters
+    ----------
+    records : iterable of dict or pandas DataFrame
+        One row per round, with the keys "strategy", "trial", "annotations" and "score".
+    contrasts : dict of str to dict of str to float
+        For each name the weights of strategies.
+    annotations : float or "area", default="area"
+        The mark at which scores are compared, or the area under the curves over the
+        range that all of them cover.
+    confidence : float in (0, 1), default=0.95
+        Probability that all intervals hold.
+
+    Returns
+    -------
+    results : list of Contrast
+        In the order of ``contrasts``: named tuples of ``name``, ``difference``,
+        ``low``, ``high``, ``p_value`` and ``n_trials``.
+
+    Raises
+    ------
+    ValueError
+        If there are no contrasts, weights do not add up to zero, a strategy is not in
+        the records, or the strategies of a contrast share fewer than two trials.
+
+    See Also
+    --------
+    paired_difference : Two strategies, one comparison.
+
+    Notes
+    -----
+    With m contrasts the intervals are those of level :math:`1 - (1 - c) / m`
+    (Bonferroni), which hold together with probability c at least whatever the
+    contrasts share. The p-values are corrected by Holm [1]_: sorted, the i-th smallest
+    is multiplied by m - i + 1, and none is smaller than the one before. Both control
+    the chance of any false find; an interval may hold 0 where Holm's p-value, which is
+    less strict, is below 1 - c.
+
+    References
+    ----------
+    .. [1] S. Holm, "A simple sequentially rejective multiple test procedure",
+       Scandinavian Journal of Statistics 6, 1979, https://www.jstor.org/stable/4615733.
+
+    Examples
+    --------
+    >>> from skdfal.analysis import paired_contrasts
+    >>> scores = {"dfal": [0.80, 0.84, 0.82], "random": [0.70, 0.72, 0.75]}
+    >>> records = [
+    ...     {"strategy": name, "trial": trial, "annotations": 100, "score": score}
+    ...     for name in scores
+    ...     for trial, score in enumerate(scores[name])
+    ... ]
+    >>> gain = {"DFAL's gain": {"dfal": 1, "random": -1}}
+    >>> round(paired_contrasts(records, gain, annotations=100)[0].difference, 4)
+    0.0967
+    """
+    curves = read_curves(records)
+    if not isinstance(contrasts, Mapping) or not contrasts:
+        raise ValueError(
+            f"contrasts={contrasts!r} should be a dict of names to weights, one at "
+            "least."
+        )
+    level = 1 - (1 - confidence) / len(contrasts)
+    found = []
+    for name, weights in contrasts.items():
+        values = _values(curves, name, weights, annotations)
+        found.append((name, float(values.mean()), *_t_test(values, level), len(values)))
+    corrected = _holm([p_value for *_, p_value, _ in found])
+    return [
+        Contrast(name, mean, low, high, p_value, n_trials)
+        for (name, mean, low, high, _, n_trials), p_value in zip(
+            found, corrected, strict=True
+        )
+    ]
+
+
+def _values(curves, name, weights, annotations):
+    """Return the weighted sum of the strategies in each trial that all have."""
+    unknown = [strategy for strategy in weights if strategy not in curves]
+    if unknown:
+        raise ValueError(
+            f"{name!r} has {unknown[0]!r}, which is not among the strategies of the "
+            f"records: {', '.join(curves)}."
+        )
+    if not weights or abs(sum(weights.values())) > 1e-9:
+        raise ValueError(
+            f"{name!r} has weights that add up to {sum(weights.values()):g}; they "
+            "should add up to 0."
+        )
+    trials = sorted(set.intersection(*(set(curves[s]) for s in weights)))
+    if len(trials) < 2:
+        raise ValueError(
+            f"The strategies of {name!r} have {len(trials)} trials in common: at least "
+            "two are needed. Run more trials."
+        )
+    every = [curves[s][trial] for s in weights for trial in trials]
+    if annotations == "area":
+        start, stop = covered_range(every)
+    else:
+        first, last = overlap(every)
+        if not first <= annotations <= last:
+            raise ValueError(
+                f"{annotations=:g} is not covered by all trials of {name!r}, which "
+                f"have {first:g} to {last:g} in common."
+            )
+
+    def value(curve):
+        if annotations == "area":
+            return area(curve, start, stop)
+        return float(score_at(curve, annotations))
+
+    return np.array(
+        [
+            sum(w * value(curves[s][trial]) for s, w in weights.items())
+            for trial in trials
+        ]
+    )
+
+
+def _holm(p_values):
+    """Return p-values corrected for their number, none above 1."""
+    corrected, largest = np.empty(len(p_values)), 0.0
+    for i, place in enumerate(np.argsort(p_values, kind="stable")):
+        largest = max(largest, min(1.0, (len(p_values) - i) * p_values[place]))
+        corrected[place] = largest
+    return corrected.tolist()

@@ -1,0 +1,338 @@
+"""What is at work in DFAL: query, twins, or training? No experiment of the paper."""
+
+import sys
+from importlib.resources import files
+
+from skdfal._utils._files import write_csv, write_json, write_text
+from skdfal.analysis import area_under_curve, paired_contrasts
+from skdfal.experiment import Protocol, run_experiment, summarize
+from skdfal.experiment._machine import machine_name, package_versions
+from skdfal.experiment._names import find_strategy
+from skdfal.experiment._table import in_percent
+from skdfal.reproduce._files import PICTURES, draw_or_say, name_files
+from skdfal.reproduce._paper import SCALES
+from skdfal.reproduce._pictures import save_learning_curves
+from skdfal.reproduce._reports import text_table
+
+ABLATION_DATASETS = (
+    "mnist",
+    "fashion_mnist",
+    "quickdraw",
+    "quickdraw_animals",
+    "cifar10",
+)
+_NOT_OF_A_PROTOCOL = ("cells", "additions", "contrasts", "trainings", "datasets")
+
+
+class Ablation:
+    """The protocols of an ablation, one per training, and what to compare.
+
+    Parameters
+    ----------
+    dataset : str
+        One of ``ABLATION_DATASETS``.
+    scale : {"paper", "laptop", "smoke"}
+        How much of it.
+    """
+
+    def __init__(self, dataset, scale):
+        if dataset not in ABLATION_DATASETS:
+            raise ValueError(
+                f"{dataset=} should be one of {', '.join(ABLATION_DATASETS)}."
+            )
+        if scale not in SCALES:
+            raise ValueError(f"{scale=} should be one of {', '.join(SCALES)}.")
+        sections = _read()
+        values = {}
+        for name in dict.fromkeys(["paper", scale]):
+            values |= {k: v for k, v in sections[name].items() if k != "datasets"}
+        for name in dict.fromkeys(["paper", scale]):
+            values |= sections[name].get("datasets", {}).get(dataset, {})
+        self.dataset, self.scale = dataset, scale
+        self.n_trials = values.pop("n_trials")
+        self.contrasts = values["contrasts"]
+        self.cells, self.protocols = {}, {}
+        shared = {k: v for k, v in values.items() if k not in _NOT_OF_A_PROTOCOL}
+        for training, changed in values["trainings"].items():
+            changed = dict(changed)
+            lists = changed.pop("cells")
+            self.cells[training] = [cell for name in lists for cell in values[name]]
+            fields = {"dataset": dataset, **shared, **changed}
+            self.protocols[training] = Protocol(
+                **{k: None if v == "none" else v for k, v in fields.items()}
+            )
+
+
+def _read():
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+
+    path = files("skdfal.reproduce") / "protocols" / "ablation.toml"
+    return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+def ablation(arguments, results):
+    """Run the cells of all trainings that have no result yet, and compare them.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        Of the command.
+    results : Path
+        Where the folder is made unless ``arguments.out`` says otherwise.
+    """
+    plan = Ablation(arguments.dataset, arguments.scale)
+    n_trials = arguments.trials or plan.n_trials
+    name = f"{plan.dataset}-ablation-{plan.scale}-seed{arguments.seed}"
+    out_dir = arguments.out or results / name
+    records = {}
+    for training, protocol in plan.protocols.items():
+        cells = [
+            cell
+            for cell in plan.cells[training]
+            if arguments.strategies is None or cell in arguments.strategies
+        ]
+        if not cells:
+            continue
+        records[training] = run_experiment(
+            protocol,
+            cells,
+            n_trials,
+            seed=arguments.seed,
+            out_dir=out_dir / _folder_name(training),
+            n_jobs=arguments.jobs,
+            n_threads=arguments.threads,
+            device=arguments.device,
+            resume=True,
+        )
+        write_ablation(plan, records, out_dir, arguments)
+    if not records:
+        raise ValueError(
+            f"None of {', '.join(arguments.strategies)} is a cell of the ablation: "
+            f"{', '.join(dict.fromkeys(c for cs in plan.cells.values() for c in cs))}."
+        )
+    names = ["ablation.md", "ablation.csv", "rounds.csv", "ablation.json"]
+    name_files(out_dir, names + [f"ablation.{suffix}" for suffix in PICTURES])
+
+
+def _folder_name(training):
+    return training.replace(",", "").replace(" ", "_")
+
+
+def write_ablation(plan, records, out_dir, arguments):
+    """Write rows, tables and picture of what there is by now.
+
+    Parameters
+    ----------
+    plan : Ablation
+        What was to be run.
+    records : dict of str to list of dict
+        For each training its rows.
+    out_dir : Path
+        Where to.
+    arguments : argparse.Namespace
+        Of the command: ``seed``, ``device`` and ``threads``.
+    """
+    rows = [
+        {"training": training, **row}
+        for training, own in records.items()
+        for row in own
+    ]
+    write_csv(out_dir / "rounds.csv", rows, tuple(rows[0]))
+    effects = contrast_rows(plan.contrasts, records)
+    if effects:
+        write_csv(out_dir / "ablation.csv", effects, tuple(effects[0]))
+    marks = next(iter(plan.protocols.values())).table_marks()
+    title = (
+        f"What is at work in DFAL, {plan.dataset}, "
+        f"{next(iter(plan.protocols.values())).net}"
+    )
+    note = (
+        f'Scale "{plan.scale}". In percent: area, the mean accuracy over all counts of '
+        f"annotations to {marks[-1]}, and accuracies at some; mean ± standard "
+        "deviation over trials."
+    )
+    contrast_note = (
+        f"Differences of areas in points, paired over trials, with intervals that hold "
+        f"together with 95 % (Bonferroni, {len(effects)} comparisons) and p-values "
+        "corrected by Holm."
+    )
+
+    def tables(tablefmt):
+        found = [cell_table(records, marks, tablefmt=tablefmt)]
+        if effects:
+            found += [contrast_note, contrast_table(effects, tablefmt=tablefmt)]
+        return found
+
+    print("\n" + "\n\n".join([f"{title}\n{note}", *tables("simple")]) + "\n")
+    text = "\n\n".join([title, note, *tables("github")])
+    write_text(out_dir / "ablation.md", f"{text}\n")
+    write_json(
+        out_dir / "ablation.json",
+        {
+            "settings": {t: plan.protocols[t].settings() for t in records},
+            "seed": arguments.seed,
+            "device": arguments.device,
+            "versions": package_versions(),
+            "machine": machine_name(arguments.threads),
+        },
+    )
+    first = next(iter(records))
+    shown = ("dfal+twins", "dfal+copies", "margin+twins", "margin+nothing")
+    shown += ("random+nothing", "random+copies", "random+twins")
+    drawn = [row for row in records[first] if row["strategy"] in shown]
+    if drawn:
+        draw_or_say(
+            lambda: save_learning_curves(
+                drawn,
+                out_dir / "ablation.png",
+                title=f"{plan.dataset}, {first}",
+                formats=PICTURES,
+                scale="log_error",
+                labels={cell: label_of(cell) for cell in shown},
+            )
+        )
+
+
+def label_of(cell):
+    """Return what a table calls a cell, such as "DFAL's query + copies".
+
+    Parameters
+    ----------
+    cell : str
+        A strategy with an addition.
+
+    Returns
+    -------
+    label : str
+        Its label.
+    """
+    if cell == "dfal+twins":
+        return "DFAL"
+    query, _, addition = cell.partition("+")
+    words = {"dfal": "DFAL's query", "margin": "softmax margin", "random": "RANDOM"}
+    query = words.get(query, find_strategy(query).label)
+    what = addition.partition("_")
+    added = f"{what[0]}, overshoot {what[2]}" if what[2] else what[0]
+    return query if addition == "nothing" else f"{query} + {added}"
+
+
+def cell_table(records, marks, *, tablefmt="simple"):
+    """Return areas and accuracies of all cells, one line for each.
+
+    Parameters
+    ----------
+    records : dict of str to list of dict
+        For each training its rows.
+    marks : sequence of int
+        Annotations at which to show the accuracy.
+    tablefmt : str, default="simple"
+        A format of tabulate.
+
+    Returns
+    -------
+    table : str
+        Grouped by training, largest area first.
+    """
+    lines = []
+    for training, rows in records.items():
+        summaries = summarize(rows, marks)
+        for row in area_under_curve(rows).summary:
+            at = summaries[row["strategy"]]
+            std = row["n_trials"] > 1
+            area = f"{100 * row['area_mean']:.1f}"
+            lines.append(
+                [
+                    training,
+                    label_of(row["strategy"]),
+                    f"{area} ± {100 * row['area_std']:.1f}" if std else area,
+                    *(in_percent(at[mark]) for mark in marks),
+                    row["n_trials"],
+                ]
+            )
+    headers = ["training", "cell", "area", *map(str, marks), "trials"]
+    return text_table(headers, lines, tablefmt, n_left=2)
+
+
+def contrast_rows(contrasts, records):
+    """Return the contrasts of all trainings, corrected for the number of all of them.
+
+    Parameters
+    ----------
+    contrasts : list of dict
+        "name", and "of" and "less", cells in pairs.
+    records : dict of str to list of dict
+        For each training its rows.
+
+    Returns
+    -------
+    rows : list of dict
+        "contrast", "training", "difference", "low", "high", "p_value" and "n_trials";
+        of contrasts that have a pair of cells with two trials in common.
+    """
+    weights, every = {}, []
+    for training, rows in records.items():
+        trials = {}
+        for row in rows:
+            trials.setdefault(row["strategy"], set()).add(row["trial"])
+            every.append(row | {"strategy": f"{row['strategy']} | {training}"})
+        for contrast in contrasts:
+            pairs = [
+                pair
+                for pair in zip(contrast["of"], contrast["less"], strict=True)
+                if len(trials.get(pair[0], set()) & trials.get(pair[1], set())) > 1
+            ]
+            if not pairs:
+                continue
+            of_cells = weights.setdefault((contrast["name"], training), {})
+            for pair in pairs:
+                for cell, weight in zip(pair, (1, -1), strict=True):
+                    key = f"{cell} | {training}"
+                    of_cells[key] = of_cells.get(key, 0) + weight / len(pairs)
+    if not weights:
+        return []
+    found = paired_contrasts(every, weights)
+    return [
+        {
+            "contrast": contrast.name[0],
+            "training": contrast.name[1],
+            "difference": contrast.difference,
+            "low": contrast.low,
+            "high": contrast.high,
+            "p_value": contrast.p_value,
+            "n_trials": contrast.n_trials,
+        }
+        for contrast in found
+    ]
+
+
+def contrast_table(rows, *, tablefmt="simple"):
+    """Return the rows of :func:`contrast_rows` as a table, in points.
+
+    Parameters
+    ----------
+    rows : list of dict
+        The rows.
+    tablefmt : str, default="simple"
+        A format of tabulate.
+
+    Returns
+    -------
+    table : str
+        One line per contrast and training.
+    """
+    lines = [
+        [
+            row["contrast"],
+            row["training"],
+            f"{100 * row['difference']:+.1f}",
+            f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}",
+            f"{row['p_value']:.3f}",
+            row["n_trials"],
+        ]
+        for row in rows
+    ]
+    headers = ["comparison", "training", "points", "interval", "p", "trials"]
+    return text_table(headers, lines, tablefmt, n_left=2)
