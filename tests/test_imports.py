@@ -78,7 +78,7 @@ def test_import_loads_no_package_but_torch_scikit_learn_and_skorch(loaded):
     # What takes long or is wanted by few. skorch itself loads tqdm, tabulate and,
     # where it is installed, pandas.
     [
-        *("modAL", "ortools", "matplotlib", "zarr", "h5py"),
+        *("modAL", "ortools", "matplotlib", "zarr", "h5py", "distributed"),
         *("sklearn.ensemble", "sklearn.linear_model", "sklearn.neighbors"),
         *("skdfal.experiment", "skdfal.datasets", "skdfal.plot", "skdfal.reproduce"),
     ],
@@ -98,6 +98,7 @@ def test_one_file_imports_what_may_break():
     assert files_that_import("sklearn.utils._param_validation") == {
         "_utils/_validation.py"
     }
+    assert files_that_import("distributed", all_imported_names) == {"pool/_dask.py"}
     assert files_that_import("ortools") == set()
     assert files_that_import("matplotlib") == set()
 
@@ -121,7 +122,9 @@ def test_every_import_is_declared():
     project = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     known = declared(project["dependencies"]) | declared(extras["plots"])
-    known |= declared(extras["pools"]) | declared(extras["label"]) | OPTIONAL
+    for extra in ("dask", "label", "pools"):
+        known |= declared(extras[extra])
+    known |= OPTIONAL
     for path in PACKAGE.rglob("*.py"):
         names = {name.partition(".")[0] for name in all_imported_names(path)}
         names -= sys.stdlib_module_names | {"skdfal", "__future__"}

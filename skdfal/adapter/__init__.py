@@ -2,6 +2,8 @@
 
 from skdfal.adapter._answers import (
     hidden_features,
+    map_features,
+    map_proba,
     predict_proba,
     predicted_losses,
     proba_of_classes,
@@ -27,6 +29,8 @@ __all__ = [
     "is_net",
     "labeled_samples",
     "leads_to_net",
+    "map_features",
+    "map_proba",
     "member_nets",
     "predict_proba",
     "predicted_losses",

@@ -1,10 +1,15 @@
 """Probabilities and features, of nets and of whatever else has them."""
 
+import math
+from collections.abc import Iterator
+from functools import partial
+
 import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
-from skdfal._utils._torch import evaluation_mode
+from skdfal._utils._torch import HALVES, evaluation_mode
+from skdfal.adapter._batches import batches_a_block
 from skdfal.adapter._find import (
     class_labels,
     fitted_within,
@@ -14,7 +19,7 @@ from skdfal.adapter._find import (
 )
 from skdfal.adapter._probe import member_nets, torch_nets
 from skdfal.nets._loss_prediction import pooled_maps
-from skdfal.pool import as_pool
+from skdfal.pool import as_pool, map_blocks
 
 # Samples that a classifier without a net is given at a time.
 _ROWS_A_BLOCK = 4096
@@ -39,28 +44,61 @@ def predict_proba(estimator, X, batch_size: int | None = None) -> np.ndarray:
     proba : ndarray of shape (n_samples, n_classes)
         A column for each class that is known.
     """
+    return np.concatenate(list(map_proba(_itself, estimator, X, batch_size)))
+
+
+def _itself(proba):
+    return proba
+
+
+def map_proba(
+    function, estimator, X, batch_size: int | None = None
+) -> Iterator[np.ndarray]:
+    """Yield a function of :func:`predict_proba` for one block after the other.
+
+    Parameters
+    ----------
+    function : callable
+        Takes probabilities of shape (n, n_classes). It may run in another process.
+    estimator : fitted estimator
+        As for :func:`predict_proba`.
+    X : pool or array-like of shape (n_samples, ...)
+        Samples.
+    batch_size : int, default=None
+        Samples in one forward pass.
+
+    Yields
+    ------
+    result : object
+        What the function returned for the next block.
+    """
+    pool = as_pool(X)
     if leads_to_net(estimator):
-        nets = torch_nets(estimator, X)
-        return np.mean([net.proba(batch_size) for net in nets], axis=0)
+        nets = torch_nets(estimator, pool)
+        sizes = [net.batch_size(batch_size) for net in nets]
+        whole = math.lcm(*sizes)  # batches of each net
+        work = partial(_proba_of_nets, function, sizes)
+        return map_blocks(work, nets, pool, whole * batches_a_block(pool, whole))
     if members(estimator):
-        return _mean_of_members(estimator, X, batch_size)
+        work = partial(_proba_of_members, function, batch_size)
+        return map_blocks(work, estimator, pool, _ROWS_A_BLOCK)
     within = fitted_within(estimator) if is_learner(estimator) else estimator
     check_is_fitted(within)
-    pool = as_pool(X)
-    blocks = [
-        np.asarray(within.predict_proba(_block(pool, start)), dtype=float)
-        for start in range(0, len(pool), _ROWS_A_BLOCK)
-    ]
-    return np.concatenate(blocks)
+    return map_blocks(partial(_proba_of, function), within, pool, _ROWS_A_BLOCK)
 
 
-def _block(pool, start):
-    return pool.take(np.arange(start, min(start + _ROWS_A_BLOCK, len(pool))))
+def _proba_of_nets(function, batch_sizes, nets, part):
+    pairs = zip(nets, batch_sizes, strict=True)
+    return function(np.mean([net.of(part).proba(size) for net, size in pairs], axis=0))
 
 
-def _mean_of_members(committee, X, batch_size) -> np.ndarray:
+def _proba_of(function, classifier, part):
+    return function(np.asarray(classifier.predict_proba(part[:]), dtype=float))
+
+
+def _proba_of_members(function, batch_size, committee, part):
     """Mean over learners of which each may know other classes."""
-    found = [predict_proba(learner, X, batch_size) for learner in members(committee)]
+    found = [predict_proba(learner, part, batch_size) for learner in members(committee)]
     labels = [
         class_labels(learner, proba.shape[1])
         for learner, proba in zip(members(committee), found, strict=True)
@@ -69,7 +107,7 @@ def _mean_of_members(committee, X, batch_size) -> np.ndarray:
     total = np.zeros((len(found[0]), len(known)))
     for proba, columns in zip(found, labels, strict=True):
         total[:, np.searchsorted(known, columns)] += proba / len(found)
-    return total
+    return function(total)
 
 
 def proba_of_classes(estimator, X, n_classes: int, batch_size=None) -> np.ndarray:
@@ -146,10 +184,16 @@ def _of_head(net, batch_size):
             "skdfal.nets.make_classifier(..., loss_prediction='margin') or 'ranking', "
             "or take skdfal.nets.LossPredictionClassifier, and fit it."
         )
-    found = []
+    batch_size = net.batch_size(batch_size)
+    work = partial(_of_head_on_block, batch_size)
+    return np.concatenate(list(net.map_blocks(work, batch_size)))
+
+
+def _of_head_on_block(batch_size, net):
+    head, layers, found = net.walk.net.loss_head_, net.walk.net.loss_layers_, []
     with evaluation_mode(net.module), evaluation_mode(head), torch.no_grad():
-        for x in net.batches(net.batch_size(batch_size)):
-            with pooled_maps(net.walk.module, net.walk.net.loss_layers_) as maps:
+        for x in net.batches(batch_size):
+            with pooled_maps(net.walk.module, layers) as maps:
                 net.module(x)
             found.append(head(maps).double().cpu())
     return torch.cat(found).numpy()
@@ -157,6 +201,45 @@ def _of_head(net, batch_size):
 
 def hidden_features(estimator, X, batch_size: int | None = None, layer=None):
     """Features by :meth:`TorchNet.features`, (n, D); a Committee's side by side."""
+    blocks = map_features(estimator, X, batch_size, layer)
+    return np.concatenate([block.astype(np.float64) for block in blocks])
+
+
+def map_features(
+    estimator, X, batch_size: int | None = None, layer=None, *, keep=False
+) -> Iterator[np.ndarray]:
+    """Yield features for one block after the other.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        A net, or what leads to nets.
+    X : pool or array-like of shape (n_samples, ...)
+        Samples.
+    batch_size : int, default=None
+        Samples in one forward pass.
+    layer : str or nn.Module, default=None
+        As for :meth:`TorchNet.features`.
+    keep : bool, default=False
+        Leave the features where they are made, and yield handles of them.
+
+    Yields
+    ------
+    features : ndarray of shape (n, n_features)
+        Of the next block, in the precision of the net.
+    """
     nets = member_nets(estimator, X)
-    parts = [net.features(batch_size, layer).double().cpu() for net in nets]
+    sizes = [net.batch_size(batch_size) for net in nets]
+    pool, whole = nets[0].pool, math.lcm(*sizes)
+    size = whole * batches_a_block(pool, whole)
+    return map_blocks(
+        partial(_features_of_nets, sizes), (nets, layer), pool, size, keep=keep
+    )
+
+
+def _features_of_nets(batch_sizes, nets_and_layer, part):
+    nets, layer = nets_and_layer
+    pairs = zip(nets, batch_sizes, strict=True)
+    parts = [net.of(part).features(size, layer).cpu() for net, size in pairs]
+    parts = [part.float() if part.dtype in HALVES else part for part in parts]
     return torch.cat(parts, dim=1).numpy()

@@ -7,6 +7,7 @@ that is added is a check of each block, and the precision of the module.
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -19,7 +20,6 @@ from skorch.utils import to_tensor
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from skdfal._utils._progress import progress
 from skdfal._utils._torch import HALVES
 from skdfal.nets._dataset import ArrayDataset, collate
 
@@ -27,6 +27,9 @@ from skdfal.nets._dataset import ArrayDataset, collate
 _BLOCK_BYTES = 2**26
 _BATCHES_A_BLOCK = 16
 _ALIGNMENT = 64  # bytes, of torch's own memory on the CPU
+
+# Held by the thread that uses a generator or a switch of which a process has but one.
+PROCESS_STATE = threading.RLock()
 
 
 class Walk:
@@ -70,13 +73,10 @@ class Walk:
 
     def batches(self, pool, batch_size: int) -> Iterator[Any]:
         """Yield all samples of a pool in order, ``batch_size`` at a time."""
-        block = batch_size * _batches_a_block(pool, batch_size)
-        with progress(len(pool), "Looking at the pool") as advance:
-            for start in range(0, len(pool), block):
-                indices = np.arange(start, min(start + block, len(pool)))
-                for k, x in enumerate(self._of_block(pool, indices, batch_size)):
-                    yield x
-                    advance(min(batch_size, len(indices) - k * batch_size))
+        block = batch_size * batches_a_block(pool, batch_size)
+        for start in range(0, len(pool), block):
+            indices = np.arange(start, min(start + block, len(pool)))
+            yield from self._of_block(pool, indices, batch_size)
 
     def _of_block(self, pool, indices, batch_size: int) -> Iterator[Any]:
         vars(self.net)["iterator_valid__batch_size"] = batch_size
@@ -133,14 +133,15 @@ class Walk:
 @contextmanager
 def _generators_kept() -> Iterator[None]:
     """Put the global generators back: a DataLoader draws from them, a dataset may."""
-    numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002
-    torch_state = torch.get_rng_state()
-    try:
-        yield
-    finally:
-        np.random.set_state(numpy_state)  # noqa: NPY002
-        random.setstate(python_state)
-        torch.set_rng_state(torch_state)
+    with PROCESS_STATE:
+        numpy_state = np.random.get_state()  # noqa: NPY002
+        python_state, torch_state = random.getstate(), torch.get_rng_state()
+        try:
+            yield
+        finally:
+            np.random.set_state(numpy_state)  # noqa: NPY002
+            random.setstate(python_state)
+            torch.set_rng_state(torch_state)
 
 
 def lean_copy(net):
@@ -150,7 +151,8 @@ def lean_copy(net):
     return copy
 
 
-def _batches_a_block(pool, batch_size: int) -> int:
+def batches_a_block(pool, batch_size: int) -> int:
+    """Return how many batches are taken from a pool at a time."""
     if pool.sample_shape is None:
         return 1
     n_bytes = 8 * batch_size * max(1, int(np.prod(pool.sample_shape)))

@@ -7,6 +7,7 @@ nor the company in which a sample is scored changes its draws.
 
 import math
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from numbers import Integral
 
 import numpy as np
@@ -15,7 +16,9 @@ from sklearn.utils import check_random_state, gen_batches
 from torch import nn
 
 from skdfal._utils._torch import evaluation_mode, map_tensors
+from skdfal.adapter._batches import PROCESS_STATE, batches_a_block
 from skdfal.adapter._probe import member_nets
+from skdfal.pool import map_blocks
 
 _OF_UNITS = (nn.Dropout, nn.AlphaDropout)
 _OF_CHANNELS = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.FeatureAlphaDropout)
@@ -30,12 +33,15 @@ _ROUNDS = ((30, 0xBF58476D1CE4E5B9 - 2**64), (27, 0x94D049BB133111EB - 2**64), (
 _STREAM = 1
 
 
-def dropout_draws(estimator, X, n_draws, batch_size, random_state, caller):
+def dropout_draws(
+    estimator, X, n_draws, batch_size, random_state, caller, function=None
+):
     """Yield the probabilities of all draws, (n_draws, n, C), a batch at a time.
 
-    Each member of a Committee is drawn from ``n_draws`` times, or once where none of
-    them has dropout. ``caller`` is named if there is nothing to draw from. A sample's
-    draws follow from its row in ``X`` or, where that is a view, in the whole pool.
+    Or a ``function`` of them, which may run in another process. Each member of a
+    Committee is drawn from ``n_draws`` times, or once where none of them has dropout.
+    ``caller`` is named if there is nothing to draw from. A sample's draws follow from
+    its row in ``X`` or, where that is a view, in the whole pool.
     """
     nets = member_nets(estimator, X)
     if len(nets) == 1 and not _dropout_layers(nets[0].module):
@@ -45,14 +51,27 @@ def dropout_draws(estimator, X, n_draws, batch_size, random_state, caller):
         )
     if not any(_dropout_layers(net.module) for net in nets):
         n_draws = 1
-    rows = nets[0].rows
     seeds = _seeds(random_state, len(nets))
     drawers = [_Drawer(*each, n_draws) for each in zip(nets, seeds, strict=True)]
     n_rows = max(1, nets[0].batch_size(batch_size) // n_draws)
-    batches = zip(*(net.batches(n_rows) for net in nets), strict=True)
+    pool = nets[0].pool
+    size = n_rows * batches_a_block(pool, n_rows)
+    work = partial(_draws_of_part, n_rows, function)
+    for batches in map_blocks(work, drawers, pool, size):
+        yield from batches
+
+
+def _draws_of_part(n_rows, function, drawers, part):
+    """Return the draws of each batch of a block, or a function of them."""
+    rows, found = part.indices, []
+    batches = zip(
+        *(drawer.net.of(part).batches(n_rows) for drawer in drawers), strict=True
+    )
     for some, xs in zip(gen_batches(len(rows), n_rows), batches, strict=True):
         proba = [draw(x, rows[some]) for draw, x in zip(drawers, xs, strict=True)]
-        yield np.concatenate(proba)
+        proba = np.concatenate(proba)
+        found.append(proba if function is None else function(proba))
+    return found
 
 
 def _seeds(random_state, n):
@@ -90,12 +109,15 @@ class _Drawer:
     """
 
     def __init__(self, net, seed, n_draws):
-        self.module = net.module
-        self.device = net.device
+        self.net, self.module = net, net.module
         self.seed = seed
         self.n_draws = n_draws
         self.layers = _dropout_layers(net.module)
+        self.has_attention = any(
+            isinstance(layer, nn.MultiheadAttention) for layer in net.module.modules()
+        )
         x = net.batch(np.arange(min(2, len(net))))
+        self.takes_masks = False  # as far as is known
         with self._no_dropout():
             self.takes_masks = _takes_masks(self.module, self.layers, x)
             self.runs_once = _runs_once(self.module, self.layers, x)
@@ -112,7 +134,7 @@ class _Drawer:
         return logits.double().softmax(-1).cpu().numpy()
 
     def _draw_together(self, x, rows):
-        masks = _Masks(self.seed, rows, self.n_draws, self.device)
+        masks = _Masks(self.seed, rows, self.n_draws, self.net.device)
         with _hooked(self.layers, nn.Module.register_forward_hook, masks):
             return self._forward(x, len(rows))
 
@@ -120,7 +142,7 @@ class _Drawer:
         seeds = _hash(torch.tensor(self.seed), torch.as_tensor(rows)).tolist()
         # cuDNN's recurrent layers keep a generator of their own, which has no seed.
         with _training(self.layers), torch.backends.cudnn.flags(enabled=False):
-            with _forked_generator(self.device) as generator:
+            with _forked_generator(self.net.device) as generator:
                 logits = []
                 for i, seed in enumerate(seeds):
                     generator.manual_seed(seed)
@@ -135,14 +157,25 @@ class _Drawer:
 
     @contextmanager
     def _no_dropout(self):
-        has_fastpath = torch.backends.mha.get_fastpath_enabled()
-        # The fused kernels of transformer layers look at the layer's own mode only.
-        torch.backends.mha.set_fastpath_enabled(False)
-        try:
-            with evaluation_mode(self.module), torch.no_grad():
-                yield
-        finally:
-            torch.backends.mha.set_fastpath_enabled(has_fastpath)
+        with ExitStack() as stack:
+            if self.has_attention or not self.takes_masks:
+                stack.enter_context(PROCESS_STATE)
+            if self.has_attention:
+                stack.enter_context(_no_fused_attention())
+            stack.enter_context(evaluation_mode(self.module))
+            stack.enter_context(torch.no_grad())
+            yield
+
+
+@contextmanager
+def _no_fused_attention():
+    """Keep to kernels that run every layer: the fused ones drop nothing."""
+    has_fastpath = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(has_fastpath)
 
 
 class _Masks:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,9 @@ from skdfal._utils._torch import (
     first_output,
     sample_bytes,
 )
-from skdfal.adapter._batches import Walk
-from skdfal.pool import Pool
+from skdfal.adapter._batches import Walk, batches_a_block
+from skdfal.adapter._travel import own_device
+from skdfal.pool import Pool, map_blocks
 
 # Of several inputs by name, whose memory is not looked into.
 _BATCH_SIZE = 128
@@ -74,6 +76,64 @@ class TorchNet:
         """Return the same net for other samples."""
         members = tuple(member.of(pool) for member in self.members)
         return replace(self, pool=pool, members=members)
+
+    def map_blocks(
+        self,
+        function: Callable,
+        batch_size: int,
+        n_batches: int | None = None,
+        engine=None,
+    ) -> Iterator:
+        """Yield ``function`` of this net for one block of its pool after the other.
+
+        Parameters
+        ----------
+        function : callable
+            Takes a net whose pool is the block. It may run in another process.
+        batch_size : int
+            Samples in a batch; a block is made of whole batches.
+        n_batches : int, default=None
+            Batches in a block; None takes as many as are read at a time.
+        engine : engine, default=None
+            Who works; None takes :func:`engine_for` the pool.
+
+        Yields
+        ------
+        result : object
+            What the function returned.
+        """
+        n_batches = n_batches or batches_a_block(self.pool, batch_size)
+        work = partial(_on_part, function)
+        size = batch_size * n_batches
+        return map_blocks(work, self, self.pool, size, engine=engine)
+
+    def map_parts(self, function: Callable, parts: Iterable[Pool], engine) -> Iterator:
+        """Yield ``function`` of this net for each of some parts of its pool.
+
+        Parameters
+        ----------
+        function : callable
+            Takes a net whose pool is the part. It may run in another process.
+        parts : iterable of Pool
+            Views, or samples in hand.
+        engine : engine
+            Who works.
+
+        Yields
+        ------
+        result : object
+            What the function returned.
+        """
+        return engine.map(partial(_on_part, function), self, parts)
+
+    def __getstate__(self) -> dict:
+        return vars(self) | {"pool": None}
+
+    def __setstate__(self, state: dict) -> None:
+        vars(self).update(state)
+        device = own_device()
+        self.module.to(device)
+        self.walk.device = vars(self.walk.net)["device"] = device
 
     def batch(self, indices) -> Any:
         """Return the samples at ``indices`` as a batch for the module."""
@@ -237,6 +297,10 @@ class TorchNet:
                 "that a twin would go through it twice. Do what it does in the module, "
                 "or in a Pipeline step with inverse_transform."
             )
+
+
+def _on_part(function: Callable, net: TorchNet, part: Pool) -> Any:
+    return function(net.of(part))
 
 
 def _has_inverse(step) -> bool:

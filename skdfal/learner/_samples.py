@@ -36,6 +36,14 @@ class Samples(Pool):
     def take(self, indices):
         return _cast(self.pool.take(indices), self.dtype)
 
+    @property
+    def travels(self):
+        return self.pool.travels
+
+    def lazily(self, indices):
+        X = self.pool.lazily(indices)
+        return None if X is None else X.astype(self.dtype)
+
     def digest(self):
         return self.pool.digest()
 

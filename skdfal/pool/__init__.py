@@ -1,6 +1,19 @@
-"""The kinds of pools: a length, and samples by index."""
+"""The kinds of pools, and on which engine their blocks are worked."""
 
+from skdfal.pool._engine import InProcess, engine_for, map_blocks
 from skdfal.pool._images import ImagePool
-from skdfal.pool._pool import FilePool, Pool, PoolView, as_pool
+from skdfal.pool._pool import FilePool, InHand, Pool, PoolView, as_pool
+from skdfal.pool._travel import travels_as
 
-__all__ = ["FilePool", "ImagePool", "Pool", "PoolView", "as_pool"]
+__all__ = [
+    "FilePool",
+    "ImagePool",
+    "InHand",
+    "InProcess",
+    "Pool",
+    "PoolView",
+    "as_pool",
+    "engine_for",
+    "map_blocks",
+    "travels_as",
+]

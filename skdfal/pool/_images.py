@@ -358,6 +358,32 @@ class ImagePool(Pool):
     def __exit__(self, *_):
         self.close()
 
+    def __reduce__(self):
+        cache = self._cache.folder.absolute()
+        recipe = self.folder.absolute(), self.image_size, self.mode, cache
+        return _reopened, (*recipe, sorted(self._excluded), _names_digest(self.names))
+
+
+def _reopened(folder, image_size, mode, cache, exclude, digest):
+    """Return the pool by its recipe; with the same cache, if it can be seen here."""
+    pool = ImagePool(
+        folder,
+        image_size=image_size,
+        mode=mode,
+        cache=cache if cache.is_dir() else None,
+        exclude=exclude,
+    )
+    if _names_digest(pool.names) != digest:
+        raise ValueError(
+            f"The pictures of {folder} have other indices here than where they were "
+            "asked for. Give ImagePool(cache=...) a folder that all machines see."
+        )
+    return pool
+
+
+def _names_digest(names):
+    return hashlib.sha256("\0".join(names).encode()).hexdigest()
+
 
 def _fill(pool, ending, n):
     """Read all pictures of a pool, chunk by chunk, as long as somebody has it.

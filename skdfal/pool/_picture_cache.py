@@ -66,12 +66,12 @@ class PictureCache:
     """
 
     def __init__(self, folder):
-        self._folder = Path(folder)
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._path = self._folder / "pixels.npy"
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._path = self.folder / "pixels.npy"
         self._lock = threading.RLock()
         self._db = sqlite3.connect(
-            self._folder / "pictures.sqlite",
+            self.folder / "pictures.sqlite",
             timeout=_PATIENCE,
             isolation_level=None,
             check_same_thread=False,
@@ -81,7 +81,7 @@ class PictureCache:
         except sqlite3.DatabaseError as error:
             self._db.close()
             raise ValueError(
-                f"The cache of pictures in {self._folder} cannot be read: {error}. "
+                f"The cache of pictures in {self.folder} cannot be read: {error}. "
                 "Delete that folder; the pictures are then decoded again."
             ) from error
 
@@ -256,7 +256,7 @@ class PictureCache:
         found = self._settings()
         if found != self._wanted:
             raise RuntimeError(
-                f"Another process has opened the cache in {self._folder} for pictures "
+                f"Another process has opened the cache in {self.folder} for pictures "
                 f"of height, width and mode {found[1:]}, this one for "
                 f"{self._wanted[1:]}. Give each a cache of its own."
             )

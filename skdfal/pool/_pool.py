@@ -122,6 +122,16 @@ class Pool:
     is_in_memory = True
     sample_shape = dtype = None
 
+    @property
+    def root(self):
+        """The pool that all views stem from; here the pool itself."""
+        return self
+
+    @property
+    def travels(self):
+        """Whether pickling gives a recipe, by which a worker reads the samples."""
+        return not self.is_in_memory
+
     def take(self, indices):
         """Return a copy of some samples, of the pool's own kind.
 
@@ -151,6 +161,21 @@ class Pool:
             It knows the positions, in the pool that all views stem from.
         """
         return PoolView(self, indices)
+
+    def lazily(self, indices):
+        """Return some samples as a dask array, for whom its workers are to read them.
+
+        Parameters
+        ----------
+        indices : array-like of int
+            Positions in the pool.
+
+        Returns
+        -------
+        X : dask.array.Array or None
+            None of a pool that is no dask array.
+        """
+        return None
 
     @property
     def shape(self):
@@ -277,9 +302,11 @@ class PoolView(Pool):
     array([3, 5])
     """
 
+    root = None
+
     def __init__(self, pool, indices):
         indices = positions(indices, len(pool))
-        self.root = getattr(pool, "root", pool)
+        self.root = pool.root
         self.indices = pool.indices[indices] if pool is not self.root else indices
         self.is_in_memory = self.root.is_in_memory
         self.sample_shape, self.dtype = self.root.sample_shape, self.root.dtype
@@ -289,6 +316,9 @@ class PoolView(Pool):
 
     def take(self, indices):
         return self.root.take(self.indices[positions(indices, len(self))])
+
+    def lazily(self, indices):
+        return self.root.lazily(self.indices[positions(indices, len(self))])
 
     def as_dataset(self, indices):
         """Return some samples as a Dataset of pairs, where the pool is a Dataset.
@@ -304,6 +334,39 @@ class PoolView(Pool):
             Of pairs of a sample and 0.
         """
         return self.root.as_dataset(self.indices[positions(indices, len(self))])
+
+
+class InHand(Pool):
+    """Samples that were taken from a pool, with their positions there.
+
+    Parameters
+    ----------
+    X : array, tensor, data frame or dict
+        What ``take`` gave.
+    indices : array-like of int
+        Positions in the pool that all views stem from.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdfal.pool import InHand
+    >>> InHand(np.zeros((2, 5)), [30, 10]).view([1]).indices
+    array([10])
+    """
+
+    def __init__(self, X, indices):
+        self.pool, self.indices = as_pool(X), np.asarray(indices)
+        self.sample_shape, self.dtype = self.pool.sample_shape, self.pool.dtype
+
+    def __len__(self):
+        return len(self.indices)
+
+    def take(self, indices):
+        return self.pool.take(indices)
+
+    def view(self, indices):
+        indices = positions(indices, len(self))
+        return InHand(self.take(indices), self.indices[indices])
 
 
 class ArrayPool(Pool):
@@ -322,7 +385,7 @@ class ArrayPool(Pool):
                 "Expected X of shape (n_samples, ...), got a single number."
             )
         self.X = X
-        self.is_in_memory = not _is_memmap(X)
+        self.is_in_memory = _memmap_under(X) is None
         self.sample_shape, self.dtype = X.shape[1:], X.dtype
 
     def __len__(self):
@@ -331,13 +394,32 @@ class ArrayPool(Pool):
     def take(self, indices):
         return np.asarray(self.X[positions(indices, len(self))])
 
+    @property
+    def travels(self):
+        file = _memmap_under(self.X)  # what is written to a mode of "c" is nowhere else
+        return file is not None and file.filename is not None and file.mode != "c"
 
-def _is_memmap(X):
+    def __reduce_ex__(self, protocol):
+        if not self.travels:
+            return super().__reduce_ex__(protocol)
+        X, file = self.X, _memmap_under(self.X)
+        offset = file.offset + X.ctypes.data - file.ctypes.data
+        return _reopened, (file.filename, X.dtype, X.shape, offset, X.strides)
+
+
+def _memmap_under(X):
+    """Return the memmap whose file an array is a part of, or None."""
+    found = None
     while isinstance(X, np.ndarray):
         if isinstance(X, np.memmap):
-            return True
+            found = X
         X = X.base
-    return False
+    return found
+
+
+def _reopened(path, dtype, shape, offset, strides):
+    file = np.memmap(path, np.uint8, "r")
+    return ArrayPool(np.ndarray(shape, dtype, file, offset, strides))
 
 
 def _stacked(samples):
@@ -439,8 +521,33 @@ class ChunkedPool(Pool):
     def __init__(self, X):
         if not len(X.shape):
             raise ValueError("Expected X of shape (n_samples, ...), got one number.")
+        if any(n != n for n in X.shape):
+            raise ValueError(
+                f"X is a dask array of shape {X.shape}, and how many samples there are "
+                "is not known before they are computed. Call X.compute_chunk_sizes() "
+                "first."
+            )
         self.X = X
         self.sample_shape, self.dtype = tuple(X.shape[1:]), np.dtype(X.dtype)
+
+    @property
+    def travels(self):
+        store = type(getattr(self.X, "store", None)).__name__
+        return not hasattr(self.X, "dask") and store not in _STORES_IN_MEMORY
+
+    def lazily(self, indices):
+        if not hasattr(self.X, "dask"):
+            return None
+        indices = positions(indices, len(self))
+        is_stretch = len(indices) and (np.diff(indices) == 1).all()
+        if is_stretch:
+            return self.X[int(indices[0]) : int(indices[-1]) + 1]
+        return self.X[indices]
+
+    def __reduce_ex__(self, protocol):
+        if type(self.X).__module__.partition(".")[0] != "h5py":
+            return super().__reduce_ex__(protocol)
+        return _reopened_hdf5, (self.X.file.filename, self.X.name)
 
     def __len__(self):
         return self.X.shape[0]
@@ -455,6 +562,15 @@ class ChunkedPool(Pool):
             return np.asarray(self.X[first:last])[rows - first][back]
         by_axis = getattr(self.X, "oindex", self.X)  # zarr's way to ask for rows
         return np.asarray(by_axis[rows])[back]
+
+
+_STORES_IN_MEMORY = {"MemoryStore", "KVStore", "dict"}  # of zarr
+
+
+def _reopened_hdf5(path, name):
+    import h5py
+
+    return ChunkedPool(h5py.File(path, "r")[name])
 
 
 class DatasetPool(Pool):
@@ -590,6 +706,10 @@ class MappingPool(Pool):
                 f"The inputs of X have different numbers of samples: {lengths}."
             )
         self.is_in_memory = all(part.is_in_memory for part in self.parts.values())
+
+    @property
+    def travels(self):
+        return all(part.travels for part in self.parts.values())
 
     def __len__(self):
         return len(next(iter(self.parts.values()), ()))

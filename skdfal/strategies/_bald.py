@@ -106,8 +106,20 @@ def bald_score(estimator, X, *, n_draws=10, batch_size=None, random_state=None):
     >>> bald_score(net, torch.rand(3, 1, 16, 16), random_state=0).shape
     (3,)
     """
-    draws = dropout_draws(estimator, X, n_draws, batch_size, random_state, "bald_score")
-    return np.concatenate([_mutual_information(proba) for proba in draws])
+    gains = _gains(estimator, X, n_draws, batch_size, random_state)
+    return np.concatenate(list(gains))
+
+
+def _gains(estimator, X, n_draws, batch_size, random_state):
+    return dropout_draws(
+        estimator,
+        X,
+        n_draws,
+        batch_size,
+        random_state,
+        "bald_score",
+        _mutual_information,
+    )
 
 
 @register(
@@ -172,11 +184,5 @@ def bald_sampling(
     (5,)
     """
     S_k, candidates = draw_candidates(X, n_instances, n_candidates, random_state)
-    score = bald_score(
-        estimator,
-        candidates,
-        n_draws=n_draws,
-        batch_size=batch_size,
-        random_state=random_state,
-    )
-    return S_k[top_k(score, n_instances)]
+    gains = _gains(estimator, candidates, n_draws, batch_size, random_state)
+    return S_k[top_k(gains, n_instances)]

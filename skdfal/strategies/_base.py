@@ -247,10 +247,41 @@ def top_k(score, n_instances):
     """Return the indices of the ``n_instances`` largest scores, largest first.
 
     Equal scores keep the order of the pool. A NaN is a bug of the score: it raises.
+
+    Parameters
+    ----------
+    score : ndarray of shape (n_samples,), or iterable of such
+        Scores, or those of one block after the other, of which none is kept.
+    n_instances : int
+        How many.
+
+    Returns
+    -------
+    indices : ndarray of shape (n_instances,)
+        Positions among all scores.
     """
-    if np.isnan(score).any():
-        raise ValueError(f"{np.isnan(score).sum()} of {len(score)} scores are NaN.")
-    return np.argsort(-score, kind="stable")[:n_instances]
+    best, found, start = np.empty(0), np.empty(0, np.intp), 0
+    blocks = [score] if isinstance(score, np.ndarray) else score
+    for block in _at_least(n_instances, blocks):
+        if np.isnan(block).any():
+            raise ValueError(f"{np.isnan(block).sum()} of {len(block)} scores are NaN.")
+        best = np.concatenate([best, block])  # those before stay before their equals
+        found = np.concatenate([found, np.arange(start, start + len(block))])
+        first = np.argsort(-best, kind="stable")[:n_instances]
+        best, found, start = best[first], found[first], start + len(block)
+    return found
+
+
+def _at_least(n, blocks):
+    """Join blocks to such of ``n`` scores or more, so that sorting costs little."""
+    waiting = []
+    for block in blocks:
+        waiting.append(block)
+        if sum(map(len, waiting)) >= n:
+            yield np.concatenate(waiting)
+            waiting = []
+    if waiting:
+        yield np.concatenate(waiting)
 
 
 def draw_candidates(X, n_instances, n_candidates=None, random_state=None):

@@ -1,9 +1,9 @@
 """DFAL's query: the samples that DeepFool moves over the boundary with least effort."""
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from skdfal._utils._validation import (
@@ -16,14 +16,15 @@ from skdfal._utils._warnings import warn_caller
 from skdfal.adapter import torch_nets
 from skdfal.adversarial import affine_margins, deepfool, deepfool_within
 from skdfal.augment import AdversarialAugmenter
+from skdfal.pool import InHand, engine_for
 from skdfal.strategies._base import draw_candidates, register, top_k
 from skdfal.strategies._margin_proxy import margin_proxy
 
 __all__ = ["deepfool_margin_sampling", "deepfool_margin_score", "dfal"]
 
-# The attack keeps this many batches' perturbations: finished samples are replaced by
-# waiting ones, so only the last batch of a chunk runs half empty.
-_BATCHES_PER_CHUNK = 16
+# Batches of a block under attack, whose perturbations are kept: finished samples are
+# replaced by waiting ones, so only the last batch of a block runs half empty.
+_BATCHES = 16
 
 # The pruned search stops where the proxy says that the margin is at least this part
 # of what it would be at the smallest margin-to-proxy ratio seen so far.
@@ -34,6 +35,12 @@ _N_HOPELESS = 128
 
 # Candidates that the pruned search attacks before it looks whether to go on, at most.
 _BLOCK_SIZE = 128
+
+# Of the order, so many times what a round needs is looked up.
+_MORE = 8
+
+# Bytes of samples that are kept from the pass of proxies for the attacks, at most.
+_PICTURE_BYTES = 2**25
 
 
 @validate_params(
@@ -393,49 +400,177 @@ class PrunedSearch(NamedTuple):
 
 
 def _pruned_search(net, n_instances, attack):
-    """Find the ``n_instances`` smallest margins, best first by proxy."""
-    proxy = margin_proxy(net)
-    order = np.argsort(proxy, kind="stable")
-    margin = np.full(len(order), np.inf)
+    """Find the ``n_instances`` smallest margins, best first by proxy.
+
+    In rounds, each of some blocks of the order; what is too far is told by the bound
+    at the beginning of the round. When to end is looked at before each block, and what
+    was worked ahead is dropped then.
+    """
+    engine = engine_for(net.pool)
+    proxy, pictures = _proxies(net, n_instances, engine)
     attack = _sized(net, attack)
     block_size = min(attack["batch_size"], max(32, min(2 * n_instances, _BLOCK_SIZE)))
-    worst = smallest_ratio = np.inf
-    n_attacked = n_unconverged = 0
-    while n_attacked < len(order):
-        block = order[n_attacked : n_attacked + block_size]
-        if worst < np.inf and _SAFETY * smallest_ratio * proxy[block[0]] > worst:
-            break
-        if n_attacked == n_unconverged >= max(n_instances, _N_HOPELESS):
-            # The net answers one class wherever it looks: the likeliest to change.
-            return PrunedSearch(
-                order[:n_instances],
-                margin[order[:n_instances]],
-                n_attacked,
-                n_unconverged,
-            )
-        result, too_far = deepfool_within(net.module, net.batch(block), worst, **attack)
-        margin[block] = result.norm.cpu().numpy()
-        n_attacked += len(block)
-        n_unconverged += int((~result.converged & ~too_far).sum())
-        found = np.isfinite(margin[block]) & (proxy[block] > 0)
-        ratio = margin[block][found] / proxy[block][found]
-        smallest_ratio = min(smallest_ratio, ratio.min(initial=np.inf))
-        worst = np.partition(margin, n_instances - 1)[n_instances - 1]
-    nearest = top_k(-margin, n_instances)
-    return PrunedSearch(nearest, margin[nearest], n_attacked, n_unconverged)
+    search = _Search(proxy, n_instances)
+    for n_blocks in _rounds():
+        blocks = search.next_blocks(n_blocks, block_size)
+        work = partial(_margins_within, search.worst, attack)
+        parts = (pictures.part(net.pool, block) for block in blocks)
+        found = net.map_parts(work, parts, engine)
+        for block in blocks:
+            if search.is_over(block):
+                return search.result()
+            search.add(block, *next(found))
+        if not blocks:
+            return search.result()
+
+
+def _rounds():
+    """Yield how many blocks a round has: 1, 1, 2, 4, 8, ..., as many as before."""
+    n_blocks = 1
+    yield n_blocks
+    while True:
+        yield n_blocks
+        n_blocks *= 2
+
+
+def _margins_within(worst, attack, net):
+    """Margins of a block, (n,), infinite beyond ``worst``; how many never converged."""
+    x = net.batch(np.arange(len(net)))
+    result, too_far = deepfool_within(net.module, x, worst, **attack)
+    n_unconverged = int((~result.converged & ~too_far).sum())
+    return result.norm.double().cpu().numpy(), n_unconverged
+
+
+class _Search:
+    """What is known of margins so far, and what to look at next."""
+
+    def __init__(self, proxy, n_instances):
+        self.proxy, self.n_instances = proxy, n_instances
+        self.order = np.empty(0, np.intp)  # the first ones of all, best first
+        self.margin = np.empty(0)  # of the first ones of them
+        self.n_unconverged = 0
+        self.worst = self.smallest_ratio = np.inf
+
+    def next_blocks(self, n_blocks, size):
+        start = len(self.margin)
+        stop = min(start + n_blocks * size, len(self.proxy))
+        if stop > len(self.order):
+            self.order = _smallest(self.proxy, _MORE * stop)
+        return [self.order[i : min(i + size, stop)] for i in range(start, stop, size)]
+
+    def is_over(self, block):
+        bound = _SAFETY * self.smallest_ratio * self.proxy[block[0]]
+        return self.is_hopeless or (self.worst < np.inf and bound > self.worst)
+
+    @property
+    def is_hopeless(self):
+        """Whether the net answers one class for all of the likeliest to change."""
+        enough = max(self.n_instances, _N_HOPELESS)
+        return len(self.margin) == self.n_unconverged >= enough
+
+    def add(self, block, margin, n_unconverged):
+        self.margin = np.concatenate([self.margin, margin])
+        self.n_unconverged += n_unconverged
+        proxy = self.proxy[block]
+        found = np.isfinite(margin) & (proxy > 0)
+        ratio = (margin[found] / proxy[found]).min(initial=np.inf)
+        self.smallest_ratio = min(self.smallest_ratio, ratio)
+        if len(self.margin) >= self.n_instances:
+            last = self.n_instances - 1
+            self.worst = np.partition(self.margin, last)[last]
+
+    def result(self):
+        attacked = self.order[: len(self.margin)]
+        nearest = np.lexsort([attacked, self.margin])
+        if self.is_hopeless:
+            nearest = np.arange(len(attacked))
+        nearest = nearest[: self.n_instances]
+        n = len(attacked), self.n_unconverged
+        return PrunedSearch(attacked[nearest], self.margin[nearest], *n)
+
+
+def _smallest(values, n):
+    """Return the positions of ``n`` smallest values, or more, in the order of all."""
+    if n < len(values):
+        positions = np.flatnonzero(values <= np.partition(values, n - 1)[n - 1])
+    else:
+        positions = np.arange(len(values))
+    return positions[np.argsort(values[positions], kind="stable")]
+
+
+def _proxies(net, n_instances, engine):
+    """Return the proxies of all samples, (n,), and some of the likeliest samples."""
+    pool, batch_size = net.pool, net.batch_size(None)
+    pictures = _Pictures(pool, n_instances)
+    work = partial(_proxies_of_block, pictures.n_kept)
+    proxy, start = [], 0
+    for found, best, samples in net.map_blocks(work, batch_size, engine=engine):
+        proxy.append(found)
+        pictures.add(start + best, found[best], samples)
+        start += len(found)
+    return np.concatenate(proxy), pictures
+
+
+def _proxies_of_block(n_best, net):
+    """Return proxies (n,), and where the smallest are, with their samples."""
+    if not n_best:
+        return margin_proxy(net), np.empty(0, np.intp), None
+    samples = net.pool[:]  # read once
+    proxy = margin_proxy(net.of(InHand(samples, net.rows)))
+    best = np.argsort(proxy, kind="stable")[:n_best]
+    return proxy, best, samples[best]
+
+
+class _Pictures:
+    """Samples that are likely to be attacked, so that they need not be read again.
+
+    Of pools beyond memory, each block brings its best few. Kept are the best of these.
+    """
+
+    def __init__(self, pool, n_instances):
+        root, self.n_kept = pool.root, 0
+        self.position, self.proxy, self.samples = np.empty(0, np.intp), None, None
+        is_read = not root.is_in_memory and not hasattr(root, "as_dataset")
+        if is_read and isinstance(root.dtype, np.dtype):
+            n_bytes = max(1, int(np.prod(root.sample_shape)) * root.dtype.itemsize)
+            most = _PICTURE_BYTES // n_bytes
+            self.n_kept = min(most, max(4 * n_instances, _BLOCK_SIZE))
+
+    def add(self, position, proxy, samples):
+        if samples is None:
+            return
+        if self.samples is not None:
+            position = np.concatenate([self.position, position])
+            proxy = np.concatenate([self.proxy, proxy])
+            samples = np.concatenate([self.samples, samples])
+        best = np.argsort(proxy, kind="stable")[: self.n_kept]
+        self.position, self.proxy = position[best], proxy[best]
+        self.samples = samples[best]
+
+    def part(self, pool, positions):
+        """Return samples of a pool as a pool, in hand if all of them were kept."""
+        view = pool.view(positions)
+        where = {position: i for i, position in enumerate(self.position.tolist())}
+        found = [where.get(position) for position in positions.tolist()]
+        if None in found:
+            return view
+        return InHand(self.samples[found], view.indices)
 
 
 def _margins(net, attack):
     """||Σ r_i||_p of every sample, +inf where DeepFool does not converge; (n,)."""
     attack = _sized(net, attack)
-    chunk = _BATCHES_PER_CHUNK * attack["batch_size"]
-    form = net.module.affine_form()
+    work = partial(_margins_of_block, attack)
+    return np.concatenate(list(net.map_blocks(work, attack["batch_size"], _BATCHES)))
+
+
+def _margins_of_block(attack, net):
+    x, form = net.batch(np.arange(len(net))), net.module.affine_form()
     if form is not None:
-        p, n_top_classes = attack["p"], attack["n_top_classes"]
-        norms = [affine_margins(form, x, p, n_top_classes) for x in net.batches(chunk)]
+        norm = affine_margins(form, x, attack["p"], attack["n_top_classes"])
     else:
-        norms = [deepfool(net.module, x, **attack).norm for x in net.batches(chunk)]
-    return torch.cat(norms).double().cpu().numpy()
+        norm = deepfool(net.module, x, **attack).norm
+    return norm.double().cpu().numpy()
 
 
 def attack_parameters(p, max_iter, overshoot, n_top_classes, batch_size):

@@ -2,6 +2,7 @@
 
 import warnings
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import torch
@@ -196,8 +197,14 @@ def egl_sampling(
 
 def _score_last(net, batch_size):
     """Σ_c p_c ||p - e_c|| sqrt(||h||² + 1) of every sample; (n,)."""
-    linear = net.linear
     _check_last(net)
+    batch_size = net.batch_size(batch_size)
+    work = partial(_score_last_of_block, batch_size)
+    return np.concatenate(list(net.map_blocks(work, batch_size)))
+
+
+def _score_last_of_block(batch_size, net):
+    linear = net.linear
     h = net.features(batch_size)  # (n, D)
     with torch.no_grad():
         logits = as_two_classes(linear(h))[:, : net.n_classes]
@@ -255,13 +262,19 @@ def _score_all(net, batch_size):
         )
     if batch_size is None:
         batch_size = min(_BATCH_SIZE, net.batch_size(None, with_graph=True))
-    score = []
+    gram = _gram_by_layers
     with evaluation_mode(net.module), torch.inference_mode(False), torch.enable_grad():
-        gram = _gram_by_layers
         if not _layers_suffice(net):
             gram = _gram_by_jacobians
             size = net.n_classes * sum(p.numel() for p in parameters.values())
             batch_size = min(batch_size, max(1, _JACOBIAN_SIZE // size))
+    work = partial(_score_all_of_block, gram, batch_size)
+    return np.concatenate(list(net.map_blocks(work, batch_size)))
+
+
+def _score_all_of_block(gram, batch_size, net):
+    score = []
+    with evaluation_mode(net.module), torch.inference_mode(False), torch.enable_grad():
         for x in net.batches(batch_size):
             logits, G = gram(net.module, x)
             proba = logits.double().softmax(1)

@@ -8,7 +8,7 @@ from skdfal._utils._validation import (
     SCORE_PARAMETERS,
     validate_params,
 )
-from skdfal.adapter import predict_proba
+from skdfal.adapter import map_proba
 from skdfal.strategies._base import draw_candidates, register, top_k
 
 __all__ = [
@@ -80,7 +80,7 @@ def entropy_score(estimator, X, *, batch_size=None):
     >>> int(entropy_score(clf, [[-2.0], [0.0], [1.0]]).argmax())
     1
     """
-    return _entropy(predict_proba(estimator, X, batch_size))
+    return np.concatenate(list(map_proba(_entropy, estimator, X, batch_size)))
 
 
 @register(
@@ -139,7 +139,7 @@ def entropy_sampling(
     array([1, 2])
     """
     S_k, candidates = draw_candidates(X, n_instances, n_candidates, random_state)
-    score = entropy_score(estimator, candidates, batch_size=batch_size)
+    score = map_proba(_entropy, estimator, candidates, batch_size)
     return S_k[top_k(score, n_instances)]
 
 
@@ -198,7 +198,7 @@ def least_confidence_score(estimator, X, *, batch_size=None):
     >>> int(least_confidence_score(clf, [[-2.0], [0.0], [1.0]]).argmax())
     1
     """
-    return _least_confidence(predict_proba(estimator, X, batch_size))
+    return np.concatenate(list(map_proba(_least_confidence, estimator, X, batch_size)))
 
 
 @register(
@@ -257,7 +257,7 @@ def least_confidence_sampling(
     array([1, 2])
     """
     S_k, candidates = draw_candidates(X, n_instances, n_candidates, random_state)
-    score = least_confidence_score(estimator, candidates, batch_size=batch_size)
+    score = map_proba(_least_confidence, estimator, candidates, batch_size)
     return S_k[top_k(score, n_instances)]
 
 
@@ -304,7 +304,7 @@ def margin_score(estimator, X, *, batch_size=None):
     >>> int(margin_score(clf, [[-2.0], [0.0], [1.0]]).argmax())
     1
     """
-    return _negative_margin(predict_proba(estimator, X, batch_size))
+    return np.concatenate(list(map_proba(_negative_margin, estimator, X, batch_size)))
 
 
 @register(
@@ -363,5 +363,5 @@ def margin_sampling(
     array([1, 2])
     """
     S_k, candidates = draw_candidates(X, n_instances, n_candidates, random_state)
-    score = margin_score(estimator, candidates, batch_size=batch_size)
+    score = map_proba(_negative_margin, estimator, candidates, batch_size)
     return S_k[top_k(score, n_instances)]

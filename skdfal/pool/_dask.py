@@ -1,0 +1,170 @@
+"""The blocks of a pool on a Dask cluster; the one file that imports distributed.
+
+Tasks are small: what all of them share goes to the scheduler once, as bytes, and from
+there to each worker that needs it; of a pool they have a recipe by which the worker
+opens it, and the rows to read.
+"""
+
+import warnings
+from itertools import chain, islice
+
+import numpy as np
+from distributed import as_completed
+
+from skdfal.pool._pool import InHand
+from skdfal.pool._travel import Parcel, pack, unpack
+
+# Tasks at the scheduler for each thread of a worker; and at least, so that a cluster
+# which grows by its queue does, where they carry no samples.
+_TASKS_A_THREAD = 4
+_MIN_TASKS = 256
+
+
+def _work_on_rows(function, thing, pool, rows):
+    return function(unpack(thing), unpack(pool).view(rows))
+
+
+def _work_on_samples(function, thing, samples, rows):
+    return function(unpack(thing), InHand(samples, rows))
+
+
+def _work_on_kept(function, args, *kept):
+    return function(*kept, *unpack(args))
+
+
+class OnDask:
+    """Works on the parts of a pool by the workers of a client.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        A synchronous one.
+    """
+
+    def __init__(self, client):
+        self._sent = {}  # things and the futures of their parcels, by their ids
+        if client.asynchronous:
+            raise TypeError(
+                f"{client!r} is asynchronous, and a query waits for its blocks. Use a "
+                "Client without asynchronous=True."
+            )
+        self.client = client
+
+    def map(self, function, thing, parts, *, keep=False):
+        """Yield ``function(thing, part)`` for each of some parts of a pool, in order.
+
+        Parameters
+        ----------
+        function : callable
+            Takes ``thing`` and a part.
+        thing : object
+            What all calls share.
+        parts : iterable of Pool
+            Views of one pool.
+        keep : bool, default=False
+            Whether to yield handles of the results.
+
+        Yields
+        ------
+        result : object
+            What the function returned.
+        """
+        thing, parts = self._send(thing), iter(parts)
+
+        def submit(part):
+            if part.root.travels:
+                recipe = self._send(part.root)
+                return self._submit(
+                    _work_on_rows, function, thing, recipe, part.indices
+                )
+            samples = part.lazily(np.arange(len(part)))
+            if samples is not None:
+                samples = self.client.compute(samples)
+            else:
+                samples = part[:]
+            return self._submit(
+                _work_on_samples, function, thing, samples, part.indices
+            )
+
+        for first in parts:
+            n_ahead = self._n_ahead(first.root.travels)
+            yield from self._in_order(submit, chain([first], parts), n_ahead, keep)
+
+    def apply(self, function, kept, *args, keep=False):
+        """Yield ``function(*handles, *args)`` for each tuple of handles, in order.
+
+        Parameters
+        ----------
+        function : callable
+            Takes what the handles stand for, then ``args``. It changes nothing of it:
+            it may be called again, where a worker was lost.
+        kept : iterable of tuple
+            Handles that ``map`` or ``apply`` gave.
+        *args : object
+            What all calls share.
+        keep : bool, default=False
+            Whether to yield handles of the results.
+
+        Yields
+        ------
+        result : object
+            What the function returned.
+        """
+        args = self._send(args)
+
+        def submit(handles):
+            return self._submit(_work_on_kept, function, args, *handles)
+
+        yield from self._in_order(submit, kept, self._n_ahead(True), keep)
+
+    def _send(self, thing):
+        """Return a future of a thing as a parcel, which can be had again if it is lost.
+
+        Every worker that needs it gets it once, as long as this engine is in use.
+        """
+        if id(thing) not in self._sent:
+            parcel = pack(thing)
+            future = self._submit(Parcel, *parcel, key=f"skdfal-{parcel.digest}")
+            self._sent[id(thing)] = thing, future
+        return self._sent[id(thing)][1]
+
+    def _submit(self, function, *args, **options):
+        options = options or {"pure": False}
+        with warnings.catch_warnings():  # a net or a block of samples is meant to go
+            warnings.filterwarnings("ignore", "Sending large graph")
+            return self.client.submit(function, *args, **options)
+
+    def _n_ahead(self, is_light):
+        """How many tasks may wait: enough for all, few where they carry samples."""
+        n_threads = sum(self.client.nthreads().values())
+        return max(_MIN_TASKS if is_light else 1, _TASKS_A_THREAD * n_threads)
+
+    def _in_order(self, submit, items, n_ahead, keep):
+        """Yield the result of a task for each item, in order, some worked ahead.
+
+        A result is fetched as soon as it is there: it is not lost with its worker.
+        """
+        items = enumerate(items)
+        running = as_completed(loop=self.client.loop, with_results=not keep)
+        running.raise_errors = False  # an error is raised in its turn, as in process
+        numbers, done, n_given = {}, {}, 0
+        try:
+            while True:
+                room = n_ahead - len(numbers) - len(done)
+                for number, item in islice(items, room):
+                    future = submit(item)
+                    numbers[future] = number
+                    running.add(future)
+                if not numbers:
+                    return
+                for found in running.next_batch():
+                    future, result = (found, found) if keep else found
+                    done[numbers.pop(future)] = future, result
+                while n_given in done:
+                    future, result = done.pop(n_given)
+                    if future.status != "finished":
+                        result = future.result()  # raises what the task has raised
+                    n_given += 1
+                    yield result
+        finally:
+            self.client.cancel(list(numbers))

@@ -1,0 +1,221 @@
+"""Blocks in this process and on Dask: the same units, the same answers."""
+
+import threading
+
+import h5py
+import joblib
+import numpy as np
+import pytest
+import torch
+
+import skdfal
+from skdfal.pool import InHand, InProcess, as_pool, engine_for, map_blocks
+from tests.pool.kinds import KINDS
+from tests.strategy_cases import CASES
+from tests.test_common import sample
+
+distributed = pytest.importorskip("distributed", reason="needs skdfal[dask]")
+da = pytest.importorskip("dask.array")
+
+ONE_OF_A_SORT = [
+    "array",
+    "tensor",
+    "memmap",
+    "zarr",
+    "hdf5",
+    "dataset of pairs",
+    "files",
+]
+all_strategies = pytest.mark.parametrize("case", CASES, ids=str)
+
+
+def cluster(n_workers, processes):
+    return distributed.LocalCluster(
+        n_workers=n_workers,
+        threads_per_worker=1,
+        processes=processes,
+        dashboard_address=":0",
+    )
+
+
+@pytest.fixture(scope="module")
+def client():
+    """Two workers that are threads of this process: cheap, and as good a test."""
+    with cluster(2, processes=False) as workers, distributed.Client(workers) as client:
+        yield client
+
+
+@pytest.fixture(scope="module", params=[1, 2])
+def processes(request):
+    with cluster(request.param, True) as workers:
+        with distributed.Client(workers) as client:
+            yield client
+
+
+def in_small_blocks(case, estimator, X):
+    """The answer of a strategy that works many blocks of few samples."""
+    size = {} if case.strategy.needs == "nothing" else {"batch_size": 2}
+    return sample(case, estimator, X, **size)
+
+
+def on_dask(case, estimator, X):
+    with joblib.parallel_config(backend="dask"):
+        return in_small_blocks(case, estimator, X)
+
+
+def sum_of(factor, part):
+    return factor * float(np.asarray(part[:]).sum())
+
+
+@pytest.mark.parametrize("kind", [*ONE_OF_A_SORT, "dask"])
+def test_blocks_are_those_of_one_process_in_their_order(kind, client, tmp_path):
+    X = np.random.default_rng(0).random((40, 1, 4, 4), dtype=np.float32)
+    if kind == "dask":
+        pool = as_pool(da.from_array(X, chunks=(7, 1, 2, 4)))  # cut within pictures
+    else:
+        pool = as_pool(KINDS[kind](X, tmp_path))
+    view = pool.view(np.random.default_rng(1).permutation(40)[:33])
+    expected = list(map_blocks(sum_of, 2, view, 4, engine=InProcess()))
+    with joblib.parallel_config(backend="dask"):
+        assert list(map_blocks(sum_of, 2, view, 4)) == expected
+    assert len(expected) == 9
+
+
+def test_a_dask_array_goes_to_its_cluster_and_others_where_they_are_told(client):
+    array = as_pool(np.zeros((4, 2)))
+    assert isinstance(engine_for(array), InProcess)
+    assert engine_for(as_pool(da.zeros((4, 2)))).client is client
+    with joblib.parallel_config(backend="dask"):
+        assert engine_for(array).client is client
+
+
+def test_a_dask_array_without_a_client_is_worked_here(monkeypatch):
+    def no_client():
+        raise ValueError("No clients found")
+
+    monkeypatch.setattr(distributed, "default_client", no_client)
+    pool = as_pool(da.zeros((4, 2)))
+    assert isinstance(engine_for(pool), InProcess)
+
+
+@all_strategies
+def test_a_strategy_answers_as_in_process(case, client, estimators, pool, tmp_path):
+    X = np.concatenate([pool, pool[:7]])  # ties
+    expected = in_small_blocks(case, estimators["net"], X)
+    X = da.from_array(X, chunks=(5, -1, -1, -1))
+    np.testing.assert_array_equal(in_small_blocks(case, estimators["net"], X), expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [*KINDS, "dask"])
+@all_strategies
+def test_every_pool_on_processes(case, kind, processes, estimators, pool, tmp_path):
+    X = np.concatenate([pool, pool[:7]])
+    expected = in_small_blocks(case, estimators["net"], X)
+    if kind == "dask":
+        X = da.from_array(X, chunks=(5, -1, -1, -1))
+    else:
+        X = KINDS[kind](X, tmp_path)
+    if kind == "hdf5":  # whoever writes to a file has it for themselves
+        path = X.file.filename
+        X.file.close()
+        X = h5py.File(path, "r")["X"]
+    np.testing.assert_array_equal(on_dask(case, estimators["net"], X), expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["pipeline", "learner", "committee"])
+@all_strategies
+def test_every_estimator_on_processes(case, name, processes, estimators, pool):
+    expected = in_small_blocks(case, estimators[name], pool)
+    np.testing.assert_array_equal(on_dask(case, estimators[name], pool), expected)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda X: X[3:], lambda X: X[::2], lambda X: X[::-1, :, ::2].swapaxes(1, 2)],
+)
+def test_a_part_of_a_memmap_is_found_again(make, tmp_path, client):
+    np.save(tmp_path / "X.npy", np.arange(240, dtype=">f4").reshape(10, 4, 6))
+    X = make(np.load(tmp_path / "X.npy", mmap_mode="r"))
+    pool = as_pool(X)
+    assert pool.travels
+    (found,) = map_blocks(_samples, None, pool, 100, engine=_engine(client))
+    np.testing.assert_array_equal(found, X)
+
+
+def _samples(_, part):
+    return part[:]
+
+
+def _engine(client):
+    from skdfal.pool._dask import OnDask
+
+    return OnDask(client)
+
+
+def test_what_was_written_to_a_copy_on_write_map_is_seen(tmp_path, client):
+    np.save(tmp_path / "X.npy", np.zeros((4, 2)))
+    X = np.load(tmp_path / "X.npy", mmap_mode="c")
+    X[1] = 5
+    (found,) = map_blocks(_samples, None, as_pool(X), 100, engine=_engine(client))
+    np.testing.assert_array_equal(found, X)
+
+
+def test_shards_and_lengths_that_are_not_known(tmp_path, client):
+    import zarr
+
+    X = np.random.default_rng(0).random((20, 3, 4))
+    array = zarr.create_array(
+        str(tmp_path / "X.zarr"),
+        shape=X.shape,
+        chunks=(2, 1, 4),
+        shards=(10, 3, 4),
+        dtype=X.dtype,
+    )
+    array[:] = X
+    view = as_pool(array).view([19, 3, 3, 0])
+    (found,) = map_blocks(_samples, None, view, 100, engine=_engine(client))
+    np.testing.assert_array_equal(found, X[[19, 3, 3, 0]])
+
+    unknown = da.from_array(X)
+    with pytest.raises(ValueError, match=r"compute_chunk_sizes\(\)"):
+        as_pool(unknown[unknown[:, 0, 0] > 0.5])
+
+
+def test_an_error_of_a_block_is_raised_as_it_is(client, estimators, pool):
+    X = pool.copy()
+    X[-1] = np.nan
+    with pytest.raises(ValueError, match="contains NaN"):
+        skdfal.entropy_score(estimators["net"], da.from_array(X, chunks=(5, 1, 8, 8)))
+
+
+def test_a_query_leaves_no_trace_in_the_process_of_its_workers(client, estimators):
+    X = da.from_array(np.random.default_rng(0).random((60, 1, 8, 8), dtype="f4"))
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    for _ in range(3):
+        skdfal.bald_sampling(estimators["net"], X, 3, batch_size=2, random_state=0)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_samples_in_hand_know_where_they_stem_from():
+    held = InHand(np.arange(6.0).reshape(3, 2), [40, 20, 30])
+    view = held.view([2, 0])
+    np.testing.assert_array_equal(view.indices, [30, 40])
+    np.testing.assert_array_equal(view[:], [[4.0, 5.0], [0.0, 1.0]])
+    assert view.view([1]).root is not held
+
+
+def test_an_asynchronous_client_is_refused(client):
+    class Asynchronous:
+        asynchronous = True
+
+    with pytest.raises(TypeError, match="asynchronous"):
+        _engine(Asynchronous())
+
+
+def test_what_cannot_be_pickled_says_so(client):
+    thing, view = threading.Lock(), as_pool(np.zeros((2, 2))).view([0])
+    with pytest.raises(TypeError, match="lock cannot travel to the workers"):
+        list(_engine(client).map(sum_of, thing, [view]))
