@@ -33,6 +33,7 @@ from skdfal.reproduce import (
     PAPER_METHODS,
     PAPER_NETS,
     SCALES,
+    TASK_AWARE_DATASETS,
 )
 from skdfal.reproduce._command import WHAT, reproduce
 from skdfal.reproduce._files import draw_or_say, name_files
@@ -40,6 +41,7 @@ from skdfal.reproduce._pictures import save_learning_curves, save_twins
 from skdfal.strategies import STRATEGIES, describe
 
 RESULTS = Path("skdfal-results")
+_REPRODUCED = (*PAPER_DATASETS, *ABLATION_DATASETS, *TASK_AWARE_DATASETS)
 
 _OK, _FAILED, _BAD_ARGUMENTS, _INTERRUPTED = 0, 1, 2, 130
 
@@ -83,12 +85,22 @@ departs from the paper is printed on the table and the picture.
 and one that is not the paper's:
   ablation    what is at work in DFAL: its query, its twins, or mere training; also on
               fashion_mnist and cifar10
+
+And of the TA-VAAL paper (arXiv:2002.04709) with its supplement, on cifar10 (the
+default), cifar100, svhn and fashion_mnist:
+
+  task-aware              accuracy and improvement over RANDOM by stage, and what was
+                          chosen; --imbalance 10 or 100 makes every other class rare
+  task-aware-independent  nets without loss prediction, trained on what was chosen
+  task-aware-losses       losses of both loss predictors over the epochs
+  task-aware-large        task-aware with large budgets
 """
 _REPRODUCE_EXAMPLES = """\
 examples:
   skdfal reproduce table1 --dataset mnist --net lenet5 --scale smoke
   skdfal reproduce table1 --scale laptop --strategies dfal,random --trials 5
   skdfal reproduce table4 --net vgg8       (VGG8 chooses, LeNet5 is trained)
+  skdfal reproduce task-aware --dataset cifar10 --imbalance 100 --scale smoke
 
 Interrupt or kill it at any time: the same command goes on where it stood, and runs no
 finished trial again. In the results folder, for table1: table1.md, rounds.csv (one row
@@ -392,8 +404,8 @@ def _add_reproduce(commands):
     for name, allowed, default in [
         (
             "dataset",
-            list(dict.fromkeys([*PAPER_DATASETS, *ABLATION_DATASETS])),
-            next(iter(PAPER_DATASETS)),
+            list(dict.fromkeys(_REPRODUCED)),
+            None,  # each experiment has its own
         ),
         (
             "net",
@@ -409,6 +421,13 @@ def _add_reproduce(commands):
             help=f"{', '.join(allowed)} (default: {default or allowed[0]})",
             metavar="NAME",
         )
+    command.add_argument(
+        "--imbalance",
+        type=_positive,
+        help="of task-aware: how many times as many samples frequent classes have "
+        "(default: 1)",
+        metavar="X",
+    )
     command.add_argument(
         "--strategies",
         type=_strategies,

@@ -7,7 +7,6 @@ import io
 import json
 import shutil
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,7 +14,6 @@ import pytest
 import sklearn.datasets._openml as openml
 
 from skdfal.datasets import (
-    _cifar10,
     _download,
     _idx,
     _mnist,
@@ -30,6 +28,7 @@ from skdfal.datasets import (
     split_pool,
 )
 from tests.data_home import skdfal_data
+from tests.stand_in import files_below, serving
 
 IDX_FILES = _idx._FILES
 
@@ -50,49 +49,6 @@ def real_data(monkeypatch):
     return folder
 
 
-class Server:
-    """Serves `pages`, address -> (status, headers, body), and counts the requests."""
-
-    def __init__(self):
-        self.pages, self.requests = {}, []
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                server.requests.append(self.path)
-                page = server.pages.get(self.path, (404, {}, b"absent"))
-                status, headers, body = page
-                self.send_response(status)
-                for name, value in ({"Content-Length": len(body)} | headers).items():
-                    self.send_header(name, str(value))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *args):
-                pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.http.server_port}"
-        threading.Thread(target=self.http.serve_forever, args=(0.01,)).start()
-
-    def close(self):
-        self.http.shutdown()
-        self.http.server_close()
-
-
-@pytest.fixture
-def server(monkeypatch):
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    server = Server()
-    yield server
-    if server.http.socket.fileno() >= 0:
-        server.close()
-
-
-def files_below(folder):
-    return sorted(path.name for path in folder.rglob("*") if path.is_file())
-
-
 # Quick, Draw! over http
 
 
@@ -107,6 +63,12 @@ def npy(n_rows, seed=0):
 def google_headers(body):
     md5 = base64.b64encode(hashlib.md5(body).digest()).decode()
     return {"x-goog-hash": f"crc32c=AAAAAA==, md5={md5}"}
+
+
+@pytest.fixture
+def server(monkeypatch):
+    with serving(monkeypatch) as server:
+        yield server
 
 
 @pytest.fixture
@@ -392,26 +354,6 @@ def test_mnist_offline(small_mnist, tmp_path):
         fetch_mnist(data_home=tmp_path)
     with pytest.raises(FileNotFoundError, match=r"download_if_missing=False.*Put the"):
         fetch_mnist(data_home=tmp_path, download_if_missing=False)
-
-
-def test_cifar10_from_openml(server, tmp_path, monkeypatch):
-    rng = np.random.default_rng(0)
-    X = rng.integers(0, 256, (20, 3, 32, 32), dtype=np.uint8)
-    y = np.tile(np.arange(10), 2)
-    serve_openml(server, monkeypatch, 40927, X, y)
-    # The numbers of images are not those of the original.
-    with pytest.raises(OSError, match=r"training part of CIFAR-10 .*\(50000, 3, 32"):
-        fetch_cifar10(data_home=tmp_path)
-
-    def small(*args, train_counts, test_counts, **kwargs):
-        counts = {"train_counts": (1,) * 10, "test_counts": (1,) * 10}
-        return from_openml(*args, **counts, **kwargs)
-
-    from_openml = _cifar10.from_openml
-    monkeypatch.setattr(_cifar10, "from_openml", small)
-    cifar10 = fetch_cifar10(data_home=tmp_path, scaled=False)
-    np.testing.assert_array_equal(cifar10.X_train, X[:10])
-    np.testing.assert_array_equal(cifar10.X_test, X[10:])
 
 
 # Files in SKDFAL_DATA

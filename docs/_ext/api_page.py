@@ -64,6 +64,8 @@ DATA = {
     "name in the DFAL paper.",
     "skdfal.reproduce.PAPER_METHODS": "Names of the seven methods of the paper's "
     "Table 1.",
+    "skdfal.reproduce.TASK_AWARE_DATASETS": "Data sets of ``skdfal reproduce "
+    "task-aware``, each with its usual name.",
     "skdfal.experiment.PAPER_STRATEGIES": "Those methods and the diverse DFAL that the "
     "paper leaves open.",
     "skdfal.reproduce.SCALES": "Scales of ``skdfal reproduce``: how much of the "

@@ -82,13 +82,18 @@ def check_split(title, arrays, image_shape, train_counts, test_counts):
             )
 
 
-def sha256(path):
-    """Hexadecimal digest of a file."""
-    digest = hashlib.sha256()
+def file_digest(path, algorithm):
+    """Hexadecimal digest of a file, by an algorithm of `hashlib`."""
+    digest = hashlib.new(algorithm, usedforsecurity=False)
     with open(path, "rb") as file:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def sha256(path):
+    """Hexadecimal digest of a file."""
+    return file_digest(path, "sha256")
 
 
 def check_sha256(path, expected):

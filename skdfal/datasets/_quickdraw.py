@@ -222,7 +222,14 @@ def _fetch_class(name, folder, download_if_missing):
             warnings.warn(f"{error} It will be downloaded again.", stacklevel=3)
     if not download_if_missing:
         raise absent_error(title, path, _HOW_TO_PLACE)
-    download(_URL.format(quote(name)), path, title=title, how_to_place=_HOW_TO_PLACE)
+    download(
+        _URL.format(quote(name)),
+        path,
+        title=title,
+        how_to_place=_HOW_TO_PLACE,
+        if_absent="Check the spelling; https://github.com/googlecreativelab/"
+        "quickdraw-dataset lists the classes.",
+    )
     return _read_bitmaps(path)
 
 

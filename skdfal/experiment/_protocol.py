@@ -28,6 +28,10 @@ DATASETS = {
         datasets.fetch_quickdraw, classes=("bird", "cat", "dog", "fish")
     ),
     "cifar10": datasets.fetch_cifar10,
+    "cifar100": datasets.fetch_cifar100,
+    "svhn": datasets.fetch_svhn,
+    "caltech101": datasets.fetch_caltech101,
+    "caltech256": datasets.fetch_caltech256,
 }
 
 NETS = ("lenet5", "vgg8", "resnet18")

@@ -1,4 +1,4 @@
-"""The DFAL paper's tables and figures, run again: protocols, published values."""
+"""Tables and figures of papers, run again: protocols, published values."""
 
 from skdfal.reproduce._ablation import ABLATION_DATASETS
 from skdfal.reproduce._paper import (
@@ -10,6 +10,7 @@ from skdfal.reproduce._paper import (
     paper_accuracies,
     paper_table,
 )
+from skdfal.reproduce._task_aware import TASK_AWARE_DATASETS, load_task_aware
 
 __all__ = [
     "ABLATION_DATASETS",
@@ -17,7 +18,9 @@ __all__ = [
     "PAPER_METHODS",
     "PAPER_NETS",
     "SCALES",
+    "TASK_AWARE_DATASETS",
     "load_protocol",
+    "load_task_aware",
     "paper_accuracies",
     "paper_table",
 ]

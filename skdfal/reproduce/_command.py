@@ -6,11 +6,13 @@ from skdfal.reproduce._ablation import ablation
 from skdfal.reproduce._files import Run
 from skdfal.reproduce._paper import (
     NETS,
+    PAPER_DATASETS,
     changed_protocol,
     deviations_in_training,
     load_experiment,
     load_protocol,
 )
+from skdfal.reproduce._task_aware import TASK_AWARE, reproduce_task_aware
 
 _REPORTS = {
     "table1": _tables.table1,
@@ -22,11 +24,12 @@ _REPORTS = {
     "confidence": _figures.confidence,
     "regions": _figures.regions,
 }
-WHAT = (*_REPORTS, "ablation")
+WHAT = (*_REPORTS, "ablation", *TASK_AWARE)
 
 _OF_TWO_NETS = ("confidence", "regions")
 # Arguments without effect, and why; where they are not given they are None.
 _OF_NO_EFFECT = {
+    **{what: {"net": "it trains ResNet18"} for what in TASK_AWARE},
     "table3": {
         "strategies": "it times DFAL and CORE-SET",
         "jobs": "nothing else may run beside what is timed",
@@ -48,7 +51,7 @@ def reproduce(arguments, results):
     Parameters
     ----------
     arguments : argparse.Namespace
-        Of the command; ``net`` and ``out`` are set where they are None.
+        Of the command; ``dataset``, ``net`` and ``out`` are set where they are None.
     results : Path
         Where folders are made unless ``arguments.out`` says otherwise.
 
@@ -58,12 +61,19 @@ def reproduce(arguments, results):
         If an argument has no effect on the experiment, or the device is not there.
     """
     what = arguments.what
-    for name, reason in _OF_NO_EFFECT.get(what, {}).items():
+    of_no_effect = _OF_NO_EFFECT.get(what, {})
+    if what not in TASK_AWARE:
+        of_no_effect = of_no_effect | {"imbalance": "it has no rare classes"}
+    for name, reason in of_no_effect.items():
         if getattr(arguments, name) is not None:
             raise ValueError(
                 f"--{name} has no effect on {what}: {reason}. Leave it out."
             )
     check_device(arguments.device)
+    if what in TASK_AWARE:
+        reproduce_task_aware(arguments, results)
+        return
+    arguments.dataset = arguments.dataset or next(iter(PAPER_DATASETS))
     if what == "ablation":
         ablation(arguments, results)
         return

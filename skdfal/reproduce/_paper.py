@@ -82,12 +82,12 @@ def load_protocol(dataset, net, scale="paper"):
     ]:
         if value not in list(allowed):
             raise ValueError(f"{name}={value!r} should be one of {', '.join(allowed)}.")
-    values, changed = _sections(f"{dataset}-{net}", scale)
+    values, changed = sections(f"{dataset}-{net}", scale)
     if not changed:
         raise ValueError(f"scale={scale!r} should be one of {', '.join(SCALES)}.")
     query_params = values["query_params"] | changed["query_params"]
     values = values | changed | {"query_params": query_params}
-    values = _of_protocol(values)
+    values = protocol_values(values)
     n_trials, deviations = values.pop("n_trials"), values.pop("deviations")
     deviations = [*changed.get("deviations_of_loop", []), *deviations]
     return PaperProtocol(Protocol(**values), n_trials, deviations)
@@ -108,10 +108,10 @@ def load_experiment(what, dataset, net, scale):
     settings : dict
         The values of the section; "deviations" is always among them.
     """
-    files = [_sections(n, scale) for n in ("experiments", f"{dataset}-{net}")]
+    files = [sections(n, scale) for n in ("experiments", f"{dataset}-{net}")]
     settings = {"deviations": []}
-    for sections in zip(*files, strict=True):  # those of "paper", then of the scale
-        for section in sections:
+    for of_files in zip(*files, strict=True):  # those of "paper", then of the scale
+        for section in of_files:
             settings |= section.get(what, {})
     return settings
 
@@ -129,7 +129,7 @@ def deviations_in_training(dataset, net, scale):
     deviations : list of str
         Those of :func:`load_protocol` without what concerns the loop.
     """
-    values, changed = _sections(f"{dataset}-{net}", scale)
+    values, changed = sections(f"{dataset}-{net}", scale)
     return (values | changed)["deviations"]
 
 
@@ -148,14 +148,25 @@ def changed_protocol(paper, settings):
     protocol : PaperProtocol
         The same, changed; deviations add up.
     """
-    values = _of_protocol(settings)
+    values = protocol_values(settings)
     n_trials = values.pop("n_trials", paper.n_trials)
     deviations = [*paper.deviations, *values.pop("deviations")]
     return PaperProtocol(replace(paper.protocol, **values), n_trials, deviations)
 
 
-def _of_protocol(values):
-    """Return those of the values that concern a protocol; TOML has no null."""
+def protocol_values(values):
+    """Return those of the values that concern a protocol; TOML has no null.
+
+    Parameters
+    ----------
+    values : dict
+        As a file has them.
+
+    Returns
+    -------
+    values : dict
+        Fields of :class:`Protocol`, "n_trials" and "deviations".
+    """
     return {
         name: None if value == "none" else value
         for name, value in values.items()
@@ -163,8 +174,19 @@ def _of_protocol(values):
     }
 
 
-def _sections(name, scale):
-    """Return the sections "paper" and ``scale`` of a file."""
+def sections(name, scale):
+    """Return the sections "paper" and ``scale`` of a file.
+
+    Parameters
+    ----------
+    name, scale : str
+        The file without its suffix, and the scale.
+
+    Returns
+    -------
+    paper, of_scale : dict
+        The two sections; the second is empty where there is none.
+    """
     if sys.version_info >= (3, 11):
         import tomllib
     else:

@@ -1,0 +1,151 @@
+"""Data sets that their authors publish as archives with md5 sums.
+
+An archive that lies in the folder named by SKDFAL_DATA comes first, then the arrays in
+the cache, then a download, which is read, kept as arrays, and removed. Archives are
+never unpacked onto the disk.
+"""
+
+import tarfile
+import warnings
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from skdfal._utils._files import replacing
+from skdfal.datasets._base import (
+    Arrays,
+    absent_error,
+    cache_folder,
+    data_folder,
+    file_digest,
+    to_bunch,
+)
+from skdfal.datasets._download import download_archive
+from skdfal.datasets._npz import read_npz
+
+
+class Archive(NamedTuple):
+    """One file of a data set, and where it is published."""
+
+    file: str
+    url: str
+    md5: str
+
+
+class ArchivedSet(NamedTuple):
+    """A data set of one or several archives.
+
+    ``read`` makes arrays and class names of the paths of the archives; arrays that
+    differ by parameters, such as a size, differ by ``name``.
+    """
+
+    name: str
+    title: str
+    archives: tuple
+    read: Callable
+    descr: str
+
+
+def fetch(archived, *, data_home, download_if_missing, scaled):
+    """Bunch from archives in SKDFAL_DATA, from the cache, or from a download."""
+    arrays, names, source = _find(archived, data_home, download_if_missing)
+    return to_bunch(
+        arrays,
+        target_names=names,
+        descr=archived.descr,
+        source=source,
+        scaled=scaled,
+    )
+
+
+def _find(archived, data_home, download_if_missing):
+    placed = _placed(archived.archives)
+    if placed:
+        for path, archive in zip(placed, archived.archives, strict=True):
+            _check_md5(path, archive.md5)
+        return *archived.read(placed), placed[0].parent
+    folder = cache_folder(data_home)
+    kept = folder / f"{archived.name}.npz"
+    if kept.exists():
+        try:
+            return *read_npz(kept), kept
+        except OSError as error:
+            if not download_if_missing:
+                raise
+            warnings.warn(f"{error} It will be made again.", stacklevel=4)
+    files = ", ".join(archive.file for archive in archived.archives)
+    how_to_place = (
+        f"Put {files} into the folder that the environment variable SKDFAL_DATA names."
+    )
+    title = archived.title
+    if not download_if_missing:
+        raise absent_error(title, kept, how_to_place)
+    paths = [folder / archive.file for archive in archived.archives]
+    for path, archive in zip(paths, archived.archives, strict=True):
+        # One that is whole is there where reading it, or the next one, failed.
+        if not path.exists() or file_digest(path, "md5") != archive.md5:
+            download_archive(
+                archive.url, path, archive.md5, title=title, how_to_place=how_to_place
+            )
+    arrays, names = archived.read(paths)
+    _keep(kept, arrays, names)
+    for path in paths:
+        path.unlink()
+    return arrays, names, kept
+
+
+def _placed(archives):
+    """Paths of the archives in SKDFAL_DATA, or None unless all are there."""
+    root = data_folder()
+    paths = [] if root is None else [root / archive.file for archive in archives]
+    return paths if paths and all(path.exists() for path in paths) else None
+
+
+def _check_md5(path, expected):
+    got = file_digest(path, "md5")
+    if got != expected:
+        raise OSError(
+            f"{path} is damaged or another file: expected md5 {expected}, got {got}. "
+            "Replace or remove it."
+        )
+
+
+def _keep(path, arrays, names):
+    """Write arrays as `read_npz` reads them, with the channels last."""
+    channels_last = {
+        part: getattr(arrays, part).transpose(0, 2, 3, 1)
+        for part in ("X_train", "X_test")
+    }
+    with replacing(path) as file:
+        np.savez(
+            file,
+            **arrays._asdict() | channels_last,
+            class_names=np.array(names, dtype=str),
+        )
+
+
+def members(path, names):
+    """Contents of some members of a tar archive, in the order of the names."""
+    with tarfile.open(path) as archive:
+        try:
+            return [archive.extractfile(name).read() for name in names]
+        except (KeyError, AttributeError, tarfile.TarError, EOFError) as error:
+            raise OSError(
+                f"{path} lacks what {', '.join(names)} should be ({error!r})."
+            ) from error
+
+
+def split_by_class(X, y, *, seed=0):
+    """Arrays with a fifth of each class for the test, mixed.
+
+    The draw of a class depends on its label and on how many it has, nothing else.
+    """
+    test = np.zeros(len(y), dtype=bool)
+    for label in np.unique(y):
+        of_class = np.flatnonzero(y == label)
+        order = np.random.default_rng([seed, int(label)]).permutation(of_class)
+        test[order[: len(of_class) // 5]] = True
+    rng = np.random.default_rng(seed)
+    train, test = (rng.permutation(np.flatnonzero(part)) for part in (~test, test))
+    return Arrays(X[train], y[train], X[test], y[test])

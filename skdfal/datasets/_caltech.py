@@ -1,0 +1,265 @@
+"""Caltech-101 and Caltech-256: folders of photographs of unequal size."""
+
+import io
+import re
+import tarfile
+import zipfile
+from numbers import Integral
+
+import numpy as np
+
+from skdfal._utils._validation import Interval, validate_params
+from skdfal.datasets import _archive
+from skdfal.datasets._base import COMMON_PARAMS
+
+_RECORDS = "https://data.caltech.edu/records/"
+_CALTECH101 = _archive.Archive(
+    "caltech-101.zip",
+    f"{_RECORDS}mzrjq-6wc02/files/caltech-101.zip",
+    "3138e1922a9193bfa496528edbbc45d0",
+)
+_CALTECH256 = _archive.Archive(
+    "256_ObjectCategories.tar",
+    f"{_RECORDS}nyy15-4j048/files/256_ObjectCategories.tar",
+    "67b4f42ca05d46448c6bb8ecd2220f6d",
+)
+_TAR_IN_ZIP = "caltech-101/101_ObjectCategories.tar.gz"
+_CLUTTER = {"BACKGROUND_Google", "clutter"}  # pictures of nothing in particular
+
+_DESCR101 = """
+Caltech-101: some 8,700 colour photographs of things of 101 kinds, 31 to 800 of each.
+
+Authors: Fei-Fei Li, Marco Andreetto, Marc'Aurelio Ranzato, Pietro Perona, CC BY 4.0,
+https://doi.org/10.22002/D1.20086. Its background pictures are left out. The test part,
+a fifth of each class, is drawn here: the authors have none.
+"""
+_DESCR256 = """
+Caltech-256: some 30,000 colour photographs of things of 256 kinds, 80 to 827 of each.
+
+Authors: Gregory Griffin, Alex Holub, Pietro Perona, CC BY 4.0,
+https://doi.org/10.22002/D1.20087. Its clutter pictures are left out. The test part, a
+fifth of each class, is drawn here: the authors have none.
+"""
+_PARAMS = {"image_size": [Interval(Integral, 1, None, closed="left")], **COMMON_PARAMS}
+
+
+@validate_params(_PARAMS, prefer_skip_nested_validation=True)
+def fetch_caltech101(
+    *, image_size=64, data_home=None, download_if_missing=True, scaled=True
+):
+    """Load Caltech-101, photographs of 101 kinds of things [1]_.
+
+    The authors' archive ``caltech-101.zip`` in the folder that the environment
+    variable ``SKDFAL_DATA`` names comes first; then the cache; then a download of the
+    archive (137 MB), which goes on where it broke off. Its md5 is checked. Pictures are
+    brought to one square size by Pillow.
+
+    Parameters
+    ----------
+    image_size : int, default=64
+        Height and width of the pictures, in pixels.
+    data_home : str or path-like, default=None
+        Folder of the cache; None for scikit-learn's ``get_data_home()``. The arrays
+        are kept in ``skdfal/caltech101-64.npz`` (107 MB) below it, one file per size.
+    download_if_missing : bool, default=True
+        Whether to download what is not at hand.
+    scaled : bool, default=True
+        Whether to give float32 pixels in [0, 1] rather than uint8 in [0, 255].
+
+    Returns
+    -------
+    data : Bunch
+        With the attributes
+
+        X_train, X_test : ndarray of shape (n_samples, 3, image_size, image_size)
+            Images; red, green and blue along the second axis. Four
+            fifths of each class to train on, mixed, and one fifth, rounded down, to
+            test on.
+        y_train, y_test : ndarray of int64, shape (n_samples,)
+            Labels, indices into ``target_names``.
+        target_names : ndarray of shape (101,)
+            Names of the classes.
+        DESCR : str
+            Authors, licence, and where this copy lies.
+        source : str
+            Where this copy lies.
+
+    Raises
+    ------
+    ConnectionError
+        If it has to be downloaded and cannot; the message says how to place the
+        archive by hand, or how to go on.
+    ImportError
+        If Pillow is not installed.
+    OSError
+        If a file is damaged, or absent with ``download_if_missing=False``.
+
+    See Also
+    --------
+    fetch_caltech256 : More classes, nine times the download.
+
+    References
+    ----------
+    .. [1] L. Fei-Fei, R. Fergus and P. Perona, "Learning Generative Visual Models from
+           Few Training Examples", CVPR Workshop on Generative-Model Based Vision,
+           2004. https://doi.org/10.22002/D1.20086
+
+    Examples
+    --------
+    >>> from skdfal.datasets import fetch_caltech101
+    >>> caltech = fetch_caltech101(image_size=32)  # doctest: +SKIP
+    >>> caltech.X_train.shape[1:]  # doctest: +SKIP
+    (3, 32, 32)
+    """
+    _check_pillow()
+    return _archive.fetch(
+        _archive.ArchivedSet(
+            f"caltech101-{image_size}",
+            "Caltech-101",
+            (_CALTECH101,),
+            lambda paths: _read(_pictures_of_zip(*paths), image_size),
+            _DESCR101,
+        ),
+        data_home=data_home,
+        download_if_missing=download_if_missing,
+        scaled=scaled,
+    )
+
+
+@validate_params(_PARAMS, prefer_skip_nested_validation=True)
+def fetch_caltech256(
+    *, image_size=64, data_home=None, download_if_missing=True, scaled=True
+):
+    """Load Caltech-256, photographs of 256 kinds of things [1]_.
+
+    The authors' archive ``256_ObjectCategories.tar`` in the folder that the environment
+    variable ``SKDFAL_DATA`` names comes first; then the cache; then a download of the
+    archive (1.2 GB), which goes on where it broke off. Its md5 is checked. Pictures are
+    brought to one square size by Pillow.
+
+    Parameters
+    ----------
+    image_size : int, default=64
+        Height and width of the pictures, in pixels.
+    data_home : str or path-like, default=None
+        Folder of the cache; None for scikit-learn's ``get_data_home()``. The arrays
+        are kept in ``skdfal/caltech256-64.npz`` (366 MB) below it, one file per size.
+    download_if_missing : bool, default=True
+        Whether to download what is not at hand.
+    scaled : bool, default=True
+        Whether to give float32 pixels in [0, 1] rather than uint8 in [0, 255].
+
+    Returns
+    -------
+    data : Bunch
+        With the attributes
+
+        X_train, X_test : ndarray of shape (n_samples, 3, image_size, image_size)
+            Images; red, green and blue along the second axis. Four
+            fifths of each class to train on, mixed, and one fifth, rounded down, to
+            test on.
+        y_train, y_test : ndarray of int64, shape (n_samples,)
+            Labels, indices into ``target_names``.
+        target_names : ndarray of shape (256,)
+            Names of the classes.
+        DESCR : str
+            Authors, licence, and where this copy lies.
+        source : str
+            Where this copy lies.
+
+    Raises
+    ------
+    ConnectionError
+        If it has to be downloaded and cannot; the message says how to place the
+        archive by hand, or how to go on.
+    ImportError
+        If Pillow is not installed.
+    OSError
+        If a file is damaged, or absent with ``download_if_missing=False``.
+
+    See Also
+    --------
+    fetch_caltech101 : Fewer classes, a ninth of the download.
+
+    References
+    ----------
+    .. [1] G. Griffin, A. Holub and P. Perona, "Caltech-256 Object Category Dataset",
+           California Institute of Technology, 2007.
+           https://doi.org/10.22002/D1.20087
+
+    Examples
+    --------
+    >>> from skdfal.datasets import fetch_caltech256
+    >>> caltech = fetch_caltech256(image_size=32)  # doctest: +SKIP
+    >>> caltech.X_train.shape[1:]  # doctest: +SKIP
+    (3, 32, 32)
+    """
+    _check_pillow()
+    return _archive.fetch(
+        _archive.ArchivedSet(
+            f"caltech256-{image_size}",
+            "Caltech-256",
+            (_CALTECH256,),
+            lambda paths: _read(_pictures_of_tar(*paths), image_size),
+            _DESCR256,
+        ),
+        data_home=data_home,
+        download_if_missing=download_if_missing,
+        scaled=scaled,
+    )
+
+
+def _check_pillow():
+    try:
+        import PIL  # noqa: F401
+    except ImportError:
+        raise ImportError(
+            "Caltech's pictures are JPEG files, which need Pillow: "
+            "python -m pip install pillow."
+        ) from None
+
+
+def _pictures_of_zip(path):
+    """Yield class and content of the pictures in the tar that is in a zip."""
+    try:
+        with zipfile.ZipFile(path) as outer, outer.open(_TAR_IN_ZIP) as inner:
+            yield from _pictures(inner, path)
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise OSError(f"{path} is no zip with {_TAR_IN_ZIP} ({error}).") from error
+
+
+def _pictures_of_tar(path):
+    """Yield class and content of the pictures in a tar."""
+    with open(path, "rb") as file:
+        yield from _pictures(file, path)
+
+
+def _pictures(file, path):
+    """Yield class and content of the JPEG files in folders of a tar archive."""
+    try:
+        with tarfile.open(fileobj=file, mode="r|*") as archive:
+            for member in archive:
+                *_, folder, name = ("", *member.name.split("/"))
+                if not member.isfile() or not name.lower().endswith((".jpg", ".jpeg")):
+                    continue
+                category = re.sub(r"^\d+\.", "", folder)  # 001.ak47
+                if category not in _CLUTTER:
+                    yield category, archive.extractfile(member).read()
+    except (tarfile.TarError, EOFError) as error:
+        raise OSError(f"{path} is damaged ({error}). Replace or remove it.") from error
+
+
+def _read(pictures, image_size):
+    """Arrays and class names; labels are in the alphabetical order of the names."""
+    from PIL import Image
+
+    categories, X = [], []
+    for category, content in pictures:
+        with Image.open(io.BytesIO(content)) as picture:
+            small = picture.convert("RGB").resize((image_size, image_size))
+        categories.append(category)
+        X.append(np.asarray(small).transpose(2, 0, 1))
+    if not X:
+        raise OSError("There are no JPEG files in folders in an archive of Caltech.")
+    names, y = np.unique(categories, return_inverse=True)
+    return _archive.split_by_class(np.stack(X), y), tuple(names.tolist())

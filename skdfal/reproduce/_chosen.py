@@ -1,0 +1,164 @@
+"""What strategies chose: counts of each class, and the pictures themselves."""
+
+import numpy as np
+from tabulate import tabulate
+
+from skdfal._utils._files import replacing
+from skdfal.experiment import load_data
+from skdfal.experiment._folder import finished_trials
+from skdfal.experiment._table import in_percent, summary_of
+from skdfal.strategies import describe
+
+_N_PICTURES = 12  # of each strategy
+_MAX_CLASSES = 30  # with more, counts of single classes cannot be read
+
+
+def chosen_rows(out_dir, protocol):
+    """Count what finished trials chose, the initial samples aside.
+
+    Parameters
+    ----------
+    out_dir : path-like
+        Folder of the experiment.
+    protocol : Protocol
+        The experiment.
+
+    Returns
+    -------
+    rows : list of dict
+        One per trial and class: "strategy", "trial", "label", "n_chosen", and
+        "n_training", how many of the class there were to choose from.
+    """
+    data = load_data(protocol)
+    n_classes = len(data.target_names)
+    n_training = np.bincount(data.y_train, minlength=n_classes)
+    rows = []
+    for files in finished_trials(out_dir):
+        labels = data.y_train[_queried(files, protocol)]
+        for label, n in enumerate(np.bincount(labels, minlength=n_classes)):
+            rows.append(
+                {
+                    "strategy": files.strategy,
+                    "trial": files.trial,
+                    "label": str(data.target_names[label]),
+                    "n_chosen": int(n),
+                    "n_training": int(n_training[label]),
+                }
+            )
+    return rows
+
+
+def _queried(files, protocol):
+    """Return indices of the samples that a trial chose, in the order of the queries."""
+    _, end = files.read()
+    return np.array(end["annotated"][protocol.n_initial :], dtype=int)
+
+
+def rare_share_table(rows, *, tablefmt="simple"):
+    """Return which part of what was chosen is of rare classes.
+
+    Parameters
+    ----------
+    rows : list of dict
+        What :func:`chosen_rows` returned.
+    tablefmt : str, default="simple"
+        A format of tabulate.
+
+    Returns
+    -------
+    table : str
+        One line per strategy, the largest share first.
+    """
+    typical = max(row["n_training"] for row in rows)
+    shares = {}
+    for row in rows:
+        of_trial = shares.setdefault(row["strategy"], {}).setdefault(
+            row["trial"], [0, 0]
+        )
+        of_trial[0] += row["n_chosen"] * (row["n_training"] < typical)
+        of_trial[1] += row["n_chosen"]
+    found = {
+        name: summary_of([rare / max(1, n) for rare, n in trials.values()])
+        for name, trials in shares.items()
+    }
+    lines = [
+        [name, in_percent(found[name]), found[name].n_trials]
+        for name in sorted(found, key=lambda name: -found[name].mean)
+    ]
+    return tabulate(
+        lines,
+        headers=["strategy", "of rare classes, % of the queries", "trials"],
+        tablefmt=tablefmt,
+        colalign=["left", "right", "right"],
+        disable_numparse=True,
+    )
+
+
+def save_chosen(out_dir, protocol, path, formats=("png",)):
+    """Draw the first pictures that each strategy chose, and counts of each class.
+
+    Parameters
+    ----------
+    out_dir : path-like
+        Folder of the experiment.
+    protocol : Protocol
+        The experiment.
+    path : path-like
+        Where to; the suffix comes from the formats.
+    formats : sequence of str, default=("png",)
+        File formats.
+
+    Returns
+    -------
+    paths : list of Path
+        The files.
+    """
+    from matplotlib.figure import Figure
+
+    data = load_data(protocol)
+    rows = chosen_rows(out_dir, protocol)
+    first = {}
+    for files in finished_trials(out_dir):
+        first.setdefault(files.strategy, files)
+    figure = Figure(figsize=(11, 0.95 * len(first) + 0.9), layout="constrained")
+    grid = figure.subplots(len(first), 2, squeeze=False, width_ratios=(7, 4))
+    for (left, right), (name, files) in zip(grid, first.items(), strict=True):
+        chosen = _queried(files, protocol)[:_N_PICTURES]
+        _draw_pictures(left, data.X_train[chosen])
+        left.set_ylabel(
+            describe(name).label, rotation=0, ha="right", va="center", fontsize="small"
+        )
+        _draw_counts(right, [row for row in rows if row["strategy"] == name])
+    grid[0, 0].set_title("first pictures of the first query, best first")
+    grid[0, 1].set_title("chosen of each class, mean over trials")
+    bars = grid[-1, 1]
+    bars.tick_params(labelbottom=True)
+    if len(data.target_names) <= _MAX_CLASSES:
+        bars.set_xticks(range(len(data.target_names)), data.target_names, rotation=60)
+    paths = [path.with_suffix(f".{suffix}") for suffix in formats]
+    for target, suffix in zip(paths, formats, strict=True):
+        with replacing(target) as file:
+            figure.savefig(file, format=suffix, dpi=150, bbox_inches="tight")
+    return paths
+
+
+def _draw_pictures(ax, X):
+    """Draw pictures in a row, (n, channels, height, width)."""
+    strip = np.concatenate(list(np.pad(X, [(0, 0)] * 3 + [(0, 2)])), axis=2)
+    image = strip.transpose(1, 2, 0)
+    ax.imshow(image.squeeze(), cmap="gray" if image.shape[2] == 1 else None)
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+
+
+def _draw_counts(ax, rows):
+    """Draw the counts of one strategy, rare classes in another colour."""
+    typical = max(row["n_training"] for row in rows)
+    labels = list(dict.fromkeys(row["label"] for row in rows))
+    for place, label in enumerate(labels):
+        of_class = [row for row in rows if row["label"] == label]
+        is_rare = of_class[0]["n_training"] < typical
+        mean = np.mean([row["n_chosen"] for row in of_class])
+        ax.bar(place, mean, color="#D55E00" if is_rare else "#56B4E9")
+    ax.tick_params(labelbottom=False, labelsize="small")
+    ax.set_xticks([])

@@ -1,0 +1,193 @@
+"""Losses of both loss predictors over the epochs (Figure 2 of the supplement)."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.stats import spearmanr
+from tabulate import tabulate
+from torch.nn import functional as F
+
+from skdfal._utils._files import replacing
+from skdfal._utils._records import mean_and_std, with_std
+from skdfal.adapter._training import fit_encoded, seeded
+from skdfal.experiment import derive_seed, load_data
+from skdfal.experiment._jobs import run_jobs
+from skdfal.experiment._trial import samples_to_score
+from skdfal.strategies import learning_loss_score
+
+_PREDICTORS = {"margin": "Learning Loss", "ranking": "Learning Loss v2"}
+
+
+def loss_curves(
+    protocol, n_labeled, n_trials, *, seed=0, out_dir, device="cpu", **processes
+):
+    """Train nets with both kinds of head on random samples, and follow their losses.
+
+    Parameters
+    ----------
+    protocol : Protocol
+        How to train.
+    n_labeled, n_trials : int
+        Samples to train on, and how often, each time others.
+    seed, device : int, str
+        As of :func:`run_experiment`.
+    out_dir : path-like
+        Folder of the experiment; the results go to ``losses`` in it.
+    **processes : dict
+        ``n_jobs``, ``n_threads`` and ``verbose`` of :func:`run_experiment`.
+
+    Returns
+    -------
+    rows : list of dict
+        One per trial, predictor and epoch: "task_loss", "pair_loss", and "spearman",
+        of predicted and true losses of test samples, of the last epoch alone.
+    """
+    jobs = {
+        f"{kind}-{trial}": (_train, (protocol, kind, n_labeled, trial, seed, device))
+        for trial in range(n_trials)
+        for kind in _PREDICTORS
+    }
+    settings = {
+        **protocol.settings(),
+        "n_labeled": n_labeled,
+        "seed": seed,
+        "device": device,
+        "n_threads": processes.get("n_threads", 1),
+    }
+    found = run_jobs(
+        Path(out_dir) / "losses", settings, jobs, what="loss predictors", **processes
+    )
+    rows = []
+    for name, result in found.items():
+        kind, _, trial = name.rpartition("-")
+        last = len(result["task_loss"])
+        for epoch in range(1, last + 1):
+            rows.append(
+                {
+                    "loss_prediction": kind,
+                    "trial": int(trial),
+                    "epoch": epoch,
+                    "task_loss": result["task_loss"][epoch - 1],
+                    "pair_loss": result["pair_loss"][epoch - 1],
+                    "spearman": result["spearman"] if epoch == last else None,
+                }
+            )
+    return rows
+
+
+def _train(protocol, kind, n_labeled, trial, seed, device):
+    data = load_data(protocol)
+    names = (seed, protocol.dataset, protocol.net, trial, "losses")
+    rng = np.random.RandomState(derive_seed(*names))
+    chosen = rng.permutation(len(data.y_train))[:n_labeled]
+    net_params = protocol.net_params | {"loss_prediction": kind}
+    net = replace(protocol, net_params=net_params).make_net(data, device)
+    with seeded(derive_seed(*names, "training")):
+        fit_encoded(net, data.X_train[chosen], data.y_train[chosen])
+    X, y = samples_to_score(protocol, data, seed)
+    logits = net.forward(X)
+    true = F.cross_entropy(logits, torch.as_tensor(y), reduction="none")
+    rank = spearmanr(learning_loss_score(net, X), true.numpy()).statistic
+    total, pairs = (
+        np.array(net.history[:, name]) for name in ("train_loss", "pair_loss")
+    )
+    return {
+        "task_loss": (total - net.loss_weight * pairs).tolist(),
+        "pair_loss": pairs.tolist(),
+        "spearman": float(rank),
+    }
+
+
+def loss_curve_table(rows, *, tablefmt="simple"):
+    """Return the last losses, and how test samples are ranked.
+
+    Parameters
+    ----------
+    rows : list of dict
+        What :func:`loss_curves` returned.
+    tablefmt : str, default="simple"
+        A format of tabulate.
+
+    Returns
+    -------
+    table : str
+        One line per predictor.
+    """
+    last = max(row["epoch"] for row in rows)
+    lines = []
+    for kind, label in _PREDICTORS.items():
+        ends = [
+            row
+            for row in rows
+            if (row["loss_prediction"], row["epoch"]) == (kind, last)
+        ]
+        cells = [
+            with_std(*mean_and_std([row[name] for row in ends]), ".3f")
+            for name in ("task_loss", "pair_loss", "spearman")
+        ]
+        lines.append([label, *cells, len(ends)])
+    return tabulate(
+        lines,
+        headers=["predictor", "task loss", "pair loss", "Spearman", "trials"],
+        tablefmt=tablefmt,
+        colalign=["left", *["right"] * 4],
+        disable_numparse=True,
+    )
+
+
+def save_losses(rows, path, title, formats=("png",)):
+    """Draw task loss and pair loss of both predictors over the epochs.
+
+    Parameters
+    ----------
+    rows : list of dict
+        What :func:`loss_curves` returned.
+    path : Path
+        Where to; the suffix comes from the formats.
+    title : str
+        What stands above the panels.
+    formats : sequence of str, default=("png",)
+        File formats.
+
+    Returns
+    -------
+    paths : list of Path
+        The files.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    panels = zip(
+        figure.subplots(1, 2),
+        {"task_loss": "loss of the task", "pair_loss": "loss of the pairs"}.items(),
+        strict=True,
+    )
+    epochs = sorted({row["epoch"] for row in rows})
+    for ax, (name, label) in panels:
+        for (kind, predictor), color in zip(
+            _PREDICTORS.items(), ("#332288", "#D55E00"), strict=True
+        ):
+            means, stds = np.array(
+                [
+                    mean_and_std(
+                        [
+                            row[name]
+                            for row in rows
+                            if (row["loss_prediction"], row["epoch"]) == (kind, epoch)
+                        ]
+                    )
+                    for epoch in epochs
+                ]
+            ).T
+            ax.plot(epochs, means, color=color, label=predictor)
+            ax.fill_between(epochs, means - stds, means + stds, color=color, alpha=0.15)
+        ax.set(xlabel="epoch", ylabel=label)
+    ax.legend()
+    figure.suptitle(title.partition(":")[0], fontsize="medium")
+    paths = [path.with_suffix(f".{suffix}") for suffix in formats]
+    for target, suffix in zip(paths, formats, strict=True):
+        with replacing(target) as file:
+            figure.savefig(file, format=suffix, dpi=150, bbox_inches="tight")
+    return paths

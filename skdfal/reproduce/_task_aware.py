@@ -1,0 +1,370 @@
+"""The experiments on task-aware active learning (TA-VAAL, CVPR 2021), run again."""
+
+import statistics
+from dataclasses import replace
+from typing import NamedTuple
+
+from tabulate import tabulate
+
+from skdfal._utils._files import write_csv
+from skdfal.experiment import Protocol, accuracy_table, summarize
+from skdfal.experiment._table import in_percent, summary_of
+from skdfal.reproduce._chosen import chosen_rows, rare_share_table, save_chosen
+from skdfal.reproduce._files import PICTURES, Run, draw_or_say
+from skdfal.reproduce._loss_curves import loss_curve_table, loss_curves, save_losses
+from skdfal.reproduce._paper import SCALES, protocol_values, sections
+from skdfal.reproduce._transfer import transfer
+from skdfal.strategies import describe
+
+# Ours -> what the pages call it.
+TASK_AWARE_DATASETS = {
+    "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
+    "svhn": "SVHN",
+    "fashion_mnist": "Fashion-MNIST",
+}
+_BASELINE = "random"
+_PARTS = ("losses", "large")  # sections of their own in the file
+
+
+class TaskAware(NamedTuple):
+    """A protocol at some scale: what :class:`PaperProtocol` has, and strategies."""
+
+    protocol: Protocol
+    n_trials: int
+    deviations: list
+    strategies: tuple
+    parts: dict
+
+
+def load_task_aware(dataset, imbalance=1, scale="paper"):
+    """Read the protocol of a task-aware experiment.
+
+    Parameters
+    ----------
+    dataset : {"cifar10", "cifar100", "svhn", "fashion_mnist"}
+        The data set.
+    imbalance : float, default=1
+        The ratio of :func:`skdfal.datasets.make_imbalanced`; 10 and 100 in the paper,
+        on CIFAR-10 alone.
+    scale : {"paper", "laptop", "smoke"}, default="paper"
+        How much of it.
+
+    Returns
+    -------
+    task_aware : TaskAware
+        Named tuple of the protocol, the number of trials, the deviations, the
+        strategies, and what the other experiments change.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown.
+
+    Examples
+    --------
+    >>> from skdfal.reproduce import load_task_aware
+    >>> load_task_aware("cifar10", imbalance=100).protocol.imbalance
+    100.0
+    """
+    for name, value, allowed in [
+        ("dataset", dataset, TASK_AWARE_DATASETS),
+        ("scale", scale, SCALES),
+    ]:
+        if value not in allowed:
+            raise ValueError(f"{name}={value!r} should be one of {', '.join(allowed)}.")
+    values = {"dataset": dataset, "imbalance": imbalance}
+    of_paper, of_scale = sections("task_aware", scale)
+    for section in (of_paper, of_scale):
+        values = _updated(values, section)
+        values = _updated(values, section.get(dataset, {}))
+    parts = {name: values.get(name, {}) for name in _PARTS}
+    strategies = tuple(values["strategies"])
+    values = protocol_values(values)
+    n_trials, deviations = values.pop("n_trials"), list(values.pop("deviations"))
+    if imbalance > 1 and dataset != "cifar10":
+        deviations.append("the paper has rare classes in CIFAR-10 alone")
+    return TaskAware(Protocol(**values), n_trials, deviations, strategies, parts)
+
+
+def _updated(values, section):
+    """Return values with those of a section, those in tables one by one."""
+    merged = {
+        key: {**values[key], **value}
+        for key, value in section.items()
+        if isinstance(value, dict) and isinstance(values.get(key), dict)
+    }
+    return values | section | merged
+
+
+def task_aware(run):
+    """Accuracy by stage, improvement over RANDOM, and which pictures were chosen."""
+    records = run.trials(run.arguments.strategies or run.paper.strategies)
+    _report(run, records, "test accuracy")
+
+
+def large(run):
+    """The same with large budgets."""
+    task_aware(run)
+
+
+def independent(run):
+    """A net without head, trained on what nets with a head chose."""
+    strategies = run.arguments.strategies or tuple(
+        name for name in run.paper.strategies if needs_head(name)
+    )
+    without = [name for name in strategies if not needs_head(name)]
+    if without:
+        raise ValueError(
+            f"{', '.join(without)} need no net with a loss-prediction head, so there "
+            "is nothing to train without one. Leave them out."
+        )
+    names = dict.fromkeys([_BASELINE, *strategies])
+    records = [row for row in run.trials(tuple(names)) if row["strategy"] in names]
+    trained = transfer(
+        run.protocol,
+        run.protocol,
+        strategies,
+        run.arguments.trials or run.paper.n_trials,
+        run.protocol.rounds(),
+        n_jobs=run.arguments.jobs,
+        **run.shared,
+    )
+    apart = [row | {"strategy": f"{row['strategy']}, independent"} for row in trained]
+    _report(run, [*records, *apart], "test accuracy", with_choices=False)
+
+
+def losses(run):
+    """How the losses of both loss predictors fall, and how well they rank."""
+    settings = run.paper.parts["losses"]
+    found = loss_curves(
+        run.protocol,
+        settings["n_labeled"],
+        run.arguments.trials or run.paper.n_trials,
+        n_jobs=run.arguments.jobs,
+        **run.shared,
+    )
+    run.write_rows(found)
+    title = (
+        f"Both loss predictors on {run.protocol.dataset}, {settings['n_labeled']} "
+        "random labels: losses in the last epoch, and how they rank test samples "
+        "(Spearman's coefficient of predicted and true loss); mean ± standard "
+        "deviation over trials"
+    )
+    run.write_tables(
+        title, run.note(), lambda fmt: [loss_curve_table(found, tablefmt=fmt)]
+    )
+    run.write_run()
+    draw_or_say(lambda: save_losses(found, run.path("png"), title, PICTURES))
+    run.name_files()
+
+
+TASK_AWARE = {
+    "task-aware": task_aware,
+    "task-aware-independent": independent,
+    "task-aware-losses": losses,
+    "task-aware-large": large,
+}
+
+
+def needs_head(name):
+    """Whether a strategy asks for a net with a loss-prediction head."""
+    return "loss_prediction" in (describe(name).net_params or {})
+
+
+def reproduce_task_aware(arguments, results):
+    """Run a task-aware experiment, and write what comes of it.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        Of the command; ``dataset``, ``imbalance`` and ``out`` are set where they are
+        None.
+    results : Path
+        Where folders are made unless ``arguments.out`` says otherwise.
+
+    Raises
+    ------
+    ValueError
+        If the data set is not one of these.
+    """
+    arguments.dataset = arguments.dataset or next(iter(TASK_AWARE_DATASETS))
+    arguments.imbalance = arguments.imbalance or 1
+    paper = load_task_aware(arguments.dataset, arguments.imbalance, arguments.scale)
+    part = paper.parts.get(arguments.what.removeprefix("task-aware-"), {})
+    changes = {k: v for k, v in part.items() if hasattr(paper.protocol, k)}
+    paper = paper._replace(protocol=replace(paper.protocol, **changes))
+    if arguments.out is None:
+        ratio = f"-x{arguments.imbalance:g}" if arguments.imbalance > 1 else ""
+        name = f"task-aware-{arguments.dataset}{ratio}-{arguments.scale}"
+        name += f"-{arguments.what.removeprefix('task-aware-')}" if part else ""
+        arguments.out = results / f"{name}-seed{arguments.seed}"
+    run = TaskAwareRun(arguments, paper, {}, arguments.out)
+    TASK_AWARE[arguments.what](run)
+
+
+class TaskAwareRun(Run):
+    """A :class:`Run` whose note compares with the task-aware paper."""
+
+    def note_of_trials(self, records, *more):
+        """The note, with how many trials there are."""
+        of_paper = load_task_aware(self.arguments.dataset).n_trials
+        counts = sorted(set(trials_of(records).values()))
+        note = self.note(*more)
+        if counts != [of_paper]:
+            ours = " to ".join(map(str, sorted({counts[0], counts[-1]})))
+            note += f" Trials of a strategy: {ours}, not {of_paper}."
+        return note
+
+    def path(self, suffix):
+        """Where a file of the experiment's name lies."""
+        return self.out_dir / f"{self.arguments.what}.{suffix}"
+
+
+def trials_of(records):
+    """Return the number of trials of each strategy in records."""
+    seen = {(row["strategy"], row["trial"]) for row in records}
+    return {
+        name: sum(strategy == name for strategy, _ in seen)
+        for name in dict.fromkeys(row["strategy"] for row in records)
+    }
+
+
+def improvements(records, baseline=_BASELINE):
+    """Return rows whose score is what a strategy has more than RANDOM in its trial.
+
+    Parameters
+    ----------
+    records : list of dict
+        Rows as of :func:`run_experiment`.
+    baseline : str, default="random"
+        What to compare with; trials that it does not have are left out.
+
+    Returns
+    -------
+    improvements : list of dict
+        The rows of the other strategies. All strategies of a trial start from the same
+        samples and the same weights, so the differences are paired.
+    """
+    of_baseline = {
+        (row["trial"], row["annotations"]): row["score"]
+        for row in records
+        if row["strategy"] == baseline
+    }
+    return [
+        row | {"score": row["score"] - of_baseline[row["trial"], row["annotations"]]}
+        for row in records
+        if row["strategy"] != baseline
+        and (row["trial"], row["annotations"]) in of_baseline
+    ]
+
+
+def improvement_table(records, marks, *, tablefmt="simple"):
+    """Return improvements over RANDOM in points, with their mean over all stages.
+
+    Parameters
+    ----------
+    records : list of dict
+        What :func:`improvements` returned.
+    marks : sequence of int
+        Numbers of annotations, one column for each. At the first one nothing was
+        queried yet.
+    tablefmt : str, default="simple"
+        A format of tabulate.
+
+    Returns
+    -------
+    table : str
+        One line per strategy, the best mean first.
+    """
+    later = [mark for mark in marks if mark > min(marks)]
+    lines = []
+    for name, found in summarize(records, later).items():
+        by_trial = {}
+        for row in records:
+            if row["strategy"] == name and row["annotations"] in later:
+                by_trial.setdefault(row["trial"], []).append(row["score"])
+        mean = summary_of([statistics.fmean(values) for values in by_trial.values()])
+        cells = [in_points(found[mark]) if mark in found else "" for mark in later]
+        lines.append((mean.mean, [name, *cells, in_points(mean), mean.n_trials]))
+    lines.sort(key=lambda line: -line[0])
+    headers = ["strategy", *map(str, later), "mean", "trials"]
+    align = ["left"] + ["right"] * (len(headers) - 1)
+    return tabulate(
+        [line for _, line in lines],
+        headers=headers,
+        tablefmt=tablefmt,
+        colalign=align,
+        disable_numparse=True,
+    )
+
+
+def in_points(summary):
+    """Return a difference of accuracies as text, such as "+1.2 ± 0.4"."""
+    text = in_percent(summary)
+    return text if text.startswith("-") else f"+{text}"
+
+
+def _report(run, records, what, *, with_choices=True):
+    """Write tables, rows and pictures of accuracies, and of what was chosen."""
+    marks = run.protocol.rounds()
+    better = improvements(records)
+    run.write_rows(_rows(records, better, marks))
+    note = run.note_of_trials(records)
+    ratio = run.protocol.imbalance
+    data = run.protocol.dataset + (f", rare classes 1:{ratio:g}" if ratio > 1 else "")
+    title = (
+        f"{data}: {what} in percent by number of labels, mean ± standard deviation "
+        "over trials; improvement over RANDOM in points, paired over trials"
+    )
+    chosen = chosen_rows(run.out_dir, run.protocol) if with_choices else []
+
+    def tables(tablefmt):
+        found = [accuracy_table(records, marks, tablefmt=tablefmt)]
+        if better:
+            found.append(improvement_table(better, marks, tablefmt=tablefmt))
+        if chosen and ratio > 1:
+            found.append(rare_share_table(chosen, tablefmt=tablefmt))
+        return found
+
+    run.write_tables(title, note, tables)
+    run.write_run(trials=trials_of(records))
+    run.draw_curves(records, run.arguments.what, note, {}, title=data)
+    if better:
+        run.draw_curves(
+            better,
+            f"{run.arguments.what}-improvement",
+            note,
+            {},
+            title=f"{data}: better than RANDOM by",
+            ylabel="difference of accuracies",
+        )
+    if chosen:
+        write_csv(run.out_dir / "chosen.csv", chosen, tuple(chosen[0]))
+        draw_or_say(
+            lambda: save_chosen(
+                run.out_dir, run.protocol, run.out_dir / "chosen.png", PICTURES
+            )
+        )
+    run.name_files()
+
+
+def _rows(records, better, marks):
+    """Return one row per strategy and stage, for the CSV."""
+    gains = summarize(better, marks)
+    rows = []
+    for name, at in summarize(records, marks).items():
+        for mark, found in at.items():
+            gain = gains.get(name, {}).get(mark)
+            rows.append(
+                {
+                    "strategy": name,
+                    "annotations": mark,
+                    "score_mean": found.mean,
+                    "score_std": found.std,
+                    "improvement_mean": gain and gain.mean,
+                    "improvement_std": gain and gain.std,
+                    "n_trials": found.n_trials,
+                }
+            )
+    return rows
