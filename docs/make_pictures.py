@@ -330,6 +330,77 @@ def learning_loss():
     return fig
 
 
+def badge():
+    toy = Toy()
+    fig, axes = figure(2)
+    asked = {
+        "entropy: the same doubt eight times": skdfal.entropy_sampling(
+            toy.net, toy.X_pool, N_ASKED
+        ),
+        "badge: long gradients, and different": skdfal.badge_sampling(
+            toy.net, toy.X_pool, N_ASKED, random_state=0
+        ),
+    }
+    for ax, (title, indices) in zip(axes, asked.items(), strict=True):
+        toy.draw(ax, asked=indices)
+        ax.set_title(title, fontsize=10)
+    legend(fig, axes[0])
+    return fig
+
+
+def draw_clumps(ax, X, asked, title):
+    ax.scatter(*X.T, s=9, c="#555555", linewidths=0, label="pool")
+    ax.scatter(
+        *X[asked].T,
+        s=75,
+        facecolors="none",
+        edgecolors=ASKED,
+        linewidths=1.8,
+        label="asked for",
+        zorder=5,
+    )
+    ax.set_title(title, fontsize=10)
+    ax.set(xticks=[], yticks=[], aspect="equal")
+
+
+def clumps():
+    """Clumps of unequal size and some outliers, on a sphere seen from above."""
+    rng = np.random.default_rng(2)
+    middle = [(-0.55, -0.3), (0.5, -0.45), (0.1, 0.5), (-0.6, 0.45)]
+    parts = [
+        rng.normal(m, 0.13, (n, 2))
+        for m, n in zip(middle, (90, 60, 45, 30), strict=True)
+    ]
+    X = np.concatenate([*parts, rng.uniform(-0.8, 0.8, (12, 2))])
+    X = X[np.linalg.norm(X, axis=1) < 0.95].astype(np.float32)
+    Z = np.column_stack([X, np.sqrt(1 - (X**2).sum(1))]).astype(np.float32)
+    head = skdfal.make_classifier(torch.nn.Linear(3, 4)).initialize()
+    return X, Z, head
+
+
+def typi_clust():
+    X, Z, head = clumps()
+    fig, axes = figure(2)
+    asked = skdfal.typi_clust_sampling(head, Z, 4, random_state=0)
+    draw_clumps(axes[0], X, asked, "typi_clust: the middle of clusters")
+    asked = skdfal.core_set_sampling(head, Z, 4, solver="greedy")
+    draw_clumps(axes[1], X, asked, "core_set: the farthest")
+    legend(fig, axes[0])
+    return fig
+
+
+def prob_cover():
+    X, Z, head = clumps()
+    delta = 0.3
+    fig, ax = figure()
+    asked = skdfal.prob_cover_sampling(head, Z, 4, delta=delta, random_state=0)
+    draw_clumps(ax, X, asked, f"balls of radius {delta} that cover most")
+    covered = (np.linalg.norm(Z[:, None] - Z[asked], axis=2) < delta).any(axis=1)
+    ax.scatter(*X[covered].T, s=9, c="#0072B2", linewidths=0, label="covered", zorder=3)
+    legend(fig, ax, 3)
+    return fig
+
+
 def random():
     toy = Toy()
     fig, ax = figure()
@@ -410,6 +481,9 @@ PICTURES = {
         egl,
         core_set,
         learning_loss,
+        badge,
+        typi_clust,
+        prob_cover,
         random,
     )
 }

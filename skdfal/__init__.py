@@ -9,6 +9,7 @@ _end_at_interrupt()  # before all that takes time
 
 from skdfal import modal
 from skdfal._version import __version__
+from skdfal.adapter import features
 from skdfal.adversarial import DeepFoolResult, deepfool
 from skdfal.augment import (
     AdversarialAugmenter,
@@ -39,6 +40,7 @@ __all__ = [
     "ceal_pseudo_labels",
     "cover_radius",
     "deepfool",
+    "features",
     "k_center_greedy",
     "k_center_mip",
 ]

@@ -15,10 +15,17 @@ VARIANTS = {
     "deepfool_margin": [{}, {"prune": False}],
     "egl": [{}, {"layers": "last"}],
 }
-RANDOM = {"bald", "random"}  # the answer depends on random_state beyond the candidates
+RANDOM = {
+    "badge",
+    "bald",
+    "prob_cover",
+    "random",
+    "typi_clust",
+}  # the answer depends on random_state beyond the candidates
 SETS = {
     "core_set",
     "dfal_diverse",
+    "typi_clust",
 }  # the first of many are not those of a smaller query
 
 

@@ -9,6 +9,7 @@ from skdfal.adapter._answers import (
     proba_of_classes,
 )
 from skdfal.adapter._dropout import dropout_draws
+from skdfal.adapter._features import features
 from skdfal.adapter._find import (
     class_labels,
     inner_net,
@@ -24,6 +25,7 @@ __all__ = [
     "TorchNet",
     "class_labels",
     "dropout_draws",
+    "features",
     "hidden_features",
     "inner_net",
     "is_net",

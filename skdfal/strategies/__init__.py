@@ -11,6 +11,9 @@ from skdfal.strategies._uncertainty import *
 from skdfal.strategies._bald import *
 from skdfal.strategies._ceal import *
 from skdfal.strategies._core_set import *
+from skdfal.strategies._badge import *
+from skdfal.strategies._typi_clust import *
+from skdfal.strategies._prob_cover import *
 from skdfal.strategies._egl import *
 from skdfal.strategies._learning_loss import *
 from skdfal.strategies._random import *

@@ -1,0 +1,102 @@
+"""What a net makes of samples, as an array: the public face of its features."""
+
+import numpy as np
+import torch
+from sklearn.utils import gen_batches
+from torch import nn
+
+from skdfal._utils._validation import COUNT, validate_params
+from skdfal.adapter._probe import member_nets
+
+_BATCHES_A_BLOCK = 16
+
+
+@validate_params(
+    {
+        "layer": [str, nn.Module, None],
+        "batch_size": [COUNT, None],
+        "out": [np.ndarray, None],
+    },
+    prefer_skip_nested_validation=True,
+)
+def features(estimator, X, *, layer=None, batch_size=None, out=None):
+    """Return what a net makes of samples before it decides between classes.
+
+    Taken once, they serve for as many rounds as the net stays the same: train a linear
+    head on the features of a pretrained net, and query with the head on the features,
+    in milliseconds.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        A skorch net, a Pipeline that ends in one, or a modAL learner or committee
+        around them (whose members' features stand side by side).
+    X : array-like of shape (n_samples, ...)
+        Samples, as for ``fit``: anything that :func:`skdfal.pool.as_pool` takes. They
+        are read block by block.
+    layer : str or nn.Module, default=None
+        What this layer gives out, flattened; a name is one of the module's
+        ``named_modules``. None takes what goes into the last linear layer.
+    batch_size : int or None, default=None
+        Samples in one forward pass. None chooses by the memory that
+        a sample needs.
+    out : ndarray of shape (n_samples, n_features), default=None
+        Where to write, such as a :func:`numpy.lib.format.open_memmap` for more than
+        memory holds. None is a new array.
+
+    Returns
+    -------
+    features : ndarray of shape (n_samples, n_features)
+        In the precision of the net, float32 where that is a half. ``out`` if given.
+
+    Raises
+    ------
+    NotFittedError
+        If the estimator is not fitted.
+    TypeError
+        If there is no torch net in the estimator.
+    ValueError
+        If ``layer`` is not in the module, if it has no linear layer and none is
+        named, if ``out`` is of another shape, or if ``X`` is empty, not finite, or of
+        a shape that the net cannot take.
+
+    See Also
+    --------
+    deepfool_margin_score : In closed form for a head of one linear layer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdfal import dfal, features, make_classifier
+    >>> net = make_classifier("lenet5", image_size=16).initialize()
+    >>> X = np.random.default_rng(0).random((20, 1, 16, 16), dtype=np.float32)
+    >>> Z = features(net, X)
+    >>> Z.shape, Z.dtype
+    ((20, 84), dtype('float32'))
+    >>> from torch import nn
+    >>> head = make_classifier(nn.Linear(84, 10)).initialize()
+    >>> dfal(head, Z, n_instances=5).shape
+    (5,)
+    """
+    nets = member_nets(estimator, X)
+    sizes = [net.batch_size(batch_size) for net in nets]
+    n_samples = len(nets[0])
+    for rows in gen_batches(n_samples, _BATCHES_A_BLOCK * max(sizes)):
+        indices = np.arange(rows.start, rows.stop)
+        parts = [
+            net.of(net.pool.view(indices)).features(size, layer)
+            for net, size in zip(nets, sizes, strict=True)
+        ]
+        block = torch.cat([_at_least_float32(part) for part in parts], dim=1)
+        block = block.numpy(force=True)
+        shape = (n_samples, block.shape[1])
+        if out is None:
+            out = np.empty(shape, block.dtype)
+        elif out.shape != shape:
+            raise ValueError(f"out has shape {out.shape}, but the features {shape}.")
+        out[rows] = block
+    return out
+
+
+def _at_least_float32(part):
+    return part.to(torch.promote_types(part.dtype, torch.float32))

@@ -1,0 +1,184 @@
+"""TypiClust: the most typical sample of each cluster that has no label yet."""
+
+import numpy as np
+from sklearn.utils import check_random_state
+from torch import nn
+
+from skdfal._utils._validation import COUNT, QUERY_PARAMETERS, validate_params
+from skdfal.strategies._base import draw_candidates, register
+from skdfal.strategies._unit_features import unit_features
+
+__all__ = ["typi_clust_sampling"]
+
+# Of the authors' code: with more clusters they come from mini-batches.
+_MAX_CLUSTERS_OF_KMEANS = 50
+_MINI_BATCH = 5_000
+# Clusters of fewer are asked last.
+_MIN_CLUSTER_SIZE = 6
+
+
+def _typicality(Z, n_neighbors):
+    """Inverse of the mean distance to the nearest neighbours; (n, D) -> (n,)."""
+    from sklearn.neighbors import NearestNeighbors
+
+    n_neighbors = min(n_neighbors, len(Z) // 2)
+    if n_neighbors < 1:
+        return np.ones(len(Z))
+    neighbors = NearestNeighbors(n_neighbors=n_neighbors, algorithm="brute").fit(Z)
+    distance, _ = neighbors.kneighbors()  # of each, itself aside
+    return 1 / (distance.mean(axis=1) + 1e-5)
+
+
+def _most_typical(Z, cluster, is_labeled, n_instances, n_neighbors):
+    """Go through the clusters in turn: those with the fewest labels, then the largest.
+
+    Returns rows of ``Z``, distinct; ``cluster`` and ``is_labeled`` are of its length.
+    """
+    n_members = np.bincount(cluster)
+    n_labels = np.bincount(cluster[is_labeled], minlength=len(n_members))
+    is_small = n_members < _MIN_CLUSTER_SIZE
+    order = np.lexsort([-n_members, n_labels, is_small])
+    n_proper = max(1, int((~is_small).sum()))
+    free, chosen = ~is_labeled, []
+    while len(chosen) < n_instances:
+        n_before = len(chosen)
+        for c in order[:n_proper]:
+            rows = np.flatnonzero(free & (cluster == c))
+            if not len(rows) or len(chosen) == n_instances:
+                continue
+            u = rows[_typicality(Z[rows], n_neighbors).argmax()]
+            free[u] = False
+            chosen.append(int(u))
+        if len(chosen) == n_before:  # all that is left is in small clusters
+            n_proper = len(order)
+    return np.array(chosen)
+
+
+@register(
+    "typi_clust",
+    label="TypiClust",
+    needs="features",
+    style=("#AA4499", "dashed", "*"),
+    paper="Hacohen et al. 2022",
+)
+@validate_params(
+    QUERY_PARAMETERS
+    | {
+        "X_labeled": "no_validation",
+        "layer": [str, nn.Module, None],
+        "n_neighbors": [COUNT],
+        "max_clusters": [COUNT],
+    },
+    prefer_skip_nested_validation=True,
+)
+def typi_clust_sampling(
+    estimator,
+    X,
+    n_instances=1,
+    *,
+    X_labeled=None,
+    layer=None,
+    n_neighbors=20,
+    max_clusters=500,
+    n_candidates=None,
+    batch_size=None,
+    random_state=None,
+):
+    r"""Query the most typical sample of each cluster without a label [1]_.
+
+    Made for the first few labels: no prediction is looked at, and what is asked for is
+    ordinary rather than doubtful. It is as good as the features are; with those of a
+    net pretrained on other images it is a cold start.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        A skorch net, a Pipeline that ends in one, or a modAL learner or committee
+        around them (whose members' features stand side by side).
+    X : array-like of shape (n_samples, ...)
+        Pool to query from, as for ``fit``.
+    n_instances : int, default=1
+        Number of samples to query, the paper's B.
+    X_labeled : array-like of shape (n_labeled, ...), default=None
+        Samples labelled already, of the kind of ``X``. None takes what a modAL
+        learner was taught; :class:`ActiveLearningClassifier` gives what was annotated.
+    layer : str or nn.Module, default=None
+        Features are what this layer gives out, flattened; a name is one of the
+        module's ``named_modules``. None takes what goes into the last linear layer.
+    n_neighbors : int, default=20
+        Nearest samples of the same cluster by which one is typical, the paper's K; at
+        most half of the cluster.
+    max_clusters : int, default=500
+        Clusters at most.
+    n_candidates : int, default=None
+        Cluster and query among this many samples, drawn at random. None takes the
+        whole pool.
+    batch_size : int or None, default=None
+        Samples in one forward pass. None chooses by the memory that
+        a sample needs.
+    random_state : int, RandomState instance or None, default=None
+        Determines the candidates and the clusters.
+
+    Returns
+    -------
+    indices : ndarray of shape (n_instances,)
+        Distinct indices into ``X``, from the largest cluster without a label first.
+
+    Raises
+    ------
+    NotFittedError
+        If the estimator is not fitted.
+    TypeError
+        If there is no torch net in the estimator.
+    ValueError
+        If ``n_instances`` or ``n_candidates`` is larger than the pool, if ``layer`` is
+        not in the module, or if ``X`` or ``X_labeled`` is empty, not finite, or of a
+        shape that the net cannot take.
+
+    Notes
+    -----
+    Features z have unit length. Labelled and unlabelled samples are clustered together
+    by k-means into as many clusters as there are labels and samples to query; beyond
+    50 clusters by mini-batches, as in the authors' code. Clusters take turns, those
+    with the fewest labels first, then the largest; of each the sample of the largest
+
+    .. math:: \Big(\frac1K \sum_{j \in \mathrm{NN}_K(i)} \|z_i - z_j\|\Big)^{-1}
+
+    is asked for, its neighbours being those of its cluster without a label. Clusters of
+    five or fewer come only when all others are used up.
+
+    References
+    ----------
+    .. [1] G. Hacohen, A. Dekel, D. Weinshall, "Active Learning on a Budget: Opposite
+       Strategies Suit High and Low Budgets", ICML 2022, arXiv:2202.02794.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdfal import make_classifier, typi_clust_sampling
+    >>> net = make_classifier("lenet5", image_size=16).initialize()
+    >>> X = torch.rand(20, 1, 16, 16)
+    >>> typi_clust_sampling(net, X, n_instances=5, random_state=0).shape
+    (5,)
+    """
+    random_state = check_random_state(random_state)
+    S_k, candidates = draw_candidates(X, n_instances, n_candidates, random_state)
+    Z, Z_labeled = unit_features(estimator, candidates, X_labeled, layer, batch_size)
+    is_labeled = np.arange(len(Z) + len(Z_labeled)) >= len(Z)
+    Z = np.concatenate([Z, Z_labeled])
+    n_clusters = min(len(Z_labeled) + n_instances, max_clusters, len(Z))
+    cluster = _clusters(Z, n_clusters, random_state)
+    return S_k[_most_typical(Z, cluster, is_labeled, n_instances, n_neighbors)]
+
+
+def _clusters(Z, n_clusters, random_state):
+    from sklearn.cluster import KMeans, MiniBatchKMeans
+
+    seed = random_state.randint(2**31 - 1)
+    if n_clusters <= _MAX_CLUSTERS_OF_KMEANS:
+        k_means = KMeans(n_clusters, n_init=1, random_state=seed)
+    else:
+        k_means = MiniBatchKMeans(
+            n_clusters, batch_size=_MINI_BATCH, n_init=1, random_state=seed
+        )
+    return k_means.fit_predict(Z)

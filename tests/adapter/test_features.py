@@ -1,0 +1,44 @@
+"""Features as an array: those of the net, block by block."""
+
+import numpy as np
+import pytest
+import torch
+
+from skdfal import features
+from skdfal.adapter import _features
+from tests.conftest import make_net
+
+
+def test_features_go_into_the_last_layer(estimators, pool, monkeypatch):
+    net = estimators["net"]
+    with torch.no_grad():
+        expected = net.module_.eval()[:-1](torch.as_tensor(pool)).numpy()
+    monkeypatch.setattr(_features, "_BATCHES_A_BLOCK", 1)
+    for batch_size in (None, 7):
+        found = features(net, pool, batch_size=batch_size)
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_committee_has_those_of_its_members_side_by_side(estimators, pool):
+    parts = [features(m, pool) for m in estimators["committee"].learner_list]
+    found = features(estimators["committee"], pool)
+    np.testing.assert_array_equal(found, np.concatenate(parts, axis=1))
+
+
+def test_they_may_go_to_a_file(estimators, pool, tmp_path):
+    expected = features(estimators["net"], pool)
+    out = np.lib.format.open_memmap(
+        tmp_path / "Z.npy", "w+", expected.dtype, expected.shape
+    )
+    assert features(estimators["net"], pool, out=out) is out
+    out.flush()
+    np.testing.assert_array_equal(np.load(tmp_path / "Z.npy"), expected)
+    with pytest.raises(ValueError, match=r"out has shape \(3, 2\), but"):
+        features(estimators["net"], pool, out=np.empty((3, 2)))
+
+
+def test_of_half_precision_in_float32(pool):
+    net = make_net().initialize()
+    net.module_.bfloat16()
+    assert features(net, pool).dtype == np.float32
