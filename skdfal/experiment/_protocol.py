@@ -49,7 +49,13 @@ _DATA = ("X_train", "y_train", "X_test", "y_test", "target_names")
 _N_MARKS = 4
 
 # Fields that folders made by earlier versions do not have.
-_YOUNGER = {"augmenter_params": {}, "candidates": {}, "net_params": {}, "imbalance": 1}
+_YOUNGER = {
+    "initial": "random",
+    "augmenter_params": {},
+    "candidates": {},
+    "net_params": {},
+    "imbalance": 1,
+}
 
 _COUNTS = ("n_initial", "max_annotations", "max_epochs", "n_restarts", "batch_size")
 _COUNTS_OR_NONE = (
@@ -90,6 +96,9 @@ class Protocol:
         all trials: settings chosen by them leave the test set unseen.
     n_initial : int, default=10
         Annotations before the first training.
+    initial : {"random", "cluster"}, default="random"
+        How these samples are chosen: by chance, or the most typical of as many
+        clusters of the pool.
     n_instances : int or tuple of (int, int), default=10
         Annotations per round, n_query; or pairs ``(until, n)``: n per round until there
         are so many annotations.
@@ -147,6 +156,7 @@ class Protocol:
     n_test: int | None = None
     n_validation: int | None = None
     n_initial: int = 10
+    initial: str = "random"
     n_instances: int | tuple = 10
     max_annotations: int = 100
     n_candidates: int | None = 800
@@ -380,6 +390,10 @@ class Protocol:
                 )
 
     def _check_numbers(self):
+        if self.initial not in ("random", "cluster"):
+            raise ValueError(
+                f"initial={self.initial!r} should be 'random' or 'cluster'."
+            )
         for name in (*_COUNTS, *_COUNTS_OR_NONE):
             value = getattr(self, name)
             if value is None and name in _COUNTS_OR_NONE:

@@ -97,7 +97,12 @@ def run_trial(
         protocol.make_net(data, device, strategy),
         name if name in STRATEGIES else what.function,
         augmenter=addition if plus else None,
-        initial=np.arange(protocol.n_initial),  # positions in `used`
+        n_initial=protocol.n_initial,
+        initial=(
+            np.arange(protocol.n_initial)  # positions in `used`
+            if protocol.initial == "random"
+            else protocol.initial
+        ),
         n_instances=np.diff(protocol.rounds()).tolist() or 1,
         max_annotations=protocol.max_annotations,
         n_candidates=protocol.candidates_of(strategy),
@@ -141,7 +146,7 @@ def run_trial(
     _save_training_set(files.training_set, learner, used)
     end = {
         "seed": learner.random_state,
-        "initial": used[: protocol.n_initial].tolist(),
+        "initial": used[learner.annotated_indices_[: protocol.n_initial]].tolist(),
         "annotated": used[learner.annotated_indices_].tolist(),
         "stopped": learner.termination_condition_,
         "calibration_error": calibration_error(

@@ -1,6 +1,7 @@
 """Algorithm 1: the session, and the classifier whose oracle is ``y``."""
 
 from skdfal.learner._classifier import ActiveLearningClassifier
+from skdfal.learner._cold_start import typical_samples
 from skdfal.learner._identity import UnidentifiableError
 from skdfal.learner._session import LabelingSession
 from skdfal.learner._stopping import (
@@ -17,5 +18,6 @@ __all__ = [
     "SmallestMargin",
     "StabilizingPredictions",
     "UnidentifiableError",
+    "typical_samples",
     "wilson_interval",
 ]

@@ -20,6 +20,7 @@ from torch.utils.data import Dataset
 from skdfal._utils._validation import COUNT, HasMethods, StrOptions, _fit_context
 from skdfal.adapter import is_net, proba_of_classes
 from skdfal.adapter._training import as_numpy, is_missing
+from skdfal.learner._cold_start import typical_samples
 from skdfal.learner._identity import digest, parameter_digests
 from skdfal.learner._session import LabelingSession
 from skdfal.learner._store import CheckpointError, RunStore, data_of
@@ -57,9 +58,19 @@ class _OracleSession(LabelingSession):
         n_rounds = len(self.history_)
         return not n_rounds or bool(len(self._labels.told_since(n_rounds)))
 
-    def initial_order(self):
-        """Return all samples that may be asked for, in the order of the first ask."""
-        return self._initial_order()
+    def initial_order(self, n_typical=0):
+        """Return all samples that may be asked for, in the order of the first ask.
+
+        ``n_typical`` samples, the most typical of as many clusters, come before it.
+        """
+        order = self._initial_order()
+        if not n_typical:
+            return order
+        may = np.sort(order)
+        rng = np.random.RandomState(self._seed)
+        found = typical_samples(self._pool.view(may), n_typical, random_state=rng)
+        typical = may[found]
+        return np.concatenate([typical, order[~np.isin(order, typical)]])
 
     @property
     def labeled_iter_(self):
@@ -152,8 +163,12 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         twins of "dfal".
     n_initial : int, default=10
         Number of samples annotated before the first training.
-    initial : {"random", "stratified"} or array-like of int, default="random"
+    initial : {"random", "stratified", "cluster"} or array-like of int, \
+default="random"
         How they are drawn; or their indices, and ``n_initial`` is ignored.
+        "stratified" draws from each class in turn, which nobody can do who has no
+        labels yet; "cluster" takes the most typical sample of each of ``n_initial``
+        clusters of the pool, by :func:`~skdfal.learner.typical_samples`.
     n_instances : int or sequence of int, default=10
         Samples annotated per round, the paper's n_query. Of a sequence, one number
         per round, the last one serves all further rounds.
@@ -260,7 +275,7 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         "augmenter": [HasMethods(["augment"]), list, tuple, None],
         "augmenter_params": [dict, None],
         "n_initial": [COUNT],
-        "initial": [StrOptions({"random", "stratified"}), "array-like"],
+        "initial": [StrOptions({"random", "stratified", "cluster"}), "array-like"],
         "n_instances": [COUNT, "array-like"],
         "max_annotations": [COUNT],
         "n_candidates": [COUNT, StrOptions({"auto"}), None],
@@ -379,7 +394,9 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
                     session.take_up(n_query)
                 else:
                     if initial is None:
-                        initial = self._draw_initial(y, session.initial_order())
+                        by_cluster = n_initial if self.initial == "cluster" else 0
+                        order = session.initial_order(by_cluster)
+                        initial = self._draw_initial(y, order)
                     initial = initial[:n_initial]
                     session.tell(initial, self.classes_[y[initial]])  # L_0 = L
                 while True:
@@ -622,7 +639,7 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         return sizes.tolist()
 
     def _draw_initial(self, y, order):
-        """Return the samples in a random order, or drawn from each class in turn."""
+        """Return the samples in the order given, or drawn from each class in turn."""
         if self.initial == "stratified":  # the first of each class, then the second...
             turn = np.empty(len(order), dtype=int)
             for c in range(len(self.classes_)):
