@@ -206,7 +206,13 @@ def hidden_features(estimator, X, batch_size: int | None = None, layer=None):
 
 
 def map_features(
-    estimator, X, batch_size: int | None = None, layer=None, *, keep=False
+    estimator,
+    X,
+    batch_size: int | None = None,
+    layer=None,
+    *,
+    keep=False,
+    engine=None,
 ) -> Iterator[np.ndarray]:
     """Yield features for one block after the other.
 
@@ -222,6 +228,8 @@ def map_features(
         As for :meth:`TorchNet.features`.
     keep : bool, default=False
         Leave the features where they are made, and yield handles of them.
+    engine : engine, default=None
+        Who works; None takes :func:`engine_for` the pool.
 
     Yields
     ------
@@ -232,9 +240,8 @@ def map_features(
     sizes = [net.batch_size(batch_size) for net in nets]
     pool, whole = nets[0].pool, math.lcm(*sizes)
     size = whole * batches_a_block(pool, whole)
-    return map_blocks(
-        partial(_features_of_nets, sizes), (nets, layer), pool, size, keep=keep
-    )
+    work, what = partial(_features_of_nets, sizes), (nets, layer)
+    return map_blocks(work, what, pool, size, keep=keep, engine=engine)
 
 
 def _features_of_nets(batch_sizes, nets_and_layer, part):

@@ -1,5 +1,6 @@
 """K-center covers of plain arrays: CORE-SET's search, without a net."""
 
+from skdfal.cover._blocks import k_center_greedy_of_blocks
 from skdfal.cover._k_center import (
     KCenterResult,
     cover_radius,
@@ -7,4 +8,10 @@ from skdfal.cover._k_center import (
     k_center_mip,
 )
 
-__all__ = ["KCenterResult", "cover_radius", "k_center_greedy", "k_center_mip"]
+__all__ = [
+    "KCenterResult",
+    "cover_radius",
+    "k_center_greedy",
+    "k_center_greedy_of_blocks",
+    "k_center_mip",
+]

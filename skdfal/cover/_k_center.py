@@ -21,7 +21,7 @@ from skdfal.cover._program import Budget, solve_cover
 # Entries a temporary array may hold (2 MiB of float64, within caches), for any pool.
 _BLOCK = 2**18
 # Farthest samples that are kept up to date after each center; the rest after several.
-_N_FAR = 512
+N_FAR = 512
 # Distances the program may hold (400 MB); a pool that asks for more stays unproven.
 _MAX_PAIRS = 50_000_000
 # Points added to the program when its cover leaves some of the pool uncovered.
@@ -68,7 +68,7 @@ class KCenterResult(NamedTuple):
 # The objective.
 
 
-def _distances(X, Y):
+def distances(X, Y):
     """Euclidean distance from each row of X to Y, one point or one per row of X.
 
     Every reported or compared distance comes from here: taken from differences it
@@ -82,7 +82,7 @@ def _distances(X, Y):
     return np.sqrt(square)
 
 
-class _Pool:
+class Points:
     """Points to cover, of float32 or float64, with what makes many distances fast."""
 
     def __init__(self, X):
@@ -100,7 +100,7 @@ class _Pool:
         """Lower `distance`, in place, to the nearest of `points` where that is less.
 
         One matrix product screens; the few pairs it cannot rule out, given its own
-        rounding error, are settled by `_distances`.
+        rounding error, are settled by `distances`.
         """
         n_features = self.X.shape[1]
         Z_p = self._centered(points)
@@ -116,8 +116,10 @@ class _Pool:
             )
             i, p = np.nonzero(screen <= (bound + slack)[:, np.newaxis])
             i += rows.start
-            for near in gen_batches(len(i), max(1, _BLOCK // n_features)):
-                exact = _distances(self.X[i[near]], points[p[near]])
+            n_pairs = max(1, _BLOCK // n_features)
+            for start in range(0, len(i), n_pairs):  # none where all is nearer already
+                near = slice(start, start + n_pairs)
+                exact = distances(self.X[i[near]], points[p[near]])
                 np.minimum.at(distance, i[near], exact)
         return distance
 
@@ -202,7 +204,7 @@ def cover_radius(X, centers, *, X_labeled=None, n_outliers=0):
             "cover_radius got no center and no labelled point, so there is nothing to "
             "measure from. Pass indices in centers, or points in X_labeled."
         )
-    return _robust_radius(_Pool(X).distance_to(points), n_outliers)
+    return _robust_radius(Points(X).distance_to(points), n_outliers)
 
 
 # The greedy cover.
@@ -277,7 +279,7 @@ def k_center_greedy(X, n_centers, *, X_labeled=None):
     """
     X, X_labeled = _check_points(X, X_labeled)
     _check_n_centers(n_centers, len(X))
-    pool = _Pool(X)
+    pool = Points(X)
     d0 = pool.distance_to(X_labeled)
     centers, distance = _farthest_first(pool, d0, n_centers)
     radius = _robust_radius(distance, 0)
@@ -299,7 +301,7 @@ def _farthest_first(pool, distance, n_centers, centers=()):
     distance[centers] = -1
     while len(centers) < n_centers:
         if np.isinf(distance[0]):  # nothing labelled and nothing chosen
-            chosen = [int(_distances(pool.X, pool.mean).argmin())]
+            chosen = [int(distances(pool.X, pool.mean).argmin())]
         else:
             chosen = _farthest_few(pool, distance, n_centers - len(centers))
         pool.lower(distance, pool.X[chosen])  # s = s ∪ {u}
@@ -314,19 +316,33 @@ def _farthest_few(pool, distance, n_centers):
     No distance ever grows, so a sample that is farther than all but the farthest were
     at the beginning is the farthest of the pool: no other distance has to be known.
     """
+    far, limit = farthest_rows(distance, N_FAR)
+    return far[
+        choose_among_far(far, distance[far], pool.X[far], limit, n_centers)
+    ].tolist()
+
+
+def farthest_rows(distance, n_far):
+    """Return the farthest rows, sorted, and distance and minus index of the next."""
     order = np.argsort(-distance, kind="stable")
-    far, limit = np.sort(order[:_N_FAR]), order[_N_FAR:][:1]
-    X_far, distance_far = pool.X[far], distance[far]
-    chosen = []
+    limit = [(float(distance[i]), -int(i)) for i in order[n_far:][:1]]
+    return np.sort(order[:n_far]), limit[0] if limit else None
+
+
+def choose_among_far(index, distance, X, limit, n_centers):
+    """Choose centers among the farthest points, until another may be farther.
+
+    `index` are their positions in the pool, ascending, and `limit` is distance and
+    minus index of the farthest of the others; returned are positions in `index`.
+    """
+    distance, chosen = distance.copy(), []
     while len(chosen) < n_centers:
-        u = int(distance_far.argmax())  # u = argmax_i min_{j in s} d(i, j)
-        if chosen and any(
-            (distance_far[u], -far[u]) < (distance[i], -i) for i in limit
-        ):
+        u = int(distance.argmax())  # u = argmax_i min_{j in s} d(i, j)
+        if chosen and limit is not None and (distance[u], -index[u]) < limit:
             break
-        np.minimum(distance_far, _distances(X_far, X_far[u]), out=distance_far)
-        distance_far[u] = -1
-        chosen.append(int(far[u]))
+        np.minimum(distance, distances(X, X[u]), out=distance)
+        distance[u] = -1
+        chosen.append(u)
     return chosen
 
 
@@ -425,7 +441,7 @@ def k_center_mip(X, n_centers, *, X_labeled=None, outlier_fraction=1e-4, time_li
     _check_n_centers(n_centers, len(X))
     # Rounding first: 0.29 * 100 is 28.999... in floating point.
     n_outliers = int(np.floor(np.round(outlier_fraction * len(X), 9)))
-    pool = _Pool(X)
+    pool = Points(X)
     d0 = pool.distance_to(X_labeled)
     greedy, distance = _farthest_first(pool, d0, n_centers)
     greedy_radius = _robust_radius(distance, n_outliers)
@@ -434,7 +450,7 @@ def k_center_mip(X, n_centers, *, X_labeled=None, outlier_fraction=1e-4, time_li
         pool, d0, greedy, distance, n_outliers, Budget(time_limit)
     )
     if n_solves and radius < greedy_radius:
-        order, _ = _farthest_first(_Pool(X[centers]), d0[centers], n_centers)
+        order, _ = _farthest_first(Points(X[centers]), d0[centers], n_centers)
         centers = np.array(centers)[order]
     return KCenterResult(
         centers=np.array(centers),
@@ -456,7 +472,7 @@ def _bisect(pool, d0, centers, distance, n_outliers, budget):
     while lower < upper and len(active) * len(d0) <= _MAX_PAIRS:
         budget.charge((len(active) - len(d)) * pool.X.size * _SECONDS_PER_COORDINATE)
         budget.charge(len(active) * len(d0) * _SECONDS_PER_PAIR)
-        d = np.vstack([d, *(_distances(pool.X, pool.X[i]) for i in active[len(d) :])])
+        d = np.vstack([d, *(distances(pool.X, pool.X[i]) for i in active[len(d) :])])
         values = np.concatenate([d[(d >= lower) & (d < upper)], d0[active]])
         values = values[(values >= lower) & (values < upper)]
         if len(values) == 0:  # no radius left between the two
@@ -517,7 +533,7 @@ def _left_out(pool, active, distance, delta):
     new = []
     while len(new) < _N_NEW_ROWS and distance.max() > delta:
         new.append(int(distance.argmax()))
-        distance[_distances(pool.X, pool.X[new[-1]]) <= delta] = 0
+        distance[distances(pool.X, pool.X[new[-1]]) <= delta] = 0
     return new
 
 

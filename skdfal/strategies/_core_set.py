@@ -1,5 +1,6 @@
 """CORE-SET: the samples that, with the labelled ones, cover the pool best."""
 
+from functools import partial
 from numbers import Real
 
 import numpy as np
@@ -14,8 +15,9 @@ from skdfal._utils._validation import (
     validate_params,
 )
 from skdfal._utils._warnings import warn_caller
-from skdfal.adapter import hidden_features, labeled_samples
-from skdfal.cover import k_center_greedy, k_center_mip
+from skdfal.adapter import hidden_features, labeled_samples, map_features
+from skdfal.cover import k_center_greedy_of_blocks, k_center_mip
+from skdfal.pool import engine_for
 from skdfal.strategies._base import draw_candidates, register
 
 __all__ = ["core_set_sampling"]
@@ -27,6 +29,7 @@ _MAX_CANDIDATES_OF_MIP = 2_000
 
 def _unit_length(features):
     """Scale each row to length 1, one of zeros to itself; (n, d) -> (n, d)."""
+    features = features.astype(np.float64)
     length = np.linalg.norm(features, axis=1, keepdims=True)
     return np.divide(features, length, out=np.zeros_like(features), where=length > 0)
 
@@ -128,7 +131,8 @@ def core_set_sampling(
     ValueError
         If ``n_instances`` or ``n_candidates`` is larger than the pool, if ``layer`` is
         not in the module, or if ``X`` or ``X_labeled`` is not finite, or of a shape
-        that the net cannot take.
+        that the net cannot take. If ``solver="mip"`` on more than 2,000 samples of a
+        pool beyond memory, and ``n_candidates`` is not given.
 
     Warns
     -----
@@ -165,7 +169,6 @@ def core_set_sampling(
     """
     S_k, candidates = draw_candidates(X, n_instances, n_candidates, random_state)
     scale = _unit_length if metric == "cosine" else np.asarray
-    features = scale(hidden_features(estimator, candidates, batch_size, layer))
     if X_labeled is None:
         X_labeled = labeled_samples(estimator)
     if X_labeled is not None and _num_samples(X_labeled):
@@ -175,8 +178,12 @@ def core_set_sampling(
     if solver == "auto":
         solver = "mip" if len(S_k) <= _MAX_CANDIDATES_OF_MIP else "greedy"
     if solver == "greedy":
-        cover = k_center_greedy(features, n_instances, X_labeled=X_labeled)
-        return S_k[cover.centers]
+        blocks = partial(map_features, estimator, candidates, batch_size, layer)
+        engine = engine_for(candidates)
+        return S_k[_greedy_cover(engine, blocks, n_instances, X_labeled, metric)]
+    if n_candidates is None and not candidates.is_in_memory:
+        _check_fits_program(len(S_k))
+    features = scale(hidden_features(estimator, candidates, batch_size, layer))
     cover = k_center_mip(
         features,
         n_instances,
@@ -194,3 +201,21 @@ def core_set_sampling(
             ConvergenceWarning,
         )
     return S_k[cover.centers]
+
+
+def _greedy_cover(engine, map_blocks, n_instances, X_labeled, metric):
+    """Return the centers of the greedy cover, of features that stay where they are."""
+    blocks = list(map_blocks(keep=True, engine=engine))
+    if metric == "cosine":
+        blocks = [(block,) for block in blocks]
+        blocks = list(engine.apply(_unit_length, blocks, keep=True))
+    return k_center_greedy_of_blocks(engine, blocks, n_instances, X_labeled=X_labeled)
+
+
+def _check_fits_program(n_samples):
+    if n_samples > _MAX_CANDIDATES_OF_MIP:
+        raise ValueError(
+            f'solver="mip" on {n_samples} samples of a pool beyond memory needs the '
+            "distances of all of them. Give n_candidates, such as "
+            f'{_MAX_CANDIDATES_OF_MIP}, or use solver="greedy".'
+        )

@@ -158,7 +158,7 @@ def test_greedy_is_exact_however_few_it_keeps_up_to_date(
         X = X[np.random.default_rng(0).integers(0, 9, size=60)]
     elif kind == "float32":
         X = X.astype(np.float32)
-    monkeypatch.setattr(k_center, "_N_FAR", n_far)
+    monkeypatch.setattr(k_center, "N_FAR", n_far)
     ours = k_center_greedy(X, 25, X_labeled=X_labeled)
     assert ours.centers.tolist() == reference.greedy(X.tolist(), 25, X_labeled)
     assert ours.radius == cover_radius(X, ours.centers, X_labeled=X_labeled)
