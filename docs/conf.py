@@ -29,7 +29,7 @@ with (DOCS.parent / "pyproject.toml").open("rb") as file:
 project = "skdfal"
 author = "The skdfal developers"
 copyright = author
-version = release = __version__
+version = release = __version__.partition("+")[0]  # without the commit
 
 extensions = [
     "sphinx.ext.autodoc",

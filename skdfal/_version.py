@@ -1,1 +1,8 @@
-__version__ = "0.1.0.dev0"
+"""The version, which comes from the tag that was built."""
+
+from importlib.metadata import PackageNotFoundError, version
+
+try:
+    __version__ = version("skdfal")
+except PackageNotFoundError:  # a checkout that is on the path and not installed
+    __version__ = "0+unknown"

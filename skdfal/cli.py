@@ -278,12 +278,47 @@ class _Parser(argparse.ArgumentParser):
         self.exit(_BAD_ARGUMENTS, f"{self.prog}: error: {message}\n")
 
 
+class _PrintCompletion(argparse.Action):
+    """Prints a script for a shell: files where files go, and the names we know."""
+
+    def __call__(self, parser, namespace, shell, option_string=None):
+        try:
+            import shtab
+        except ImportError:
+            parser.error(
+                f'{option_string} needs shtab: pip install "skdfal[completion]"'
+            )
+        (commands,) = (a for a in parser._actions if isinstance(a.choices, dict))
+        for command in commands.choices.values():
+            for action in command._actions:
+                if action.type in (Path, _folder):
+                    action.complete = shtab.FILE
+                elif action.dest in _COMPLETED and action.choices is None:
+                    action.choices = _COMPLETED[action.dest]
+        print(shtab.complete(parser, shell))
+        parser.exit()
+
+
+_COMPLETED = {
+    "dataset": list(DATASETS),
+    "net": list(NETS),
+    "strategies": [*STRATEGIES, "all"],
+    "strategy": list(STRATEGIES),
+}
+
+
 def _parser():
     parser = _Parser(
         prog="skdfal",
         description="Deep active learning: buy few labels, and buy the right ones.",
     )
     parser.add_argument("--version", action="version", version=f"skdfal {__version__}")
+    parser.add_argument(
+        "--print-completion",
+        action=_PrintCompletion,
+        choices=("bash", "zsh"),
+        help="print what completes the command in a shell, and end",
+    )
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)
     _add_compare(commands)
     _add_reproduce(commands)
@@ -329,11 +364,21 @@ def _add_compare(commands):
     )
     what.add_argument("--trials", **_count(3, "trials of each strategy"))
 
-    loop = compare.add_argument_group("the loop")
-    loop.add_argument("--n-initial", **_count(10, "labels before the first training"))
-    loop.add_argument("--n-instances", **_count(10, "labels bought per round"))
-    loop.add_argument("--max-annotations", **_count(100, "labels at the end"))
-    loop.add_argument(
+    labels = compare.add_argument_group("how many labels")
+    labels.add_argument("--n-initial", **_count(10, "labels before the first training"))
+    labels.add_argument("--n-instances", **_count(10, "labels bought per round"))
+    labels.add_argument("--max-annotations", **_count(100, "labels at the end"))
+
+    running = _add_running(compare)
+    running.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with what is in the folder: an interrupted run, or more trials "
+        "and strategies",
+    )
+
+    data = compare.add_argument_group("advanced: the data")
+    data.add_argument(
         "--n-candidates",
         **_count(
             800,
@@ -341,9 +386,9 @@ def _add_compare(commands):
             "round, the paper's K; the others look at all",
         ),
     )
-    loop.add_argument("--n-pool", **_count(None, "samples in the pool", "all"))
-    loop.add_argument("--n-test", **_count(None, "samples to score on", "all"))
-    loop.add_argument(
+    data.add_argument("--n-pool", **_count(None, "samples in the pool", "all"))
+    data.add_argument("--n-test", **_count(None, "samples to score on", "all"))
+    data.add_argument(
         "--n-validation",
         **_count(
             None,
@@ -352,7 +397,7 @@ def _add_compare(commands):
             "score on the test set",
         ),
     )
-    loop.add_argument(
+    data.add_argument(
         "--marks",
         type=_marks,
         default=(),
@@ -360,7 +405,7 @@ def _add_compare(commands):
         metavar="N,N",
     )
 
-    training = compare.add_argument_group("training")
+    training = compare.add_argument_group("advanced: training")
     training.add_argument("--epochs", **_count(_MAX_EPOCHS, "most epochs per round"))
     training.add_argument(
         "--patience",
@@ -380,14 +425,6 @@ def _add_compare(commands):
         default=1.0,
         help="factor on the width of the net (default: 1)",
         metavar="X",
-    )
-
-    running = _add_running(compare)
-    running.add_argument(
-        "--resume",
-        action="store_true",
-        help="go on with what is in the folder: an interrupted run, or more trials "
-        "and strategies",
     )
 
 

@@ -1,7 +1,9 @@
 """The command: what it prints, writes and refuses."""
 
 import errno
+import itertools
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +19,7 @@ from skdfal.experiment import (
     NETS,
     PAPER_STRATEGIES,
     TrialError,
+    _workers,
     read_records,
 )
 from skdfal.reproduce import _files, _tables, load_protocol
@@ -240,6 +243,73 @@ def test_the_command_alone_shows_its_help(capsys):
     captured = capsys.readouterr()
     assert "compare query strategies" in captured.out
     assert not captured.err
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+def test_completion_knows_commands_options_and_names(shell, capsys):
+    pytest.importorskip("shtab")
+    assert main(["--print-completion", shell]) == 0
+    script = capsys.readouterr().out
+    for word in ("compare", "reproduce", "--max-annotations", "core_set", "lenet5"):
+        assert word in script
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+def test_completion_in_bash(capsys):
+    pytest.importorskip("shtab")
+    main(["--print-completion", "bash"])
+    script = (
+        capsys.readouterr().out
+        + """
+COMP_WORDS=(skdfal comp); COMP_CWORD=1; _shtab_skdfal skdfal comp skdfal
+echo "${COMPREPLY[@]}"
+COMP_WORDS=(skdfal compare --net le); COMP_CWORD=3; _shtab_skdfal skdfal le --net
+echo "${COMPREPLY[@]}"
+"""
+    )
+    done = subprocess.run(["bash"], input=script, capture_output=True, text=True)
+    assert done.stdout.split() == ["compare", "lenet5"], done.stderr
+
+
+def test_completion_without_shtab_says_what_to_install(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "shtab", None)
+    assert main(["--print-completion", "bash"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert 'pip install "skdfal[completion]"' in line
+
+
+@pytest.mark.parametrize("command", ["compare", "label"])
+def test_help_shows_what_most_need_first(command, capsys):
+    assert main([command, "--help"]) == 0
+    text = capsys.readouterr().out
+    advanced = text.index("\nadvanced: ")
+    assert all(
+        text.index(f"  --{name}") < advanced
+        for name in {"compare": ("dataset", "out", "resume"), "label": ("classes",)}[
+            command
+        ]
+    )
+
+
+def test_a_line_each_minute_where_there_is_no_terminal(capsys, monkeypatch):
+    """A clock that goes 25 seconds from look to look: every third time is a minute."""
+    clock = itertools.count(step=25)
+    monkeypatch.setattr(_workers.time, "perf_counter", lambda: float(next(clock)))
+    tasks = {"trial 1 of dfal": _workers.Task(print, (), n_steps=4, n_done=1)}
+    with _workers._Progress(tasks, verbose=1) as progress:
+        progress.say_where_it_stands()
+        progress.say_where_it_stands()
+        assert not capsys.readouterr().err
+        progress.say_where_it_stands()
+        progress.advance(
+            "trial 1 of dfal", 2, "dfal, trial 1: 50.0% with 30 annotations"
+        )
+        for _ in range(3):
+            progress.say_where_it_stands()
+    assert capsys.readouterr().err.splitlines() == [
+        "[   75 s] 1 of 4 steps done",
+        "[  150 s] 2 of 4 steps done; dfal, trial 1: 50.0% with 30 annotations",
+    ]
 
 
 def test_a_full_disk_is_said_without_a_traceback(monkeypatch, capsys, tmp_path):

@@ -424,7 +424,8 @@ def test_citation_file():
     cff = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert cff["cff-version"] == "1.2.0"
     assert {"message", "title", "authors", "version", "license"} <= set(cff)
-    assert cff["version"] == skdfal.__version__
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.search(rf"^## {re.escape(cff['version'])}\b", changelog, re.M)
     for reference in (cff["preferred-citation"], *cff["references"]):
         assert {"type", "title", "authors"} <= set(reference)
 

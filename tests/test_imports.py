@@ -122,7 +122,7 @@ def test_every_import_is_declared():
     project = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     known = declared(project["dependencies"]) | declared(extras["plots"])
-    for extra in ("dask", "label", "pools"):
+    for extra in ("completion", "dask", "label", "pools"):
         known |= declared(extras[extra])
     known |= OPTIONAL
     for path in PACKAGE.rglob("*.py"):

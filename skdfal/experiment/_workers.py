@@ -18,6 +18,7 @@ import torch
 from skdfal.experiment._machine import n_cores
 
 _POLL = 0.1  # seconds between two looks at what the workers report
+_MINUTE = 60.0  # seconds between two lines where there is no terminal for a bar
 _reports, _task = None, None  # in a worker: where its reports go, and of which task
 
 
@@ -100,6 +101,7 @@ def run_tasks(tasks, what, *, n_jobs=None, n_threads=1, verbose=1):
                     progress.advance(names[future], tasks[names[future]].n_steps)
                 for reported in _taken(reports):
                     progress.advance(*reported)
+                progress.say_where_it_stands()
     finally:
         stop.set()
         executor.shutdown(cancel_futures=True)
@@ -131,7 +133,10 @@ def check_end(future, name):
 
 
 class _Progress:
-    """A bar over the steps of all tasks, and a line for each task that ends."""
+    """A bar over the steps of all tasks, and a line for each task that ends.
+
+    Where there is no terminal, such as in a log file, a line each minute instead.
+    """
 
     def __init__(self, tasks, verbose):
         from tqdm import tqdm
@@ -139,7 +144,8 @@ class _Progress:
         self.n_steps = {name: task.n_steps for name, task in tasks.items()}
         self.n_done = {name: task.n_done for name, task in tasks.items()}
         self.verbose = verbose
-        self.started = time.perf_counter()
+        self.started = self.said = time.perf_counter()
+        self.text = ""
         self.bar = tqdm(
             total=sum(self.n_steps.values()),
             initial=sum(self.n_done.values()),
@@ -158,11 +164,22 @@ class _Progress:
     def advance(self, name, n_done, text=""):
         """Show how far a task has come, which may be where it was once before."""
         self.n_done[name] = n_done
+        self.text = text or self.text
         self.bar.set_postfix_str(text, refresh=False)
         self.bar.update(sum(self.n_done.values()) - self.bar.n)
         if text and n_done == self.n_steps[name] and self.verbose:
             passed = time.perf_counter() - self.started
             self.bar.write(f"[{passed:5.0f} s] {text}", file=sys.stderr)
+
+    def say_where_it_stands(self):
+        """Write a line a minute, where there is no bar."""
+        now = time.perf_counter()
+        if not self.verbose or not self.bar.disable or now - self.said < _MINUTE:
+            return
+        self.said = now
+        done, total = sum(self.n_done.values()), sum(self.n_steps.values())
+        line = f"[{now - self.started:5.0f} s] {done} of {total} steps done"
+        print("; ".join(filter(None, [line, self.text])), file=sys.stderr, flush=True)
 
 
 def _taken(reports):

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 _PORT = 8765
+_MINUTE = 60.0  # seconds
 PROJECT = "skdfal"
 STORE = "labels.sqlite"
 _TOKEN = "token"
@@ -80,7 +81,7 @@ def add_label(commands):
 
 
 def _add_learning(command):
-    group = command.add_argument_group("learning")
+    group = command.add_argument_group("advanced: learning")
     group.add_argument(
         "--net",
         default="lenet5",
@@ -122,7 +123,7 @@ def _add_learning(command):
 
 
 def _add_serving(command):
-    group = command.add_argument_group("the page")
+    group = command.add_argument_group("advanced: the page")
     group.add_argument(
         "--port",
         type=int,
@@ -344,6 +345,10 @@ def _serve(arguments, project, folder, listening, token):
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, lifespan="off"
     )
+    ended = threading.Event()
+    if not sys.stderr.isatty():
+        told = (project, ended)
+        threading.Thread(target=_say_each_minute, args=told, daemon=True).start()
     port = listening.getsockname()[1]
     name = "127.0.0.1" if arguments.host == "0.0.0.0" else arguments.host
     name = f"[{name}]" if ":" in name else name
@@ -355,8 +360,21 @@ def _serve(arguments, project, folder, listening, token):
         uvicorn.Server(config).run(sockets=[listening])
     except KeyboardInterrupt:
         pass
+    ended.set()
     project.files()
     print(f"\nAll labels are in {folder}. Go on with the same command.")
+
+
+def _say_each_minute(project, ended):
+    """Write how it stands for who reads it in a file, if there is anything new."""
+    before = None
+    while not ended.wait(_MINUTE):
+        status = project.status()
+        n_labels, n_rounds = status["counts"]["label"], status["training"]["rounds"]
+        now = f"{n_labels} labels, {n_rounds} trainings"
+        if now != before:
+            print(now, file=sys.stderr, flush=True)
+        before = now
 
 
 def _announce(arguments, project, folder, address):
