@@ -245,7 +245,7 @@ def test_the_command_alone_shows_its_help(capsys):
     assert not captured.err
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
 def test_completion_knows_commands_options_and_names(shell, capsys):
     pytest.importorskip("shtab")
     assert main(["--print-completion", shell]) == 0
