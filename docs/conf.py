@@ -44,6 +44,7 @@ extensions = [
     "alt_texts",
     "api_page",
     "guide",
+    "messages",
     "strategies_table",
 ]
 if importlib.util.find_spec("sphinx-mathjax-offline"):
