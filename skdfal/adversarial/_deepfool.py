@@ -16,6 +16,10 @@ from skdfal._utils._torch import (
     first_output,
 )
 
+# Up to so many classes all are attacked, of more only the likeliest.
+_FEW_CLASSES = 20
+_N_LIKELIEST = 10
+
 
 class DeepFoolResult(NamedTuple):
     """What :func:`deepfool` found, one row per sample.
@@ -82,8 +86,9 @@ def deepfool(
         boundary rather than stop on it. With 0 the iterates approach the boundary
         from one side, as in the first published MATLAB code.
     n_top_classes : int >= 2, default=None
-        Attack only towards the likeliest classes of ``x``, its own included. None, or
-        a number above ``n_classes``, means all.
+        Attack only towards the likeliest classes of ``x``, its own included. None
+        takes all of up to 20 classes, and of more the ten likeliest; a number from
+        ``n_classes`` on takes all.
     batch_size : int, default=None
         Samples in work at a time. None takes as many as the module's activations
         leave room for.
@@ -116,12 +121,13 @@ def deepfool(
     .. math::
         r_i = \frac{|f'_l|}{\|w'_l\|_q^q} |w'_l|^{q-1} \operatorname{sign}(w'_l).
 
-    Four things go beyond the paper. A sample that reaches its boundary leaves the
-    batch and a new one takes its place. From the second step on a plain forward pass
-    comes first, and only what has not flipped gets a graph. From that step on a
-    gap of logits below rounding, in the precision of ``x`` or of the logits, is raised
-    to it, so that no sample stalls on the boundary. A sample with no finite ratio
-    (dead ReLUs, NaN) or no finite step is given up at once.
+    Five things go beyond the paper. Where there are many classes, the unlikely ones are
+    left out: the nearest boundary is hardly ever one of theirs. A sample that reaches
+    its boundary leaves the batch and a new one takes its place. From the second step on
+    a plain forward pass comes first, and only what has not flipped gets a graph. From
+    that step on a gap of logits below rounding, in the precision of ``x`` or of the
+    logits, is raised to it, so that no sample stalls on the boundary. A sample with no
+    finite ratio (dead ReLUs, NaN) or no finite step is given up at once.
 
     References
     ----------
@@ -250,7 +256,7 @@ def deepfool_within(
             logits = logits.to(torch.promote_types(logits.dtype, x.dtype))
             if n_fresh:  # k0 and its rivals, by rank, are those of x_0
                 rank = logits[-n_fresh:].argsort(dim=1, descending=True, stable=True)
-                rank = rank[:, :n_top_classes]
+                rank = rank[:, : n_top_classes or _n_attacked(logits.shape[1])]
                 if top is None:
                     top = rank.new_empty(n, rank.shape[1])
                 top[fresh], label[fresh] = rank, rank[:, 0]
@@ -272,6 +278,11 @@ def deepfool_within(
     norm = torch.where(converged, length, math.inf)
     result = DeepFoolResult(r, norm, label, adversarial_label, n_iter, converged)
     return result, ~converged & (length > max_norm)
+
+
+def _n_attacked(n_classes: int) -> int:
+    """All classes where they are few, else the likeliest: each costs a gradient."""
+    return n_classes if n_classes <= _FEW_CLASSES else _N_LIKELIEST
 
 
 def nearest_plane(

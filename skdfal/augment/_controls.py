@@ -220,7 +220,8 @@ class RenewedAugmenter(AdversarialAugmenter, auto_wrap_output_keys=None):
     overshoot : float >= 0, default=0.02
         How far a twin lies beyond the boundary, relative to its perturbation.
     n_top_classes : int >= 2, default=None
-        Attack only towards the likeliest classes, the predicted one included.
+        Attack only towards the likeliest classes, the predicted one included. None
+        takes all of up to 20 classes, and of more the ten likeliest.
     clip_range : (float, float), default=None
         Clip twins to this range of values of ``X``.
     batch_size : int or None, default=None

@@ -78,7 +78,8 @@ def deepfool_margin_score(
     overshoot : float >= 0, default=0.02
         How far the iterates go beyond the boundary, relative to the perturbation.
     n_top_classes : int >= 2, default=None
-        Attack only towards the likeliest classes, the predicted one included.
+        Attack only towards the likeliest classes, the predicted one included. None
+        takes all of up to 20 classes, and of more the ten likeliest.
     batch_size : int or None, default=None
         Samples under attack at a time. None chooses by the memory that
         a sample needs.
@@ -194,7 +195,8 @@ def dfal(
     overshoot : float >= 0, default=0.02
         How far the iterates go beyond the boundary, relative to the perturbation.
     n_top_classes : int >= 2, default=None
-        Attack only towards the likeliest classes, the predicted one included.
+        Attack only towards the likeliest classes, the predicted one included. None
+        takes all of up to 20 classes, and of more the ten likeliest.
     prune : bool, default=True
         Search best first and stop early; False attacks every candidate.
     batch_size : int or None, default=None
@@ -290,7 +292,8 @@ def deepfool_margin_sampling(
     overshoot : float >= 0, default=0.02
         How far the iterates go beyond the boundary, relative to the perturbation.
     n_top_classes : int >= 2, default=None
-        Attack only towards the likeliest classes, the predicted one included.
+        Attack only towards the likeliest classes, the predicted one included. None
+        takes all of up to 20 classes, and of more the ten likeliest.
     prune : bool, default=True
         Search best first and stop early. Many times as fast as attacking every
         candidate, which is what False does, and nearly always the same answer; see

@@ -132,7 +132,8 @@ def dfal_diverse_sampling(
     overshoot : float >= 0, default=0.02
         How far the iterates go beyond the boundary, relative to the perturbation.
     n_top_classes : int >= 2, default=None
-        Attack only towards the likeliest classes, the predicted one included.
+        Attack only towards the likeliest classes, the predicted one included. None
+        takes all of up to 20 classes, and of more the ten likeliest.
     layer : str or nn.Module, default=None
         Features to differ in are what this layer gives out, flattened; a name is one
         of the module's ``named_modules``. None takes what goes into the last linear

@@ -1,22 +1,53 @@
-"""What one forward pass says of margins: the order in which samples are attacked."""
+"""What one look at a sample says of its margin: the order of the attacks."""
 
 import torch
+from torch import nn
+
+from skdfal._utils._torch import evaluation_mode
+
+# They scale each sample by itself, so that the last layer no longer sees how far it is
+# from the boundary: transformers, ConvNeXt.
+_NORMS = (nn.LayerNorm, nn.MultiheadAttention)
 
 
 def margin_proxy(net):
-    """min_k (f_k0 - f_k) / ||W_k0 - W_k||, the margin seen from the last layer; (n,).
+    """Guess the margin of every sample, up to a factor; (n,).
 
-    One forward pass; for a net without a last linear layer of logits the plain gap.
+    From the last layer, by a forward pass; where a layer of the net normalizes each
+    sample by itself, to first order in the input, by a backward pass more.
     """
+    if any(isinstance(layer, _NORMS) for layer in net.module.modules()):
+        return torch.cat(list(_first_order(net))).cpu().numpy()
+    return torch.cat(list(_of_last_layer(net))).cpu().numpy()
+
+
+def _of_last_layer(net):
+    """Yield min_k (f_k0 - f_k) / ||W_k0 - W_k||; the gap without a linear layer."""
     W = _last_weights(net).to(net.device)  # (C, D)
     distance = torch.cdist(W, W)  # (C, C)
-    proxy = []
     for logits in net.logits_by_batch():  # (b, C)
         largest, k0 = logits.max(1)
         ratio = (largest[:, None] - logits) / distance[k0].to(logits)
         ratio.scatter_(1, k0[:, None], torch.inf)
-        proxy.append(ratio.nan_to_num(torch.inf).amin(1))
-    return torch.cat(proxy).cpu().numpy()
+        yield ratio.nan_to_num(torch.inf).amin(1)
+
+
+def _first_order(net):
+    """Yield g / ||∇g||, g the gap between the two largest logits; (b,)."""
+    for x in net.batches(net.batch_size(None, with_graph=True)):
+        with (
+            evaluation_mode(net.module),
+            torch.inference_mode(False),
+            torch.enable_grad(),
+        ):
+            x_0 = x.clone().requires_grad_()
+            first, second = net.module(x_0).topk(2, dim=1).values.T
+            gap = first - second
+            if not gap.requires_grad:  # which the attack refuses
+                yield gap
+                continue
+            (w,) = torch.autograd.grad(gap.sum(), x_0)
+        yield (gap.detach() / w.flatten(1).norm(dim=1)).nan_to_num(torch.inf)
 
 
 def _last_weights(net):

@@ -294,6 +294,18 @@ def test_only_the_likeliest_classes_are_attacked(n_top_classes):
         torch.testing.assert_close(result.norm, distance.detach())
 
 
+def test_of_many_classes_the_likeliest_are_attacked():
+    x = torch.randn(20, 6, dtype=torch.float64)
+    for n_classes, n_attacked in ((20, 20), (21, 10)):
+        module = affine(n_classes=n_classes)
+        default = deepfool(module, x).norm
+        assert torch.equal(default, deepfool(module, x, n_top_classes=n_attacked).norm)
+    # Fewer rivals are never nearer, and a number from n_classes on takes all.
+    every = deepfool(module, x, n_top_classes=99).norm
+    torch.testing.assert_close(every, affine_margin(module, x, 2))
+    assert (default >= every - 1e-12).all()
+
+
 def test_leaves_no_trace():
     module, x = small_cnn().train(), images(6)
     module[1].eval()  # a frozen layer stays frozen
