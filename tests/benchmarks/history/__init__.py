@@ -1,0 +1,1 @@
+"""What ``asv`` follows over the commits: see Benchmarks in docs/contributing.md."""
