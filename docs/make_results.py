@@ -1,34 +1,336 @@
-"""Gather the files of finished experiments for the page of results.
+"""Write the tables and pictures of the page of results from the published rows.
 
-python docs/make_results.py FOLDER [FOLDER ...]
+python docs/make_results.py [FOLDER ...]
 
-Each folder is one of `skdfal reproduce` or `skdfal compare`. Its tables, rows, settings
-and pictures are copied to docs/results/, not the files of single trials. Of comparisons
-whose folder lies in one named "settings", there are the rows, and one table for all.
+Each folder is one of `skdfal reproduce` or `skdfal compare`; its rows, settings, tables
+and pictures go to docs/results/ first, under its name without scale and seed. Of an
+experiment that is there already, published trials stay that the folder does not have,
+so that a run of one method is published beside the others. Then all that the page shows
+is written anew, from the rows in docs/results/ alone: `tests/test_docs.py` does the
+same, and finds a number that somebody has edited.
 """
 
+import csv
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
 
 from tabulate import tabulate
 
-from skdfal.experiment import read_records
+from skdfal._utils._files import write_csv
+from skdfal._utils._records import with_std
+from skdfal.analysis import annotations_saved, area_under_curve, paired_contrasts
+from skdfal.experiment import read_records, summarize
+from skdfal.experiment._folder import COLUMNS, SECONDS_COLUMNS
+from skdfal.experiment._names import find_strategy
 from skdfal.experiment._table import in_percent, summarize_all
+from skdfal.reproduce import paper_accuracies
+from skdfal.reproduce._ablation import (
+    MIN_TRIALS,
+    Ablation,
+    cell_table,
+    contrast_rows,
+    contrast_table,
+    label_of,
+)
+from skdfal.strategies import STRATEGIES
 
 RESULTS = Path(__file__).parent / "results"
-SUFFIXES = {".md", ".csv", ".json", ".png", ".svg"}
+# What commands write and the page has no use for, or writes itself.
+LEFT_OUT = {"settings.json", "twins.png", "table1.md"}
+LEFT_OUT |= {f"learning_curves.{suffix}" for suffix in ("png", "svg")}
+LEFT_OUT |= {f"ablation.{suffix}" for suffix in ("md", "csv", "png", "svg")}
+
+# The experiments of Table 1 on the page: marks of its tables, and whether the data are
+# the paper's, so that its numbers stand beside ours.
+TABLES = {
+    "mnist-lenet5": ((100, 300, 500, 1000), True),
+    "mnist-vgg8": ((50, 100, 200, 300), True),
+    "quickdraw-lenet5": ((50, 100, 200, 500), False),
+    "quickdraw_animals-lenet5": ((50, 100, 200, 500), False),
+    "fashion_shoe_bag-lenet5": ((50, 100, 200, 500), False),
+}
+NAMES = {
+    "mnist-lenet5": "MNIST, LeNet5",
+    "mnist-vgg8": "MNIST, VGG8 of a quarter of the width",
+    "quickdraw-lenet5": "Quick-Draw (cat, face, angel, dolphin), LeNet5",
+    "quickdraw_animals-lenet5": "Quick-Draw (bird, cat, dog, fish), LeNet5",
+    "fashion_shoe_bag-lenet5": "Shoes and bags of Fashion-MNIST, LeNet5",
+}
+SHORT = {
+    "mnist-lenet5": "MNIST",
+    "mnist-vgg8": "MNIST, VGG8",
+    "quickdraw-lenet5": "Quick-Draw, four classes of the paper",
+    "quickdraw_animals-lenet5": "Quick-Draw, four animals",
+    "fashion_shoe_bag-lenet5": "shoes and bags",
+}
+LABELS = {
+    "random+copies": "RANDOM, equal steps",
+    "random+twins": "RANDOM with twins",
+    "deepfool_margin": "DFAL without twins",
+}
+
+# What was tried to beat DFAL: names in the rows of docs/results/tried, in words.
+TRIED = {
+    "dfal": "DFAL",
+    "dfal, cluster": "DFAL, first labels by clusters",
+    "random": "RANDOM",
+    "random, cluster": "RANDOM, first labels by clusters",
+    "margin+twins": "softmax margin with twins",
+    "shortlist": "DFAL, ten times the candidates thinned by k-center",
+    "margin shortlist": "softmax margin, ten times the candidates thinned by k-center; "
+    "with twins",
+    "margin shortlist, whole pool": "the same, candidates of the whole pool",
+    "margin shortlist, far twins": "the same, K = 800, twins with overshoot 1",
+    "margin long shortlist": "the same, thirty times the candidates",
+}
 
 
-def copy_outputs(folder):
-    """Copy what sums an experiment up."""
-    target = RESULTS / folder.name
+def name_of(strategy):
+    """Return what the page calls a strategy."""
+    return LABELS.get(strategy) or find_strategy(strategy).label
+
+
+# What commands wrote
+
+
+def gather(folder):
+    """Copy what sums an experiment up, beside the published trials that it lacks."""
+    name = re.sub(r"-(paper|laptop|smoke)-seed\d+$", "", folder.name)
+    target = RESULTS / name
     target.mkdir(parents=True, exist_ok=True)
-    left_out = {"settings.json", "twins.png"}
     for path in sorted(folder.iterdir()):
-        if path.suffix in SUFFIXES and path.name not in left_out:
-            shutil.copyfile(path, target / path.name)
+        if path.suffix not in {".md", ".csv", ".json", ".png", ".svg"}:
+            continue
+        if path.name in LEFT_OUT:
+            continue
+        published = target / path.name
+        if published.exists() and path.name in ("rounds.csv", "seconds.csv"):
+            _merge_rows(path, published)
+        elif published.exists() and path.name == "run.json":
+            _merge_trials(path, published)
+        else:
+            shutil.copyfile(path, published)
+
+
+def _merge_rows(new, published):
+    """Put the trials of a file in the place of those of the same name."""
+    rows, columns = _rows(new)
+    if "training" in columns:  # an ablation's folder has all that there is
+        shutil.copyfile(new, published)
+        return
+    there = {(row["strategy"], row["trial"]) for row in rows}
+    kept = [
+        row
+        for row in _rows(published)[0]
+        if (row["strategy"], row["trial"]) not in there
+    ]
+    rows = sorted(kept + rows, key=_place)
+    write_csv(published, rows, SECONDS_COLUMNS if "fit_seconds" in columns else COLUMNS)
+
+
+def _rows(path):
+    with open(path, encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        return list(reader), reader.fieldnames
+
+
+def _place(row):
+    """Return what rows are sorted by: the order of the registry first."""
+    name, known = row["strategy"], list(STRATEGIES)
+    bare = name.partition("+")[0]
+    place = known.index(bare) if bare in known else len(known)
+    return place, name, int(row["trial"]), int(row["round"])
+
+
+def _merge_trials(new, published):
+    """Add the trials of a run.json to those of the published one."""
+    found, known = (json.loads(path.read_text()) for path in (new, published))
+    trials = known["trials"] | found["trials"]
+    text = json.dumps(found | {"trials": dict(sorted(trials.items()))}, indent=2)
+    published.write_text(f"{text}\n", encoding="utf-8")
+
+
+# What the page shows
+
+
+def texts():
+    """Return the text of every table of the page, by its path in docs/results."""
+    found = {"summary.md": summary_table()}
+    for name, (marks, is_papers) in TABLES.items():
+        records = read_records(RESULTS / name / "rounds.csv")
+        published = _published(name) if is_papers else {}
+        found[f"{name}/accuracies.md"] = accuracies(records, marks, published)
+        found[f"{name}/areas.md"] = areas(records)
+    for name in ablations():
+        found |= ablation_tables(name)
+    found["tried/table.md"] = tried_table()
+    found |= {f"lines/{name}.inc": text for name, text in lines_of_pages().items()}
+    # No number is to be broken over two lines.
+    space = "\N{NO-BREAK SPACE}"
+    return {
+        name: text.replace(" ± ", f"{space}±{space}") + "\n"
+        for name, text in found.items()
+    }
+
+
+def _published(name):
+    dataset, _, net = name.rpartition("-")
+    return paper_accuracies(dataset, net)
+
+
+def accuracies(records, marks, published):
+    """Return accuracies at marks, the paper's in brackets; largest area first."""
+    summaries = summarize(records, marks)
+    lines = []
+    for row in area_under_curve(records).summary:
+        name = row["strategy"]
+        cells = []
+        for mark in marks:
+            theirs = published.get(name, {}).get(mark)
+            beside = "" if theirs is None else f" ({100 * theirs:.1f})"
+            cells.append(in_percent(summaries[name][mark]) + beside)
+        lines.append([name_of(name), *cells, row["n_trials"]])
+    return _table(["method", *(f"{mark} labels" for mark in marks), "trials"], lines)
+
+
+def areas(records, strategy="dfal"):
+    """Return areas, DFAL's lead with intervals that hold together, and labels saved."""
+    saved = {r["strategy"]: r for r in annotations_saved(records, "random").summary}
+    summary = area_under_curve(records).summary
+    enough = [row["strategy"] for row in summary if row["n_trials"] >= MIN_TRIALS]
+    others = [name for name in enough if name != strategy and strategy in enough]
+    contrasts = {name: {strategy: 1, name: -1} for name in others}
+    leads = {c.name: c for c in paired_contrasts(records, contrasts)} if others else {}
+    lines = []
+    for row in summary:
+        name = row["strategy"]
+        lead, of_random = leads.get(name), saved.get(name)
+        lines.append(
+            [
+                name_of(name),
+                _in_percent(row["area_mean"], row["area_std"]),
+                f"{100 * lead.difference:+.1f} ({100 * lead.low:+.1f} to "
+                f"{100 * lead.high:+.1f})"
+                if lead
+                else "",
+                f"{lead.p_value:.3f}" if lead else "",
+                f"{of_random['saved_fraction']:.0%}"
+                if of_random and of_random["n_reached"] == of_random["n_trials"]
+                else "",
+                row["n_trials"],
+            ]
+        )
+    headers = ["method", "area", "DFAL's lead", "p", "labels saved", "trials"]
+    if not leads:  # too few trials
+        headers, *lines = (line[:2] + line[4:] for line in [headers, *lines])
+    return _table(headers, lines)
+
+
+def _in_percent(mean, std):
+    return with_std(100 * mean, None if std != std else 100 * std)
+
+
+def summary_table():
+    """Return one line per data set: areas of DFAL, of the best other, of RANDOM."""
+    lines = []
+    for name in TABLES:
+        records = read_records(RESULTS / name / "rounds.csv")
+        found = {r["strategy"]: r for r in area_under_curve(records).summary}
+        plain = {n: r for n, r in found.items() if "+" not in n}
+        plain = {n: r for n, r in plain.items() if n != "deepfool_margin"}
+        best = next(n for n in plain if n != "dfal")
+        cells = [found[n] for n in ("dfal", best, "random")]
+        values = [f"{100 * row['area_mean']:.1f}" for row in cells]
+        values[1] += f" {name_of(best)}"
+        counts = sorted({row["n_trials"] for row in cells})
+        trials = " to ".join(map(str, dict.fromkeys([counts[0], counts[-1]])))
+        last = max(row["annotations"] for row in records)
+        lines.append([SHORT[name], *values, last, trials])
+    headers = ["area", "DFAL", "best other", "RANDOM", "labels", "trials"]
+    return _table(headers, lines)
+
+
+def ablations():
+    """Return the names of the published ablations."""
+    return sorted(path.parent.name for path in RESULTS.glob("*-ablation/rounds.csv"))
+
+
+def ablation_records(name):
+    """Return the rows of an ablation by training."""
+    records = {}
+    for row in read_records(RESULTS / name / "rounds.csv"):
+        records.setdefault(row.pop("training"), []).append(row)
+    return records
+
+
+def ablation_tables(name):
+    """Return cells and comparisons of an ablation."""
+    records = ablation_records(name)
+    plan = Ablation(name.removesuffix("-ablation"), "laptop")
+    found = {
+        f"{name}/cells.md": cell_table(records, plan_marks(plan), tablefmt="github")
+    }
+    effects = contrast_rows(plan.contrasts, records)
+    if effects:
+        found[f"{name}/comparisons.md"] = contrast_table(effects, tablefmt="github")
+    return found
+
+
+def lines_of_pages():
+    """Return for the page of each strategy what it has in the paper, and here."""
+    folder = "mnist-lenet5"
+    summaries = summarize(read_records(RESULTS / folder / "rounds.csv"), (100, 1000))
+    published = _published(folder)
+    found = {}
+    for name, at in summaries.items():
+        if name == "deepfool_margin" or "+" in name:
+            continue
+        theirs, ours = (
+            " and ".join(f"{100 * values[n]:.1f}" for n in (100, 1000))
+            for values in (published[name], {n: at[n].mean for n in at})
+        )
+        found[name] = (
+            f"**In the paper, and here:** on MNIST with LeNet5 {theirs} % after 100 "
+            f"and 1,000 labels there, {ours} % here (means of {at[100].n_trials} "
+            "trials, trained longer than in the paper: :doc:`../results`)."
+        )
+    return found
+
+
+def tried_table():
+    """Return the areas of what was tried to beat DFAL, on validation samples."""
+    records = {}
+    for path in sorted((RESULTS / "tried").glob("*.csv")):
+        records[path.stem] = area_under_curve(read_records(path)).trials
+    found = {}
+    for dataset, rows in records.items():
+        for row in rows:
+            of_trial = found.setdefault(row["strategy"], {}).setdefault(dataset, [])
+            of_trial.append(row["area"])
+    lines = []
+    for name, words in TRIED.items():
+        cells = [found.get(name, {}).get(dataset, []) for dataset in records]
+        cells = [", ".join(f"{100 * area:.1f}" for area in areas) for areas in cells]
+        lines.append([words, *cells])
+    return _table(["", *(name.replace("_", " ") for name in records)], lines)
+
+
+def plan_marks(plan):
+    """Return the marks of the table of an ablation."""
+    return next(iter(plan.protocols.values())).table_marks()
+
+
+def _table(headers, lines):
+    align = ["left"] + ["right"] * (len(headers) - 1)
+    return tabulate(
+        lines, headers=headers, tablefmt="github", colalign=align, disable_numparse=True
+    )
+
+
+# Settings: comparisons in docs/results/settings, one table for all
 
 
 def changed_settings(folders):
@@ -54,20 +356,76 @@ def settings_table(folders):
     return tabulate(lines, headers="keys", tablefmt="github", disable_numparse=True)
 
 
+def gather_settings(folders):
+    """Copy the rows of comparisons, and write one table for all of them."""
+    target = RESULTS / "settings"
+    target.mkdir(parents=True, exist_ok=True)
+    for folder in folders:
+        shutil.copyfile(folder / "rounds.csv", target / f"{folder.name}.csv")
+    text = f"{settings_table(folders)}\n"
+    (target / "table.md").write_text(text, encoding="utf-8")
+
+
+# Pictures
+
+
+def draw_all():
+    """Draw the learning curves of all experiments, errors on logarithmic axes."""
+    for name, (_, is_papers) in TABLES.items():
+        records = read_records(RESULTS / name / "rounds.csv")
+        last = max(row["annotations"] for row in records)
+        points = {
+            strategy: [(n, v) for n, v in at.items() if n != "all" and n <= last]
+            for strategy, at in (_published(name) if is_papers else {}).items()
+            if any(row["strategy"] == strategy for row in records)
+        }
+        points = {strategy: pairs for strategy, pairs in points.items() if pairs}
+        draw(records, RESULTS / name / "curves.png", NAMES[name], points, name_of)
+    for name in ablations():
+        records = ablation_records(name)
+        first = next(iter(records))
+        cells = ("dfal+twins", "dfal+copies", "margin+twins", "margin+nothing")
+        cells += ("random+nothing", "random+copies", "random+twins")
+        shown = [row for row in records[first] if row["strategy"] in cells]
+        dataset = name.removesuffix("-ablation")
+        title = f"{dataset.replace('_', ' ')}, {first}"
+        draw(shown, RESULTS / name / "curves.png", title, {}, label_of)
+
+
+def draw(records, path, title, points, label):
+    """Draw one picture that can be read on a phone."""
+    from matplotlib.figure import Figure
+
+    from skdfal.plot import ActiveLearningCurveDisplay
+
+    display = ActiveLearningCurveDisplay.from_records(records)
+    figure = Figure(figsize=(5.2, 4.6), layout="constrained")
+    display.plot(
+        figure.subplots(),
+        scale="log_error",
+        spread=None,
+        points=points,
+        labels={name: label(name) for name in display.curves},
+        legend="lower left",
+    )
+    display.ax_.set_title(title, fontsize="medium")
+    figure.savefig(path, dpi=150)
+
+
 def main(names):
-    """Gather the folders with these names."""
+    """Gather the folders with these names, then write what the page shows."""
     folders = [Path(name).resolve() for name in names]
     settings = [folder for folder in folders if folder.parent.name == "settings"]
     for folder in folders:
         if folder not in settings:
-            copy_outputs(folder)
+            gather(folder)
     if settings:
-        target = RESULTS / "settings"
-        target.mkdir(parents=True, exist_ok=True)
-        for folder in settings:
-            shutil.copyfile(folder / "rounds.csv", target / f"{folder.name}.csv")
-        text = f"{settings_table(settings)}\n"
-        (target / "table.md").write_text(text, encoding="utf-8")
+        gather_settings(settings)
+    for name, text in texts().items():
+        path = RESULTS / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    draw_all()
 
 
 if __name__ == "__main__":

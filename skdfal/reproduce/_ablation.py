@@ -21,6 +21,7 @@ ABLATION_DATASETS = (
     "quickdraw_animals",
     "cifar10",
 )
+MIN_TRIALS = 5  # with fewer there are no intervals and no p-values
 _NOT_OF_A_PROTOCOL = ("cells", "additions", "contrasts", "trainings", "datasets")
 
 
@@ -157,7 +158,7 @@ def write_ablation(plan, records, out_dir, arguments):
     contrast_note = (
         f"Differences of areas in points, paired over trials, with intervals that hold "
         f"together with 95 % (Bonferroni, {len(effects)} comparisons) and p-values "
-        "corrected by Holm."
+        f"corrected by Holm; neither is given of fewer than {MIN_TRIALS} trials."
     )
 
     def tables(tablefmt):
@@ -311,6 +312,8 @@ def contrast_rows(contrasts, records):
 def contrast_table(rows, *, tablefmt="simple"):
     """Return the rows of :func:`contrast_rows` as a table, in points.
 
+    Intervals and p-values are of five trials at least.
+
     Parameters
     ----------
     rows : list of dict
@@ -328,8 +331,14 @@ def contrast_table(rows, *, tablefmt="simple"):
             row["contrast"],
             row["training"],
             f"{100 * row['difference']:+.1f}",
-            f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}",
-            f"{row['p_value']:.3f}",
+            *(
+                [
+                    f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}",
+                    f"{row['p_value']:.3f}",
+                ]
+                if row["n_trials"] >= MIN_TRIALS
+                else ["", ""]
+            ),
             row["n_trials"],
         ]
         for row in rows
