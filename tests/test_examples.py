@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-SCRIPTS = sorted(EXAMPLES.glob("*.py"))
+SCRIPTS = sorted(EXAMPLES.glob("plot_*.py"))
+SOLUTIONS = EXAMPLES / "teaching_solutions.py"
 NOTEBOOKS = sorted(EXAMPLES.glob("*.ipynb"))
 
 pytestmark = pytest.mark.skipif(
@@ -65,11 +66,39 @@ def test_notebook_is_kept_without_outputs(path):
             assert not cell["outputs"]
             assert cell["execution_count"] is None
             compile("".join(cell["source"]), str(path), "exec")
-    # Each exercise has its solution.
+
+
+def _named(source):
+    """Return the functions and classes of a text by their names, as texts."""
+    definitions = ast.FunctionDef | ast.ClassDef
+    return {
+        node.name: ast.get_source_segment(source, node)
+        for node in ast.parse(source).body
+        if isinstance(node, definitions)
+    }
+
+
+def _solved(source, solutions):
+    """Return a cell whose skeleton, if it has one, is filled in."""
+    for name, skeleton in _named(source).items():
+        source = source.replace(skeleton, solutions.get(name, skeleton))
+    return source
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_each_part_has_an_exercise_with_gaps_and_a_solution(path):
+    cells = _cells(path)
     text = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] != "code")
-    exercises = set(re.findall(r"^### (Exercise \d+)", text, re.M))
-    assert exercises
-    assert exercises == set(re.findall(r"^\*\*(Exercise \d+)", text, re.M))
+    parts = re.split(r"^## (?=\d)", text, flags=re.M)[1:]
+    exercises = [re.findall(r"^### Exercise (\d)", part, re.M) for part in parts]
+    assert exercises == [[str(number)] for number in range(1, len(parts) + 1)]
+    solutions = _named(SOLUTIONS.read_text(encoding="utf-8"))
+    code = ["".join(c["source"]) for c in cells if c["cell_type"] == "code"]
+    for name, solution in solutions.items():
+        (skeleton,) = [_named(cell)[name] for cell in code if name in _named(cell)]
+        assert "..." in skeleton, f"{name} has no gap"
+        assert "..." not in solution
+    assert len(solutions) == len(parts)
 
 
 def _environment():
@@ -94,8 +123,9 @@ def test_script_runs_and_leaves_a_figure(path, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("is_solved", [False, True], ids=["gaps", "solved"])
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_runs_from_top_to_bottom(path, tmp_path, monkeypatch):
+def test_notebook_runs_from_top_to_bottom(path, is_solved, tmp_path, monkeypatch):
     reason = "install skdfal[examples] to run the notebook"
     nbclient = pytest.importorskip("nbclient", reason=reason)
     nbformat = pytest.importorskip("nbformat", reason=reason)
@@ -104,6 +134,10 @@ def test_notebook_runs_from_top_to_bottom(path, tmp_path, monkeypatch):
     # Its figures are made by the inline backend, which a test run may have replaced.
     monkeypatch.delenv("MPLBACKEND", raising=False)
     notebook = nbformat.read(path, as_version=4)
+    solutions = _named(SOLUTIONS.read_text(encoding="utf-8")) if is_solved else {}
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.source = _solved(cell.source, solutions)
     client = nbclient.NotebookClient(
         notebook, timeout=600, kernel_name="python3", resources={"metadata": {}}
     )
@@ -114,12 +148,12 @@ def test_notebook_runs_from_top_to_bottom(path, tmp_path, monkeypatch):
         for output in cell.get("outputs", [])
         if {"image/png", "text/html"} & set(output.get("data", {}))
     ]
-    assert len(pictures) >= 8
+    assert len(pictures) >= 7
     printed = "\n".join(
         output.text
         for cell in notebook.cells
         for output in cell.get("outputs", [])
         if output.output_type == "stream"
     )
-    # The solutions were checked, not only run.
-    assert all(f"Exercise {i} is right" in printed for i in (1, 2, 3))
+    verdict = "is right" if is_solved else "is not solved yet"
+    assert all(f"Exercise {i} {verdict}" in printed for i in range(1, 7))
