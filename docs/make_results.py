@@ -65,6 +65,11 @@ SHORT = {
     "quickdraw-lenet5": "Quick-Draw, four classes of the paper",
     "quickdraw_animals-lenet5": "Quick-Draw, four animals",
     "fashion_shoe_bag-lenet5": "shoes and bags",
+    "mnist": "MNIST",
+    "fashion_mnist": "Fashion-MNIST",
+    "quickdraw": "Quick-Draw, four classes of the paper",
+    "quickdraw_animals": "Quick-Draw, four animals",
+    "cifar10": "CIFAR-10",
 }
 LABELS = {
     "random+copies": "RANDOM, equal steps",
@@ -315,7 +320,7 @@ def tried_table():
         cells = [found.get(name, {}).get(dataset, []) for dataset in records]
         cells = [", ".join(f"{100 * area:.1f}" for area in areas) for areas in cells]
         lines.append([words, *cells])
-    return _table(["", *(name.replace("_", " ") for name in records)], lines)
+    return _table(["", *(SHORT[name] for name in records)], lines)
 
 
 def plan_marks(plan):
@@ -386,10 +391,13 @@ def draw_all():
         first = next(iter(records))
         cells = ("dfal+twins", "dfal+copies", "margin+twins", "margin+nothing")
         cells += ("random+nothing", "random+copies", "random+twins")
-        shown = [row for row in records[first] if row["strategy"] in cells]
-        dataset = name.removesuffix("-ablation")
-        title = f"{dataset.replace('_', ' ')}, {first}"
-        draw(shown, RESULTS / name / "curves.png", title, {}, label_of)
+        shown = [
+            row | {"strategy": label_of(row["strategy"])}
+            for row in records[first]
+            if row["strategy"] in cells
+        ]
+        title = f"{SHORT[name.removesuffix('-ablation')]}, {first}"
+        draw(shown, RESULTS / name / "curves.png", title, {}, str)
 
 
 def draw(records, path, title, points, label):

@@ -183,7 +183,11 @@ def write_ablation(plan, records, out_dir, arguments):
     first = next(iter(records))
     shown = ("dfal+twins", "dfal+copies", "margin+twins", "margin+nothing")
     shown += ("random+nothing", "random+copies", "random+twins")
-    drawn = [row for row in records[first] if row["strategy"] in shown]
+    drawn = [  # by their labels: DFAL and RANDOM look as in all pictures
+        row | {"strategy": label_of(row["strategy"])}
+        for row in records[first]
+        if row["strategy"] in shown
+    ]
     if drawn:
         draw_or_say(
             lambda: save_learning_curves(
@@ -192,7 +196,6 @@ def write_ablation(plan, records, out_dir, arguments):
                 title=f"{plan.dataset}, {first}",
                 formats=PICTURES,
                 scale="log_error",
-                labels={cell: label_of(cell) for cell in shown},
             )
         )
 
@@ -271,7 +274,8 @@ def contrast_rows(contrasts, records):
     -------
     rows : list of dict
         "contrast", "training", "difference", "low", "high", "p_value" and "n_trials";
-        of contrasts that have a pair of cells with two trials in common.
+        of contrasts that have a pair of cells with two trials in common. A pair that
+        shares fewer trials than another one of its contrast is left out.
     """
     weights, every = {}, []
     for training, rows in records.items():
@@ -280,13 +284,14 @@ def contrast_rows(contrasts, records):
             trials.setdefault(row["strategy"], set()).add(row["trial"])
             every.append(row | {"strategy": f"{row['strategy']} | {training}"})
         for contrast in contrasts:
-            pairs = [
-                pair
+            shared = {
+                pair: len(trials.get(pair[0], set()) & trials.get(pair[1], set()))
                 for pair in zip(contrast["of"], contrast["less"], strict=True)
-                if len(trials.get(pair[0], set()) & trials.get(pair[1], set())) > 1
-            ]
-            if not pairs:
+            }
+            most = max(shared.values())
+            if most < 2:
                 continue
+            pairs = [pair for pair, n_trials in shared.items() if n_trials == most]
             of_cells = weights.setdefault((contrast["name"], training), {})
             for pair in pairs:
                 for cell, weight in zip(pair, (1, -1), strict=True):
