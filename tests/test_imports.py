@@ -104,7 +104,12 @@ def test_one_file_imports_what_may_break():
 
 
 # Distributions by the name of their module, where the two differ.
-DISTRIBUTIONS = {"modAL": "modAL-python", "sklearn": "scikit-learn", "PIL": "pillow"}
+DISTRIBUTIONS = {
+    "skactiveml": "scikit-activeml",
+    "modAL": "modAL-python",
+    "sklearn": "scikit-learn",
+    "PIL": "pillow",
+}
 
 # Taken where somebody has installed them, and not asked for otherwise.
 OPTIONAL = {"huggingface_hub", "pillow_heif", "safetensors", "timm", "torchvision"}
@@ -122,7 +127,7 @@ def test_every_import_is_declared():
     project = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     known = declared(project["dependencies"]) | declared(extras["plots"])
-    for extra in ("completion", "dask", "label", "pools"):
+    for extra in ("completion", "dask", "label", "pools", "skactiveml"):
         known |= declared(extras[extra])
     known |= OPTIONAL
     for path in PACKAGE.rglob("*.py"):

@@ -17,5 +17,6 @@ from skdfal.strategies._prob_cover import *
 from skdfal.strategies._egl import *
 from skdfal.strategies._learning_loss import *
 from skdfal.strategies._random import *
+from skdfal.strategies._skactiveml import *
 
 __all__ = sorted(name for name in globals() if not name.startswith("_"))

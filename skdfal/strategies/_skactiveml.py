@@ -1,0 +1,190 @@
+"""Query strategies of scikit-activeml as query functions of this library."""
+
+import inspect
+from functools import partial
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils import check_random_state
+from torch import nn
+
+from skdfal._utils._validation import (
+    QUERY_PARAMETERS,
+    HasMethods,
+    _num_samples,
+    validate_params,
+)
+from skdfal.adapter import features, labeled_samples, predict_proba
+from skdfal.strategies._base import draw_candidates
+
+__all__ = ["from_skactiveml"]
+
+# What their ``query`` may ask for without a default.
+_GIVEN = {"self", "X", "y", "clf"}
+
+
+@validate_params(
+    {
+        "strategy": [HasMethods(["query", "get_params"])],
+        "layer": [str, nn.Module, None],
+    },
+    prefer_skip_nested_validation=True,
+)
+def from_skactiveml(strategy, *, layer=None):
+    """Turn a query strategy of scikit-activeml into a query function.
+
+    It then works in :class:`ActiveLearningClassifier`, :class:`LabelingSession`, modAL
+    and experiments, beside the strategies of this library. The samples that it sees
+    are the features of the net, and its classifier is the net.
+
+    Parameters
+    ----------
+    strategy : query strategy of ``skactiveml.pool``
+        One that chooses from a pool and asks for nothing but samples, labels and a
+        classifier. It is left as it is: each query works with a clone.
+    layer : str or nn.Module, default=None
+        Features are what this layer gives out, flattened; a name is one of the
+        module's ``named_modules``. None takes what goes into the last linear layer.
+
+    Returns
+    -------
+    query : callable
+        ``(estimator, X, n_instances=1, *, X_labeled=None, y_labeled=None,
+        n_candidates=None, batch_size=None, random_state=None) -> indices``. What is
+        labelled comes from the loop or from modAL's learner unless it is given.
+
+    Raises
+    ------
+    ImportError
+        If scikit-activeml is not installed.
+    TypeError
+        If the strategy asks for more, such as an ensemble.
+
+    Notes
+    -----
+    The classifier knows the probabilities of the samples of the query and is never
+    trained again: a strategy that trains it on what might be, or asks for other
+    samples, raises.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdfal import from_skactiveml, make_classifier
+    >>> from skactiveml.pool import UncertaintySampling  # doctest: +SKIP
+    >>> query = from_skactiveml(UncertaintySampling())  # doctest: +SKIP
+    >>> net = make_classifier("lenet5", image_size=16).initialize()
+    >>> query(net, torch.rand(20, 1, 16, 16), 5).shape  # doctest: +SKIP
+    (5,)
+    """
+    _import_skactiveml()
+    parameters = inspect.signature(type(strategy).query).parameters
+    required = {
+        name
+        for name, parameter in parameters.items()
+        if parameter.default is parameter.empty
+        and parameter.kind is not parameter.VAR_KEYWORD
+    }
+    if required - _GIVEN:
+        raise TypeError(
+            f"{type(strategy).__name__} asks for {', '.join(sorted(required - _GIVEN))}"
+            ", of which from_skactiveml has none: it gives X, y and clf."
+        )
+    return partial(_query, strategy=strategy, layer=layer)
+
+
+@validate_params(
+    QUERY_PARAMETERS
+    | dict.fromkeys(("X_labeled", "y_labeled", "strategy"), "no_validation"),
+    prefer_skip_nested_validation=True,
+)
+def _query(
+    estimator,
+    X,
+    n_instances=1,
+    *,
+    X_labeled=None,
+    y_labeled=None,
+    n_candidates=None,
+    batch_size=None,
+    random_state=None,
+    strategy=None,
+    layer=None,
+):
+    random_state = check_random_state(random_state)
+    S_k, candidates = draw_candidates(X, n_instances, n_candidates, random_state)
+    Z = features(estimator, candidates, layer=layer, batch_size=batch_size)
+    proba = predict_proba(estimator, candidates, batch_size)
+    if X_labeled is None:
+        X_labeled, y_labeled = _taught(estimator)
+    if X_labeled is not None and _num_samples(X_labeled):
+        if y_labeled is None:
+            raise ValueError("X_labeled was given without y_labeled: pass both.")
+        Z_labeled = features(estimator, X_labeled, layer=layer, batch_size=batch_size)
+        proba_labeled = predict_proba(estimator, X_labeled, batch_size)
+        Z = np.concatenate([Z_labeled, Z])
+        proba = np.concatenate([proba_labeled, proba])
+    y = np.full(len(Z), np.nan)
+    n_labeled = len(Z) - len(S_k)
+    if n_labeled:
+        y[:n_labeled] = y_labeled
+    own = clone(strategy)
+    settings = {"random_state": random_state.randint(2**31 - 1)}
+    own.set_params(**{k: v for k, v in settings.items() if k in own.get_params()})
+    asked = inspect.signature(own.query).parameters
+    given = {"clf": _answers(Z, proba), "fit_clf": False}
+    given = {name: value for name, value in given.items() if name in asked}
+    found = own.query(X=Z, y=y, batch_size=n_instances, **given)
+    return S_k[np.asarray(found, dtype=np.intp) - n_labeled]
+
+
+def _taught(estimator):
+    """Samples and labels, as codes, that a modAL learner was taught, or two None."""
+    X_labeled = labeled_samples(estimator)
+    y = getattr(estimator, "y_training", None)
+    if X_labeled is None or y is None:
+        return None, None
+    return X_labeled, np.unique(np.asarray(y), return_inverse=True)[1]
+
+
+def _answers(Z, proba):
+    """Make a classifier of theirs that knows what the net says of these samples."""
+    from skactiveml.base import SkactivemlClassifier
+
+    class Answers(SkactivemlClassifier):
+        def fit(self, X, y, sample_weight=None):
+            raise TypeError(
+                "The strategy trains the classifier again, which from_skactiveml does "
+                "not: it knows the answers of the trained net alone."
+            )
+
+        def predict_proba(self, X):
+            try:
+                return proba[[known[_key(x)] for x in np.asarray(X)]]
+            except KeyError:
+                raise TypeError(
+                    "The strategy asks about samples that are not in the pool, of "
+                    "which from_skactiveml does not know what the net says."
+                ) from None
+
+        def predict(self, X):
+            return self.predict_proba(X).argmax(axis=1)
+
+    known = {_key(z): i for i, z in enumerate(Z)}
+    classifier = Answers(classes=np.arange(proba.shape[1]))
+    classifier.classes_ = np.arange(proba.shape[1])
+    return classifier
+
+
+def _key(z):
+    return np.asarray(z, dtype=np.float64).tobytes()
+
+
+def _import_skactiveml():
+    try:
+        import skactiveml
+    except ImportError as error:
+        raise ImportError(
+            "from_skactiveml needs scikit-activeml: python -m pip install "
+            "'skdfal[skactiveml]'."
+        ) from error
+    return skactiveml
