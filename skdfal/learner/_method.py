@@ -9,6 +9,7 @@ from skdfal import modal
 from skdfal._utils._validation import check_values
 from skdfal.learner._labeled_set import Extra
 from skdfal.learner._samples import conform
+from skdfal.learner._view import spilled
 from skdfal.strategies import STRATEGIES, describe
 
 # Parameters of an augmenter that are not the user's to set here.
@@ -96,7 +97,7 @@ class Method:
         given = {
             "random_state": lambda: seed,
             "pool_indices": lambda: S_k,
-            "X_labeled": lambda: pool.take(labels.annotated()),
+            "X_labeled": lambda: self._annotated(pool, labels),
             "y_labeled": labels.codes,
             "X_unlabeled": lambda: self._unlabeled(pool, labels),
         }
@@ -111,6 +112,11 @@ class Method:
         elif isinstance(of_user, str) and of_user == "train":
             parameters["X_labeled"] = labels.training_set().gather(pool, labels.extras)
         return parameters
+
+    def _annotated(self, pool, labels):
+        view = pool.view(labels.annotated())
+        is_read = self._takes_views and not pool.is_in_memory
+        return view if is_read else view[:]
 
     def _unlabeled(self, pool, labels):
         view = pool.view(labels.unlabeled())
@@ -144,6 +150,7 @@ class Method:
             if parents is not None:
                 parents = np.where(parents < 0, -1, x_j[parents])
             is_lasting = bool(augmenter.is_lasting)
+            X_new = spilled(X_new, pool)
             extras.append(Extra(n_rounds, is_lasting, X_new, y_new, parents, sources))
         return extras
 

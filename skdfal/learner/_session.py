@@ -25,6 +25,7 @@ from skdfal.learner._method import Method
 from skdfal.learner._samples import columns_of, from_arrays, samples_for, to_arrays
 from skdfal.learner._store import RunStore
 from skdfal.learner._trainer import Trainer
+from skdfal.learner._view import samples_of, spilled
 
 _INITIAL, _TRAIN, _CANDIDATES, _QUERY, _TWINS = range(5)  # purposes of random numbers
 _OF_RULE = "rule: "  # before the names of what a stopping rule has seen
@@ -507,7 +508,7 @@ class LabelingSession:
             started = time.perf_counter()
             training = labels.training_set(k)  # L_{k+1} = L_k ∪ Q_k
             weights = self._weights(training, sample_weight)
-            X = training.gather(self._pool, labels.extras)
+            X = samples_of(training, self._pool, labels.extras)
             self._trainer.check_finite(X, training.indices)
             A_k = self._trainer.fit(  # training(H, L_k)
                 X,
@@ -741,7 +742,8 @@ class LabelingSession:
 
     def _saved_extras(self):
         like = self._pool.take([0])
-        return [_extra_from_arrays(arrays, like) for arrays in self._store.extras()]
+        extras = (_extra_from_arrays(arrays, like) for arrays in self._store.extras())
+        return [extra._replace(X=spilled(extra.X, self._pool)) for extra in extras]
 
     def _restore(self):
         """Return the estimator of the last round: its weights, or trained again."""
@@ -755,7 +757,7 @@ class LabelingSession:
             weights = arrays.get("weights")
             training = TrainingSet(*(arrays[name] for name in TrainingSet._fields))
             estimator = self._trainer.fit(
-                training.gather(self._pool, extras),
+                samples_of(training, self._pool, extras),
                 training.y,
                 _seed(self._seed, number, _TRAIN),
                 previous=estimator,

@@ -8,7 +8,7 @@ import torch
 from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
 
-from skdfal.adapter import inner_net, is_net
+from skdfal.adapter import inner_net, is_net, wants_float_targets
 from skdfal.adapter._training import (
     as_numpy,
     check_trainable,
@@ -16,6 +16,7 @@ from skdfal.adapter._training import (
     fit_samples,
     seeded,
 )
+from skdfal.learner._view import TrainingView
 
 
 class Trainer:
@@ -82,16 +83,21 @@ class Trainer:
         indices : ndarray of shape (n_samples,)
             Where they are in the pool, -1 for what is not in it.
         """
-        X = as_numpy(X)
-        if not self.is_net or getattr(X, "dtype", np.dtype(int)).kind != "f":
+        if not self.is_net:
             return
-        is_finite = np.isfinite(X.reshape(len(X), -1)).all(axis=1)
-        if not is_finite.all():
-            raise ValueError(
-                f"X contains NaN or infinity in the labelled samples "
-                f"{indices[~is_finite].tolist()[:5]}: a net that is trained on them "
-                "answers NaN everywhere. Mend these samples, or skip them."
-            )
+        start = 0
+        for block in X.blocks() if isinstance(X, TrainingView) else [as_numpy(X)]:
+            if getattr(block, "dtype", np.dtype(int)).kind != "f":
+                return
+            bad = ~np.isfinite(block.reshape(len(block), -1)).all(axis=1)
+            if bad.any():
+                raise ValueError(
+                    "X contains NaN or infinity in the labelled samples "
+                    f"{indices[start:][: len(block)][bad].tolist()[:5]}: a net that is "
+                    "trained on them answers NaN everywhere. Mend these samples, or "
+                    "skip them."
+                )
+            start += len(block)
 
     def fit(self, X, y, seed, previous=None, sample_weight=None):
         """Return an estimator that is trained; ``previous`` stays as it is."""
@@ -99,6 +105,10 @@ class Trainer:
         goes_on = self.warm_start and previous is not None
         estimator = copy.deepcopy(previous) if goes_on else clone(self.template)
         fit_params = {} if sample_weight is None else {"sample_weight": sample_weight}
+        if isinstance(X, TrainingView) and not self.is_net:
+            X = X.take(np.arange(len(X)))  # who is no net wants all at once
+        if isinstance(X, TrainingView) and wants_float_targets(estimator):
+            X.y = X.y.float()
         with seeded(seed):
             return fit_samples(estimator, X, y, **fit_params)
 
