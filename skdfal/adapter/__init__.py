@@ -8,6 +8,7 @@ from skdfal.adapter._answers import (
     predicted_losses,
     proba_of_classes,
 )
+from skdfal.adapter._batches import batches_a_block
 from skdfal.adapter._dropout import dropout_draws
 from skdfal.adapter._features import features
 from skdfal.adapter._find import (
@@ -23,6 +24,7 @@ from skdfal.adapter._torch_net import TorchNet
 
 __all__ = [
     "TorchNet",
+    "batches_a_block",
     "class_labels",
     "dropout_draws",
     "features",

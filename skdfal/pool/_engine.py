@@ -12,6 +12,9 @@ import numpy as np
 
 from skdfal._utils._progress import progress
 
+# Blocks of a pool, at most: a scheduler has milliseconds of work with each.
+_MOST_BLOCKS = 2**14
+
 
 def map_blocks(function, thing, pool, size, *, keep=False, engine=None):
     """Return ``function(thing, part)`` for the blocks of a pool, in their order.
@@ -25,7 +28,8 @@ def map_blocks(function, thing, pool, size, *, keep=False, engine=None):
     pool : Pool
         The samples.
     size : int
-        Samples in a block; the last one may have fewer.
+        Samples in a block; the last one may have fewer. Of a pool of more than 16,384
+        blocks, several are joined.
     keep : bool, default=False
         Leave the results where they are made, and give handles of them, for
         ``engine.apply``.
@@ -45,6 +49,7 @@ def map_blocks(function, thing, pool, size, *, keep=False, engine=None):
     >>> list(map_blocks(lambda least, part: max(least, len(part)), 0, pool, size=2))
     [2, 2, 1]
     """
+    size *= -(-len(pool) // (size * _MOST_BLOCKS))
     parts = (
         pool.view(np.arange(start, min(start + size, len(pool))))
         for start in range(0, len(pool), size)

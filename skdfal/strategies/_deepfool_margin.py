@@ -13,7 +13,7 @@ from skdfal._utils._validation import (
     validate_params,
 )
 from skdfal._utils._warnings import warn_caller
-from skdfal.adapter import torch_nets
+from skdfal.adapter import batches_a_block, torch_nets
 from skdfal.adversarial import affine_margins, deepfool, deepfool_within
 from skdfal.augment import AdversarialAugmenter
 from skdfal.pool import InHand, engine_for
@@ -38,6 +38,9 @@ _BLOCK_SIZE = 128
 
 # Of the order, so many times what a round needs is looked up.
 _MORE = 8
+
+# Proxies that are kept, at most: 64 MB of the 4 GB that a pool of 10^9 has.
+_MOST_PROXIES = 2**24
 
 # Bytes of samples that are kept from the pass of proxies for the attacks, at most.
 _PICTURE_BYTES = 2**25
@@ -409,22 +412,37 @@ def _pruned_search(net, n_instances, attack):
     at the beginning of the round. When to end is looked at before each block, and what
     was worked ahead is dropped then.
     """
-    engine = engine_for(net.pool)
-    proxy, pictures = _proxies(net, n_instances, engine)
     attack = _sized(net, attack)
     block_size = min(attack["batch_size"], max(32, min(2 * n_instances, _BLOCK_SIZE)))
-    search = _Search(proxy, n_instances)
+    try:
+        return _search(net, n_instances, attack, block_size, _MOST_PROXIES)
+    except _NeedsMore:
+        return _search(net, n_instances, attack, block_size, np.inf)
+
+
+def _search(net, n_instances, attack, block_size, most):
+    """Search among the samples with the ``most`` smallest proxies."""
+    engine = engine_for(net.pool)
+    nearest, pictures = _proxies(net, n_instances, engine, most)
+    search = _Search(nearest.proxy, n_instances)
     for n_blocks in _rounds():
         blocks = search.next_blocks(n_blocks, block_size)
+        if nearest.n_forgotten and len(blocks) < n_blocks:
+            raise _NeedsMore
         work = partial(_margins_within, search.worst, attack)
-        parts = (pictures.part(net.pool, block) for block in blocks)
+        positions = (nearest.position(block) for block in blocks)
+        parts = (pictures.part(net.pool, some) for some in positions)
         found = net.map_parts(work, parts, engine)
         for block in blocks:
-            if search.is_over(block):
-                return search.result()
-            search.add(block, *next(found))
-        if not blocks:
-            return search.result()
+            if not search.is_over:
+                search.add(block, *next(found))
+        if search.is_over:
+            result = search.result()
+            return result._replace(indices=nearest.position(result.indices))
+
+
+class _NeedsMore(Exception):
+    """The search has come to the end of the proxies that were kept."""
 
 
 def _rounds():
@@ -457,13 +475,19 @@ class _Search:
     def next_blocks(self, n_blocks, size):
         start = len(self.margin)
         stop = min(start + n_blocks * size, len(self.proxy))
-        if stop > len(self.order):
+        if stop >= len(self.order):
             self.order = _smallest(self.proxy, _MORE * stop)
         return [self.order[i : min(i + size, stop)] for i in range(start, stop, size)]
 
-    def is_over(self, block):
-        bound = _SAFETY * self.smallest_ratio * self.proxy[block[0]]
-        return self.is_hopeless or (self.worst < np.inf and bound > self.worst)
+    @property
+    def is_over(self):
+        n = len(self.margin)
+        if n == len(self.proxy) or self.is_hopeless:
+            return True
+        if self.worst == np.inf:
+            return False
+        next_proxy = self.proxy[self.order[n]]
+        return bool(_SAFETY * self.smallest_ratio * next_proxy > self.worst)
 
     @property
     def is_hopeless(self):
@@ -501,43 +525,93 @@ def _smallest(values, n):
     return positions[np.argsort(values[positions], kind="stable")]
 
 
-def _proxies(net, n_instances, engine):
-    """Return the proxies of all samples, (n,), and some of the likeliest samples."""
-    pool, batch_size = net.pool, net.batch_size(None)
-    pictures = _Pictures(pool, n_instances)
-    work = partial(_proxies_of_block, pictures.n_kept)
-    proxy, start = [], 0
-    for found, best, samples in net.map_blocks(work, batch_size, engine=engine):
-        proxy.append(found)
-        pictures.add(start + best, found[best], samples)
-        start += len(found)
-    return np.concatenate(proxy), pictures
+def _proxies(net, n_instances, engine, most):
+    """Return the smallest proxies, and some of the samples that have them."""
+    batch_size, start = net.batch_size(None), 0
+    nearest = _Nearest(most)
+    pictures = _Pictures(_n_pictures(net.pool, n_instances))
+    work = partial(_proxies_of_block, pictures.n_kept, batch_size)
+    for proxy, best, samples in net.map_blocks(work, batch_size, engine=engine):
+        nearest.add(proxy)
+        pictures.add(start + best, proxy[best], samples)
+        start += len(proxy)
+    nearest.settle()
+    return nearest, pictures
 
 
-def _proxies_of_block(n_best, net):
+def _proxies_of_block(n_best, batch_size, net):
     """Return proxies (n,), and where the smallest are, with their samples."""
     if not n_best:
         return margin_proxy(net), np.empty(0, np.intp), None
-    samples = net.pool[:]  # read once
-    proxy = margin_proxy(net.of(InHand(samples, net.rows)))
-    best = np.argsort(proxy, kind="stable")[:n_best]
-    return proxy, best, samples[best]
+    pictures, proxies, start = _Pictures(n_best), [], 0
+    size = batch_size * batches_a_block(net.pool, batch_size)
+    while start < len(net):  # read once, as much as is read at a time
+        rows = np.arange(start, min(start + size, len(net)))
+        samples = net.pool.take(rows)
+        proxy = margin_proxy(net.of(InHand(samples, net.rows[rows])))
+        best = np.argsort(proxy, kind="stable")[:n_best]
+        pictures.add(rows[best], proxy[best], samples[best])
+        proxies.append(proxy)
+        start += size
+    return np.concatenate(proxies), pictures.position, pictures.samples
+
+
+class _Nearest:
+    """The smallest proxies of a pool, in its order; of most pools, all.
+
+    Samples beyond the ``most`` with the smallest ones are forgotten now and then.
+    """
+
+    def __init__(self, most):
+        self.most, self.waiting, self.n_seen = most, [], 0
+        self.proxy, self.positions = np.empty(0, np.float32), None
+        self.n_forgotten = 0
+
+    def add(self, proxy):
+        self.waiting.append(proxy)
+        self.n_seen += len(proxy)
+        if self.n_seen - self.n_forgotten > 2 * self.most:
+            self.settle()
+            near = np.sort(_smallest(self.proxy, self.most)[: self.most])
+            self.positions, self.proxy = self.position(near), self.proxy[near]
+            self.n_forgotten = self.n_seen - len(near)
+
+    def settle(self):
+        if self.positions is not None:
+            new = np.arange(self.n_seen - sum(map(len, self.waiting)), self.n_seen)
+            self.positions = np.concatenate([self.positions, new])
+        self.proxy = np.concatenate([self.proxy, *self.waiting])
+        self.waiting = []
+
+    def position(self, rows):
+        """Return the positions in the pool of some that were kept."""
+        return rows if self.positions is None else self.positions[rows]
+
+
+def _n_pictures(pool, n_instances):
+    """How many samples are worth keeping: none of what is read fast, or in parts."""
+    root = pool.root
+    is_slow = not root.is_in_memory and not hasattr(root, "as_dataset")
+    if not is_slow or not isinstance(root.dtype, np.dtype):
+        return 0
+    n_bytes = max(1, int(np.prod(root.sample_shape)) * root.dtype.itemsize)
+    return min(_PICTURE_BYTES // n_bytes, max(4 * n_instances, _BLOCK_SIZE))
 
 
 class _Pictures:
     """Samples that are likely to be attacked, so that they need not be read again.
 
-    Of pools beyond memory, each block brings its best few. Kept are the best of these.
+    Each block brings its best few. Kept are the best of these.
+
+    Parameters
+    ----------
+    n_kept : int
+        How many.
     """
 
-    def __init__(self, pool, n_instances):
-        root, self.n_kept = pool.root, 0
+    def __init__(self, n_kept):
+        self.n_kept = n_kept
         self.position, self.proxy, self.samples = np.empty(0, np.intp), None, None
-        is_read = not root.is_in_memory and not hasattr(root, "as_dataset")
-        if is_read and isinstance(root.dtype, np.dtype):
-            n_bytes = max(1, int(np.prod(root.sample_shape)) * root.dtype.itemsize)
-            most = _PICTURE_BYTES // n_bytes
-            self.n_kept = min(most, max(4 * n_instances, _BLOCK_SIZE))
 
     def add(self, position, proxy, samples):
         if samples is None:
@@ -568,12 +642,14 @@ def _margins(net, attack):
 
 
 def _margins_of_block(attack, net):
-    x, form = net.batch(np.arange(len(net))), net.module.affine_form()
-    if form is not None:
-        norm = affine_margins(form, x, attack["p"], attack["n_top_classes"])
-    else:
-        norm = deepfool(net.module, x, **attack).norm
-    return norm.double().cpu().numpy()
+    form, norms = net.module.affine_form(), []
+    for x in net.batches(_BATCHES * attack["batch_size"]):
+        if form is not None:
+            norm = affine_margins(form, x, attack["p"], attack["n_top_classes"])
+        else:
+            norm = deepfool(net.module, x, **attack).norm
+        norms.append(norm.double().cpu().numpy())
+    return np.concatenate(norms)
 
 
 def attack_parameters(p, max_iter, overshoot, n_top_classes, batch_size):

@@ -9,7 +9,9 @@ import pytest
 import torch
 
 import skdfal
+from skdfal.adapter import TorchNet
 from skdfal.pool import InHand, InProcess, as_pool, engine_for, map_blocks
+from skdfal.pool import _engine as _engine_file
 from tests.pool.kinds import KINDS
 from tests.strategy_cases import CASES
 from tests.test_common import sample
@@ -219,3 +221,30 @@ def test_what_cannot_be_pickled_says_so(client):
     thing, view = threading.Lock(), as_pool(np.zeros((2, 2))).view([0])
     with pytest.raises(TypeError, match="lock cannot travel to the workers"):
         list(_engine(client).map(sum_of, thing, [view]))
+
+
+def test_the_search_forgets_what_is_far_and_comes_back_for_it(
+    estimators, pool, monkeypatch
+):
+    from skdfal.strategies import _deepfool_margin
+
+    X = np.concatenate([pool, pool[:7]])
+    net = estimators["net"]
+    expected = [skdfal.dfal(net, X, n, batch_size=2) for n in (2, 40)]
+    whole = []
+    monkeypatch.setattr(_deepfool_margin, "_MOST_PROXIES", 6)
+    monkeypatch.setattr(
+        _deepfool_margin._NeedsMore, "__init__", lambda self: whole.append(self)
+    )
+    monkeypatch.setattr(TorchNet, "batch_size", lambda self, given, _=0: given or 4)
+    monkeypatch.setattr("skdfal.adapter._batches._BATCHES_A_BLOCK", 1)
+    for n, indices in zip((2, 40), expected, strict=True):
+        np.testing.assert_array_equal(skdfal.dfal(net, X, n, batch_size=2), indices)
+    assert whole  # for the 40 at least
+
+
+def test_a_large_pool_has_no_more_blocks_than_a_scheduler_bears(monkeypatch):
+    monkeypatch.setattr(_engine_file, "_MOST_BLOCKS", 5)
+    pool = as_pool(np.zeros((33, 1)))
+    parts = list(map_blocks(lambda _, part: len(part), None, pool, 2))
+    assert parts == [8, 8, 8, 8, 1]
