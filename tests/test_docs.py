@@ -106,7 +106,9 @@ PAGES_WITH_CODE = [path for path in PAGES if code_blocks(path)]
     "page",
     [
         # Worker processes take their time to start.
-        pytest.param(page, marks=[pytest.mark.slow] * (page.stem == "compare"))
+        pytest.param(
+            page, marks=[pytest.mark.slow] * (page.stem in ("compare", "cluster"))
+        )
         for page in PAGES_WITH_CODE
     ],
     ids=map(page_id, PAGES_WITH_CODE),
@@ -124,6 +126,8 @@ def test_code_of_the_page_runs(
         pytest.importorskip("matplotlib").use("Agg")
     for name in re.findall(r"^   import (h5py|zarr)$", text, re.M):
         pytest.importorskip(name, reason='pip install "skdfal[pools]"')
+    if "from distributed import" in text:
+        pytest.importorskip("distributed", reason='pip install "skdfal[dask]"')
     namespace = {"__name__": "__main__"}
     blocks = code_blocks(page)
     blocks.sort(key=lambda block: block[0] != "newcomer-data")  # data first
