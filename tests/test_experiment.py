@@ -750,6 +750,14 @@ def test_protocols_of_the_paper(dataset, net, scale):
         assert deviations
 
 
+@pytest.mark.parametrize(("scale", "n_dense"), [("paper", 3), ("laptop", 2)])
+def test_the_net_of_the_papers_own_code(scale, n_dense):
+    protocol = load_protocol("mnist", "lenet5", scale).protocol
+    data = load_data(Protocol())  # digits will do
+    classifier = protocol.make_net(data).initialize().module_.classifier
+    assert sum(isinstance(layer, torch.nn.Linear) for layer in classifier) == n_dense
+
+
 def test_unknown_protocols_of_the_paper_are_refused():
     for place in (("digits", "lenet5"), ("mnist", "resnet"), ("mnist", "vgg8", "huge")):
         with pytest.raises(ValueError, match=f"{place[-1]}|digits"):
