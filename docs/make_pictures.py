@@ -218,6 +218,30 @@ def bald():
     return fig
 
 
+def mc_dropout():
+    toy = Toy()
+    fig, axes = figure(2)
+    draws = {"n_draws": 200, "random_state": 0}
+    for ax, score, asked, title in (
+        (
+            axes[0],
+            lambda points: skdfal.entropy_score(toy.net, points),
+            skdfal.entropy_sampling(toy.net, toy.X_pool, N_ASKED),
+            "entropy",
+        ),
+        (
+            axes[1],
+            lambda points: skdfal.mc_dropout_score(toy.net, points, **draws),
+            skdfal.mc_dropout_sampling(toy.net, toy.X_pool, N_ASKED, **draws),
+            "entropy of the mean over 200 draws",
+        ),
+    ):
+        toy.draw(ax, score=score, asked=asked)
+        ax.set_title(title, fontsize=10)
+    legend(fig, axes[0])
+    return fig
+
+
 def ceal():
     toy = Toy(max_epochs=50)
     threshold = 0.05
@@ -477,6 +501,7 @@ PICTURES = {
         dfal_diverse,
         uncertainty,
         bald,
+        mc_dropout,
         ceal,
         egl,
         core_set,

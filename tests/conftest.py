@@ -107,8 +107,18 @@ def pool(data):
     return data[0][60:100]
 
 
+@pytest.fixture
+def estimators(request, plain_estimators):
+    """One fitted estimator of each kind, by name; with heads for a case in need."""
+    case = getattr(request.node, "callspec", None)
+    case = case and case.params.get("case")
+    if not case or not case.needs_head:
+        return plain_estimators
+    return request.getfixturevalue("estimators_with_heads")
+
+
 @pytest.fixture(scope="session")
-def estimators(data):
+def plain_estimators(data):
     """One fitted estimator of each kind, by name."""
     return make_estimators(data, make_net)
 

@@ -7,26 +7,35 @@ from dataclasses import dataclass, field
 
 import skdfal
 from skdfal.strategies import STRATEGIES, Strategy, describe
+from tests.conftest import make_blobs_of_images
 
 # What differs enough from the defaults to be tested beside them; cheap parameters.
+CHEAP_LOOP = {"width": 0.02, "max_epochs": 1}
+CHEAP_VAAL = CHEAP_LOOP | {"X_labeled": make_blobs_of_images(20, seed=1)[0]}
 VARIANTS = {
     "bald": [{"n_draws": 4}],
     "core_set": [{}, {"solver": "greedy"}],
     "deepfool_margin": [{}, {"prune": False}],
     "egl": [{}, {"layers": "last"}],
+    "mc_dropout": [{"n_draws": 4}],
+    "ta_vaal": [CHEAP_VAAL],
+    "vaal": [CHEAP_VAAL],
 }
+# The answer depends on random_state beyond the candidates.
 RANDOM = {
-    "badge",
-    "bald",
-    "prob_cover",
-    "random",
-    "typi_clust",
-}  # the answer depends on random_state beyond the candidates
+    *("badge", "bald", "mc_dropout", "prob_cover", "random", "typi_clust"),
+    *("ta_vaal", "vaal"),
+}
 SETS = {
     "core_set",
     "dfal_diverse",
     "typi_clust",
 }  # the first of many are not those of a smaller query
+
+
+def cheap_params(name):
+    """Parameters of a strategy for a loop, which gives it labelled samples itself."""
+    return CHEAP_LOOP if "vaal" in name else None
 
 
 @dataclass(frozen=True)
@@ -75,6 +84,11 @@ class Case:
         return self.strategy.needs == "gradients" and self.strategy.name != "egl"
 
     @property
+    def needs_pictures(self):
+        """Whether it learns from the samples as the net sees them."""
+        return self.strategy.needs == "input"
+
+    @property
     def is_random(self):
         """Whether ``random_state`` decides more than the candidates."""
         return self.strategy.name in RANDOM
@@ -86,7 +100,8 @@ class Case:
         return self.strategy.name not in SETS or greedy
 
     def __str__(self):
-        return self.strategy.name + "".join(f"-{k}" for k in self.params)
+        names = [] if "X_labeled" in self.params else self.params
+        return self.strategy.name + "".join(f"-{k}" for k in names)
 
 
 def cases():

@@ -36,14 +36,6 @@ of_estimators = pytest.mark.parametrize(
 scored = pytest.mark.parametrize("case", [c for c in CASES if c.score], ids=str)
 
 
-@pytest.fixture
-def estimators(request, estimators, estimators_with_heads):
-    """Those of the conftest; for a case that needs heads, those that have them."""
-    params = getattr(request.node, "callspec", None)
-    case = params and params.params.get("case")
-    return estimators_with_heads if case and case.needs_head else estimators
-
-
 def sample(case, estimator, X, n_instances=5, **kwargs):
     if "random_state" in inspect.signature(case.sampling).parameters:
         kwargs.setdefault("random_state", 0)

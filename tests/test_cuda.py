@@ -9,7 +9,7 @@ import torch
 import skdfal
 from skdfal import ActiveLearningClassifier, AdversarialAugmenter, LabelingSession
 from tests.conftest import make_net, make_net_for
-from tests.strategy_cases import CASES
+from tests.strategy_cases import CASES, cheap_params
 from tests.test_common import sample
 
 pytestmark = pytest.mark.skipif(
@@ -126,6 +126,7 @@ def test_every_strategy_in_the_loop(strategy, data):
             n_initial=8,
             n_instances=4,
             max_annotations=16,
+            query_params=cheap_params(strategy),
             random_state=0,
         ).fit(*data)
     assert len(set(clf.annotated_indices_.tolist())) == 16

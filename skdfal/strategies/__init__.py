@@ -9,6 +9,7 @@ from skdfal.strategies._deepfool_margin import *
 from skdfal.strategies._dfal_diverse import *
 from skdfal.strategies._uncertainty import *
 from skdfal.strategies._bald import *
+from skdfal.strategies._mc_dropout import *
 from skdfal.strategies._ceal import *
 from skdfal.strategies._core_set import *
 from skdfal.strategies._badge import *
@@ -16,6 +17,8 @@ from skdfal.strategies._typi_clust import *
 from skdfal.strategies._prob_cover import *
 from skdfal.strategies._egl import *
 from skdfal.strategies._learning_loss import *
+from skdfal.strategies._vaal import *
+from skdfal.strategies._ta_vaal import *
 from skdfal.strategies._random import *
 from skdfal.strategies._skactiveml import *
 

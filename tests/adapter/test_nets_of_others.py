@@ -22,6 +22,7 @@ from skdfal import ActiveLearningClassifier
 from tests.adversarial_nets import small_cnn
 from tests.conftest import N_CLASSES, make_net, make_net_for
 from tests.strategy_cases import CASES as ALL_CASES
+from tests.strategy_cases import cheap_params
 from tests.test_common import sample
 
 CASES = [case for case in ALL_CASES if not case.needs_head]  # these nets have none
@@ -178,6 +179,9 @@ def test_integers_stay_integers(case, tokens):
     if case.needs_gradients_of_x:
         with pytest.raises(TypeError, match=r"torch.int64.*no gradient"):
             sample(case, net, X[60:])
+    elif case.needs_pictures:
+        with pytest.raises(ValueError, match="needs pictures"):
+            sample(case, net, X[60:], X_labeled=X[:5])
     else:
         assert len(set(sample(case, net, X[60:], 7).tolist())) == 7
 
@@ -221,6 +225,9 @@ def test_inputs_by_name(case):
     if case.needs_gradients_of_x:
         with pytest.raises(TypeError, match=r"dict.*no gradient"):
             sample(case, net, X)
+    elif case.needs_pictures:
+        with pytest.raises(ValueError, match=r"needs pictures.*sees dict"):
+            sample(case, net, X, X_labeled=X)
     else:
         assert sample(case, net, X).shape == (5,)
 
@@ -349,7 +356,13 @@ def test_an_iterator_that_leaves_batches_out(data, pool):
 def test_the_loop_with_more_outputs_than_classes(strategy, data):
     net = make_net_for(strategy, n_outputs=7, max_epochs=3)
     clf = ActiveLearningClassifier(
-        net, strategy, n_initial=8, n_instances=4, max_annotations=16, random_state=0
+        net,
+        strategy,
+        n_initial=8,
+        n_instances=4,
+        max_annotations=16,
+        query_params=cheap_params(strategy),
+        random_state=0,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

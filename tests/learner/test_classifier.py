@@ -44,6 +44,7 @@ from tests.conftest import (
     make_steps,
 )
 from tests.learner.test_session import POOLS, net_of
+from tests.strategy_cases import cheap_params
 
 BUDGET = {"n_initial": 8, "n_instances": 4, "max_annotations": 16, "random_state": 0}
 
@@ -127,8 +128,9 @@ def test_fit_is_the_papers_algorithm(data):
 @pytest.mark.parametrize("strategy", sorted(skdfal.STRATEGIES))
 def test_every_strategy_by_name(strategy, data):
     X, y = data
-    clf = make_loop(query_strategy=strategy).fit(X, y)
-    again = make_loop(query_strategy=strategy).fit(X, y)
+    params = {"query_strategy": strategy, "query_params": cheap_params(strategy)}
+    clf = make_loop(**params).fit(X, y)
+    again = make_loop(**params).fit(X, y)
     assert len(set(clf.annotated_indices_.tolist())) == 16
     np.testing.assert_array_equal(clf.annotated_indices_, again.annotated_indices_)
     np.testing.assert_array_equal(clf.predict_proba(X), again.predict_proba(X))

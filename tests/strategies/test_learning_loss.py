@@ -8,6 +8,7 @@ from sklearn.base import clone
 
 import skdfal
 from skdfal import ActiveLearningClassifier, learning_loss_sampling, learning_loss_score
+from skdfal.datasets import fetch_fashion_mnist
 from skdfal.experiment import Protocol, load_data, run_trial
 from skdfal.nets import LossPredictionClassifier, make_classifier
 from skdfal.nets._loss_prediction import pooled_maps
@@ -99,13 +100,11 @@ def test_predicted_losses_rank_true_losses_of_unseen_samples():
 
 
 def correlation(kind, seed):
-    data = skdfal.datasets.fetch_fashion_mnist()
+    data = fetch_fashion_mnist()
     rng = np.random.default_rng(seed)
     train = rng.permutation(len(data.X_train))[:1000]
     unseen = rng.permutation(len(data.X_test))[:2000]
-    net = make_classifier(
-        "resnet18", width=0.125, max_epochs=20, lr=0.003, loss_prediction=kind
-    )
+    net = make_classifier("lenet5", max_epochs=40, loss_prediction=kind)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         net.fit(data.X_train[train], data.y_train[train])

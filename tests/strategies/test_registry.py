@@ -15,6 +15,7 @@ from skdfal.cli import main
 from skdfal.strategies import STRATEGIES, describe, register, unregister
 from tests.conftest import make_net_for
 from tests.processes import run_in_another_process
+from tests.strategy_cases import cheap_params
 
 STRATEGY = '''
 """A strategy of its own file."""
@@ -113,7 +114,9 @@ def test_the_command_names_what_is_registered(tmp_path):
 
 @pytest.mark.parametrize("name", list(STRATEGIES))
 def test_name_and_function_do_the_same(name, data):
-    by_name, as_function = loop(name, data), loop(STRATEGIES[name], data)
+    params = {"query_params": cheap_params(name)}
+    by_name = loop(name, data, **params)
+    as_function = loop(STRATEGIES[name], data, **params)
     np.testing.assert_array_equal(
         by_name.annotated_indices_, as_function.annotated_indices_
     )

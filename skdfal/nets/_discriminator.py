@@ -1,0 +1,87 @@
+"""The discriminator of VAAL and TA-VAAL."""
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from skdfal.nets._layers import check_counts
+
+_N_LAYERS = 5
+
+
+class Discriminator(nn.Module):
+    """Five dense layers that tell latent codes of labelled samples from others [1]_.
+
+    Parameters
+    ----------
+    n_latent : int, default=32
+        Numbers of a code.
+    n_hidden : int, default=512
+        Units of each hidden layer.
+    has_rank : bool, default=False
+        Whether it is given, beside the code, one number a sample: the rank of
+        TA-VAAL [2]_.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is no integer >= 1.
+
+    See Also
+    --------
+    VAE : Its adversary.
+
+    Notes
+    -----
+    It gives a logit; the papers' D is its logistic function, and is to be 1 for
+    labelled samples. Five layers are the papers'; the code of [2]_ has three.
+
+    References
+    ----------
+    .. [1] S. Sinha, S. Ebrahimi and T. Darrell, "Variational Adversarial Active
+           Learning", ICCV 2019. https://arxiv.org/abs/1904.00370
+    .. [2] K. Kim, D. Park, K. I. Kim and S. Y. Chun, "Task-Aware Variational
+           Adversarial Active Learning", CVPR 2021. https://arxiv.org/abs/2002.04709
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdfal.nets import Discriminator
+    >>> Discriminator(n_latent=8)(torch.rand(5, 8)).shape
+    torch.Size([5])
+    """
+
+    def __init__(
+        self, n_latent: int = 32, n_hidden: int = 512, has_rank: bool = False
+    ) -> None:
+        super().__init__()
+        check_counts(n_latent=n_latent, n_hidden=n_hidden)
+        units = [n_latent + has_rank, *[n_hidden] * (_N_LAYERS - 1)]
+        layers: list[nn.Module] = []
+        for n_in, n_out in pairwise(units):
+            layers += [nn.Linear(n_in, n_out), nn.ReLU()]
+        self.layers = nn.Sequential(*layers, nn.Linear(n_hidden, 1))
+        for m in self.layers:
+            if isinstance(m, nn.Linear):
+                nn.init.kaiming_normal_(m.weight)
+                nn.init.zeros_(m.bias)
+
+    def forward(self, code: Tensor, rank: Tensor | None = None) -> Tensor:
+        """Compute the log-odds that samples are labelled.
+
+        Parameters
+        ----------
+        code : Tensor of shape (n_samples, n_latent)
+            Means of their latent codes.
+        rank : Tensor of shape (n_samples,), default=None
+            What is given beside the code.
+
+        Returns
+        -------
+        logit : Tensor of shape (n_samples,)
+            Positive where it takes a sample for a labelled one.
+        """
+        if rank is not None:
+            code = torch.cat([code, rank.unsqueeze(1)], dim=1)
+        return self.layers(code).squeeze(1)

@@ -1,0 +1,180 @@
+"""The variational autoencoder of VAAL and TA-VAAL."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from skdfal.nets._layers import check_counts, check_image_size, scaled
+
+_CHANNELS = (128, 256, 512, 1024)  # of the convolutions; the last for all beyond
+_SMALLEST = 2  # pixels a side beyond which no stage shrinks the picture
+_LARGEST = 4  # pixels a side that may be left for the dense layers
+
+
+class VAE(nn.Module):
+    """Variational autoencoder for pictures, a modified Wasserstein autoencoder [1]_.
+
+    Strided convolutions with batch normalization and ReLU, four of them for 28, 32 and
+    64 pixels; dense layers to mean and log-variance of the latent code; a dense layer
+    and transposed convolutions back to a picture.
+
+    Parameters
+    ----------
+    image_size : int or tuple of (int, int), default=32
+        Height and width of the pictures in pixels, at least 8. Below 28 there are
+        fewer convolutions, and more beyond 64: such pictures are better resized.
+    in_channels : int, default=3
+        Their channels.
+    n_latent : int, default=32
+        Numbers of the latent code.
+    width : float, default=1.0
+        Factor on the channels (128 to 1024), rounded, at least 1.
+    has_rank : bool, default=False
+        Whether the decoder is given, beside the code, one number a picture: the rank
+        of TA-VAAL [2]_.
+
+    Attributes
+    ----------
+    encoder, to_mean, to_log_variance, decoder : nn.Module
+        Its parts.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range, or the pictures too small.
+
+    See Also
+    --------
+    Discriminator : Its adversary.
+
+    Notes
+    -----
+    As in the authors' code of both papers, but for the size of the pictures, to which
+    kernels and dense layers adapt: 4 pixels where a side is even, 3 where it is odd.
+
+    References
+    ----------
+    .. [1] S. Sinha, S. Ebrahimi and T. Darrell, "Variational Adversarial Active
+           Learning", ICCV 2019. https://arxiv.org/abs/1904.00370
+    .. [2] K. Kim, D. Park, K. I. Kim and S. Y. Chun, "Task-Aware Variational
+           Adversarial Active Learning", CVPR 2021. https://arxiv.org/abs/2002.04709
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdfal.nets import VAE
+    >>> x = torch.rand(5, 1, 28, 28)
+    >>> reconstruction, mean, log_variance = VAE(28, 1, width=0.125)(x)
+    >>> reconstruction.shape, mean.shape
+    (torch.Size([5, 1, 28, 28]), torch.Size([5, 32]))
+    """
+
+    def __init__(
+        self,
+        image_size: int | tuple[int, int] = 32,
+        in_channels: int = 3,
+        n_latent: int = 32,
+        width: float = 1.0,
+        has_rank: bool = False,
+    ) -> None:
+        super().__init__()
+        check_counts(in_channels=in_channels, n_latent=n_latent)
+        sizes = _sizes(check_image_size(image_size, minimum=8, net="VAE"))
+        n_stages = len(sizes) - 1
+        last = _CHANNELS[-1:] * max(0, n_stages - len(_CHANNELS))
+        stages = [scaled(c, width) for c in (*_CHANNELS[:n_stages], *last)]
+        channels = [in_channels, *stages]
+
+        shrinking = [
+            _normalized(nn.Conv2d, channels[i], channels[i + 1], sizes[i])
+            for i in range(n_stages)
+        ]
+        self.encoder = nn.Sequential(*shrinking, nn.Flatten())
+        n_features = channels[-1] * math.prod(sizes[-1])
+        self.to_mean = nn.Linear(n_features, n_latent)
+        self.to_log_variance = nn.Linear(n_features, n_latent)
+
+        # From the picture before the last stage back to the first, then to its colours.
+        growing = [
+            _normalized(nn.ConvTranspose2d, channels[i + 1], channels[i], sizes[i - 1])
+            for i in range(n_stages - 1, 0, -1)
+        ]
+        n_features = channels[-1] * math.prod(sizes[-2])
+        self.decoder = nn.Sequential(
+            nn.Linear(n_latent + has_rank, n_features),
+            nn.Unflatten(1, (channels[-1], *sizes[-2])),
+            *growing,
+            nn.Conv2d(channels[1], in_channels, 1),
+        )
+        _initialize(self.encoder, self.decoder)
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode pictures.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_samples, in_channels, height, width)
+            Pictures.
+
+        Returns
+        -------
+        mean, log_variance : Tensor of shape (n_samples, n_latent)
+            Of the latent code.
+        """
+        h = self.encoder(x)
+        return self.to_mean(h), self.to_log_variance(h)
+
+    def forward(
+        self, x: Tensor, rank: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Encode pictures, draw a code for each, and decode it.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_samples, in_channels, height, width)
+            Pictures.
+        rank : Tensor of shape (n_samples,), default=None
+            What the decoder is given beside the code.
+
+        Returns
+        -------
+        reconstruction : Tensor of the shape of x
+            Pictures, on no bounded scale.
+        mean, log_variance : Tensor of shape (n_samples, n_latent)
+            Of the latent code.
+        """
+        mean, log_variance = self.encode(x)
+        z = mean + (log_variance / 2).exp() * torch.randn_like(mean)
+        if rank is not None:
+            z = torch.cat([z, rank.unsqueeze(1)], dim=1)
+        return self.decoder(z), mean, log_variance
+
+
+def _sizes(size: tuple[int, int]) -> list[tuple[int, int]]:
+    """Heights and widths of the pictures between the stages, first to last."""
+    sizes = [size]
+    while min(sizes[-1]) > _SMALLEST and (
+        len(sizes) <= len(_CHANNELS) or max(sizes[-1]) > _LARGEST
+    ):
+        sizes.append(tuple((side + 1) // 2 for side in sizes[-1]))
+    return sizes
+
+
+def _normalized(
+    kind: type, c_in: int, c_out: int, larger: tuple[int, int]
+) -> nn.Sequential:
+    """Make a convolution from a size to half of it, or a transposed one back."""
+    kernel = tuple(3 if side % 2 else 4 for side in larger)
+    return nn.Sequential(
+        kind(c_in, c_out, kernel, 2, 1, bias=False), nn.BatchNorm2d(c_out), nn.ReLU()
+    )
+
+
+def _initialize(*parts: nn.Module) -> None:
+    for part in parts:
+        for m in part.modules():
+            if isinstance(m, nn.Linear | nn.Conv2d):
+                nn.init.kaiming_normal_(m.weight)
+                if m.bias is not None:
+                    nn.init.zeros_(m.bias)

@@ -1,0 +1,227 @@
+"""TA-VAAL: VAAL whose nets know the rank of the loss that the task's net predicts."""
+
+import torch
+
+from skdfal._utils._validation import (
+    QUERY_PARAMETERS,
+    SCORE_PARAMETERS,
+    validate_params,
+)
+from skdfal.adapter import predicted_losses
+from skdfal.strategies._base import draw_candidates, register, top_k
+from skdfal.strategies._vaal import (
+    TRAINING_PARAMETERS,
+    both_kinds,
+    train_vaal,
+    unlabeled_log_odds,
+)
+
+__all__ = ["ta_vaal_sampling", "ta_vaal_score"]
+
+
+@validate_params(
+    SCORE_PARAMETERS | TRAINING_PARAMETERS, prefer_skip_nested_validation=True
+)
+def ta_vaal_score(
+    estimator,
+    X,
+    *,
+    X_labeled=None,
+    n_latent=32,
+    width=0.25,
+    max_epochs=20,
+    lr=5e-4,
+    beta=1.0,
+    adversarial_weight=1.0,
+    train_batch_size=128,
+    batch_size=None,
+    random_state=None,
+):
+    r"""Score samples as VAAL does, with the predicted loss in both of its nets [1]_.
+
+    VAAL asks for what is unlike labelled samples, whether or not the task's net knows
+    it; Learning Loss for what that net finds hard, whether or not many are alike. Here
+    the loss that the net's head predicts is given to decoder and discriminator, so
+    that both count.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        A net with a loss-prediction head trained by ranks, as
+        ``make_classifier(..., loss_prediction="ranking")`` makes it; a Pipeline that
+        ends in one, or a modAL learner or committee around them.
+    X : array-like of shape (n_samples, n_channels, height, width)
+        Pool to score, as for ``fit``, pictures of at least 8x8.
+    X_labeled : array-like of shape (n_labeled, ...), default=None
+        Samples labelled already. None takes what a modAL learner was taught; the loop
+        gives what was annotated.
+    n_latent, width, max_epochs, lr, beta, adversarial_weight, train_batch_size : number
+        As for :func:`vaal_score`.
+    batch_size : int or None, default=None
+        Samples in one forward pass of the scoring. None chooses by the memory that a
+        sample needs.
+    random_state : int, RandomState instance or None, default=None
+        Determines the training of both nets.
+
+    Returns
+    -------
+    score : ndarray of shape (n_samples,)
+        Log-odds that a sample is unlabelled, log((1 - D) / D): the smallest D has the
+        largest score. Larger is queried first.
+
+    Raises
+    ------
+    NotFittedError
+        If the estimator is not fitted.
+    TypeError
+        If there is no torch net in the estimator.
+    ValueError
+        If the net has no loss-prediction head, or where :func:`vaal_score` raises.
+
+    See Also
+    --------
+    vaal_score : The same without the task's net.
+    learning_loss_score : The predicted loss alone.
+
+    Notes
+    -----
+    With r the predicted loss, which stays as it is in this training, and σ the logistic
+    function, the decoder sees the code beside σ(r), and the discriminator its mean
+    beside r. All else is VAAL.
+
+    In the authors' code the ranks of the first batch are random numbers, and the
+    discriminator has three dense layers rather than five; here it has the paper's.
+
+    References
+    ----------
+    .. [1] K. Kim, D. Park, K. I. Kim, S. Y. Chun, "Task-Aware Variational Adversarial
+       Active Learning", CVPR 2021, arXiv:2002.04709.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdfal import ta_vaal_score
+    >>> from skdfal.nets import make_classifier
+    >>> net = make_classifier("lenet5", image_size=16, loss_prediction="ranking")
+    >>> X, X_labeled = torch.rand(9, 1, 16, 16), torch.rand(4, 1, 16, 16)
+    >>> ta_vaal_score(net.initialize(), X, X_labeled=X_labeled, max_epochs=1).shape
+    (9,)
+    """
+    unlabeled, labeled = both_kinds(estimator, X, X_labeled, "ta_vaal_score")
+    ranks = tuple(
+        torch.as_tensor(
+            predicted_losses(estimator, net.pool, batch_size),
+            dtype=torch.float32,
+            device=net.device,
+        )
+        for net in (labeled, unlabeled)
+    )
+    vaal = train_vaal(
+        unlabeled,
+        labeled,
+        ranks,
+        "TA-VAAL",
+        n_latent=n_latent,
+        width=width,
+        max_epochs=max_epochs,
+        lr=lr,
+        beta=beta,
+        adversarial_weight=adversarial_weight,
+        train_batch_size=train_batch_size,
+        random_state=random_state,
+    )
+    return unlabeled_log_odds(vaal, unlabeled, ranks[1], batch_size)
+
+
+@register(
+    "ta_vaal",
+    label="TA-VAAL",
+    needs="loss prediction",
+    score=ta_vaal_score,
+    n_candidates=10_000,
+    style=("#117733", "dotted", "*"),
+    paper="Kim et al. 2021",
+    net_params={"loss_prediction": "ranking"},
+)
+@validate_params(
+    QUERY_PARAMETERS | TRAINING_PARAMETERS, prefer_skip_nested_validation=True
+)
+def ta_vaal_sampling(
+    estimator,
+    X,
+    n_instances=1,
+    *,
+    X_labeled=None,
+    n_latent=32,
+    width=0.25,
+    max_epochs=20,
+    lr=5e-4,
+    beta=1.0,
+    adversarial_weight=1.0,
+    train_batch_size=128,
+    n_candidates=None,
+    batch_size=None,
+    random_state=None,
+):
+    """Query the samples with the largest :func:`ta_vaal_score`.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        As for :func:`ta_vaal_score`.
+    X : array-like of shape (n_samples, n_channels, height, width)
+        Pool to query from.
+    n_instances : int, default=1
+        Number of samples to query.
+    X_labeled : array-like of shape (n_labeled, ...), default=None
+        Samples labelled already. None takes what a modAL learner was taught; the loop
+        gives what was annotated.
+    n_latent, width, max_epochs, lr, beta, adversarial_weight, train_batch_size : number
+        As for :func:`vaal_score`.
+    n_candidates : int, default=None
+        Train on, and score, this many samples, drawn at random; 10,000 in the paper.
+        None takes the whole pool.
+    batch_size : int or None, default=None
+        Samples in one forward pass of the scoring. None chooses by the memory that a
+        sample needs.
+    random_state : int, RandomState instance or None, default=None
+        Determines the candidates, and the training of both nets.
+
+    Returns
+    -------
+    indices : ndarray of shape (n_instances,)
+        Distinct indices into ``X``, best first.
+
+    Raises
+    ------
+    ValueError
+        If ``n_instances`` or ``n_candidates`` is larger than the pool, or where
+        :func:`ta_vaal_score` raises.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdfal import ta_vaal_sampling
+    >>> from skdfal.nets import make_classifier
+    >>> net = make_classifier("lenet5", image_size=16, loss_prediction="ranking")
+    >>> net = net.initialize()
+    >>> X, X_labeled = torch.rand(20, 1, 16, 16), torch.rand(4, 1, 16, 16)
+    >>> ta_vaal_sampling(net, X, 5, X_labeled=X_labeled, max_epochs=1).shape
+    (5,)
+    """
+    S_k, candidates = draw_candidates(X, n_instances, n_candidates, random_state)
+    score = ta_vaal_score(
+        estimator,
+        candidates,
+        X_labeled=X_labeled,
+        n_latent=n_latent,
+        width=width,
+        max_epochs=max_epochs,
+        lr=lr,
+        beta=beta,
+        adversarial_weight=adversarial_weight,
+        train_batch_size=train_batch_size,
+        batch_size=batch_size,
+        random_state=random_state,
+    )
+    return S_k[top_k(score, n_instances)]
