@@ -18,7 +18,7 @@ from scipy.special import entr
 from scipy.stats import spearmanr
 
 import skdfal
-from skdfal.datasets import fetch_mnist
+from skdfal.datasets import fetch_mnist, load_digits
 from skdfal.experiment import read_records
 from skdfal.plot import ActiveLearningCurveDisplay
 
@@ -425,6 +425,83 @@ def prob_cover():
     return fig
 
 
+class Digits:
+    """Small digits, the first ones labelled, all but those of one class."""
+
+    def __init__(self, missing=4, n_labeled=600, seed=0, **params):
+        digits = load_digits()
+        X = np.concatenate([digits.X_train, digits.X_test])
+        y = np.concatenate([digits.y_train, digits.y_test])
+        self.X, self.y = X[:, :, ::2, ::2], y
+        order = np.random.default_rng(seed).permutation(len(y))
+        self.labeled = order[y[order] != missing][:n_labeled]
+        self.pool = np.setdiff1d(order, self.labeled)
+        self.is_missing = y[self.pool] == missing
+        torch.manual_seed(seed)
+        net = skdfal.make_classifier(
+            skdfal.MLP, module__n_features=144, module__n_classes=10, **params
+        )
+        self.net = net.fit(self.X[self.labeled], y[self.labeled])
+        self.asking = {
+            "X_labeled": self.X[self.labeled],
+            "width": 0.125,
+            "random_state": 0,
+        }
+
+
+def vaal():
+    digits = Digits(max_epochs=1)
+    score = skdfal.vaal_score(digits.net, digits.X[digits.pool], **digits.asking)
+    asked = np.argsort(-score)[:24]
+    fig, axes = figure(2)
+    axes[0].set_title("labelled, no 4 among them (above); asked for", fontsize=10)
+    shown = np.concatenate([digits.labeled[:24], digits.pool[asked]])
+    tiles = np.pad(digits.X[shown, 0], ((0, 0), (2, 2), (2, 2)))  # 16x16 each
+    tiles = tiles.reshape(6, 8, 16, 16).transpose(0, 2, 1, 3).reshape(96, 128)
+    axes[0].imshow(tiles, cmap="Greys")
+    axes[0].axhline(47.5, color="black", lw=0.8)
+    for k in np.flatnonzero(digits.is_missing[asked]):
+        corner = (16 * (k % 8), 48 + 16 * (k // 8))
+        axes[0].add_patch(plt.Rectangle(corner, 15, 15, fill=False, ec=ASKED, lw=1.8))
+    axes[0].set(xticks=[], yticks=[])
+    bins = np.linspace(*np.quantile(score, [0.001, 1]), 30)
+    for part, color, label in (
+        (~digits.is_missing, "#BBBBBB", "other digits"),
+        (digits.is_missing, ASKED, "4, which has no label"),
+    ):
+        axes[1].hist(
+            score[part], bins, density=True, color=color, alpha=0.7, label=label
+        )
+    axes[1].set(xlabel="log-odds of having no label", yticks=[])
+    axes[1].spines[["top", "right", "left"]].set_visible(False)
+    axes[1].legend(frameon=False, fontsize=8.5)
+    return fig
+
+
+def ta_vaal():
+    digits = Digits(
+        max_epochs=20, lr=0.01, loss_prediction="ranking", sample_shape=(1, 12, 12)
+    )
+    X = digits.X[digits.pool]
+    scores = {
+        "Learning Loss": skdfal.learning_loss_score(digits.net, X),
+        "VAAL": skdfal.vaal_score(digits.net, X, **digits.asking),
+        "TA-VAAL": skdfal.ta_vaal_score(digits.net, X, **digits.asking),
+    }
+    ranks = {name: score.argsort().argsort() for name, score in scores.items()}
+    fig, axes = figure(3)
+    for ax, (name, score) in zip(axes, scores.items(), strict=True):
+        asked = np.argsort(-score)[:60]
+        x, y = ranks["Learning Loss"], ranks["VAAL"]
+        ax.scatter(x, y, s=5, c="#999999", linewidths=0, label="pool")
+        ax.scatter(x[asked], y[asked], s=9, c=ASKED, linewidths=0, label="asked for")
+        ax.set_title(name, fontsize=10)
+        ax.set(xticks=[], yticks=[], xlabel="predicted loss →")
+    axes[0].set(ylabel="VAAL's score →")
+    legend(fig, axes[0])
+    return fig
+
+
 def random():
     toy = Toy()
     fig, ax = figure()
@@ -506,6 +583,8 @@ PICTURES = {
         egl,
         core_set,
         learning_loss,
+        vaal,
+        ta_vaal,
         badge,
         typi_clust,
         prob_cover,
