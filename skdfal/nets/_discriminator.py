@@ -20,7 +20,7 @@ class Discriminator(nn.Module):
     n_hidden : int, default=512
         Units of each hidden layer.
     has_rank : bool, default=False
-        Whether it is given, beside the code, one number a sample: the rank of
+        Whether it is given, beside the code, one number of each sample: the rank of
         TA-VAAL [2]_.
 
     Raises

@@ -31,8 +31,8 @@ class VAE(nn.Module):
     width : float, default=1.0
         Factor on the channels (128 to 1024), rounded, at least 1.
     has_rank : bool, default=False
-        Whether the decoder is given, beside the code, one number a picture: the rank
-        of TA-VAAL [2]_.
+        Whether the decoder is given, beside the code, one number of each picture: the
+        rank of TA-VAAL [2]_.
 
     Attributes
     ----------

@@ -1,18 +1,22 @@
 """MC dropout: the entropy of what many nets, drawn by dropout, answer on average."""
 
+from numbers import Integral
+
 import numpy as np
 from scipy.special import entr
 
 from skdfal._utils._validation import (
     QUERY_PARAMETERS,
     SCORE_PARAMETERS,
+    Interval,
     validate_params,
 )
 from skdfal.adapter import dropout_draws
-from skdfal.strategies._bald import _DRAWS
 from skdfal.strategies._base import draw_candidates, register, top_k
 
 __all__ = ["mc_dropout_sampling", "mc_dropout_score"]
+
+_DRAWS = {"n_draws": [Interval(Integral, 2, None, closed="left")]}
 
 
 def _entropy_of_mean(proba):

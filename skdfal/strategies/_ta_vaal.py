@@ -8,13 +8,13 @@ from skdfal._utils._validation import (
     validate_params,
 )
 from skdfal.adapter import predicted_losses
-from skdfal.strategies._base import draw_candidates, register, top_k
-from skdfal.strategies._vaal import (
+from skdfal.strategies._adversary import (
     TRAINING_PARAMETERS,
     both_kinds,
     train_vaal,
     unlabeled_log_odds,
 )
+from skdfal.strategies._base import draw_candidates, register, top_k
 
 __all__ = ["ta_vaal_sampling", "ta_vaal_score"]
 
@@ -37,7 +37,7 @@ def ta_vaal_score(
     batch_size=None,
     random_state=None,
 ):
-    r"""Score samples as VAAL does, with the predicted loss in both of its nets [1]_.
+    r"""Score samples by the game of VAAL, with the predicted loss in it [1]_.
 
     VAAL asks for what is unlike labelled samples, whether or not the task's net knows
     it; Learning Loss for what that net finds hard, whether or not many are alike. Here

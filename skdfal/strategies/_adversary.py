@@ -1,0 +1,207 @@
+"""The game of VAAL and TA-VAAL, trained on labelled samples and on candidates."""
+
+from functools import partial
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.utils import check_random_state
+from torch.utils.data import Dataset
+
+from skdfal._utils._progress import progress
+from skdfal._utils._validation import COUNT, Interval, _num_samples
+from skdfal.adapter import labeled_samples, torch_nets
+from skdfal.adapter._training import seeded
+from skdfal.nets._vaal import VAALNet
+from skdfal.pool import as_pool
+
+TRAINING_PARAMETERS = {
+    "X_labeled": "no_validation",
+    "n_latent": [COUNT],
+    "width": [Interval(Real, 0, None, closed="neither")],
+    "max_epochs": [COUNT],
+    "lr": [Interval(Real, 0, None, closed="neither")],
+    "beta": [Interval(Real, 0, None, closed="left")],
+    "adversarial_weight": [Interval(Real, 0, None, closed="left")],
+    "train_batch_size": [Interval(Integral, 1, None, closed="left")],
+    "random_state": ["random_state"],
+}
+
+
+class _BothKinds(Dataset):
+    """Unlabelled samples by index, each batch beside as many labelled ones.
+
+    Labelled samples come in an order of their own, shuffled anew whenever all have
+    been; whatever is drawn comes from torch's generator.
+    """
+
+    def __init__(self, labeled, unlabeled, ranks, advance):
+        self.labeled, self.unlabeled = labeled, unlabeled
+        self.ranks = ranks
+        self.advance = advance
+        self.order = []
+
+    def __len__(self):
+        return len(self.unlabeled)
+
+    def __getitems__(self, indices):
+        self.advance(len(indices))
+        of_labeled = self._next_labeled(len(indices))
+        r_l, r_u = self.ranks
+        return (
+            _pictures(self.labeled, of_labeled),
+            _pictures(self.unlabeled, indices),
+            None if r_l is None else r_l[of_labeled],
+            None if r_u is None else r_u[indices],
+        )
+
+    def _next_labeled(self, n):
+        while len(self.order) < n:
+            self.order += torch.randperm(len(self.labeled)).tolist()
+        chosen, self.order = self.order[:n], self.order[n:]
+        return chosen
+
+
+def _pictures(net, indices):
+    """Return samples as the net sees them, float32 of shape (n, C, H, W)."""
+    return net.batch(np.asarray(indices)).float()
+
+
+def _as_it_is(batch):
+    return batch
+
+
+def both_kinds(estimator, candidates, X_labeled, caller):
+    """Return a net that looks at candidates, and at labelled samples, or raise.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        Of a Committee the first member's input space is taken.
+    candidates : pool
+        Samples without label.
+    X_labeled : array-like or None
+        Samples with labels; None takes what a modAL learner was taught.
+    caller : str
+        Who needs them, for messages.
+
+    Returns
+    -------
+    unlabeled, labeled : TorchNet
+        Both of pictures of one shape.
+    """
+    unlabeled = torch_nets(estimator, candidates)[0]
+    if X_labeled is None:
+        X_labeled = labeled_samples(estimator)
+    if X_labeled is None or not _num_samples(X_labeled):
+        raise ValueError(
+            f"{caller} learns to tell labelled samples from others, and has none: "
+            "give X_labeled=..., samples of the kind of X. A modAL learner's are "
+            "known, and in the loop they are given."
+        )
+    labeled = unlabeled.of(as_pool(X_labeled))
+    shape = _shape(unlabeled, "X", caller)
+    of_labeled = _shape(labeled, "X_labeled", caller)
+    if of_labeled != shape:
+        raise ValueError(
+            f"X_labeled has samples of shape {of_labeled} where the net sees them, X "
+            f"of shape {shape}: give both as in fit."
+        )
+    return unlabeled, labeled
+
+
+def _shape(net, name, caller):
+    """Return the shape of a picture, as the net sees it."""
+    x = net.batch([0])
+    if not isinstance(x, torch.Tensor) or x.ndim != 4:
+        seen = tuple(x.shape[1:]) if isinstance(x, torch.Tensor) else type(x).__name__
+        raise ValueError(
+            f"{caller} needs pictures, samples of shape (n_channels, height, width), "
+            f"for its autoencoder; the net sees {seen} in {name}."
+        )
+    return tuple(x.shape[1:])
+
+
+def train_vaal(
+    unlabeled, labeled, ranks, caller, *, width, n_latent, random_state, **settings
+):
+    """Train autoencoder and discriminator on both kinds of samples.
+
+    Parameters
+    ----------
+    unlabeled, labeled : TorchNet
+        As :func:`both_kinds` returns them.
+    ranks : (Tensor, Tensor) or (None, None)
+        One number for each labelled sample and for each unlabelled one, on the device
+        of the net, for TA-VAAL.
+    caller : str
+        Who trains, for the bar.
+    width, n_latent, random_state, **settings
+        Parameters of :func:`vaal_score`.
+
+    Returns
+    -------
+    vaal : VAALNet
+        Trained.
+    """
+    n_channels, *image_size = unlabeled.batch([0]).shape[1:]
+    has_rank = ranks[0] is not None
+    max_epochs, n_samples = settings["max_epochs"], len(unlabeled)
+    batch_size = min(settings.pop("train_batch_size"), n_samples)
+    with (
+        seeded(_seed(random_state)),
+        progress(max_epochs * n_samples, f"Training for {caller}") as advance,
+    ):
+        vaal = VAALNet(
+            module__image_size=tuple(image_size),
+            module__in_channels=n_channels,
+            module__n_latent=n_latent,
+            module__width=width,
+            module__has_rank=has_rank,
+            discriminator__n_latent=n_latent,
+            discriminator__has_rank=has_rank,
+            optimizer=partial(torch.optim.Adam, fused=True),
+            batch_size=batch_size,
+            iterator_train__shuffle=True,
+            iterator_train__collate_fn=_as_it_is,
+            callbacks="disable",
+            train_split=None,
+            device=unlabeled.device,
+            **settings,
+        ).initialize()
+        # Not by `fit`, which would take Ctrl-C for an early end of the training.
+        vaal.fit_loop(_BothKinds(labeled, unlabeled, ranks, advance))
+    return vaal
+
+
+def _seed(random_state):
+    if random_state is None:  # not from numpy's global generator: leave no trace
+        return int(np.random.SeedSequence().generate_state(1)[0])
+    return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+def unlabeled_log_odds(vaal, net, ranks=None, batch_size=None):
+    """Return how surely each sample is taken for one without label.
+
+    Parameters
+    ----------
+    vaal : VAALNet
+        Trained.
+    net : TorchNet
+        Of the samples.
+    ranks : Tensor of shape (n_samples,), default=None
+        For TA-VAAL.
+    batch_size : int, default=None
+        Samples in one forward pass.
+
+    Returns
+    -------
+    score : ndarray of shape (n_samples,)
+        Minus the logit of D.
+    """
+    found, n = [], 0
+    for x in net.batches(net.batch_size(batch_size)):
+        rank = None if ranks is None else ranks[n : n + len(x)]
+        found.append(-vaal.log_odds(x.float(), rank))
+        n += len(x)
+    return torch.cat(found).double().cpu().numpy()
