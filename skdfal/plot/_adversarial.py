@@ -207,7 +207,9 @@ class AdversarialDisplay(NotebookPicture):
         amplify : "auto" or float, default="auto"
             Factor on the perturbations. At 1 the full colours stand for a change as
             large as the value range. "auto" takes the largest round number with
-            which no perturbation goes beyond. The row says which it was.
+            which no perturbation goes beyond. A bar of colours in input units stands
+            beside the row; where there is none, with ``axes`` or colour images, the row
+            says which factor it was.
 
         Returns
         -------
@@ -260,16 +262,15 @@ class AdversarialDisplay(NotebookPicture):
             for ax in column:
                 ax.set_xticks([])
                 ax.set_yticks([])
-        factor = f"{self.amplification_:g}"
-        for ax, name in zip(
-            self.axes_[:, 0],
-            ["sample", f"perturbation\n(× {factor})", "twin"],
-            strict=True,
-        ):
+        has_bar = self._owns_figure and not _is_color(self.X)
+        factor = "" if has_bar else f"\n(× {self.amplification_:g})"
+        names = "sample", f"perturbation{factor}", "twin"
+        for ax, name in zip(self.axes_[:, 0], names, strict=True):
             ax.set_ylabel(name, fontsize="small")
-        if self._owns_figure and not _is_color(self.X):
-            # Of all axes, so that none is made smaller than its neighbours; its length
-            # and place are those of the middle row.
+        if has_bar:
+            # In input units, so that no factor has to be thought of. Of all axes, so
+            # that none is made smaller than its neighbours; its length and place are
+            # those of the middle row.
             bar = self.figure_.colorbar(
                 changes,
                 ax=self.axes_,
