@@ -271,7 +271,7 @@ def ceal():
     ax.text(np.log(3) - 0.015, ax.get_ylim()[1] * 0.5, "log 3", ha="right")
     ax.set(xlabel="entropy of the prediction (nats)", ylabel="samples of the pool")
     ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(frameon=False, loc="upper right", bbox_to_anchor=(0.98, 0.9))
+    ax.legend(frameon=False, loc="upper right", bbox_to_anchor=(0.95, 0.92))
     return fig
 
 
