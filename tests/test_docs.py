@@ -247,6 +247,11 @@ def test_readme_links_lead_somewhere():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)\s]+)\)", readme):
         assert target.startswith("https://") or (ROOT / target).is_file(), target
+    # The address of the project stands in pyproject.toml; README's are the same.
+    pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    for kind in ("Repository", "Documentation", "Issues"):
+        address = re.search(rf'^{kind} = "(.+)"$', pyproject, re.M)[1]
+        assert f"({address})" in readme
 
 
 # The API page
