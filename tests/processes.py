@@ -1,17 +1,11 @@
 """Processes forked from one that has imported what tests need: they start at once."""
 
-import importlib.util
 import multiprocessing
 import os
 
-# The second is loaded by the first optimizer, which takes as long as all the others.
-_PRELOADED = ["skdfal.cli", "torch._dynamo", "skdfal.label._command", "tests.conftest"]
-if all(map(importlib.util.find_spec, ["httpx2", "PIL", "starlette", "uvicorn"])):
-    _PRELOADED.append("tests.label.projects")
-
 if os.name == "posix":
     CONTEXT = multiprocessing.get_context("forkserver")
-    CONTEXT.set_forkserver_preload(_PRELOADED)
+    CONTEXT.set_forkserver_preload(["tests.preloaded"])
 else:
     CONTEXT = multiprocessing.get_context("spawn")
 

@@ -10,8 +10,8 @@ class DeepFool:
     def setup(self):
         torch.set_num_threads(1)
         torch.manual_seed(0)
-        data = load_digits(image_size=28)
-        net = make_classifier("lenet5", max_epochs=10)
+        data = load_digits(image_size=32)
+        net = make_classifier("lenet5", image_size=32, max_epochs=10)
         self.net = net.fit(data.X_train[:200], data.y_train[:200])
         self.X = data.X_train[200:400]
 

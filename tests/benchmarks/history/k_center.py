@@ -15,7 +15,7 @@ class KCenter:
         k_center_greedy(self.X, 100)
 
     def time_program(self):
-        k_center_mip(self.X[:200], 10, time_limit=5.0)
+        k_center_mip(self.X[:100], 10, time_limit=1.0)
 
     def peakmem_greedy(self):
         k_center_greedy(self.X, 100)

@@ -17,13 +17,13 @@ class Session:
 
     def setup(self, strategy):
         torch.set_num_threads(1)
-        data = load_digits(image_size=28)
+        data = load_digits(image_size=32)
         self.folder = tempfile.TemporaryDirectory()
         self.y = data.y_train
         self.session = LabelingSession(
             data.X_train,
             range(10),
-            make_classifier("lenet5", max_epochs=5),
+            make_classifier("lenet5", image_size=32, max_epochs=5),
             query_strategy=strategy,
             random_state=0,
             path=Path(self.folder.name) / "session",
