@@ -15,6 +15,7 @@ from torch import nn
 
 from skdfal import deepfool, deepfool_margin_sampling, deepfool_margin_score, dfal
 from skdfal.adversarial import deepfool_within
+from skdfal.adversarial._deepfool import nearest_plane, step_onto_plane
 from tests.adversarial_nets import affine, images, small_cnn
 from tests.conftest import make_net
 from tests.reference.deepfool import deepfool_one
@@ -523,3 +524,53 @@ def test_large_p_does_not_query_by_the_order_of_the_pool(p, data):
 def test_tensors_without_plain_data(how):
     with pytest.raises(TypeError, match="pass a dense one"):
         deepfool(nn.Linear(2, 3), how(torch.rand(4, 2)))
+
+
+@pytest.mark.parametrize("p", P)
+def test_no_step_goes_along_a_coordinate_without_slope(p):
+    f, w = torch.tensor([1.0]), torch.tensor([[2.0, 0.0, -1.0]])
+    r = step_onto_plane(f, w, p)
+    # It raises w . r by f, and has nothing where w has nothing.
+    assert (w * r).sum() == pytest.approx(1.0)
+    assert r[0, 1] == 0
+
+
+@pytest.mark.parametrize(("n_classes", "n_rivals"), [(20, 19), (21, 9)])
+def test_of_many_classes_the_likeliest_ten_are_attacked(
+    n_classes, n_rivals, monkeypatch
+):
+    widths = []
+
+    def spy(top_logits, *args):
+        widths.append(top_logits.shape[1] - 1)
+        return nearest_plane(top_logits, *args)
+
+    monkeypatch.setattr("skdfal.adversarial._deepfool.nearest_plane", spy)
+    torch.manual_seed(0)
+    deepfool(nn.Linear(5, n_classes), torch.randn(3, 5))
+    assert set(widths) == {n_rivals}
+
+
+@pytest.mark.parametrize("p", [2, 3])
+def test_a_bound_that_is_far_changes_nothing_and_one_that_is_near_saves_steps(p):
+    module, x = small_cnn(), images(12)
+    attack = {"max_iter": 50, "overshoot": 0.02, "n_top_classes": None}
+    attack |= {"p": p, "batch_size": 12}
+    free = deepfool(module, x, **attack)
+    far, too_far = deepfool_within(module, x, 1e6, **attack)
+    assert not too_far.any()
+    for name in ("perturbation", "norm", "n_iter"):
+        torch.testing.assert_close(getattr(far, name), getattr(free, name))
+    near, too_far = deepfool_within(module, x, 1e-6, **attack)
+    assert too_far.all()
+    assert (near.n_iter == 1).all()
+    assert free.n_iter.sum() > near.n_iter.sum()
+
+
+def test_a_module_may_work_on_its_input_in_place():
+    torch.manual_seed(0)
+    layers = [nn.Flatten(), nn.Linear(4, 3)]
+    x = torch.rand(5, 1, 2, 2)
+    in_place = deepfool(nn.Sequential(nn.ReLU(inplace=True), *layers), x)
+    apart = deepfool(nn.Sequential(nn.ReLU(), *layers), x)
+    torch.testing.assert_close(in_place.perturbation, apart.perturbation)
