@@ -33,9 +33,12 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
 ]
 
-# What is wrong with the page as it stands, as a list of sentences.
+# What is wrong with the page, with all that can be opened open, as a list of sentences.
 LOOK = """
 () => {
+  for (const e of document.querySelectorAll("article details")) e.open = true;
+  const tabs = document.querySelectorAll(".sd-tab-content");
+  for (const e of tabs) e.style.display = "block";
   const found = [], width = document.documentElement.clientWidth;
   const name = (e) => `<${e.tagName.toLowerCase()} class="${e.className}"> ` +
     `"${e.textContent.trim().replace(/\\s+/g, " ").slice(0, 60)}"`;
