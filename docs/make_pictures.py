@@ -445,6 +445,7 @@ class Digits:
         self.asking = {
             "X_labeled": self.X[self.labeled],
             "width": 0.125,
+            "max_epochs": 20,
             "random_state": 0,
         }
 

@@ -25,8 +25,8 @@ def vaal_score(
     *,
     X_labeled=None,
     n_latent=32,
-    width=0.25,
-    max_epochs=20,
+    width=0.125,
+    max_epochs=10,
     lr=5e-4,
     beta=1.0,
     adversarial_weight=1.0,
@@ -53,10 +53,10 @@ def vaal_score(
         learner was taught; the loop gives what was annotated.
     n_latent : int, default=32
         Numbers of the latent code; 32 in the papers, 28 for Fashion-MNIST.
-    width : float, default=0.25
-        Factor on the channels of the autoencoder. 1 is the papers', and takes some
-        ten times as long.
-    max_epochs : int, default=20
+    width : float, default=0.125
+        Factor on the channels of the autoencoder, whose work goes with its square. 1 is
+        the papers'.
+    max_epochs : int, default=10
         Passes over ``X`` in training; 100 in the papers' code.
     lr : float, default=5e-4
         Learning rate of Adam, for both nets.
@@ -168,8 +168,8 @@ def vaal_sampling(
     *,
     X_labeled=None,
     n_latent=32,
-    width=0.25,
-    max_epochs=20,
+    width=0.125,
+    max_epochs=10,
     lr=5e-4,
     beta=1.0,
     adversarial_weight=1.0,

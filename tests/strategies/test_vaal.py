@@ -12,9 +12,11 @@ from torch import nn
 from torch.nn import functional as F
 
 import skdfal
-from skdfal import ta_vaal_score, vaal_sampling, vaal_score
+from skdfal import ta_vaal_sampling, ta_vaal_score, vaal_sampling, vaal_score
 from skdfal.adapter import predicted_losses
+from skdfal.datasets import fetch_fashion_mnist, make_imbalanced
 from skdfal.nets import _vaal as vaal_module
+from skdfal.nets import make_classifier
 from skdfal.nets._vaal import (
     VAALNet,
     adversarial_loss,
@@ -22,6 +24,7 @@ from skdfal.nets._vaal import (
     vae_loss,
 )
 from tests.conftest import make_blobs_of_images, make_net
+from tests.data_home import skdfal_data
 
 CHEAP = {"width": 0.05, "max_epochs": 2, "random_state": 0}
 
@@ -279,3 +282,58 @@ def test_in_a_learner_and_in_the_loop(data):
             random_state=0,
         ).fit(X, y)
     assert clf.estimator_.loss_prediction == "ranking"
+
+
+# What they are for
+
+
+real_data = pytest.mark.skipif(skdfal_data() is None, reason="needs Fashion-MNIST")
+SLIM = {"width": 0.0625, "train_batch_size": 64, "random_state": 0}
+
+
+@pytest.mark.slow
+@real_data
+def test_vaal_asks_for_a_class_that_is_missing_among_the_labelled():
+    """More than twice its share of the pool, over bags, trousers and sandals."""
+    data = fetch_fashion_mnist()
+    net = make_classifier("lenet5").initialize()  # its input space alone is used
+    lifts = []
+    for missing in (8, 1, 5):
+        order = np.random.default_rng(0).permutation(len(data.y_train))
+        labeled = order[data.y_train[order] != missing][:3000]
+        pool = np.random.default_rng(0).permutation(np.setdiff1d(order, labeled))[:3000]
+        is_missing = data.y_train[pool] == missing
+        asked = vaal_sampling(
+            net,
+            data.X_train[pool],
+            100,
+            X_labeled=data.X_train[labeled],
+            max_epochs=8,
+            **SLIM,
+        )
+        lifts.append(is_missing[asked].mean() / is_missing.mean())
+    print(lifts)
+    assert np.mean(lifts) > 2
+
+
+@pytest.mark.slow
+@real_data
+def test_ta_vaal_asks_for_rare_classes_more_than_random_does():
+    """One in a hundred of five classes is there: RANDOM asks for their share."""
+    data = fetch_fashion_mnist()
+    X, y = make_imbalanced(data.X_train, data.y_train, 100)
+    n = np.bincount(y)
+    is_rare = n[y] < n.max()
+    found = []
+    for seed in range(3):
+        order = np.random.default_rng(seed).permutation(len(y))
+        labeled, pool = order[:2000], order[2000:6000]
+        net = make_classifier("lenet5", max_epochs=20, loss_prediction="ranking")
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            net.fit(X[labeled], y[labeled])
+        settings = SLIM | {"max_epochs": 5, "random_state": seed}
+        asked = ta_vaal_sampling(net, X[pool], 200, X_labeled=X[labeled], **settings)
+        found.append(is_rare[pool[asked]].mean() / is_rare[pool].mean())
+    print(found)
+    assert np.mean(found) > 1
