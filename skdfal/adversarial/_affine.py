@@ -19,6 +19,8 @@ _PASS_ON = (
     nn.Flatten,
     nn.Identity,
 )
+# Samples whose logits are in work at a time, within caches.
+_ROWS = 1024
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks")
 
 
@@ -128,7 +130,14 @@ def affine_margins(
     scale = form.W.abs().max().clamp_min(torch.finfo(form.W.dtype).tiny)
     W = form.W / scale  # no power overflows
     norm = scale * torch.cdist(W, W, q, "donot_use_mm_for_euclid_dist")  # ||w'_k||_q
-    f = torch.addmm(form.b, x.flatten(1), form.W.T)  # (n, C)
+    parts = x.flatten(1).split(_ROWS)
+    return torch.cat([_nearest(form, norm, part, n_top_classes) for part in parts])
+
+
+def _nearest(
+    form: AffineForm, norm: Tensor, x: Tensor, n_top_classes: int | None
+) -> Tensor:
+    f = torch.addmm(form.b, x, form.W.T)  # (n, C)
     top, k_0 = f.max(1, keepdim=True)
     ratio = (top - f) / norm[k_0[:, 0]]
     ratio.scatter_(1, k_0, math.inf)
