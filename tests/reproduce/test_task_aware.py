@@ -10,6 +10,7 @@ from skdfal.experiment import load_data, read_records
 from skdfal.experiment._folder import TrialFiles
 from skdfal.reproduce import TASK_AWARE_DATASETS, load_task_aware
 from skdfal.reproduce._chosen import chosen_rows, rare_share_table
+from skdfal.reproduce._loss_curves import loss_curve_table
 from skdfal.reproduce._task_aware import (
     improvement_table,
     improvements,
@@ -108,6 +109,26 @@ def test_rare_shares():
     lines = rare_share_table(rows, tablefmt="plain").splitlines()
     assert lines[1].split() == ["dfal", "40.0", "±", "14.1", "2"]
     assert lines[2].split() == ["random", "10.0", "1"]
+
+
+def test_the_losses_of_the_last_epoch_are_in_the_table():
+    rows = [
+        {
+            "loss_prediction": kind,
+            "trial": trial,
+            "epoch": epoch,
+            "task_loss": 2.0 / epoch + trial,
+            "pair_loss": 1.0 / epoch,
+            "spearman": 0.5 if epoch == 2 else None,
+        }
+        for kind in ("margin", "ranking")
+        for trial in (0, 1)
+        for epoch in (1, 2)
+    ]
+    lines = loss_curve_table(rows, tablefmt="plain").splitlines()
+    expected = "1.500 ± 0.707 0.500 ± 0.000 0.500 ± 0.000 2"
+    assert " ".join(lines[1].split()) == f"Learning Loss {expected}"
+    assert " ".join(lines[2].split()) == f"Learning Loss v2 {expected}"
 
 
 @pytest.mark.parametrize(
