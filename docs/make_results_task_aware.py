@@ -22,6 +22,7 @@ from skdfal.strategies import describe
 
 RESULTS = Path(__file__).parent / "results"
 SUFFIXES = {".md", ".csv", ".json", ".png", ".svg"}
+LEFT_OUT = {"settings.json", "chosen.svg"}
 
 
 def published():
@@ -34,7 +35,7 @@ def copy_outputs(folder):
     target = RESULTS / folder.name
     target.mkdir(parents=True, exist_ok=True)
     for path in sorted(folder.iterdir()):
-        if path.suffix in SUFFIXES and path.name != "settings.json":
+        if path.suffix in SUFFIXES and path.name not in LEFT_OUT:
             shutil.copyfile(path, target / path.name)
 
 

@@ -112,3 +112,10 @@ for name, score in scores.items():
     print(f"{name:14} {distance:.2f} from the line, {unseen:.0%} where nobody looked")
 
 plt.show()
+
+# %%
+# We saw that Learning Loss follows the line between the classes, where the net is
+# wrong, and guesses beyond the dotted line; that VAAL hardly knows the line, and asks
+# for what nobody has labelled; and that TA-VAAL does some of both. The maps of the last
+# two are no smooth distance to the labelled samples, and another seed draws other ones:
+# they come from two nets that play against each other for some hundred steps.

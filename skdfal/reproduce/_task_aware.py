@@ -341,10 +341,8 @@ def _report(run, records, what, *, with_choices=True):
         )
     if chosen:
         write_csv(run.out_dir / "chosen.csv", chosen, tuple(chosen[0]))
-        draw_or_say(
-            lambda: save_chosen(
-                run.out_dir, run.protocol, run.out_dir / "chosen.png", PICTURES
-            )
+        draw_or_say(  # photographs: no SVG
+            lambda: save_chosen(run.out_dir, run.protocol, run.out_dir / "chosen.png")
         )
     run.name_files()
 
