@@ -317,7 +317,9 @@ def tried_table():
             of_trial.append(row["area"])
     lines = []
     for name, words in TRIED.items():
-        cells = [found.get(name, {}).get(dataset, []) for dataset in records]
+        if name not in found:
+            continue
+        cells = [found[name].get(dataset, []) for dataset in records]
         cells = [", ".join(f"{100 * area:.1f}" for area in areas) for areas in cells]
         lines.append([words, *cells])
     return _table(["", *(SHORT[name] for name in records)], lines)

@@ -257,7 +257,7 @@ def cell_table(records, marks, *, tablefmt="simple"):
                 ]
             )
     headers = ["training", "cell", "area", *map(str, marks), "trials"]
-    return text_table(headers, lines, tablefmt, n_left=2)
+    return _without_the_only_training(headers, lines, 0, tablefmt)
 
 
 def contrast_rows(contrasts, records):
@@ -349,4 +349,15 @@ def contrast_table(rows, *, tablefmt="simple"):
         for row in rows
     ]
     headers = ["comparison", "training", "points", "interval", "p", "trials"]
-    return text_table(headers, lines, tablefmt, n_left=2)
+    return _without_the_only_training(headers, lines, 1, tablefmt)
+
+
+def _without_the_only_training(headers, lines, place, tablefmt):
+    """Return a table, with the column of trainings where there are several."""
+    n_left = 2
+    if len({line[place] for line in lines}) == 1:
+        headers, *lines = (
+            line[:place] + line[place + 1 :] for line in [headers, *lines]
+        )
+        n_left = 1
+    return text_table(headers, lines, tablefmt, n_left)
