@@ -155,9 +155,10 @@ def write_ablation(plan, records, out_dir, arguments):
         f"annotations to {marks[-1]}, and accuracies at some; mean ± standard "
         "deviation over trials."
     )
+    n_tested = sum(row["p_value"] is not None for row in effects)
     contrast_note = (
         f"Differences of areas in points, paired over trials, with intervals that hold "
-        f"together with 95 % (Bonferroni, {len(effects)} comparisons) and p-values "
+        f"together with 95 % (Bonferroni, {n_tested} comparisons) and p-values "
         f"corrected by Holm; neither is given of fewer than {MIN_TRIALS} trials."
     )
 
@@ -275,9 +276,11 @@ def contrast_rows(contrasts, records):
     rows : list of dict
         "contrast", "training", "difference", "low", "high", "p_value" and "n_trials";
         of contrasts that have a pair of cells with two trials in common. A pair that
-        shares fewer trials than another one of its contrast is left out.
+        shares fewer trials than another one of its contrast is left out. Of fewer than
+        ``MIN_TRIALS`` there is the difference alone, and they do not count among what
+        the others are corrected for.
     """
-    weights, every = {}, []
+    weights, n_shared, every = {}, {}, []
     for training, rows in records.items():
         trials = {}
         for row in rows:
@@ -292,32 +295,37 @@ def contrast_rows(contrasts, records):
             if most < 2:
                 continue
             pairs = [pair for pair, n_trials in shared.items() if n_trials == most]
+            n_shared[contrast["name"], training] = most
             of_cells = weights.setdefault((contrast["name"], training), {})
             for pair in pairs:
                 for cell, weight in zip(pair, (1, -1), strict=True):
                     key = f"{cell} | {training}"
                     of_cells[key] = of_cells.get(key, 0) + weight / len(pairs)
-    if not weights:
-        return []
-    found = paired_contrasts(every, weights)
+    found = {}
+    for is_enough in (True, False):
+        of_kind = {
+            name: of_cells
+            for name, of_cells in weights.items()
+            if (n_shared[name] >= MIN_TRIALS) == is_enough
+        }
+        results = paired_contrasts(every, of_kind) if of_kind else []
+        for one in results:
+            rest = (one.low, one.high, one.p_value) if is_enough else [None] * 3
+            found[one.name] = (one.difference, *rest, one.n_trials)
+    columns = ("difference", "low", "high", "p_value", "n_trials")
     return [
         {
-            "contrast": contrast.name[0],
-            "training": contrast.name[1],
-            "difference": contrast.difference,
-            "low": contrast.low,
-            "high": contrast.high,
-            "p_value": contrast.p_value,
-            "n_trials": contrast.n_trials,
+            "contrast": name[0],
+            "training": name[1],
+            **dict(zip(columns, found[name], strict=True)),
         }
-        for contrast in found
+        for name in weights
     ]
 
 
 def contrast_table(rows, *, tablefmt="simple"):
     """Return the rows of :func:`contrast_rows` as a table, in points.
 
-    Intervals and p-values are of five trials at least.
 
     Parameters
     ----------
@@ -341,7 +349,7 @@ def contrast_table(rows, *, tablefmt="simple"):
                     f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}",
                     f"{row['p_value']:.3f}",
                 ]
-                if row["n_trials"] >= MIN_TRIALS
+                if row["p_value"] is not None
                 else ["", ""]
             ),
             row["n_trials"],
