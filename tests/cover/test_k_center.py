@@ -629,3 +629,17 @@ def test_points_without_values(solve, convert, message):
         solve(convert(X), 3)
     with pytest.raises(ValueError, match="X_labeled " + message):
         solve(X, 3, X_labeled=convert(X))
+
+
+def test_greedy_knows_half_of_its_radius_and_solves_no_program():
+    result = k_center_greedy([[0.0], [1.0], [2.0], [9.0]], 2)
+    assert (result.radius, result.lower_bound, result.n_solves) == (2.0, 1.0, 0)
+    assert (result.greedy_radius, result.proven, result.n_outliers) == (2.0, False, 0)
+
+
+@pytest.mark.parametrize(
+    ("n_outliers", "radius"), [(0, 5.0), (1, 2.0), (2, 1.0), (3, 0.0)]
+)
+def test_outliers_are_left_aside_down_to_none(n_outliers, radius):
+    X, X_labeled = [[0.0], [1.0], [4.0]], [[-1.0]]
+    assert cover_radius(X, [], X_labeled=X_labeled, n_outliers=n_outliers) == radius
