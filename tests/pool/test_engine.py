@@ -2,16 +2,27 @@
 
 import threading
 
-import h5py
 import joblib
 import numpy as np
 import pytest
 import torch
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from skorch import NeuralNetClassifier
 
 import skdfal
+from skdfal import LabelingSession
 from skdfal.adapter import TorchNet
-from skdfal.pool import InHand, InProcess, as_pool, engine_for, map_blocks
+from skdfal.pool import (
+    ImagePool,
+    InHand,
+    InProcess,
+    as_pool,
+    engine_for,
+    map_blocks,
+)
 from skdfal.pool import _engine as _engine_file
+from tests.conftest import make_net
 from tests.pool.kinds import KINDS
 from tests.strategy_cases import CASES
 from tests.test_common import sample
@@ -119,6 +130,8 @@ def test_every_pool_on_processes(case, kind, processes, estimators, pool, tmp_pa
     else:
         X = KINDS[kind](X, tmp_path)
     if kind == "hdf5":  # whoever writes to a file has it for themselves
+        import h5py
+
         path = X.file.filename
         X.file.close()
         X = h5py.File(path, "r")["X"]
@@ -248,3 +261,57 @@ def test_a_large_pool_has_no_more_blocks_than_a_scheduler_bears(monkeypatch):
     pool = as_pool(np.zeros((33, 1)))
     parts = list(map_blocks(lambda _, part: len(part), None, pool, 2))
     assert parts == [8, 8, 8, 8, 1]
+
+
+def test_a_folder_of_pictures_travels(client, tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    for i in range(5):
+        image.new("RGB", (8, 8), (50 * i, 0, 0)).save(tmp_path / f"{i}.png")
+    with ImagePool(tmp_path, image_size=8) as pool:
+        (found,) = map_blocks(_samples, None, pool, 9, engine=_engine(client))
+        np.testing.assert_array_equal(found, pool[:])
+
+
+def test_a_session_on_a_cluster_asks_as_here(client, data):
+    def asked(X):
+        session = LabelingSession(
+            X, range(4), make_net(max_epochs=2), n_candidates=60, random_state=0
+        )
+        found = [session.ask(8)]
+        session.tell(found[-1], data[1][found[-1]])
+        found.append(session.fit().ask(8))
+        return np.concatenate([*found, session.predict(X)])
+
+    X = da.from_array(data[0], chunks=(30, 1, 8, 8))
+    np.testing.assert_array_equal(asked(X), asked(data[0]))
+
+
+NOTEBOOK = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(64, 4))
+
+    def forward(self, x):
+        return self.layers(x) * scale
+
+scale = 2.0
+"""
+
+
+@pytest.mark.slow
+def test_classes_and_functions_of_a_notebook_come_along(processes, data):
+    cell = {"__name__": "__main__"}
+    exec(NOTEBOOK, cell)
+    net = NeuralNetClassifier(
+        cell["Net"], criterion=torch.nn.CrossEntropyLoss, train_split=None, verbose=0
+    )
+    double = FunctionTransformer(lambda X: 2 * X)
+    pipeline = make_pipeline(double, net).fit(data[0][:40], data[1][:40])
+    expected = skdfal.entropy_sampling(pipeline, data[0], 9)
+    with joblib.parallel_config(backend="dask"):
+        found = skdfal.entropy_sampling(pipeline, data[0], 9)
+    np.testing.assert_array_equal(found, expected)
