@@ -192,7 +192,7 @@ def workers(n_samples, repeats):
             ) as cluster, Client(cluster) as client:  # fmt: skip
                 with joblib.parallel_config(backend="dask"):
                     skdfal.bald_sampling(
-                        asked_net, X[:20_000], 10, n_draws=20, batch_size=1280
+                        asked_net, X[:1024], 10, n_draws=20, batch_size=1280
                     )
                     for _ in range(repeats):
                         before, started = cpu_of_workers(client), time.perf_counter()
