@@ -172,6 +172,7 @@ def texts():
     for name in ablations():
         found |= ablation_tables(name)
     found["tried/table.md"] = tried_table()
+    found["core_set-cosine/table.md"] = metric_table((50, 100, 200, 300))
     found |= {f"lines/{name}.inc": text for name, text in lines_of_pages().items()}
     # No number is to be broken over two lines.
     space = "\N{NO-BREAK SPACE}"
@@ -303,6 +304,27 @@ def lines_of_pages():
             "trials, trained longer than in the paper: :doc:`../results`)."
         )
     return found
+
+
+def metric_table(marks):
+    """Return CORE-SET by both metrics and RANDOM, in the trials that all three have."""
+    new = read_records(RESULTS / "core_set-cosine" / "rounds.csv")
+    old = read_records(RESULTS / "mnist-lenet5" / "rounds.csv")
+    rows = [row | {"strategy": 'CORE-SET, `metric="cosine"`'} for row in new]
+    for name in ("core_set", "random"):
+        rows += [
+            row | {"strategy": name_of(name)} for row in old if row["strategy"] == name
+        ]
+    trials = {}
+    for row in rows:
+        trials.setdefault(row["strategy"], set()).add(row["trial"])
+    shared = set.intersection(*trials.values())
+    summaries = summarize_all([r for r in rows if r["trial"] in shared], marks)
+    lines = [
+        [name, *(in_percent(at[mark]) for mark in marks), at[marks[0]].n_trials]
+        for name, at in summaries.items()
+    ]
+    return _table(["", *(f"{mark} labels" for mark in marks), "trials"], lines)
 
 
 def tried_table():
