@@ -301,7 +301,8 @@ def draw_candidates(X, n_instances, n_candidates=None, random_state=None):
     Returns
     -------
     S_k : ndarray of shape (n_candidates,)
-        Positions in ``X``.
+        Positions in ``X``; of the whole pool something as long that gives back the
+        positions it is asked for, and takes no memory.
     view : Pool
         Those samples.
 
@@ -317,10 +318,23 @@ def draw_candidates(X, n_instances, n_candidates=None, random_state=None):
     if n_instances > n_samples:
         raise ValueError(f"{n_instances=} should be <= {n_samples=}.")
     if n_candidates is None:
-        return np.arange(n_samples), pool
+        return _Everything(n_samples), pool
     if n_instances > n_candidates:
         raise ValueError(f"{n_instances=} should be <= {n_candidates=}.")
     S_k = check_random_state(random_state).choice(
         n_samples, n_candidates, replace=False
     )
     return S_k, pool.view(S_k)
+
+
+class _Everything:
+    """Positions 0, 1, ... of a whole pool, of which none is kept."""
+
+    def __init__(self, n_samples):
+        self.n_samples = n_samples
+
+    def __len__(self):
+        return self.n_samples
+
+    def __getitem__(self, positions):
+        return np.asarray(positions, dtype=np.int64)

@@ -49,5 +49,5 @@ def random_sampling(estimator, X, n_instances=1, *, random_state=None):
     >>> random_sampling(None, np.zeros((100, 1, 28, 28)), 3, random_state=0)
     array([26, 86,  2])
     """
-    indices, _ = draw_candidates(X, n_instances)
-    return check_random_state(random_state).permutation(indices)[:n_instances]
+    _, pool = draw_candidates(X, n_instances)
+    return check_random_state(random_state).permutation(len(pool))[:n_instances]
