@@ -14,9 +14,11 @@ def progress(total, what):
     is none where that is no terminal, nor in worker processes, whose bars would write
     over each other. ``TQDM_DISABLE=1`` in the environment does without.
     """
+    if multiprocessing.parent_process() is not None:
+        yield lambda n: None  # even a bar that is not shown makes a lock for processes
+        return
     from tqdm import tqdm
 
-    is_worker = multiprocessing.parent_process() is not None
     with tqdm(
         total=total,
         desc=what,
@@ -24,6 +26,6 @@ def progress(total, what):
         delay=_PATIENCE,
         leave=False,
         dynamic_ncols=True,
-        disable=is_worker or None,  # None: where there is no terminal
+        disable=None,  # where there is no terminal
     ) as bar:
         yield bar.update
