@@ -385,7 +385,8 @@ def documents():
 
 def labels():
     text = "".join(p.read_text(encoding="utf-8") for p in PAGES)
-    return set(re.findall(r"^\.\. _([\w-]+):$", text, re.M)) | {"api"}
+    marks = re.findall(r"^\.\. _([\w-]+):$|^\(([\w-]+)\)=$", text, re.M)
+    return {label for mark in marks for label in mark if label} | {"api"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
