@@ -34,6 +34,7 @@ from skdfal.reproduce._ablation import (
     contrast_rows,
     contrast_table,
     label_of,
+    p_text,
 )
 from skdfal.strategies import STRATEGIES
 
@@ -222,7 +223,7 @@ def areas(records, strategy="dfal"):
                 f"{100 * lead.high:+.1f})"
                 if lead
                 else "",
-                f"{lead.p_value:.3f}" if lead else "",
+                p_text(lead.p_value) if lead else "",
                 f"{of_random['saved_fraction']:.0%}"
                 if of_random and of_random["n_reached"] == of_random["n_trials"]
                 else "",

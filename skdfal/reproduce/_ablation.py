@@ -347,7 +347,7 @@ def contrast_table(rows, *, tablefmt="simple"):
             *(
                 [
                     f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}",
-                    f"{row['p_value']:.3f}",
+                    p_text(row["p_value"]),
                 ]
                 if row["p_value"] is not None
                 else ["", ""]
@@ -358,6 +358,11 @@ def contrast_table(rows, *, tablefmt="simple"):
     ]
     headers = ["comparison", "training", "points", "interval", "p", "trials"]
     return _without_the_only_training(headers, lines, 1, tablefmt)
+
+
+def p_text(p_value):
+    """Return a p-value with three digits, "< 0.001" where they are all zero."""
+    return "< 0.001" if p_value < 0.0005 else f"{p_value:.3f}"
 
 
 def _without_the_only_training(headers, lines, place, tablefmt):
