@@ -87,6 +87,8 @@ class LinearHead(nn.Module):
         Number of classes.
     """
 
+    feature_layers = ("norm",)  # of a loss-prediction head
+
     def __init__(self, n_features, n_classes):
         super().__init__()
         self.norm = nn.LayerNorm(n_features, elementwise_affine=False)

@@ -243,7 +243,6 @@ def _open(arguments, pictures, folder, store):
     from skdfal.label._nets import image_size_for, make_net
     from skdfal.label._project import Project
     from skdfal.label._trainer import Recipe
-    from skdfal.strategies import describe
 
     size = arguments.size or image_size_for(arguments.net)
     open_pool = partial(_open_pool, str(pictures), str(folder), size)
@@ -262,8 +261,10 @@ def _open(arguments, pictures, folder, store):
         n_ranked=max(50, 5 * arguments.n_instances),
         seed=arguments.seed,
     )
-    make_net(recipe.net, len(classes), pool.sample_shape).initialize()  # or raises
-    describe(recipe.strategy)
+    net = make_net(
+        recipe.net, len(classes), pool.sample_shape, strategy=recipe.strategy
+    )
+    net.initialize()  # or raises
     project = Project(
         pool,
         store,

@@ -484,7 +484,13 @@ def _ranking(pool, labels, arguments):
     session = LabelingSession(
         samples,
         classes,
-        make_net(arguments.net, len(classes), samples.sample_shape, arguments.epochs),
+        make_net(
+            arguments.net,
+            len(classes),
+            samples.sample_shape,
+            arguments.epochs,
+            arguments.strategy,
+        ),
         arguments.strategy,
         n_instances=arguments.n,
         random_state=arguments.seed,

@@ -12,28 +12,32 @@ from skdfal.label._backbone import (
     load_backbone,
 )
 from skdfal.nets import make_classifier
+from skdfal.strategies import describe
 
-NETS = ("lenet5", "vgg8")
+NETS = ("lenet5", "vgg8", "resnet18")
 _SIZE = 64  # of a net that is trained from scratch
 _HEAD_LR = 0.01  # one layer: ten times the rate of a whole net
 
 
-def make_net(name, n_classes, shape, max_epochs=50):
+def make_net(name, n_classes, shape, max_epochs=50, strategy=None):
     """Make the classifier of a name.
 
     Parameters
     ----------
     name : str
-        "lenet5", "vgg8"; ``torchvision/NAME`` or ``timm/NAME`` for a linear head on
-        a pretrained net; or ``module:Class`` of a module that can be imported from
-        here. The class is constructed with those of ``n_classes``, ``in_channels`` and
-        ``image_size`` that it names, and gives logits.
+        "lenet5", "vgg8", "resnet18"; ``torchvision/NAME`` or ``timm/NAME`` for a
+        linear head on a pretrained net; or ``module:Class`` of a module that can be
+        imported from here. The class is constructed with those of ``n_classes``,
+        ``in_channels`` and ``image_size`` that it names, and gives logits.
     n_classes : int
         Number of classes.
     shape : tuple of (int, int, int)
         Channels, height and width of a picture.
     max_epochs : int, default=50
         Passes over the labels at each training.
+    strategy : str, default=None
+        The query strategy that is to ask it, which may need a net with a
+        loss-prediction head.
 
     Returns
     -------
@@ -52,20 +56,16 @@ def make_net(name, n_classes, shape, max_epochs=50):
     (32, 32)
     """
     if is_backbone(name):
-        return make_classifier(
-            LinearHead,
-            n_classes=n_classes,
-            lr=_HEAD_LR,
-            max_epochs=max_epochs,
-            module__n_features=load_backbone(name).n_features,
-        )
-    in_channels, *size = shape
+        module, shape = LinearHead, (load_backbone(name).n_features,)
+        settings = {"lr": _HEAD_LR, "module__n_features": shape[0]}
+    else:
+        module = _module(name)
+        settings = {"in_channels": shape[0], "image_size": tuple(shape[1:])}
+    wanted = None if strategy is None else describe(strategy).net_params
+    if wanted and "loss_prediction" in wanted:
+        settings |= wanted | {"sample_shape": tuple(shape)}
     return make_classifier(
-        _module(name),
-        n_classes=n_classes,
-        in_channels=in_channels,
-        image_size=tuple(size),
-        max_epochs=max_epochs,
+        module, n_classes=n_classes, max_epochs=max_epochs, **settings
     )
 
 

@@ -251,7 +251,11 @@ class _Learner:
         parameters = {
             "classes": list(recipe.classes),
             "estimator": make_net(
-                recipe.net, len(recipe.classes), shape, recipe.max_epochs
+                recipe.net,
+                len(recipe.classes),
+                shape,
+                recipe.max_epochs,
+                recipe.strategy,
             ),
             "query_strategy": recipe.strategy,
             "random_state": recipe.seed,

@@ -58,7 +58,7 @@ def test_it_says_where_and_goes_on_without_classes(pictures, quick, capsys):
         (["--classes", "cat"], "two names or more"),
         (["--classes", "cat,cat"], "distinct"),
         (["--classes", "cat,dog", "--holdout", "1"], r"a number in [0, 1)"),
-        (["--classes", "cat,dog", "--net", "nothing"], "none of lenet5, vgg8"),
+        (["--classes", "cat,dog", "--net", "nothing"], "lenet5, vgg8, resnet18"),
         (["--classes", "cat,dog", "--net", "no.such:Net"], "cannot be imported"),
         (["--classes", "cat,dog", "--strategy", "nothing"], "nothing"),
         (["--classes", "cat,dog", "--n-instances", "0"], "a whole number >= 1"),

@@ -110,6 +110,9 @@ def test_query(pictures, capsys):
     assert set(names) <= set(truth(pictures)) - set(labels)
     assert query(labels, "-n", "5") == 0
     assert capsys.readouterr().out == first.out
+    # One that needs a head gets a net with one.
+    assert query(labels, "-n", "5", "--strategy", "learning_loss_v2") == 0
+    assert len(set(capsys.readouterr().out.splitlines())) == 5
     # Another strategy asks for others; all that can be read are there in the end.
     assert query(labels, "-n", "100", "--strategy", "random") == 0
     names = capsys.readouterr().out.splitlines()
