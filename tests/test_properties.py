@@ -29,9 +29,10 @@ def pools(draw):
 
 
 @pytest.fixture(scope="module")
-def net_for(estimators, estimators_with_heads):
+def net_for(plain_estimators, estimators_with_heads):
     def net(case):
-        return (estimators_with_heads if case.needs_head else estimators)["net"]
+        found = estimators_with_heads if case.needs_head else plain_estimators
+        return found["net"]
 
     return net
 
