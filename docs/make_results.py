@@ -23,7 +23,6 @@ from skdfal._utils._files import write_csv
 from skdfal._utils._records import with_std
 from skdfal.analysis import annotations_saved, area_under_curve, paired_contrasts
 from skdfal.experiment import read_records, summarize
-from skdfal.experiment._folder import COLUMNS, SECONDS_COLUMNS
 from skdfal.experiment._names import find_strategy
 from skdfal.experiment._table import in_percent, summarize_all
 from skdfal.reproduce import paper_accuracies
@@ -124,17 +123,13 @@ def gather(folder):
 def _merge_rows(new, published):
     """Put the trials of a file in the place of those of the same name."""
     rows, columns = _rows(new)
-    if "training" in columns:  # an ablation's folder has all that there is
-        shutil.copyfile(new, published)
-        return
-    there = {(row["strategy"], row["trial"]) for row in rows}
-    kept = [
-        row
-        for row in _rows(published)[0]
-        if (row["strategy"], row["trial"]) not in there
-    ]
-    rows = sorted(kept + rows, key=_place)
-    write_csv(published, rows, SECONDS_COLUMNS if "fit_seconds" in columns else COLUMNS)
+    there = {_trial(row) for row in rows}
+    kept = [row for row in _rows(published)[0] if _trial(row) not in there]
+    write_csv(published, sorted(kept + rows, key=_place), columns)
+
+
+def _trial(row):
+    return row.get("training"), row["strategy"], row["trial"]
 
 
 def _rows(path):
@@ -148,7 +143,8 @@ def _place(row):
     name, known = row["strategy"], list(STRATEGIES)
     bare = name.partition("+")[0]
     place = known.index(bare) if bare in known else len(known)
-    return place, name, int(row["trial"]), int(row["round"])
+    training = row.get("training", "")
+    return training, place, name, int(row["trial"]), int(row["round"])
 
 
 def _merge_trials(new, published):
@@ -266,11 +262,12 @@ def ablations():
 
 
 def ablation_records(name):
-    """Return the rows of an ablation by training."""
+    """Return the rows of an ablation by training, in the order of its plan."""
     records = {}
     for row in read_records(RESULTS / name / "rounds.csv"):
         records.setdefault(row.pop("training"), []).append(row)
-    return records
+    order = Ablation(name.removesuffix("-ablation"), "laptop").protocols
+    return {training: records[training] for training in order if training in records}
 
 
 def ablation_tables(name):
