@@ -156,9 +156,8 @@ class _Hasher:
             value = plain
         if isinstance(value, enum.Enum):
             return self.parts("enum", path, type(value), value.name)
-        for kind in (bool, int, float, complex, str, bytes):
-            if isinstance(value, kind):
-                break
+        kinds = (bool, int, float, complex, str, bytes)
+        kind = next(kind for kind in kinds if isinstance(value, kind))
         if type(value) is not kind:  # a subclass may act differently
             return self.parts("subclass", path, type(value), kind(value))
         if kind is float:

@@ -577,6 +577,7 @@ def test_verbose(data, capsys):
         ({"n_initial": 20}, lambda X, y: (X, y), ValueError, "max_annotations=16"),
         ({"n_initial": 0}, lambda X, y: (X, y), ValueError, "n_initial"),
         ({"n_instances": 0}, lambda X, y: (X, y), ValueError, "n_instances"),
+        ({"n_instances": [4, 0]}, lambda X, y: (X, y), ValueError, "int >= 1, or a"),
         ({"query_strategy": "best"}, lambda X, y: (X, y), ValueError, "known are dfal"),
         ({"query_params": {"foo": 1}}, lambda X, y: (X, y), ValueError, "'foo'"),
         (

@@ -1,5 +1,6 @@
 """Digests: equal for equal values in every process, different for what acts so."""
 
+import enum
 import functools
 import os
 import subprocess
@@ -28,6 +29,15 @@ from tests.conftest import make_net
 
 def adder(n):
     return lambda x: x + n
+
+
+class Way(enum.IntEnum):
+    UP = 1
+    DOWN = 2
+
+
+class Meters(float):
+    """Equal to a number, and yet it may act differently."""
 
 
 class Plain:
@@ -74,6 +84,9 @@ def make_values():
         "complex": 1j,
         "float32": np.float32(0.1),
         "0.1": 0.1,
+        "meters": Meters(0.1),
+        "enum": Way.UP,
+        "enum 2": Way.DOWN,
         "dtype": np.dtype("f4"),
         "long": long,
         "other": other,
@@ -110,6 +123,9 @@ def make_values():
         "default 2": lambda x, y=2: x + y,
         "closure": adder(1),
         "closure 2": adder(2),
+        "bound builtin": [1].count,
+        "bound builtin 2": [2].count,
+        "descriptor": Slotted.value,
         "bound": Plain(1).method,
         "bound 2": Plain(2).method,
         "plain": Plain(1),
@@ -185,6 +201,8 @@ def test_a_function_of_a_notebook_is_known_by_what_it_does():
     assert digest(one) == digest(define(body.format("x"), scale=1))
     assert digest(one) != digest(define(body.format("x"), scale=2))
     assert digest(one) != digest(define(body.format("-x"), scale=1))
+    inner = "def f(x):\n    return (lambda y: y * scale)(x)"
+    assert digest(define(inner, scale=1)) != digest(define(inner, scale=2))
     net = "class f:\n    def forward(self, x):\n        return x * {}"
     assert digest(define(net.format(2))) == digest(define(net.format(2)))
     assert digest(define(net.format(2))) != digest(define(net.format(3)))
@@ -244,6 +262,7 @@ def with_hook():
         (lambda: torch.jit.script(nn.Linear(1, 1)), "compiled"),
         (lambda: torch.ones(2, device="meta"), "no data"),
         (lambda: np.zeros(1, dtype=[("a", object)]), "objects"),
+        (lambda: np.frompyfunc(abs, 1, 1), "made by another library"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")

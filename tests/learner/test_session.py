@@ -236,6 +236,7 @@ def test_telling_is_all_or_nothing(data, tmp_path):
     ]:
         with pytest.raises(ValueError, match=message):
             session.tell(indices, labels)
+    session.tell([], [])
     assert session.labels_ == {1: "ant", 2: "bee"}
     session.close()
     again = make_session(data[0], classes=NAMES, path=tmp_path / "s")

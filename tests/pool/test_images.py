@@ -3,6 +3,8 @@
 import io
 import itertools
 import os
+import pickle
+import shutil
 import signal
 import sys
 import zlib
@@ -162,12 +164,12 @@ def test_grey_where_all_are_grey(tmp_path):
     assert ImagePool(tmp_path, cache=tmp_path / ".cache").mode == "L"
 
 
-def bomb(path):
-    """A PNG of 9,000 x 9,000 pixels in a hundred bytes or so."""
+def bomb(path, side=9_000):
+    """A PNG of ``side`` x ``side`` pixels in a hundred bytes or so."""
     out = io.BytesIO()
     Image.new("1", (8, 8)).save(out, "PNG")
     content = bytearray(out.getvalue())
-    content[16:24] = (9_000).to_bytes(4, "big") * 2
+    content[16:24] = side.to_bytes(4, "big") * 2
     content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")
     path.write_bytes(content)
 
@@ -183,6 +185,7 @@ def test_broken_files_are_named_with_a_reason(tmp_path):
         (tmp_path / f"cut.{suffix}").write_bytes(content[: len(content) // 2])
     (tmp_path / "program.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%EOF\n")
     bomb(tmp_path / "bomb.png")
+    bomb(tmp_path / "huge.png", 20_000)  # Pillow itself does not open it
     pool = ImagePool(tmp_path, image_size=16)
     pool.decode()
     good = pool.names.index("good.png")
@@ -191,6 +194,7 @@ def test_broken_files_are_named_with_a_reason(tmp_path):
     assert "empty" in pool.broken["empty.jpg"]
     assert "truncated" in pool.broken["cut.jpg"]
     assert "9000 x 9000 pixels are too many" in pool.broken["bomb.png"]
+    assert "pixels are too many" in pool.broken["huge.png"]
     assert not any(str(tmp_path) in reason for reason in pool.broken.values())
     assert not pool.take([pool.names.index("cut.jpg")]).any()
     for side in (None, 100):
@@ -473,6 +477,22 @@ def test_the_cache_is_an_array_that_grew(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_pool_of_other_indices_is_not_taken_for_the_same(tmp_path):
+    """Where the cache, which keeps the indices, is not seen, the folder decides."""
+    pictures, cache = tmp_path / "pictures", tmp_path / "cache"
+    pictures.mkdir()
+    for name in ("b.png", "c.png"):
+        quarters().save(pictures / name)
+    with ImagePool(pictures, image_size=16, cache=cache) as pool:
+        recipe = pickle.dumps(pool)
+    shutil.rmtree(cache)
+    with pickle.loads(recipe) as again:
+        assert again.names == ["b.png", "c.png"]
+    quarters().save(pictures / "a.png")
+    with pytest.raises(ValueError, match="have other indices here"):
+        pickle.loads(recipe)
+
+
 def test_memory_is_bounded(tmp_path):
     """Pictures of 240 MB, decoded in less than half of that."""
     for i in range(80):

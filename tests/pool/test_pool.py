@@ -1,5 +1,8 @@
 """Pools: a length, samples by index, and the same answer from every kind."""
 
+import pickle
+
+import dask.array
 import numpy as np
 import pandas as pd
 import pytest
@@ -115,6 +118,21 @@ def test_several_inputs_by_name():
         as_pool({"a": np.zeros((3, 2)), "b": np.zeros((4, 2))})
 
 
+class Named(Samples):
+    """Samples of two inputs, one of which is a text."""
+
+    def __getitem__(self, i):
+        return {"image": self.X[i], "caption": f"picture {i}"}
+
+
+def test_a_dataset_of_several_inputs(X):
+    pool = as_pool(Named(X))
+    assert pool.sample_shape is None  # there is one for each input
+    taken = pool.take([3, 1])
+    np.testing.assert_array_equal(taken["image"], X[[3, 1]])
+    assert taken["caption"].tolist() == ["picture 3", "picture 1"]
+
+
 class Stream(IterableDataset):
     def __iter__(self):
         return iter(())
@@ -132,8 +150,12 @@ class Ragged(Samples):
 
 REFUSED = {
     "empty": (lambda: np.empty((0, 2)), ValueError, "empty"),
+    "empty list": (lambda: [], ValueError, "empty"),
+    "empty dataset": (lambda: Samples(np.empty((0, 2))), ValueError, "empty"),
+    "no files": (lambda: FilePool([], np.load), ValueError, "empty"),
     "one number": (lambda: np.float64(3), ValueError, "single number"),
     "one number as tensor": (lambda: torch.tensor(3.0), ValueError, "one number"),
+    "one number of dask": (lambda: dask.array.zeros(()), ValueError, "one number"),
     "masked": (
         lambda: np.ma.array(np.zeros((3, 2)), mask=[[0, 1]] * 3),
         ValueError,
@@ -192,6 +214,25 @@ def test_the_digest_is_that_of_the_contents(kind, X, tmp_path):
     other[20] += 1
     (tmp_path / "other").mkdir()
     assert pool.digest() != as_pool(KINDS[kind](other, tmp_path / "other")).digest()
+
+
+def test_the_digest_of_named_inputs_is_that_of_each(X):
+    ages = pd.DataFrame({"age": [str(i) for i in range(40)]}, dtype=object)
+    digest = as_pool({"image": X, "age": ages}).digest()
+    assert as_pool({"age": ages, "image": X}).digest() == digest
+    assert as_pool({"image": X, "years": ages}).digest() != digest
+    assert as_pool({"image": X, "age": ages[::-1]}).digest() != digest
+    assert as_pool({"image": X[::-1], "age": ages}).digest() != digest
+
+
+def test_what_was_written_to_a_private_map_is_pickled_with_it(X, tmp_path):
+    """The file has it not: a pool by its name alone would have other samples."""
+    np.save(tmp_path / "X.npy", X)
+    private = np.load(tmp_path / "X.npy", mmap_mode="c")
+    private[3] = 7.0
+    again = pickle.loads(pickle.dumps(as_pool(private)))
+    np.testing.assert_array_equal(again.take([3, 4]), private[[3, 4]])
+    np.testing.assert_array_equal(np.load(tmp_path / "X.npy"), X)
 
 
 class Noisy(Samples):
