@@ -42,6 +42,7 @@ def test_parts_of_a_block_are_checked_each():
     ("block", "message"),
     [
         (np.ones((2, 3), dtype=complex), "[Cc]omplex"),
+        (np.array([["2020-01-01"]], dtype="M8[D]"), "should be of real numbers"),
         (np.array([["a", "b"]]), "could not convert|real numbers|numeric"),
         (np.ones(3), r"got shape \(3,\)"),
         (torch.ones(3), r"got shape \(3,\)"),
@@ -58,6 +59,8 @@ def test_pipelines_without_a_net_at_their_end_are_refused(estimators, pool):
     last = Pipeline([("half", estimators["pipeline"][0]), ("net", "passthrough")])
     with pytest.raises(TypeError, match="ends in 'passthrough'"):
         skdfal.dfal(last, pool)
+    with pytest.raises(TypeError, match="Pipeline has no steps"):
+        skdfal.dfal(Pipeline([]), pool)
 
 
 class Nothing(Pool):

@@ -14,11 +14,12 @@ from sklearn.ensemble import BaggingClassifier, RandomForestClassifier, VotingCl
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from skorch import NeuralNetClassifier
+from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier
 from torch import nn
 
 import skdfal
 from skdfal import ActiveLearningClassifier
+from skdfal.adapter import proba_of_classes
 from tests.adversarial_nets import small_cnn
 from tests.conftest import N_CLASSES, make_net, make_net_for
 from tests.strategy_cases import CASES as ALL_CASES
@@ -142,6 +143,11 @@ def test_overflow_of_half_precision_is_no_divergence(pool):
     net.module_.half()
     with pytest.raises(ValueError, match=r"half precision.*bfloat16"):
         skdfal.entropy_score(net, 50 * pool)
+    net = make_net().initialize()
+    net.module_[-1].weight.data *= 3e38  # too much for float32 as well
+    net.module_.bfloat16()
+    with pytest.raises(ValueError, match="its training has diverged"):
+        skdfal.entropy_score(net, 50 * pool)
 
 
 class Tokens(nn.Module):
@@ -203,6 +209,26 @@ def test_integer_images_are_taken_as_floats(case, pool):
     np.testing.assert_array_equal(sample(case, net, X), expected)
 
 
+class Pixels(nn.Module):
+    """Takes integers and floats alike."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = small_cnn(N_CLASSES, 0)
+
+    def forward(self, x):
+        return self.net(x.float() / 255)
+
+
+def test_an_attack_takes_integers_as_floats_where_the_module_does(pool):
+    X = np.round(pool * 255).astype(np.uint8)
+    net = NeuralNetClassifier(Pixels, criterion=nn.CrossEntropyLoss).initialize()
+    np.testing.assert_array_equal(
+        skdfal.deepfool_margin_score(net, X),
+        skdfal.deepfool_margin_score(net, X.astype(np.float32)),
+    )
+
+
 class Two(nn.Module):
     """Two inputs by name."""
 
@@ -231,6 +257,23 @@ def test_inputs_by_name(case):
             sample(case, net, X, X_labeled=X)
     else:
         assert sample(case, net, X).shape == (5,)
+
+
+def test_a_committee_of_nets_with_inputs_by_name():
+    rng = np.random.default_rng(0)
+    X = {
+        "picture": rng.random((9, 4), dtype=np.float32),
+        "age": rng.random((9, 1), dtype=np.float32),
+    }
+    nets = [
+        NeuralNetClassifier(Two, criterion=nn.CrossEntropyLoss).initialize()
+        for _ in range(2)
+    ]
+    committee = Committee([ActiveLearner(net) for net in nets])
+    proba = np.mean([net.predict_proba(X).astype(float) for net in nets], axis=0)
+    np.testing.assert_allclose(
+        skdfal.entropy_score(committee, X), entr(proba).sum(1), rtol=1e-5
+    )
 
 
 # The net's own way
@@ -272,6 +315,74 @@ def test_probabilities_are_those_of_predict_proba(way, data, pool):
         expected = entropy_of(net, pool)
     np.testing.assert_allclose(
         skdfal.entropy_score(net, pool, batch_size=7), expected, rtol=1e-4, atol=1e-6
+    )
+
+
+class OfList(nn.Module):
+    """A module whose batch is a list of two tensors."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(48, 4), nn.Linear(16, 4)
+
+    def forward(self, x):
+        return self.first(x[0]) + self.second(x[1])
+
+
+def collate_in_two(batch):
+    X, y = torch.utils.data.default_collate(batch)
+    return [X.flatten(1)[:, :48], X.flatten(1)[:, 48:].double()], y
+
+
+def test_a_batch_may_be_a_list(pool):
+    """Each of its tensors comes in the precision of the module."""
+    net = NeuralNetClassifier(
+        OfList,
+        criterion=nn.CrossEntropyLoss,
+        iterator_valid__collate_fn=collate_in_two,
+    ).initialize()
+    X = torch.as_tensor(pool).flatten(1)
+    with torch.no_grad():
+        proba = net.module_([X[:, :48], X[:, 48:]]).softmax(1).double().numpy()
+    np.testing.assert_allclose(
+        skdfal.entropy_score(net, pool), entr(proba).sum(1), rtol=1e-5
+    )
+
+
+class Divided(skorch.dataset.Dataset):
+    """Divides by a spread that is zero."""
+
+    def transform(self, X, y):
+        return super().transform((X - X) / (X - X).std(), y)
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_a_dataset_that_makes_nan_of_samples_is_no_divergence(pool):
+    net = make_net(dataset=Divided).initialize()
+    with pytest.raises(ValueError, match="Input X contains NaN or infinity"):
+        skdfal.entropy_score(net, pool)
+
+
+class Counting(nn.Module):
+    """No parameter of floating point tells the precision: torch's default is taken."""
+
+    def __init__(self):
+        super().__init__()
+        count = torch.ones(1, dtype=torch.int64)
+        self.count = nn.Parameter(count, requires_grad=False)
+
+    def forward(self, x):
+        assert x.dtype == torch.float32
+        return x.flatten(1)[:, :4]
+
+
+def test_a_module_without_weights(pool):
+    net = NeuralNetClassifier(Counting, criterion=nn.CrossEntropyLoss)
+    proba = softmax(pool.reshape(len(pool), -1)[:, :4].astype(float), axis=1)
+    np.testing.assert_allclose(
+        skdfal.entropy_score(net.initialize(), pool.astype(float)),
+        entr(proba).sum(1),
+        rtol=1e-5,
     )
 
 
@@ -340,6 +451,32 @@ def test_a_net_that_forgot_its_classes(data, pool):
     np.testing.assert_allclose(score, entropy_of(net, pool), rtol=1e-3, atol=1e-6)
 
 
+def test_classes_by_name_do_not_say_which_outputs_they_are(pool):
+    net = make_net(n_outputs=7, classes=["ant", "bee", "cat", "dog"]).initialize()
+    np.testing.assert_allclose(  # over all seven
+        skdfal.entropy_score(net, pool), entropy_of(net, pool), rtol=1e-4
+    )
+
+
+@pytest.mark.parametrize("freeze", [lambda net: net, FrozenEstimator])
+def test_probabilities_of_fewer_classes_than_outputs_add_up_to_one(freeze, pool):
+    net = make_net(n_outputs=5).initialize()
+    expected = net.predict_proba(pool)[:, :4].astype(float)
+    expected /= expected.sum(1, keepdims=True)
+    np.testing.assert_allclose(
+        proba_of_classes(freeze(net), pool, 4), expected, rtol=1e-5
+    )
+    with pytest.raises(ValueError, match="The module has 5 outputs, but y has 6"):
+        proba_of_classes(freeze(net), pool, 6)
+
+
+def test_a_committee_on_different_classes_is_refused(pool):
+    nets = [make_net(n_outputs=n).initialize() for n in (4, 3)]
+    committee = Committee([ActiveLearner(net) for net in nets])
+    with pytest.raises(ValueError, match=r"different numbers of classes: \[4, 3\]"):
+        skdfal.entropy_score(committee, pool)
+
+
 class Forgetful(torch.utils.data.DataLoader):
     """Leaves a batch out."""
 
@@ -388,6 +525,25 @@ def test_scores_that_are_no_probabilities_are_not_divided(data):
 
 def ends_in_softmax(n_classes=4, seed=0):
     return nn.Sequential(small_cnn(n_classes, seed), nn.Softmax(dim=1))
+
+
+def test_one_probability_under_the_binary_loss(pool):
+    """The margin of σ(w x + b) is the distance to a plane, |w x + b| / |w|."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        linear = nn.Linear(64, 1)
+    module = nn.Sequential(nn.Flatten(), linear, nn.Sigmoid(), nn.Flatten(0))
+    net = NeuralNetBinaryClassifier(module, criterion=nn.BCELoss).initialize()
+    np.testing.assert_allclose(
+        skdfal.entropy_score(net, pool), entropy_of(net, pool), rtol=1e-4
+    )
+    with torch.no_grad():
+        signed = linear(torch.as_tensor(pool).flatten(1)) / linear.weight.norm()
+    np.testing.assert_allclose(
+        -skdfal.deepfool_margin_score(net, pool, overshoot=0),
+        signed.abs().squeeze(1),
+        rtol=1e-3,
+    )
 
 
 class OwnLoss(nn.Module):

@@ -1,0 +1,44 @@
+"""Training tells what a net lacks, and leaves the errors of the module alone."""
+
+import numpy as np
+import pytest
+import torch
+from skorch import NeuralNetClassifier
+from torch import nn
+
+from skdfal.adapter._training import fit_samples
+
+
+class Raising(nn.Module):
+    """Raises an error of its own."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.kind, self.linear = kind, nn.Linear(2, 2)
+
+    def forward(self, x):
+        raise self.kind("the module's own")
+
+
+@pytest.mark.parametrize("kind", [IndexError, RuntimeError, ValueError])
+def test_an_error_of_the_module_is_raised_as_it_is(kind):
+    net = NeuralNetClassifier(Raising, module__kind=kind, train_split=None)
+    with pytest.raises(kind, match=r"^the module's own$"):
+        fit_samples(net, np.zeros((4, 2), np.float32), np.array([0, 1, 0, 1]))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "n_outputs", "message"),
+    [
+        (np.float32, 2, "Label 2 of y .* is out of bounds: the module has too few"),
+        (np.float64, 3, "weights of torch.float32 and does not take .* float64"),
+    ],
+)
+def test_what_torch_says_in_its_own_words_is_said_in_those_of_the_user(
+    dtype, n_outputs, message
+):
+    net = NeuralNetClassifier(
+        nn.Linear(2, n_outputs), criterion=nn.CrossEntropyLoss, train_split=None
+    )
+    with torch.random.fork_rng(), pytest.raises(ValueError, match=message):
+        fit_samples(net, np.zeros((3, 2), dtype), np.arange(3))
