@@ -3,6 +3,7 @@
 import argparse
 import os
 import secrets
+import signal
 import socket
 import sys
 import threading
@@ -357,10 +358,13 @@ def _serve(arguments, project, folder, listening, token):
     _announce(arguments, project, folder, address)
     if not arguments.no_browser:
         threading.Timer(0.3, webbrowser.open, [address]).start()
+    # uvicorn ends in order, and then passes on the signal that ended it.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         uvicorn.Server(config).run(sockets=[listening])
     except KeyboardInterrupt:
         pass
+    signal.signal(signal.SIGTERM, before)
     ended.set()
     project.files()
     print(f"\nAll labels are in {folder}. Go on with the same command.")

@@ -150,12 +150,13 @@ def test_keys():
     assert not set(many.values()) & set("usdxo")
 
 
-@pytest.mark.skipif(os.name != "posix", reason="Ctrl-C as POSIX sends it")
-def test_ctrl_c_ends_it_and_leaves_the_labels(pictures):
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX sends them")
+@pytest.mark.parametrize("ends", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_and_leaves_the_labels(pictures, ends):
     with Command(pictures, "--classes", "dark,light") as command:
         with pytest.raises(StoreError):
             Store(pictures / "skdfal" / "labels.sqlite")
-        os.kill(command.process.pid, signal.SIGINT)
+        os.kill(command.process.pid, ends)
         command.process.join(30)
         assert command.process.exitcode == 0
     assert (pictures / "skdfal" / "labels.csv").exists()
