@@ -58,13 +58,15 @@ def from_skactiveml(strategy, *, layer=None):
     ImportError
         If scikit-activeml is not installed.
     TypeError
-        If the strategy asks for more, such as an ensemble.
+        If the strategy is a class, or asks for more, such as an ensemble.
 
     Notes
     -----
     The classifier knows the probabilities of the samples of the query and is never
     trained again: a strategy that trains it on what might be, or asks for other
-    samples, raises.
+    samples, raises. ``y_labeled`` are the positions of the labels among the outputs of
+    the net, 0 to n_classes - 1. What the strategy takes for a missing label is of no
+    effect: a sample of the pool has none, one of ``X_labeled`` has one.
 
     Examples
     --------
@@ -77,6 +79,11 @@ def from_skactiveml(strategy, *, layer=None):
     (5,)
     """
     _import_skactiveml()
+    if isinstance(strategy, type):
+        raise TypeError(
+            f"strategy is the class {strategy.__name__}; pass an instance of it, such "
+            f"as {strategy.__name__}()."
+        )
     parameters = inspect.signature(type(strategy).query).parameters
     required = {
         name
@@ -114,36 +121,81 @@ def _query(
     S_k, candidates = draw_candidates(X, n_instances, n_candidates, random_state)
     Z = features(estimator, candidates, layer=layer, batch_size=batch_size)
     proba = predict_proba(estimator, candidates, batch_size)
-    if X_labeled is None:
-        X_labeled, y_labeled = _taught(estimator)
-    if X_labeled is not None and _num_samples(X_labeled):
-        if y_labeled is None:
-            raise ValueError("X_labeled was given without y_labeled: pass both.")
+    n_classes = proba.shape[1]
+    if X_labeled is None and y_labeled is None:
+        X_labeled, y_labeled = _taught(estimator, n_classes)
+    codes = _checked_codes(X_labeled, y_labeled, n_classes)
+    if len(codes):
         Z_labeled = features(estimator, X_labeled, layer=layer, batch_size=batch_size)
         proba_labeled = predict_proba(estimator, X_labeled, batch_size)
         Z = np.concatenate([Z_labeled, Z])
         proba = np.concatenate([proba_labeled, proba])
-    y = np.full(len(Z), np.nan)
-    n_labeled = len(Z) - len(S_k)
-    if n_labeled:
-        y[:n_labeled] = y_labeled
+    y = np.concatenate([codes, np.full(len(S_k), np.nan)])
     own = clone(strategy)
     settings = {"random_state": random_state.randint(2**31 - 1)}
+    settings |= {k: np.nan for k in own.get_params() if _is_missing_label(k)}
     own.set_params(**{k: v for k, v in settings.items() if k in own.get_params()})
     asked = inspect.signature(own.query).parameters
     given = {"clf": _answers(Z, proba), "fit_clf": False}
     given = {name: value for name, value in given.items() if name in asked}
     found = own.query(X=Z, y=y, batch_size=n_instances, **given)
-    return S_k[np.asarray(found, dtype=np.intp) - n_labeled]
+    rows = np.asarray(found, dtype=np.intp).ravel() - len(codes)
+    in_pool = np.unique(rows[(rows >= 0) & (rows < len(S_k))])
+    if not len(in_pool) == len(rows) == n_instances:
+        raise ValueError(
+            f"{type(own).__name__} returned {len(rows)} samples, of which "
+            f"{len(in_pool)} are distinct ones of the pool; expected {n_instances}."
+        )
+    return S_k[rows]
 
 
-def _taught(estimator):
+def _is_missing_label(name):
+    """Whether a parameter is a ``missing_label``, of a nested strategy too."""
+    return name.rpartition("__")[2] == "missing_label"
+
+
+def _taught(estimator, n_classes):
     """Samples and labels, as codes, that a modAL learner was taught, or two None."""
     X_labeled = labeled_samples(estimator)
     y = getattr(estimator, "y_training", None)
     if X_labeled is None or y is None:
         return None, None
-    return X_labeled, np.unique(np.asarray(y), return_inverse=True)[1]
+    y = np.asarray(y)
+    classes = getattr(estimator, "classes_", None)
+    if classes is None:
+        classes = getattr(getattr(estimator, "estimator", None), "classes_", ())
+    # A net that has seen a part of its classes names these alone: then, as for every
+    # net that learns from integers, a label is its output.
+    if len(classes) == n_classes and np.isin(y, classes).all():
+        order = np.argsort(classes)
+        y = order[np.searchsorted(classes, y, sorter=order)]
+    return X_labeled, y
+
+
+def _checked_codes(X_labeled, y_labeled, n_classes):
+    """Labels as floats, one for each of ``X_labeled``; none where both are None."""
+    if (X_labeled is None) != (y_labeled is None):
+        given, absent = "X_labeled", "y_labeled"
+        if X_labeled is None:
+            given, absent = absent, given
+        raise ValueError(f"{given} was given without {absent}: pass both.")
+    if X_labeled is None:
+        return np.empty(0)
+    n_labeled, codes = _num_samples(X_labeled), np.asarray(y_labeled)
+    if codes.shape != (n_labeled,):
+        raise ValueError(
+            f"y_labeled has shape {codes.shape}, but X_labeled has {n_labeled} "
+            f"samples; expected one label for each, shape ({n_labeled},)."
+        )
+    if n_labeled and (
+        codes.dtype.kind not in "biuf" or not np.isin(codes, np.arange(n_classes)).all()
+    ):
+        raise ValueError(
+            f"y_labeled holds {np.unique(codes.astype(str))[:5].tolist()}; expected "
+            f"the positions of classes among the outputs of the net, 0 to "
+            f"{n_classes - 1}."
+        )
+    return codes.astype(np.float64)
 
 
 def _answers(Z, proba):
