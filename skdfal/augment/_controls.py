@@ -4,6 +4,7 @@ Each gives as many samples as the twins do, so as many steps of training, and le
 one thing that could be what the twins are good for.
 """
 
+import math
 from numbers import Real
 
 import numpy as np
@@ -120,7 +121,8 @@ class _AroundTwins(BaseEstimator):
         self._validate_params()
         twins = AdversarialAugmenter(**self.get_params())
         X_twin, y_twin, parents = twins.augment(estimator, X, y, X_pool, n_round)
-        return self._around(np.asarray(X)[parents], X_twin, y_twin, parents)
+        X = np.asarray(X)[parents].astype(X_twin.dtype, copy=False)
+        return self._around(X, X_twin, y_twin, parents)
 
 
 class NoiseAugmenter(_AroundTwins):
@@ -159,7 +161,7 @@ class NoiseAugmenter(_AroundTwins):
     """
 
     def _around(self, X, X_twin, y, parents):
-        step = (X_twin - X).reshape(len(X), -1)
+        step = (X_twin - X).reshape(len(X), math.prod(X.shape[1:]))
         noise = check_random_state(None).standard_normal(step.shape)  # NumPy's global
         for one, of_twin in zip(noise, step, strict=True):
             one *= np.linalg.norm(of_twin) / np.linalg.norm(one)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.exceptions import ConvergenceWarning
 
 from skdfal import ActiveLearningClassifier, AdversarialAugmenter
 from skdfal.adapter._training import seeded
@@ -58,6 +59,32 @@ def test_a_mirrored_twin_is_across_the_sample(fitted, data):
     n = len(X_twin)
     np.testing.assert_array_equal(X_new[:n], X_twin)
     np.testing.assert_allclose((X_new[:n] + X_new[n:]) / 2, X[:n], atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [NoiseAugmenter, MirrorAugmenter])
+def test_whole_numbers_do_not_wrap_around(kind, fitted, data):
+    X = np.clip(data[0][60:80] * 40 + 120, 0, 255).astype(np.uint8)
+    y = data[1][60:80]
+    found = []
+    for given in (X, X.astype(np.float32)):
+        with seeded(0):
+            found.append(kind(max_iter=200).augment(fitted, given, y, X[:0], 0))
+    assert found[0][0].dtype == np.float32
+    for of_bytes, of_floats in zip(*found, strict=True):
+        np.testing.assert_array_equal(of_bytes, of_floats)
+
+
+@pytest.mark.parametrize("kind", [NoiseAugmenter, MirrorAugmenter])
+def test_where_nothing_can_be_moved_it_warns_and_adds_nothing(kind, data):
+    net = make_net().initialize()
+    with torch.no_grad():
+        for parameter in net.module_.parameters():
+            parameter.zero_()
+    X, y = data[0][:6], data[1][:6]
+    with pytest.warns(ConvergenceWarning, match="6 of 6 samples kept their class"):
+        X_new, y_new, parents = kind().augment(net, X, y, X[:0], 0)
+    assert X_new.shape == (0, *X.shape[1:])
+    assert len(y_new) == len(parents) == 0
 
 
 def run(data, augmenter):
