@@ -184,6 +184,10 @@ def test_a_placed_archive_comes_first(cifar10, tmp_path, monkeypatch):
     placed.write_bytes(cifar10.content[:-1])
     with pytest.raises(OSError, match=r"is damaged or another file: expected md5"):
         fetch_cifar10(data_home=tmp_path / "home")
+    placed.unlink()
+    placed.mkdir()
+    with pytest.raises(OSError, match="is a folder; expected the file"):
+        fetch_cifar10(data_home=tmp_path / "home")
 
 
 def test_a_damaged_cache_is_named_or_made_again(cifar10, tmp_path):
@@ -286,6 +290,15 @@ def test_svhn_ten_is_zero(svhn, tmp_path):
     again = fetch_svhn(data_home=tmp_path, scaled=False)
     np.testing.assert_array_equal(again.X_test, data.X_test)
     assert files_below(tmp_path) == ["svhn.npz"]
+
+
+def test_one_of_two_placed_files(svhn, tmp_path, monkeypatch):
+    monkeypatch.setenv("SKDFAL_DATA", str(tmp_path))
+    (tmp_path / "train_32x32.mat").touch()
+    message = r"has some files of SVHN but lacks test_32x32\.mat"
+    with pytest.raises(FileNotFoundError, match=message):
+        fetch_svhn(data_home=tmp_path / "home")
+    assert svhn.requests == []
 
 
 def test_the_first_of_two_files_is_not_loaded_again(svhn, tmp_path):

@@ -36,6 +36,14 @@ def test_other_rare_classes_keep_one_sample_at_least():
         ([0, 0], {"ratio": 2}, "n_classes=1; two or more"),
         ([0, 1, 1], {"ratio": 2}, "X has 2 samples, but y has 3 labels"),
         ([0, 1], {"ratio": 2, "rare_classes": [3]}, r"rare_classes=\[3\] should be"),
+        (
+            [0, 1],
+            {"ratio": 2, "rare_classes": [[0], [1]]},
+            "should be a list of labels",
+        ),
+        ([[1, 0], [0, 1]], {"ratio": 2}, r"y has shape \(2, 2\); expected one label"),
+        ([[0], [1]], {"ratio": 2}, r"y has shape \(2, 1\); .*y\.ravel\(\)"),
+        ([0, np.nan], {"ratio": 2}, "y has 1 labels that are NaN"),
     ],
 )
 def test_bad_input(y, params, message):

@@ -60,7 +60,7 @@ def fetch(archived, *, data_home, download_if_missing, scaled):
 
 
 def _find(archived, data_home, download_if_missing):
-    placed = _placed(archived.archives)
+    placed = _placed(archived)
     if placed:
         for path, archive in zip(placed, archived.archives, strict=True):
             _check_md5(path, archive.md5)
@@ -95,14 +95,29 @@ def _find(archived, data_home, download_if_missing):
     return arrays, names, kept
 
 
-def _placed(archives):
-    """Paths of the archives in SKDFAL_DATA, or None unless all are there."""
+def _placed(archived):
+    """Paths of the archives in SKDFAL_DATA; none where none is there."""
     root = data_folder()
-    paths = [] if root is None else [root / archive.file for archive in archives]
-    return paths if paths and all(path.exists() for path in paths) else None
+    if root is None:
+        return []
+    paths = [root / archive.file for archive in archived.archives]
+    missing = [path.name for path in paths if not path.exists()]
+    if len(missing) == len(paths):
+        return []
+    if missing:
+        raise FileNotFoundError(
+            f"{root} has some files of {archived.title} but lacks "
+            f"{', '.join(missing)}. Add them, or remove the others."
+        )
+    return paths
 
 
 def _check_md5(path, expected):
+    if path.is_dir():
+        raise OSError(
+            f"{path} is a folder; expected the file of that name, not unpacked. "
+            "Replace or remove it."
+        )
     got = file_digest(path, "md5")
     if got != expected:
         raise OSError(

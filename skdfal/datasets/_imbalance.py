@@ -44,7 +44,8 @@ def make_imbalanced(X, y, ratio, *, rare_classes=None):
     Raises
     ------
     ValueError
-        If there are fewer than two classes, or a rare class is not in ``y``.
+        If there are fewer than two classes, a rare class is not in ``y``, or ``y`` is
+        not one label per sample.
 
     See Also
     --------
@@ -73,10 +74,21 @@ def make_imbalanced(X, y, ratio, *, rare_classes=None):
     X, y = np.asarray(X), np.asarray(y)
     if len(X) != len(y):
         raise ValueError(f"X has {len(X)} samples, but y has {len(y)} labels.")
+    if y.ndim != 1:
+        raise ValueError(
+            f"y has shape {y.shape}; expected one label per sample, shape ({len(y)},). "
+            "Of one-hot labels pass y.argmax(axis=1), of a column y.ravel()."
+        )
+    if (y != y).any():
+        raise ValueError(f"y has {(y != y).sum()} labels that are NaN. Leave them out.")
     classes = np.unique(y)
     if len(classes) < 2:
         raise ValueError(f"y has n_classes={len(classes)}; two or more are needed.")
     rare = classes[::2] if rare_classes is None else np.asarray(rare_classes)
+    if rare.ndim != 1:
+        raise ValueError(
+            f"rare_classes={rare_classes!r} should be a list of labels, or None."
+        )
     unknown = sorted(set(rare.tolist()) - set(classes.tolist()))
     if unknown:
         raise ValueError(f"rare_classes={unknown} should be labels in y.")
