@@ -57,8 +57,8 @@ def features(estimator, X, *, layer=None, batch_size=None, out=None):
         If there is no torch net in the estimator.
     ValueError
         If ``layer`` is not in the module, if it has no linear layer and none is
-        named, if ``out`` is of another shape, or if ``X`` is empty, not finite, or of
-        a shape that the net cannot take.
+        named, if ``out`` is of another shape or not of floats, or if ``X`` is empty,
+        not finite, or of a shape that the net cannot take.
 
     See Also
     --------
@@ -78,6 +78,8 @@ def features(estimator, X, *, layer=None, batch_size=None, out=None):
     >>> dfal(head, Z, n_instances=5).shape
     (5,)
     """
+    if out is not None and out.dtype.kind != "f":
+        raise ValueError(f"out is of {out.dtype}, but features are floats: float32.")
     nets = member_nets(estimator, X)
     sizes = [net.batch_size(batch_size) for net in nets]
     n_samples = len(nets[0])

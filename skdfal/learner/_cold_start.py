@@ -53,7 +53,7 @@ def typical_samples(X, n_samples=10, *, max_samples=20_000, random_state=None):
     ------
     ValueError
         If ``n_samples`` is larger than the pool, or the samples are no arrays of
-        numbers of one shape.
+        finite numbers of one shape.
 
     See Also
     --------
@@ -102,7 +102,18 @@ def _values(samples):
             f"{np.shape(X)[1:]} cannot be clustered; expected arrays of numbers of one "
             "shape. Draw the first samples at random."
         )
-    X = X.astype(np.float32)
+    if not np.prod(X.shape[1:]):
+        raise ValueError(
+            f"Samples of shape {X.shape[1:]} hold no values to cluster. Draw the first "
+            "samples at random."
+        )
+    with np.errstate(over="ignore"):  # what overflows is told below
+        X = X.astype(np.float32)
+    if not np.isfinite(X).all():
+        raise ValueError(
+            "X holds NaN, infinity or values beyond float32, and cannot be clustered. "
+            "Replace them, or draw the first samples at random."
+        )
     if X.ndim == 4:  # pictures, channels first
         for axis in (2, 3):
             step = -(-X.shape[axis] // _LARGEST_SIDE)

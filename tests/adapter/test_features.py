@@ -36,6 +36,9 @@ def test_they_may_go_to_a_file(estimators, pool, tmp_path):
     np.testing.assert_array_equal(np.load(tmp_path / "Z.npy"), expected)
     with pytest.raises(ValueError, match=r"out has shape \(3, 2\), but"):
         features(estimators["net"], pool, out=np.empty((3, 2)))
+    for kind in (int, str, complex):
+        with pytest.raises(ValueError, match=r"out is of .*, but features are floats"):
+            features(estimators["net"], pool, out=np.zeros(expected.shape, kind))
 
 
 def test_of_half_precision_in_float32(pool):
