@@ -1,11 +1,14 @@
 """Public docstrings are numpydoc, and complete."""
 
+import ast
 import importlib
 import inspect
+import unicodedata
 from pathlib import Path
 
 import pytest
 
+import skdfal
 from tests.test_docs import load_extension
 
 numpydoc_validate = pytest.importorskip("numpydoc.validate")
@@ -63,3 +66,14 @@ def test_docstring(path):
 )
 def test_has_an_example(module, name):
     assert ">>>" in inspect.getdoc(getattr(module, name))
+
+
+def test_no_escape_was_taken_for_a_control_character():
+    """A formula's ``\\beta`` is a backspace and ``eta``, unless the string is raw."""
+    documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    for path in Path(skdfal.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, documented):
+                doc = (ast.get_docstring(node) or "").replace("\n", "")
+                found = [c for c in doc if unicodedata.category(c) == "Cc"]
+                assert not found, f"{path.name}: {found} in {doc[:40]!r}"

@@ -169,24 +169,36 @@ def predicted_losses(estimator, X, batch_size: int | None = None) -> np.ndarray:
     Raises
     ------
     ValueError
-        If a net has no such head.
+        If a net has no such head, or it predicts NaN or infinity.
     """
     nets = member_nets(estimator, X)
     return np.mean([_of_head(net, batch_size) for net in nets], axis=0)
 
 
+def no_head(name):
+    """Return what to tell who has a net of this name without a head."""
+    return (
+        f"{name} has no loss-prediction head. Make the classifier by "
+        "skdfal.nets.make_classifier(..., loss_prediction='margin') or 'ranking', or "
+        "take skdfal.nets.LossPredictionClassifier, and fit it."
+    )
+
+
 def _of_head(net, batch_size):
     """Losses that one net predicts, float64 of shape (n_samples,)."""
-    head = getattr(net.walk.net, "loss_head_", None)
-    if head is None:
-        raise ValueError(
-            f"{net.name} has no loss-prediction head. Make the classifier by "
-            "skdfal.nets.make_classifier(..., loss_prediction='margin') or 'ranking', "
-            "or take skdfal.nets.LossPredictionClassifier, and fit it."
-        )
+    if getattr(net.walk.net, "loss_head_", None) is None:
+        raise ValueError(no_head(net.name))
     batch_size = net.batch_size(batch_size)
     work = partial(_of_head_on_block, batch_size)
-    return np.concatenate(list(net.map_blocks(work, batch_size)))
+    loss = np.concatenate(list(net.map_blocks(work, batch_size)))
+    n_bad = (~np.isfinite(loss)).sum()
+    if n_bad:
+        raise ValueError(
+            f"The loss-prediction head of {net.name} predicts NaN or infinity for "
+            f"{n_bad} of {len(loss)} samples: its training diverged. Train with a "
+            "lower lr or loss_weight, or scale X, such as to [0, 1]."
+        )
+    return loss
 
 
 def _of_head_on_block(batch_size, net):

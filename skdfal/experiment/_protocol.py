@@ -48,9 +48,6 @@ _DATA = ("X_train", "y_train", "X_test", "y_test", "target_names")
 
 _N_MARKS = 4
 
-# What nets without dropout get for strategies that draw by it; in the TA-VAAL code.
-_DROPOUT = {"resnet18": {"module__dropout": 0.3}}
-
 # Fields that folders made by earlier versions do not have.
 _YOUNGER = {
     "initial": "random",
@@ -268,7 +265,9 @@ class Protocol:
         net : RestartingClassifier
             The classifier.
         """
-        wanted = {} if strategy is None else self._wanted_by(find_strategy(strategy))
+        wanted = {}
+        if strategy is not None:
+            wanted = find_strategy(strategy).params_for(self.net)
         n_channels, *image_size = data.X_train.shape[1:]
         if image_size:
             shape = {"in_channels": n_channels, "image_size": tuple(image_size)}
@@ -326,11 +325,6 @@ class Protocol:
         """
         usual = self.query_params.get(_bare(strategy))
         return self.query_params.get(strategy, usual)
-
-    def _wanted_by(self, strategy):
-        """Parameters of a net that the strategy can ask."""
-        dropout = _DROPOUT.get(self.net, {}) if strategy.needs == "dropout" else {}
-        return dropout | (strategy.net_params or {})
 
     def check_data(self, data):
         """Raise a ValueError where the data set has too few samples.

@@ -36,8 +36,8 @@ def make_net(name, n_classes, shape, max_epochs=50, strategy=None):
     max_epochs : int, default=50
         Passes over the labels at each training.
     strategy : str, default=None
-        The query strategy that is to ask it, which may need a net with a
-        loss-prediction head.
+        The query strategy that is to ask it: what it needs of a net is added, a
+        loss-prediction head or dropout.
 
     Returns
     -------
@@ -61,9 +61,10 @@ def make_net(name, n_classes, shape, max_epochs=50, strategy=None):
     else:
         module = _module(name)
         settings = {"in_channels": shape[0], "image_size": tuple(shape[1:])}
-    wanted = None if strategy is None else describe(strategy).net_params
-    if wanted and "loss_prediction" in wanted:
-        settings |= wanted | {"sample_shape": tuple(shape)}
+    if strategy is not None:
+        settings |= describe(strategy).params_for(name)
+    if "loss_prediction" in settings:
+        settings["sample_shape"] = tuple(shape)
     return make_classifier(
         module, n_classes=n_classes, max_epochs=max_epochs, **settings
     )

@@ -9,6 +9,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
 
 from skdfal.adapter import inner_net, is_net, wants_float_targets
+from skdfal.adapter._answers import no_head
 from skdfal.adapter._training import (
     as_numpy,
     check_trainable,
@@ -34,6 +35,11 @@ class Trainer:
         Where the samples come from.
     net_params : dict or None
         What the strategy needs of a net that is made for it.
+
+    Raises
+    ------
+    ValueError
+        If the strategy asks a loss-prediction head, and the net is to have none.
     """
 
     def __init__(self, estimator, warm_start, n_classes, pool, net_params):
@@ -42,6 +48,9 @@ class Trainer:
         self.template = clone(estimator)
         self.warm_start = warm_start
         net = inner_net(self.template)
+        if net is not None and "loss_prediction" in (net_params or {}):
+            if "loss_prediction" not in net.get_params(deep=False):
+                raise ValueError(no_head(type(net).__name__))
         if net is not None and net.get_params().get("classes", 0) is None:
             net.set_params(classes=range(n_classes))  # how many outputs are classes
         if warm_start:

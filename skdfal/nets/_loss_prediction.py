@@ -7,6 +7,7 @@ alone, with its own names, weights and logits.
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from numbers import Integral, Real
 
 import numpy as np
 import torch
@@ -76,14 +77,16 @@ class LossPredictionHead(nn.Module):
         Parameters
         ----------
         maps : sequence of Tensor of shape (n_samples, n_channels)
-            Means of the feature maps over all places.
+            Means of the feature maps over all places, in any floating-point type.
 
         Returns
         -------
         loss : Tensor of shape (n_samples,)
             Predicted losses, on a scale of their own: only their order is learnt.
         """
-        parts = [branch(h) for branch, h in zip(self.branches, maps, strict=True)]
+        dtype = self.linear.weight.dtype
+        pairs = zip(self.branches, maps, strict=True)
+        parts = [branch(h.to(dtype)) for branch, h in pairs]
         return self.linear(torch.cat(parts, dim=1)).squeeze(1)
 
 
@@ -177,6 +180,10 @@ def _pair_differences(values: Tensor) -> Tensor:
 PAIR_LOSSES = {"margin": margin_pair_loss, "ranking": ranking_pair_loss}
 
 
+class _LayerNotRun(ValueError):
+    pass
+
+
 @contextmanager
 def pooled_maps(module: nn.Module, layers: Sequence[str]) -> Iterator[list[Tensor]]:
     """Collect what named layers give out in a forward pass, averaged over all places.
@@ -192,6 +199,11 @@ def pooled_maps(module: nn.Module, layers: Sequence[str]) -> Iterator[list[Tenso
     ------
     maps : list of Tensor of shape (n_samples, n_channels)
         Empty at first; one a layer, in the order of ``layers``, once it was closed.
+
+    Raises
+    ------
+    ValueError
+        If a layer was not run.
     """
     seen: dict[str, Tensor] = {}
     maps: list[Tensor] = []
@@ -209,7 +221,14 @@ def pooled_maps(module: nn.Module, layers: Sequence[str]) -> Iterator[list[Tenso
     ]
     try:
         yield maps
-        maps += [seen[name] for name in layers]
+        for name in layers:
+            if name not in seen:
+                when = " in training" if module.training else ""
+                raise _LayerNotRun(
+                    f"{type(module).__name__} does not run its layer {name!r} of "
+                    f"loss_layers{when}. Name layers that every forward pass runs."
+                )
+            maps.append(seen[name])
     finally:
         for hook in hooks:
             hook.remove()
@@ -330,15 +349,19 @@ class LossPredictionClassifier(RestartingClassifier):
             If the feature maps cannot be found.
         """
         super().initialize_module()
-        check_choice("loss_prediction", self.loss_prediction, tuple(PAIR_LOSSES))
-        if not 0 <= self.detach_after <= 1:
-            raise ValueError(f"detach_after={self.detach_after!r} should be in [0, 1].")
-        if not 0 <= self.loss_weight < np.inf:
-            raise ValueError(f"loss_weight={self.loss_weight!r} should be >= 0.")
+        self._check_parameters()
         self.loss_layers_ = _layers_of(self.module_, self.loss_layers)
         n_channels = _channels(self.module_, self.loss_layers_, self.sample_shape)
         self.loss_head_ = LossPredictionHead(n_channels)
         return self
+
+    def _check_parameters(self):
+        check_choice("loss_prediction", self.loss_prediction, tuple(PAIR_LOSSES))
+        part, weight = self.detach_after, self.loss_weight
+        if not isinstance(part, Real) or not 0 <= part <= 1:
+            raise ValueError(f"detach_after={part!r} should be a number in [0, 1].")
+        if not isinstance(weight, Real) or not 0 <= weight < np.inf:
+            raise ValueError(f"loss_weight={weight!r} should be a number >= 0.")
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         """Note how many epochs were trained before.
@@ -351,7 +374,13 @@ class LossPredictionClassifier(RestartingClassifier):
             What it is trained on.
         **kwargs : dict
             Not used.
+
+        Raises
+        ------
+        ValueError
+            If a parameter that was set since is out of its range.
         """
+        self._check_parameters()
         super().on_train_begin(net, X=X, y=y, **kwargs)
         self.n_epochs_before_ = len(self.history)
 
@@ -438,13 +467,19 @@ def _layers_of(module, given):
         of_torchvision = tuple(f"layer{i}" for i in range(1, 5))
         has_all = set(of_torchvision) <= set(names)
         given = getattr(module, "feature_layers", of_torchvision if has_all else ())
+    if not isinstance(given, Sequence) or not all(isinstance(n, str) for n in given):
+        raise ValueError(
+            f"loss_layers={given!r} should be names of layers, such as ['features.2'], "
+            "or None."
+        )
     missing = [name for name in given if name not in names or name == ""]
     if not len(given) or missing:
-        what = f"loss_layers={missing} are not in" if missing else "no loss_layers for"
+        name = type(module).__name__
+        what = f"has no layers {missing}" if missing else "names no loss_layers"
         raise ValueError(
-            f"There are {what} {type(module).__name__}: name the layers whose feature "
-            "maps the loss-prediction head is to see, or give the class an attribute "
-            f"feature_layers. Its layers are {', '.join(names)[2:]}."
+            f"{name} {what}. Name the layers whose feature maps the loss-prediction "
+            "head is to see, or give the class an attribute feature_layers. Its layers "
+            f"are {', '.join(names)[2:]}."
         )
     return tuple(given)
 
@@ -456,6 +491,14 @@ def _channels(module, layers, sample_shape):
             "sample_shape=None: the loss-prediction head needs the shape of a sample "
             "to know the channels of the feature maps, such as (3, 32, 32)."
         )
+    is_shape = isinstance(sample_shape, Sequence) and all(
+        isinstance(side, Integral) for side in sample_shape
+    )
+    if not is_shape:
+        raise ValueError(
+            f"sample_shape={sample_shape!r} should be a tuple of int, the shape of one "
+            "sample, such as (3, 32, 32)."
+        )
     parameter = next(module.parameters(), torch.empty(0))
     x = parameter.new_zeros((2, *sample_shape))
     name = type(module).__name__
@@ -463,10 +506,8 @@ def _channels(module, layers, sample_shape):
         with evaluation_mode(module), torch.no_grad():
             with pooled_maps(module, layers) as maps:
                 module(x)
-    except KeyError as exc:
-        raise ValueError(
-            f"{name} does not run its layer {exc} of loss_layers."
-        ) from exc
+    except _LayerNotRun:
+        raise
     except (RuntimeError, ValueError, IndexError, TypeError) as exc:
         raise ValueError(
             f"{name} cannot take sample_shape={tuple(sample_shape)}, or a layer of "

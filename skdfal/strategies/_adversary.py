@@ -198,10 +198,23 @@ def unlabeled_log_odds(vaal, net, ranks=None, batch_size=None):
     -------
     score : ndarray of shape (n_samples,)
         Minus the logit of D.
+
+    Raises
+    ------
+    ValueError
+        If the training diverged, and a score is NaN or infinite.
     """
     found, n = [], 0
     for x in net.batches(net.batch_size(batch_size)):
         rank = None if ranks is None else ranks[n : n + len(x)]
         found.append(-vaal.log_odds(x.float(), rank))
         n += len(x)
-    return torch.cat(found).double().cpu().numpy()
+    score = torch.cat(found).double().cpu().numpy()
+    n_bad = (~np.isfinite(score)).sum()
+    if n_bad:
+        raise ValueError(
+            f"The training of autoencoder and discriminator diverged: {n_bad} of "
+            f"{len(score)} scores are NaN or infinite. Lower lr={vaal.lr}, or scale X, "
+            "such as to [0, 1]."
+        )
+    return score

@@ -14,6 +14,10 @@ from sklearn.utils import check_random_state
 
 from skdfal.pool import as_pool
 
+# What nets that have no dropout of their own get for strategies that draw by it; that
+# of the TA-VAAL code.
+_DROPOUT = {"resnet18": {"module__dropout": 0.3}}
+
 _NEEDS = (
     *("nothing", "probabilities"),
     *("dropout", "features", "gradients", "input", "loss prediction"),
@@ -79,6 +83,31 @@ class Strategy:
     def needs_net(self):
         """Whether the estimator must have a net in it."""
         return self.needs in _NEEDS[2:]
+
+    def params_for(self, net):
+        """Return what a net is to be made with, so that the strategy can ask it.
+
+        Parameters
+        ----------
+        net : str
+            What :func:`skdfal.nets.make_classifier` knows it by, or any other name.
+
+        Returns
+        -------
+        params : dict
+            ``net_params`` and, where the strategy draws by dropout and the net has
+            none of its own, a dropout rate.
+
+        Examples
+        --------
+        >>> from skdfal.strategies import describe
+        >>> describe("bald").params_for("resnet18")
+        {'module__dropout': 0.3}
+        >>> describe("bald").params_for("lenet5")
+        {}
+        """
+        dropout = _DROPOUT.get(net, {}) if self.needs == "dropout" else {}
+        return dropout | (self.net_params or {})
 
 
 _REGISTRY: dict[str, Strategy] = {}

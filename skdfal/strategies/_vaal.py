@@ -102,8 +102,8 @@ def vaal_score(
 
     .. math::
 
-        \sum_{L, U} igl(\mathrm{MSE} + eta\, \mathrm{KL}igr)
-        + \lambda igl(\mathrm{BCE}(D(\mu_L), 1) + \mathrm{BCE}(D(\mu_U), 1)igr),
+        \sum_{L, U} \bigl(\mathrm{MSE} + \beta\, \mathrm{KL}\bigr)
+        + \lambda \bigl(\mathrm{BCE}(D(\mu_L), 1) + \mathrm{BCE}(D(\mu_U), 1)\bigr),
         \qquad
         \mathrm{BCE}(D(\mu_L), 1) + \mathrm{BCE}(D(\mu_U), 0).
 

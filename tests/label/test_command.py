@@ -14,6 +14,7 @@ from skdfal.label._command import settle_classes, settle_token
 from skdfal.label._demo import TRUTH
 from skdfal.label._formats import read_labels
 from skdfal.label._net_file import load_net
+from skdfal.label._nets import make_net
 from skdfal.label._project import keys_of
 from skdfal.learner import ActiveLearningClassifier
 from skdfal.pool import ImagePool
@@ -218,3 +219,11 @@ def test_the_page_learns_digits_as_the_classifier_does(tmp_path):
         expected.append((classifier.predict(X[is_new]) == y[is_new]).mean())
     print(scores, expected)
     assert np.mean(scores) >= np.mean(expected) - 0.05
+
+
+@pytest.mark.parametrize("strategy", ["bald", "mc_dropout"])
+def test_a_net_without_dropout_gets_it_for_strategies_that_draw_by_it(strategy):
+    net = make_net("resnet18", 2, (3, 32, 32), strategy=strategy)
+    assert net.get_params()["module__dropout"] == 0.3
+    plain = make_net("resnet18", 2, (3, 32, 32), strategy="dfal")
+    assert "module__dropout" not in plain.get_params()

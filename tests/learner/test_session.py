@@ -921,3 +921,11 @@ def test_a_module_of_half_precision_is_told_what_to_do(dtype, data):
     session.tell(range(8), data[1][:8])
     with pytest.raises(ValueError, match=f"weights of {dtype} .*Cast them"):
         session.fit()
+
+
+@pytest.mark.parametrize("strategy", ["learning_loss", "ta_vaal"])
+def test_a_net_without_the_head_of_the_strategy_is_refused_before_labels(strategy):
+    X = np.zeros((5, 1, 16, 16), np.float32)
+    net = make_classifier("lenet5", image_size=16)
+    with pytest.raises(ValueError, match="has no loss-prediction head"):
+        LabelingSession(X, [0, 1], net, strategy)

@@ -9,7 +9,9 @@ import torch
 from sklearn.base import clone
 from torch import nn
 
+from skdfal import learning_loss_score
 from skdfal.nets import (
+    LeNet5,
     LossPredictionClassifier,
     LossPredictionHead,
     RestartingClassifier,
@@ -99,8 +101,9 @@ def test_maps_are_averaged_over_all_places_and_leave_no_hook():
         net(x)
     torch.testing.assert_close(maps[0], net[0](x).mean((2, 3)))
     assert maps[1].shape == (2, 64)
-    with pytest.raises(KeyError), pooled_maps(net, ["0"]):
-        pass
+    with pytest.raises(ValueError, match=r"layer '0'.*in training"):
+        with pooled_maps(net, ["0"]):
+            pass
     assert not any(m._forward_hooks for m in net.modules())
 
 
@@ -223,15 +226,19 @@ class Skips(NoLayers):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"loss_layers": ["features.99"]}, r"\['features.99'\] are not in LeNet5.*nam"),
-        ({"loss_layers": []}, "no loss_layers for LeNet5"),
-        ({"module": NoLayers}, "no loss_layers for NoLayers: name the layers"),
+        ({"loss_layers": ["features.99"]}, r"LeNet5 has no layers \['features.99'\]"),
+        ({"loss_layers": []}, "LeNet5 names no loss_layers. Name the layers"),
+        ({"module": NoLayers}, "NoLayers names no loss_layers"),
         ({"module": Skips}, "Skips does not run its layer 'spare'"),
         ({"sample_shape": None}, "needs the shape of a sample"),
         ({"sample_shape": (3, 16, 16)}, r"cannot take sample_shape=\(3, 16, 16\)"),
         ({"loss_prediction": "both"}, "loss_prediction='both' should be one of"),
-        ({"detach_after": 2}, "detach_after=2 should be in"),
-        ({"loss_weight": -1}, "loss_weight=-1 should be >= 0"),
+        ({"detach_after": 2}, "detach_after=2 should be a number in"),
+        ({"detach_after": None}, "detach_after=None should be a number in"),
+        ({"loss_weight": -1}, "loss_weight=-1 should be a number >= 0"),
+        ({"loss_weight": "a"}, "loss_weight='a' should be a number >= 0"),
+        ({"loss_layers": 3}, "loss_layers=3 should be names of layers"),
+        ({"sample_shape": 16}, "sample_shape=16 should be a tuple of int"),
     ],
 )
 def test_bad_parameters(settings, message):
@@ -254,3 +261,38 @@ def test_bad_choice_in_make_classifier_and_a_loss_without_single_losses(data):
     net = make_classifier(**CHEAP, loss_prediction="margin", criterion=Own)
     with pytest.raises(ValueError, match="criterion=Own has no attribute 'reduction'"):
         net.fit(*data)
+
+
+def test_a_parameter_set_after_the_first_training_is_checked_too(data):
+    net = seeded_fit(make_classifier(**CHEAP, loss_prediction="margin"), data)
+    with pytest.raises(ValueError, match="loss_prediction='x' should be one of"):
+        net.set_params(loss_prediction="x").partial_fit(*data)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("kind", ["margin", "ranking"])
+def test_modules_of_other_precisions(kind, dtype):
+    """The head computes in its own, whatever the maps come in."""
+    module = LeNet5(n_classes=3, image_size=16, width=0.3).to(dtype)
+    net = LossPredictionClassifier(
+        module,
+        criterion=nn.CrossEntropyLoss,
+        loss_prediction=kind,
+        sample_shape=(1, 16, 16),
+        max_epochs=1,
+        train_split=None,
+        verbose=0,
+    )
+    X = torch.rand(8, 1, 16, 16, dtype=dtype)
+    net.fit(X, torch.arange(8) % 3)
+    assert np.isfinite(net.history[:, "pair_loss"]).all()
+    score = learning_loss_score(net, X)
+    assert len(set(score)) > 1
+
+
+def test_a_head_that_diverged_says_so(data):
+    net = make_classifier(**CHEAP, loss_prediction="margin").initialize()
+    with torch.no_grad():
+        net.loss_head_.linear.bias.fill_(torch.nan)
+    with pytest.raises(ValueError, match=r"head of .* for 21 of 21 samples.*lower lr"):
+        learning_loss_score(net, data[0])

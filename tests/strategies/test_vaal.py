@@ -337,3 +337,9 @@ def test_ta_vaal_asks_for_rare_classes_more_than_random_does():
         found.append(is_rare[pool[asked]].mean() / is_rare[pool].mean())
     print(found)
     assert np.mean(found) > 1
+
+
+def test_a_game_that_diverged_says_so(estimators, X_labeled):
+    X = make_blobs_of_images(9)[0]
+    with pytest.raises(ValueError, match=r"diverged: \d+ of 9 scores.*Lower lr=1e\+30"):
+        vaal_score(estimators["net"], X, X_labeled=X_labeled, **CHEAP | {"lr": 1e30})
