@@ -3,6 +3,7 @@
 import argparse
 import hashlib
 import json
+import os
 import shlex
 import sys
 import traceback
@@ -44,6 +45,7 @@ RESULTS = Path("skdfal-results")
 _REPRODUCED = (*PAPER_DATASETS, *ABLATION_DATASETS, *TASK_AWARE_DATASETS)
 
 _OK, _FAILED, _BAD_ARGUMENTS, _INTERRUPTED = 0, 1, 2, 130
+_NO_READER = 141  # as a shell says of a process that SIGPIPE has ended
 
 # Chosen for the embedded digits: a comparison in about a minute on two cores.
 _COMPARED = ("dfal", "uncertainty", "random")
@@ -122,8 +124,21 @@ def main(argv=None):
     Returns
     -------
     status : int
-        0 done, 1 failed, 2 bad arguments, 130 interrupted.
+        0 done, 1 failed, 2 bad arguments, 130 interrupted, 141 where the reader of
+        the output has gone, such as ``head``.
     """
+    try:
+        status = _main(argv)
+        print(end="", flush=True)  # what is still in the buffer
+    except BrokenPipeError:
+        # Nothing is left to flush into the closed pipe when Python ends.
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        return _NO_READER
+    return status
+
+
+def _main(argv):
     argv = sys.argv[1:] if argv is None else list(argv)
     try:
         raise_at_interrupt()
@@ -152,6 +167,8 @@ def main(argv=None):
             f"{arguments.out} holds results already. Go on with them by --resume, or "
             "choose another folder by --out.",
         )
+    except BrokenPipeError:
+        raise
     except (ValueError, OSError) as error:
         if getattr(error, "errno", None) in OF_THE_DISK:
             return _stopped(argv, f"{error}.", _FAILED)

@@ -145,3 +145,20 @@ def test_sgd_drops_its_rate_for_the_last_fifth(max_epochs, expected):
     )
     net.fit(X * 0, y)
     assert rates == pytest.approx(expected)
+
+
+def test_what_is_no_augmentation_is_refused():
+    with pytest.raises(ValueError, match="flip='no' should be True or False"):
+        RandomCropFlip(flip="no")
+    with pytest.raises(ValueError, match=r"is a class: pass an instance"):
+        make_classifier(augmentation=RandomCropFlip)
+
+
+@pytest.mark.parametrize(
+    ("function", "got"), [(lambda X: None, "NoneType"), (lambda X: X[1:], r"\(3, 1, ")]
+)
+def test_a_function_that_does_not_return_the_batch_is_named(function, got):
+    net = make_classifier(image_size=16, augmentation=function, max_epochs=1)
+    X = np.zeros((4, 1, 16, 16), np.float32)
+    with pytest.raises(ValueError, match=rf"returned {got}.*expected a tensor"):
+        net.fit(X, np.arange(4))

@@ -409,3 +409,20 @@ def test_help_and_version(capsys):
     for name in STRATEGIES:
         assert name in text
     assert max(map(len, text.splitlines())) <= 88
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes of a shell")
+def test_a_reader_that_has_gone_ends_the_command_quietly():
+    """As ``skdfal --print-completion bash | head -1``."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-m", "skdfal", "--print-completion", "bash"],
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    finally:
+        os.close(writer)
+    assert (ended.returncode, ended.stderr) == (141, b"")

@@ -4,6 +4,9 @@ import importlib
 import os
 import sys
 
+import torch
+from sklearn.base import clone
+
 from skdfal.label._backbone import (
     IMAGE_SIZE,
     FeaturePool,
@@ -47,7 +50,7 @@ def make_net(name, n_classes, shape, max_epochs=50, strategy=None):
     Raises
     ------
     ValueError
-        If there is no such net.
+        If there is no such net, or what is named makes none.
 
     Examples
     --------
@@ -65,9 +68,21 @@ def make_net(name, n_classes, shape, max_epochs=50, strategy=None):
         settings |= describe(strategy).params_for(name)
     if "loss_prediction" in settings:
         settings["sample_shape"] = tuple(shape)
-    return make_classifier(
+    net = make_classifier(
         module, n_classes=n_classes, max_epochs=max_epochs, **settings
     )
+    if ":" in name:
+        _check(net, name)
+    return net
+
+
+def _check(net, name):
+    """Raise a ValueError unless the user's own class or function makes a module."""
+    try:
+        with torch.random.fork_rng(devices=[]):
+            clone(net).initialize()
+    except TypeError as exc:
+        raise ValueError(f"net={name!r} cannot be made: {exc}") from exc
 
 
 def samples_for(name, pool):

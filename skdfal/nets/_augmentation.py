@@ -2,6 +2,7 @@
 
 from numbers import Integral
 
+import numpy as np
 import torch
 from torch.nn import functional as F
 
@@ -23,7 +24,7 @@ class RandomCropFlip:
     Raises
     ------
     ValueError
-        If ``padding`` is no integer >= 0.
+        If ``padding`` is no integer >= 0, or ``flip`` no bool.
 
     See Also
     --------
@@ -52,6 +53,8 @@ class RandomCropFlip:
     def __init__(self, padding=4, flip=True):
         if not isinstance(padding, Integral) or padding < 0:
             raise ValueError(f"{padding=!r} should be an integer >= 0.")
+        if not isinstance(flip, bool | np.bool_):
+            raise ValueError(f"{flip=!r} should be True or False.")
         self.padding, self.flip = padding, flip
 
     def __call__(self, X):

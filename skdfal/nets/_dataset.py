@@ -48,4 +48,12 @@ class TransformingCollate:
 
     def __call__(self, batch):
         X, y = collate(batch)
-        return self.transform(X), y
+        changed = self.transform(X)
+        if not isinstance(changed, torch.Tensor) or changed.shape != X.shape:
+            is_tensor = isinstance(changed, torch.Tensor)
+            got = tuple(changed.shape) if is_tensor else type(changed).__name__
+            raise ValueError(
+                f"augmentation={self.transform!r} returned {got} for a batch of shape "
+                f"{tuple(X.shape)}; expected a tensor of that shape."
+            )
+        return changed, y

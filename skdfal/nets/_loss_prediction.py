@@ -287,6 +287,10 @@ class LossPredictionClassifier(RestartingClassifier):
 
     Notes
     -----
+    The weights of module and head are saved each by its name, as skorch does:
+    ``save_params(f_params=..., f_loss_head=...)``, and ``load_params`` likewise;
+    ``f_params`` alone leaves the head out. Pickling keeps both.
+
     The loss of a step is that of the task plus λ times the pair loss of the batch,
     whose targets are the losses of its samples. ``history[:, "pair_loss"]`` is the
     latter's mean in each epoch. A batch of one has no pair, and trains the task alone.

@@ -133,7 +133,8 @@ default="lenet5"
         the epochs; they have ``lr=0.1``. Or a class of ``torch.optim``.
     augmentation : {"crop_flip"}, function or None, default=None
         What is done to each batch of a training, and to no other: "crop_flip" is
-        :class:`RandomCropFlip`. A function takes and returns a tensor of images.
+        :class:`RandomCropFlip`. A function takes a tensor of images and returns one of
+        the same shape.
     device : str or torch.device, default="cpu"
         Where to train.
     verbose : int, default=0
@@ -193,6 +194,9 @@ default="lenet5"
     """
     if isinstance(augmentation, str):
         augmentation = _AUGMENTATIONS[augmentation]
+    if isinstance(augmentation, type):
+        name = augmentation.__name__
+        raise ValueError(f"augmentation={name} is a class: pass an instance, {name}().")
     settings = {
         "criterion": nn.CrossEntropyLoss,
         "optimizer": (

@@ -62,12 +62,20 @@ def pack(thing):
         Pickler(file).dump(thing)
     except Exception as exc:
         raise TypeError(
-            f"{type(thing).__name__} cannot travel to the workers of a cluster: {exc}. "
+            f"{_name_of(thing)} cannot travel to the workers of a cluster: {exc}. "
             "Pickling it should work, as by cloudpickle.dumps; what holds an open file "
             "or a lock should open it when it is first used."
         ) from exc
     content = file.getvalue()
     return Parcel(hashlib.sha256(content).hexdigest(), content)
+
+
+def _name_of(thing):
+    """Return what a user knows a thing by: of several, those in it."""
+    if isinstance(thing, list | tuple):
+        return ", ".join(dict.fromkeys(map(_name_of, thing)))
+    name = getattr(thing, "name", None)
+    return name if isinstance(name, str) else type(thing).__name__
 
 
 def unpack(parcel):

@@ -227,3 +227,15 @@ def test_a_net_without_dropout_gets_it_for_strategies_that_draw_by_it(strategy):
     assert net.get_params()["module__dropout"] == 0.3
     plain = make_net("resnet18", 2, (3, 32, 32), strategy="dfal")
     assert "module__dropout" not in plain.get_params()
+
+
+def makes_no_net():
+    return "a net"
+
+
+def test_what_makes_no_net_is_one_line():
+    name = f"{__name__}:makes_no_net"
+    with pytest.raises(
+        ValueError, match=r"makes_no_net' cannot be made: .* made a str"
+    ):
+        make_net(name, 2, (1, 16, 16))

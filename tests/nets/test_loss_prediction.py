@@ -296,3 +296,14 @@ def test_a_head_that_diverged_says_so(data):
         net.loss_head_.linear.bias.fill_(torch.nan)
     with pytest.raises(ValueError, match=r"head of .* for 21 of 21 samples.*lower lr"):
         learning_loss_score(net, data[0])
+
+
+def test_weights_of_module_and_head_are_saved_by_their_names(data, tmp_path):
+    net = seeded_fit(make_classifier(**CHEAP, loss_prediction="margin"), data)
+    files = {"f_params": tmp_path / "weights.pt", "f_loss_head": tmp_path / "head.pt"}
+    net.save_params(**files)
+    again = make_classifier(**CHEAP, loss_prediction="margin").initialize()
+    again.load_params(**files)
+    np.testing.assert_array_equal(
+        learning_loss_score(again, data[0]), learning_loss_score(net, data[0])
+    )

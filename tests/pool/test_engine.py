@@ -234,6 +234,8 @@ def test_what_cannot_be_pickled_says_so(client):
     thing, view = threading.Lock(), as_pool(np.zeros((2, 2))).view([0])
     with pytest.raises(TypeError, match="lock cannot travel to the workers"):
         list(_engine(client).map(sum_of, thing, [view]))
+    with pytest.raises(TypeError, match=r"^lock cannot travel to the workers"):
+        list(_engine(client).map(sum_of, [thing], [view]))
 
 
 def test_the_search_forgets_what_is_far_and_comes_back_for_it(
