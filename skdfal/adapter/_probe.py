@@ -19,7 +19,7 @@ from skdfal.adapter._find import nets_within
 from skdfal.adapter._logits import Consensus, LogitModule, as_module_takes
 from skdfal.adapter._outputs import output_convention
 from skdfal.adapter._torch_net import TorchNet
-from skdfal.pool import Pool, as_pool
+from skdfal.pool import Pool, as_pool, engine_for
 
 # Samples by which it is told whether the members of a Committee see the same.
 _N_COMPARED = 64
@@ -43,6 +43,7 @@ def torch_nets(estimator, X) -> list[TorchNet]:
     """
     found = nets_within(estimator)
     pool = as_pool(X)
+    engine_for(pool)  # raises where the workers cannot be asked, before any is read
     nets = [_probe(net, steps, pool, type(estimator).__name__) for steps, net in found]
     if len({net.n_classes for net in nets}) > 1:
         raise ValueError(

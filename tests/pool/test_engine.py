@@ -12,7 +12,8 @@ from skorch import NeuralNetClassifier
 
 import skdfal
 from skdfal import LabelingSession
-from skdfal.adapter import TorchNet
+from skdfal.adapter import TorchNet, torch_nets
+from skdfal.nets import make_classifier
 from skdfal.pool import (
     ImagePool,
     InHand,
@@ -228,6 +229,19 @@ def test_an_asynchronous_client_is_refused(client):
 
     with pytest.raises(TypeError, match="asynchronous"):
         _engine(Asynchronous())
+
+
+def test_an_asynchronous_default_client_is_refused_before_samples_are_read(
+    client, monkeypatch
+):
+    class Asynchronous:
+        asynchronous = True
+
+    X = da.from_array(np.zeros((4, 1, 16, 16), np.float32), chunks=2)
+    net = make_classifier("lenet5", image_size=16).initialize()
+    monkeypatch.setattr(distributed, "default_client", Asynchronous)
+    with pytest.raises(TypeError, match="asynchronous"):
+        torch_nets(net, as_pool(X))
 
 
 def test_what_cannot_be_pickled_says_so(client):
