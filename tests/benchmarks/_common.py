@@ -17,11 +17,12 @@ def pictures(n):
         data = fetch_mnist(download_if_missing=False)
     except OSError as exc:
         print(f"no MNIST ({exc}); noisy digits stand in")
-        data = load_digits(image_size=28, n_test=100)
+        data = load_digits(image_size=24, n_test=100)
         rng = np.random.default_rng(0)
         again = rng.integers(len(data.X_train), size=n)
-        noise = 0.05 * rng.random((n, 1, 28, 28), dtype=np.float32)
-        return data.X_train[again] + noise, data.y_train[again]
+        X = np.pad(data.X_train[again], [(0, 0), (0, 0), (2, 2), (2, 2)])
+        X += 0.05 * rng.random(X.shape, dtype=np.float32)
+        return X, data.y_train[again]
     order = np.random.default_rng(0).permutation(len(data.X_train))[:n]
     return data.X_train[order], data.y_train[order]
 
