@@ -10,6 +10,8 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from torch import nn
 
+from skdfal._utils._validation import _num_samples
+
 
 def is_net(estimator):
     """Whether an estimator is a skorch net, initialized or not."""
@@ -197,9 +199,14 @@ def class_labels(estimator, n_classes):
     return np.asarray(estimator.classes_)
 
 
-def labeled_samples(estimator):
-    """Return the samples that a modAL learner or committee was taught, or None."""
-    X = getattr(estimator, "X_training", None)
+def labeled_samples(estimator, X_labeled=None):
+    """Return the samples given, or those that a modAL learner or committee was taught.
+
+    None where there are none.
+    """
+    X = X_labeled
+    if X is None:
+        X = getattr(estimator, "X_training", None)
     if X is None and members(estimator):
-        return getattr(members(estimator)[0], "X_training", None)
-    return X
+        X = getattr(members(estimator)[0], "X_training", None)
+    return X if X is not None and _num_samples(X) else None

@@ -260,7 +260,6 @@ def deepfool_within(
                 if top is None:
                     top = rank.new_empty(n, rank.shape[1])
                 top[fresh], label[fresh] = rank, rank[:, 0]
-                adversarial_label[fresh] = rank[:, 0]
             f, w, ratio = nearest_plane(logits.gather(1, top[active]), x_i, p)
             # A step of rounding size could stall on the boundary: let it grow.
             size = logits.detach().abs().amax(1) + (

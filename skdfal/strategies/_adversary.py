@@ -9,7 +9,7 @@ from sklearn.utils import check_random_state
 from torch.utils.data import Dataset
 
 from skdfal._utils._progress import progress
-from skdfal._utils._validation import COUNT, Interval, _num_samples
+from skdfal._utils._validation import COUNT, Interval
 from skdfal.adapter import labeled_samples, torch_nets
 from skdfal.adapter._training import seeded
 from skdfal.nets._vaal import VAALNet
@@ -91,9 +91,8 @@ def both_kinds(estimator, candidates, X_labeled, caller):
         Both of pictures of one shape.
     """
     unlabeled = torch_nets(estimator, candidates)[0]
+    X_labeled = labeled_samples(estimator, X_labeled)
     if X_labeled is None:
-        X_labeled = labeled_samples(estimator)
-    if X_labeled is None or not _num_samples(X_labeled):
         raise ValueError(
             f"{caller} learns to tell labelled samples from others, and has none: "
             "give X_labeled=..., samples of the kind of X. A modAL learner's are "

@@ -11,7 +11,6 @@ from skdfal._utils._validation import (
     QUERY_PARAMETERS,
     Interval,
     StrOptions,
-    _num_samples,
     validate_params,
 )
 from skdfal._utils._warnings import warn_caller
@@ -169,12 +168,9 @@ def core_set_sampling(
     """
     S_k, candidates = draw_candidates(X, n_instances, n_candidates, random_state)
     scale = _unit_length if metric == "cosine" else np.asarray
-    if X_labeled is None:
-        X_labeled = labeled_samples(estimator)
-    if X_labeled is not None and _num_samples(X_labeled):
+    X_labeled = labeled_samples(estimator, X_labeled)
+    if X_labeled is not None:
         X_labeled = scale(hidden_features(estimator, X_labeled, batch_size, layer))
-    else:
-        X_labeled = None
     if solver == "auto":
         solver = "mip" if len(S_k) <= _MAX_CANDIDATES_OF_MIP else "greedy"
     if solver == "greedy":

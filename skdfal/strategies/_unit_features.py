@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from skdfal._utils._validation import _num_samples
 from skdfal.adapter import features, labeled_samples
 
 
@@ -12,9 +11,8 @@ def unit_features(estimator, X, X_labeled, layer, batch_size):
     A vector of zeros stays as it is. Without labelled samples the second is empty.
     """
     Z = _scaled(features(estimator, X, layer=layer, batch_size=batch_size))
+    X_labeled = labeled_samples(estimator, X_labeled)
     if X_labeled is None:
-        X_labeled = labeled_samples(estimator)
-    if X_labeled is None or not _num_samples(X_labeled):
         return Z, np.empty((0, Z.shape[1]), Z.dtype)
     labeled = features(estimator, X_labeled, layer=layer, batch_size=batch_size)
     return Z, _scaled(labeled)
