@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import random
 import signal
 
 # A shell that runs the tests in its background has Ctrl-C ignored, in children too.
@@ -87,6 +88,14 @@ def double(X):
 
 def make_steps():
     return FunctionTransformer(half, double)
+
+
+@pytest.fixture(autouse=True)
+def same_random_numbers():
+    """What a test draws does not depend on the tests before it, in this process."""
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002 (scikit-learn takes it where none is named)
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="module")
