@@ -1,46 +1,39 @@
 """Adversarial active learning for deep networks, in scikit-learn's manner."""
 
-# ruff: noqa: E402
 import os
-
-from skdfal._utils._interrupt import end_at_interrupt as _end_at_interrupt
-
-_end_at_interrupt()  # before all that takes time
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING
 
 from skdfal import modal
-from skdfal._version import __version__
-from skdfal.adapter import features
-from skdfal.adversarial import DeepFoolResult, deepfool
-from skdfal.augment import (
-    AdversarialAugmenter,
-    AdversarialSampler,
-    PseudoLabelAugmenter,
-    ceal_pseudo_labels,
-)
-from skdfal.cover import cover_radius, k_center_greedy, k_center_mip
-from skdfal.learner import ActiveLearningClassifier, LabelingSession
-from skdfal.nets import *  # noqa: F403
-from skdfal.nets import __all__ as _nets
-from skdfal.strategies import *  # noqa: F403
-from skdfal.strategies import __all__ as _strategies
+from skdfal._version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from skdfal._public import *  # noqa: F403
 
 if os.environ.get("SKDFAL_REPAIR_MODAL") != "0":
     modal.repair()
 
-__all__ = [
-    "ActiveLearningClassifier",
-    "AdversarialAugmenter",
-    "AdversarialSampler",
-    "DeepFoolResult",
-    "LabelingSession",
-    "PseudoLabelAugmenter",
-    "__version__",
-    *_nets,
-    *_strategies,
-    "ceal_pseudo_labels",
-    "cover_radius",
-    "deepfool",
-    "features",
-    "k_center_greedy",
-    "k_center_mip",
-]
+
+def __getattr__(name):
+    """Load a room of the package, or all public names at the first use of one.
+
+    Loading them takes as long as torch and scikit-learn do, which the help and the
+    errors of the command need not wait for.
+    """
+    if name in _rooms():
+        return import_module(f"{__name__}.{name}")
+    if name == "__all__" or not name.startswith("_"):
+        public = import_module(f"{__name__}._public")
+        globals().update({n: getattr(public, n) for n in ("__all__", *public.__all__)})
+        if name in globals():
+            return globals()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), *_rooms(), *__getattr__("__all__")})
+
+
+def _rooms():
+    return {module.name for module in iter_modules(__path__)}  # noqa: F405

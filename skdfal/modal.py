@@ -27,10 +27,6 @@ import inspect
 import sys
 import warnings
 
-import numpy as np
-
-from skdfal.adapter import class_labels
-
 __all__ = ["as_learner", "is_modal_strategy", "repair", "restore"]
 
 
@@ -147,9 +143,12 @@ def as_learner(estimator, X_training, y_training):
     >>> len(uncertainty_batch_sampling(learner, X, n_instances=5))
     5
     """
+    import numpy as np
     from modAL.models import ActiveLearner
     from modAL.models.base import BaseCommittee, BaseLearner
     from modAL.uncertainty import uncertainty_sampling
+
+    from skdfal.adapter import class_labels
 
     class FittedLearner(ActiveLearner):
         def predict_proba(self, X, **kwargs):
@@ -196,6 +195,8 @@ def _stack_frames(data_vstack):
 
 def _add_images(add_row):
     """Let ``add_row`` add one image to images, as it adds one row to rows."""
+
+    import numpy as np
 
     @functools.wraps(add_row)
     def add(X, row):

@@ -7,7 +7,8 @@ import pytest
 
 # The second is loaded by the first optimizer, which takes as long as all the others.
 for _name in (
-    "skdfal.cli",
+    "skdfal.cli._comparison",
+    "skdfal.cli._work",
     "torch._dynamo",
     "skdfal.label._command",
     "tests.conftest",

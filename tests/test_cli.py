@@ -13,7 +13,9 @@ import pytest
 import torch
 
 from skdfal import __version__, cli
-from skdfal.cli import main
+from skdfal.cli import _comparison, main
+from skdfal.cli._names import strategy_names
+from skdfal.cli._parser import make_parser
 from skdfal.experiment import (
     DATASETS,
     NETS,
@@ -88,7 +90,7 @@ def test_pictures_of_validation_samples_say_so(
     pytest.importorskip("matplotlib")
     labels = []
     monkeypatch.setattr(
-        "skdfal.cli.save_learning_curves",
+        "skdfal.cli._comparison.save_learning_curves",
         lambda *args, ylabel, **kwargs: labels.append(ylabel),
     )
     apart = ["--n-validation", "100", "--resume"]
@@ -114,8 +116,8 @@ def test_a_damaged_checkpoint_is_refused_in_one_line(tmp_path, capsys):
 
 
 def default_folder(*arguments):
-    arguments = cli._parser().parse_args(["compare", *arguments])
-    return cli._default_folder(arguments).as_posix()
+    arguments = make_parser().parse_args(["compare", *arguments])
+    return _comparison.default_folder(arguments).as_posix()
 
 
 def test_default_folder_is_named_after_the_settings():
@@ -221,8 +223,8 @@ def test_reproduce_prints_ours_beside_the_paper(tmp_path, monkeypatch, capsys):
 
 
 def test_all_means_those_of_the_paper():
-    arguments = cli._parser().parse_args(["compare", "--strategies", "all"])
-    assert arguments.strategies == PAPER_STRATEGIES
+    arguments = make_parser().parse_args(["compare", "--strategies", "all"])
+    assert strategy_names(arguments.strategies) == PAPER_STRATEGIES
     assert set(PAPER_STRATEGIES) <= set(STRATEGIES)
 
 
@@ -317,7 +319,7 @@ def test_a_full_disk_is_said_without_a_traceback(monkeypatch, capsys, tmp_path):
         full = OSError(errno.ENOSPC, "No space left on device", "out/trials/dfal-0.csv")
         raise TrialError(f"Trial 1 of dfal failed: {full}") from full
 
-    monkeypatch.setattr(cli, "run_experiment", fill_the_disk)
+    monkeypatch.setattr(_comparison, "run_experiment", fill_the_disk)
     assert main([*TINY, "--out", str(tmp_path / "out")]) == 1
     error = capsys.readouterr().err
     assert "Trial 1 of dfal failed" in error
@@ -362,7 +364,8 @@ def test_an_interrupt_while_loading_says_nothing(tmp_path):
 @pytest.mark.parametrize("name", ["STRATEGIES", "PAPER_STRATEGIES", "NETS", "DATASETS"])
 def test_no_list_of_names_is_written_twice(name):
     """The command and its help have them from where they are kept."""
-    text = Path(cli.__file__).read_text(encoding="utf-8")
+    files = Path(cli.__file__).parent.glob("*.py")
+    text = "".join(path.read_text(encoding="utf-8") for path in files)
     known = {"STRATEGIES": STRATEGIES, "PAPER_STRATEGIES": PAPER_STRATEGIES}
     known |= {"NETS": NETS, "DATASETS": DATASETS}
     quoted = [entry for entry in known[name] if f'"{entry}"' in text]
@@ -377,14 +380,11 @@ def test_a_strategy_that_registers_is_known_to_the_command(capsys):
     try:
         assert main(["compare", "--help"]) == 0
         text = " ".join(capsys.readouterr().out.split())
-        arguments = cli._parser().parse_args(
-            ["compare", "--strategies", "nearest_first"]
-        )
+        assert strategy_names(["nearest_first"]) == ("nearest_first",)
     finally:
         unregister("nearest_first")
     assert "random, nearest_first, and module:function" in text
     assert ", nearest_first look at in a round" in text
-    assert arguments.strategies == ("nearest_first",)
 
 
 def test_things_of_ones_own_are_found_in_the_working_folder(

@@ -50,7 +50,10 @@ def all_imported_names(path):
 
 
 NEEDED = "torch, sklearn, skorch"
-STAGES = (NEEDED, "skdfal", "skdfal.pool", "skdfal.plot", "skdfal.cli")
+STAGES = (
+    *("skdfal", "skdfal.cli", NEEDED, "skdfal._public"),
+    *("skdfal.pool", "skdfal.plot", "skdfal.cli._comparison"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -58,19 +61,29 @@ def loaded():
     """Modules that a fresh process has loaded after each of some imports."""
     lines = [f"import {stage}; print(*sys.modules)" for stage in STAGES]
     out = subprocess.run(
-        [sys.executable, "-c", "\n".join(["import sys", *lines])],
+        [sys.executable, "-c", "\n".join(["import sys; print(*sys.modules)", *lines])],
         capture_output=True,
         text=True,
         check=True,
     )
     found = map(str.split, out.stdout.splitlines())
-    return {stage: set(names) for stage, names in zip(STAGES, found, strict=True)}
+    stages = ["start", *STAGES]
+    return {stage: set(names) for stage, names in zip(stages, found, strict=True)}
 
 
-def test_import_loads_no_package_but_torch_scikit_learn_and_skorch(loaded):
-    more = loaded["skdfal"] - loaded[NEEDED]
-    packages = {name.partition(".")[0] for name in more} - sys.stdlib_module_names
-    assert packages <= {"skdfal", "sklearn"}
+def packages(modules):
+    found = {name.partition(".")[0] for name in modules}
+    return {name for name in found - sys.stdlib_module_names if name[0] != "_"}
+
+
+@pytest.mark.parametrize("stage", ["skdfal", "skdfal.cli"])
+def test_import_and_the_parser_of_the_command_load_nothing(stage, loaded):
+    """The help and the errors of the command come in a tenth of a second."""
+    assert packages(loaded[stage] - loaded["start"]) == {"skdfal"}
+
+
+def test_public_names_load_no_package_but_torch_scikit_learn_and_skorch(loaded):
+    assert packages(loaded["skdfal._public"] - loaded[NEEDED]) <= {"skdfal", "sklearn"}
 
 
 @pytest.mark.parametrize(
@@ -83,13 +96,13 @@ def test_import_loads_no_package_but_torch_scikit_learn_and_skorch(loaded):
         *("skdfal.experiment", "skdfal.datasets", "skdfal.plot", "skdfal.reproduce"),
     ],
 )
-def test_import_does_not_load(name, loaded):
-    assert name not in loaded["skdfal"]
+def test_public_names_do_not_load(name, loaded):
+    assert name not in loaded["skdfal._public"]
 
 
 def test_pools_load_no_pillow_and_nothing_loads_matplotlib(loaded):
     assert "PIL" not in loaded["skdfal.pool"]
-    assert "matplotlib" not in loaded["skdfal.cli"]
+    assert "matplotlib" not in loaded["skdfal.cli._comparison"]
 
 
 def test_one_file_imports_what_may_break():
@@ -268,3 +281,22 @@ def test_every_public_name_is_there():
     for name in skdfal.__all__:
         assert hasattr(skdfal, name), name
     assert len(set(skdfal.__all__)) == len(skdfal.__all__)
+    assert {*skdfal.__all__, "plot", "experiment", "__version__"} <= set(dir(skdfal))
+
+
+def test_rooms_and_names_are_loaded_as_they_are_asked_for():
+    program = """
+import sys, skdfal
+from modAL.models import ActiveLearner  # repaired as it is loaded
+assert "torch" not in sys.modules
+from skdfal import *
+assert dfal is skdfal.dfal and skdfal.plot.ActiveLearningCurveDisplay
+try:
+    skdfal.no_such_name
+except AttributeError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "module 'skdfal' has no attribute 'no_such_name'\n"

@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parents[2] / "skdfal"
 # Files at the root by the room that they are the door of.
 _DOORS = {"__main__": "cli"}
 # What is in no room: all of the package, its number, and what everybody imports.
-_OUTSIDE = {"__init__", "_version", "_utils"}
+_OUTSIDE = {"__init__", "_public", "_version", "_utils"}
 
 
 def imported_modules(path):

@@ -1,6 +1,5 @@
 """The command ``skdfal label``: a folder in, a page, a trained net out."""
 
-import argparse
 import os
 import secrets
 import signal
@@ -22,154 +21,6 @@ _DEMO_CLASSES = tuple("0123456789")
 _DEMO_SIZE = 24
 _OK = 0
 
-_TEXT = """\
-Open a page that shows the picture worth most, takes a key, and shows the next at once,
-while a net learns in another process. Labels are on the disk as soon as they are
-given; stop and go on whenever you like.
-"""
-_EXAMPLES = """\
-examples:
-  skdfal label pictures/ --classes cat,dog,other
-  skdfal label pictures/          (go on, tomorrow or after a crash)
-  skdfal label --demo             (digits that come along, to try it in a minute)
-
-In pictures/skdfal, or the folder named by --project, lie the labels (labels.sqlite;
-labels.csv for other programs), the net, and predictions.csv.
-"""
-
-
-def add_label(commands):
-    """Add the command to those of ``skdfal``.
-
-    Parameters
-    ----------
-    commands : argparse action
-        What ``add_subparsers`` returned.
-    """
-    command = commands.add_parser(
-        "label",
-        help="label a folder of pictures in the browser, while a net learns",
-        description=_TEXT,
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    command.set_defaults(run=label)
-    command.add_argument("pictures", nargs="?", type=Path, metavar="PICTURES")
-    command.add_argument(
-        "--classes",
-        type=class_names,
-        help="names with commas between, two at least; needed the first time, and "
-        "later for further ones",
-        metavar="A,B",
-    )
-    command.add_argument(
-        "--demo", action="store_true", help="label digits that come along"
-    )
-    command.add_argument(
-        "--project",
-        type=Path,
-        help="folder of labels, net and predictions (default: PICTURES/skdfal)",
-        metavar="FOLDER",
-    )
-    command.add_argument(
-        "--labels-from-folders",
-        action="store_true",
-        help="take the first folder of each picture for its label, where that is a "
-        "class; without --classes the folders are the classes",
-    )
-    _add_learning(command)
-    _add_serving(command)
-
-
-def _add_learning(command):
-    group = command.add_argument_group("advanced: learning")
-    group.add_argument(
-        "--net",
-        default="lenet5",
-        help="lenet5 (default), vgg8, torchvision/NAME or timm/NAME (a linear head on "
-        "a pretrained net), or module:Class of your own",
-        metavar="NAME",
-    )
-    group.add_argument(
-        "--strategy", default="dfal", help="a query strategy (default: dfal)"
-    )
-    group.add_argument(
-        "--size",
-        type=count,
-        help="height and width in pixels at which the net sees the pictures",
-        metavar="N",
-    )
-    for name, default, what in [
-        ("n-instances", 10, "new labels that start a training"),
-        ("epochs", 50, "passes over the labels at each training"),
-    ]:
-        group.add_argument(
-            f"--{name}",
-            type=count,
-            default=default,
-            help=f"{what} (default: {default})",
-            metavar="N",
-        )
-    group.add_argument(
-        "--holdout",
-        type=_share,
-        default=0.1,
-        help="share of what is asked that is drawn at random and never trained on, to "
-        "see how good the net is (default: 0.1)",
-        metavar="X",
-    )
-    group.add_argument(
-        "--seed", type=int, default=0, help="of all that is random", metavar="N"
-    )
-
-
-def _add_serving(command):
-    group = command.add_argument_group("advanced: the page")
-    group.add_argument(
-        "--port",
-        type=int,
-        help=f"where it listens; 0 is any free one (default: {_PORT}, or a free one)",
-        metavar="N",
-    )
-    group.add_argument(
-        "--host",
-        default="127.0.0.1",
-        help="address to listen on (default: 127.0.0.1, this machine alone; 0.0.0.0 "
-        "is the whole network, without encryption)",
-        metavar="NAME",
-    )
-    group.add_argument(
-        "--no-browser", action="store_true", help="print the address, open nothing"
-    )
-
-
-def class_names(text):
-    names = [name.strip() for name in text.split(",")]
-    if len(names) < 2 or not all(names) or len(set(names)) < len(names):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} should be two names or more, distinct, with commas between"
-        )
-    return tuple(names)
-
-
-def count(text):
-    if not text.isdigit() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} should be a whole number >= 1")
-    return int(text)
-
-
-def _share(text):
-    try:
-        share = float(text)
-    except ValueError:
-        share = -1
-    if not 0 <= share < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} should be a number in [0, 1)")
-    return share
-
-
-# The work
-
 
 def label(arguments):
     """Serve the page until Ctrl-C.
@@ -177,7 +28,7 @@ def label(arguments):
     Parameters
     ----------
     arguments : argparse.Namespace
-        Of :func:`add_label`.
+        Of the command.
 
     Returns
     -------

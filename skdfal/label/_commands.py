@@ -1,6 +1,5 @@
 """The commands for people with tools of their own: no page, files in and files out."""
 
-import argparse
 import sys
 from itertools import islice
 from pathlib import Path
@@ -10,7 +9,7 @@ import numpy as np
 from skdfal._utils._files import write_text
 from skdfal.adapter import predict_proba
 from skdfal.label._answers import Answers
-from skdfal.label._command import PROJECT, STORE, class_names, count, settle_classes
+from skdfal.label._command import PROJECT, STORE, settle_classes
 from skdfal.label._formats import (
     LOCAL_FILES,
     label_studio_config,
@@ -32,258 +31,6 @@ from skdfal.pool import ImagePool
 _TASKS = "tasks.json"
 _OK = 0
 
-_PREDICT_EXAMPLES = """\
-examples:
-  skdfal predict pictures/ --net pictures/skdfal/net.skdfal
-  skdfal predict new/ --net net.skdfal --out new.csv
-"""
-_QUERY_TEXT = """\
-Train on the labels of a CSV, and print the pictures that should be labelled next, the
-best first, one per line. Without labels of two classes they are drawn at random.
-"""
-_QUERY_EXAMPLES = """\
-examples:
-  skdfal query pictures/ --labels labels.csv -n 20
-  skdfal query pictures/ --labels mine.csv --columns file=image,label=kind
-"""
-_EXPORT_TEXT = """\
-Write what "skdfal label" knows for other programs: the labels as CSV, or tasks for
-Label Studio, which are the pictures without a label and what the net says of them, the
-most doubtful first. Beside the tasks lies the labelling interface, as .xml.
-"""
-_EXPORT_EXAMPLES = """\
-examples:
-  skdfal export pictures/ --to csv
-  skdfal export pictures/ --to label-studio --prefix "/data/local-files/?d=pictures/"
-  skdfal export pictures/ --to label-studio --prefix https://example.org/pictures/
-"""
-_IMPORT_TEXT = """\
-Take labels over into the project of "skdfal label": of a CSV, or of what Label Studio
-exports as JSON, skips and several annotators included. What was imported before is not
-imported twice.
-"""
-_IMPORT_EXAMPLES = """\
-examples:
-  skdfal import labels.csv pictures/
-  skdfal import table.csv pictures/ --columns file=image,label=kind
-  skdfal import project-1.json pictures/
-"""
-
-
-def add_parsers(commands):
-    """Add the commands to those of ``skdfal``.
-
-    Parameters
-    ----------
-    commands : argparse action
-        What ``add_subparsers`` returned.
-    """
-    _add_predict(commands)
-    _add_query(commands)
-    _add_export(commands)
-    _add_import(commands)
-
-
-def _add(commands, name, run, text, examples, *, help_text):
-    command = commands.add_parser(
-        name,
-        help=help_text,
-        description=text,
-        epilog=examples,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    command.set_defaults(run=run)
-    return command
-
-
-def _add_predict(commands):
-    command = _add(
-        commands,
-        "predict",
-        predict,
-        "Say what a trained net sees in each picture.",
-        _PREDICT_EXAMPLES,
-        help_text="predict the classes of pictures by a trained net",
-    )
-    _add_pictures(command)
-    _add_net(command, required=True)
-    _add_out(command, f"CSV (default: {PREDICTIONS})")
-    _add_cache(command)
-
-
-def _add_query(commands):
-    command = _add(
-        commands,
-        "query",
-        query,
-        _QUERY_TEXT,
-        _QUERY_EXAMPLES,
-        help_text="print the pictures that should be labelled next",
-    )
-    _add_pictures(command)
-    command.add_argument(
-        "--labels",
-        type=Path,
-        required=True,
-        help="CSV with a file and a label in each row",
-        metavar="FILE",
-    )
-    command.add_argument(
-        "-n",
-        type=count,
-        default=10,
-        help="how many pictures to print (default: 10)",
-        metavar="N",
-    )
-    _add_columns(command)
-    _add_classes(command, "those of the labels")
-    _add_learning(command)
-    _add_cache(command)
-
-
-def _add_export(commands):
-    command = _add(
-        commands,
-        "export",
-        export,
-        _EXPORT_TEXT,
-        _EXPORT_EXAMPLES,
-        help_text="write labels or tasks for other programs",
-    )
-    _add_pictures(command)
-    command.add_argument(
-        "--to", choices=["csv", "label-studio"], required=True, metavar="FORMAT"
-    )
-    _add_project(command)
-    _add_net(command, required=False)
-    _add_out(command, f"{LABELS} or {_TASKS}, by default")
-    command.add_argument(
-        "--prefix",
-        default=LOCAL_FILES,
-        help="what stands before the names in tasks: where Label Studio finds local "
-        f"files (default: {LOCAL_FILES}), or the URL of a server",
-        metavar="TEXT",
-    )
-
-
-def _add_import(commands):
-    command = _add(
-        commands,
-        "import",
-        import_,
-        _IMPORT_TEXT,
-        _IMPORT_EXAMPLES,
-        help_text="take over labels of other programs",
-    )
-    command.add_argument(
-        "file", type=Path, help=".json of Label Studio, or a CSV", metavar="FILE"
-    )
-    _add_pictures(command)
-    _add_project(command)
-    _add_columns(command)
-    _add_classes(command, "those of the project, or else of the labels")
-
-
-def _add_pictures(command):
-    command.add_argument("pictures", type=Path, metavar="PICTURES")
-
-
-def _add_project(command):
-    command.add_argument(
-        "--project",
-        type=Path,
-        help=f"folder of the project (default: PICTURES/{PROJECT})",
-        metavar="FOLDER",
-    )
-
-
-def _add_net(command, *, required):
-    command.add_argument(
-        "--net",
-        type=Path,
-        required=required,
-        help="file of the net" + ("" if required else " (default: the project's)"),
-        metavar="FILE",
-    )
-    command.add_argument(
-        "--net-class",
-        help="module:Class of a net that is made by code of your own",
-        metavar="NAME",
-    )
-
-
-def _add_out(command, what):
-    command.add_argument(
-        "--out", type=Path, help=f"file to write: {what}", metavar="FILE"
-    )
-
-
-def _add_cache(command):
-    command.add_argument(
-        "--cache",
-        type=Path,
-        help="folder to keep decoded pictures in, which saves time the next time",
-        metavar="FOLDER",
-    )
-
-
-def _add_learning(command):
-    command.add_argument(
-        "--net",
-        default="lenet5",
-        help="lenet5 (default), vgg8, torchvision/NAME or timm/NAME (a linear head on "
-        "a pretrained net), or module:Class of your own",
-        metavar="NAME",
-    )
-    command.add_argument(
-        "--strategy", default="dfal", help="a query strategy (default: dfal)"
-    )
-    for name, default, what in [
-        ("size", None, "height and width in pixels at which the net sees the pictures"),
-        ("epochs", 50, "passes over the labels"),
-        ("seed", 0, "of all that is random"),
-    ]:
-        command.add_argument(
-            f"--{name}",
-            type=int if name == "seed" else count,
-            default=default,
-            help=what if default is None else f"{what} (default: {default})",
-            metavar="N",
-        )
-
-
-def _add_columns(command):
-    command.add_argument(
-        "--columns",
-        type=_columns,
-        default={},
-        help="names of the columns of a CSV, for those that are not the usual ones: "
-        "file=...,label=...,annotator=...,time=...",
-        metavar="NAMES",
-    )
-
-
-def _add_classes(command, default):
-    command.add_argument(
-        "--classes",
-        type=class_names,
-        help=f"names of the classes, with commas between (default: {default})",
-        metavar="A,B",
-    )
-
-
-def _columns(text):
-    pairs = [part.partition("=") for part in text.split(",")]
-    known = ("file", "label", "annotator", "time")
-    if not all(name in known and column for name, _, column in pairs):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} should be like file=image,label=kind; there are {known}"
-        )
-    return {name: column for name, _, column in pairs}
-
-
-# The work
-
 
 def predict(arguments):
     """Write what a net says of pictures.
@@ -291,7 +38,7 @@ def predict(arguments):
     Parameters
     ----------
     arguments : argparse.Namespace
-        Of :func:`add_parsers`.
+        Of the command.
 
     Returns
     -------
@@ -314,7 +61,7 @@ def query(arguments):
     Parameters
     ----------
     arguments : argparse.Namespace
-        Of :func:`add_parsers`.
+        Of the command.
 
     Returns
     -------
@@ -339,7 +86,7 @@ def export(arguments):
     Parameters
     ----------
     arguments : argparse.Namespace
-        Of :func:`add_parsers`.
+        Of the command.
 
     Returns
     -------
@@ -382,7 +129,8 @@ def _export_tasks(arguments, answers):
         unlabeled = [i for i, name in enumerate(pool.names) if name not in done]
         names, proba = _predict(saved, pool, unlabeled)
         _say_broken(pool)
-    tasks = label_studio_tasks(names, proba, saved.classes, prefix=arguments.prefix)
+    prefix = LOCAL_FILES if arguments.prefix is None else arguments.prefix
+    tasks = label_studio_tasks(names, proba, saved.classes, prefix=prefix)
     write_label_studio(out, tasks)
     config = out.with_suffix(".xml")
     write_text(config, label_studio_config(saved.classes))
@@ -395,7 +143,7 @@ def import_(arguments):
     Parameters
     ----------
     arguments : argparse.Namespace
-        Of :func:`add_parsers`.
+        Of the command.
 
     Returns
     -------

@@ -62,7 +62,7 @@ def test_it_says_where_and_goes_on_without_classes(pictures, quick, capsys):
         (["--classes", "cat,dog", "--net", "nothing"], "lenet5, vgg8, resnet18"),
         (["--classes", "cat,dog", "--net", "no.such:Net"], "cannot be imported"),
         (["--classes", "cat,dog", "--strategy", "nothing"], "nothing"),
-        (["--classes", "cat,dog", "--n-instances", "0"], "a whole number >= 1"),
+        (["--classes", "cat,dog", "--n-instances", "0"], "an integer >= 1"),
         (["--classes", "cat,dog", "--size", "9"], "16"),
     ],
 )

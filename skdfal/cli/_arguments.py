@@ -1,0 +1,132 @@
+"""What the parsers of all commands share: help, kinds of values, common options."""
+
+import argparse
+from pathlib import Path
+
+RESULTS = Path("skdfal-results")
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Puts names in the place of ``{nets}`` and the like, where help is shown.
+
+    Which strategies there are is known when they have been imported, which takes
+    seconds: too long for a parser that is made at each call.
+    """
+
+    def _get_help_string(self, action):
+        if "{" not in action.help:
+            return action.help
+        from skdfal.cli._names import names
+
+        listed = {kind: ", ".join(of_kind) for kind, of_kind in names().items()}
+        return action.help.format_map(listed)
+
+
+def add_running(command):
+    """Add the options that say where and how an experiment runs.
+
+    Parameters
+    ----------
+    command : ArgumentParser
+        Parser of a command.
+
+    Returns
+    -------
+    running : argument group
+        To which a command may add options of its own.
+    """
+    running = command.add_argument_group("running")
+    add_seed(running)
+    running.add_argument(
+        "--device", default="cpu", help="cpu (default), cuda, ...", metavar="NAME"
+    )
+    running.add_argument("--jobs", **count(None, "processes", "one per core"))
+    running.add_argument(
+        "--threads", **count(1, "threads in each; results depend on it a little")
+    )
+    running.add_argument(
+        "--out",
+        type=folder,
+        help=f"folder for the results (default: one in {RESULTS}, named after the "
+        "settings)",
+        metavar="FOLDER",
+    )
+    return running
+
+
+def add_seed(command):
+    """Add the option of the seed."""
+    command.add_argument(
+        "--seed",
+        type=at_least(0),
+        default=0,
+        help="what all random numbers derive from (default: 0)",
+        metavar="N",
+    )
+
+
+def count(default, text, default_text=None):
+    """Return the parameters of an option that takes an integer >= 1."""
+    default_text = default if default_text is None else default_text
+    return {
+        "type": at_least(1),
+        "default": default,
+        "help": text if default_text is None else f"{text} (default: {default_text})",
+        "metavar": "N",
+    }
+
+
+def at_least(low):
+    """Return the type of integers from a bound on."""
+
+    def integer(text):
+        if not text.isdecimal() or int(text) < low:
+            raise argparse.ArgumentTypeError(f"{text!r} should be an integer >= {low}")
+        return int(text)
+
+    return integer
+
+
+def positive(text):
+    """Return a finite number > 0."""
+    value = _number(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} should be a number > 0")
+    return value
+
+
+def share(text):
+    """Return a number in [0, 1)."""
+    value = _number(text)
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} should be a number in [0, 1)")
+    return value
+
+
+def _number(text):
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def folder(text):
+    """Return a path that is not empty."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError(f"{text!r} should be the name of a folder")
+    return Path(text)
+
+
+def listed(text):
+    """Return names that have commas between them, each once."""
+    return tuple(dict.fromkeys(text.split(",")))
+
+
+def class_names(text):
+    """Return two names or more that have commas between them."""
+    names = [name.strip() for name in text.split(",")]
+    if len(names) < 2 or not all(names) or len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} should be two names or more, distinct, with commas between"
+        )
+    return tuple(names)

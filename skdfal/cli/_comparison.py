@@ -1,0 +1,104 @@
+"""The work of ``skdfal compare``: an experiment, its table and its pictures."""
+
+import hashlib
+import json
+import sys
+
+from skdfal._utils._files import write_text
+from skdfal.cli._arguments import RESULTS
+from skdfal.cli._names import find_modules_here, strategy_names
+from skdfal.experiment import Protocol, accuracy_table, run_experiment
+from skdfal.reproduce._files import draw_or_say, name_files
+from skdfal.reproduce._pictures import save_learning_curves, save_twins
+
+_OK = 0
+# Fields of a protocol by the arguments that say what they are.
+_FIELDS = {
+    "dataset": "dataset",
+    "net": "net",
+    "width": "width",
+    "n_pool": "n_pool",
+    "n_test": "n_test",
+    "n_validation": "n_validation",
+    "n_initial": "n_initial",
+    "n_instances": "n_instances",
+    "max_annotations": "max_annotations",
+    "n_candidates": "n_candidates",
+    "epochs": "max_epochs",
+    "patience": "patience",
+    "restarts": "n_restarts",
+}
+_IN_FOLDER_NAME = {"dataset", "net", "max_annotations"}
+
+
+def compare(arguments):
+    """Run what the arguments say, and report it.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        Of the command; ``out`` is set where it is None.
+
+    Returns
+    -------
+    status : int
+        0.
+    """
+    find_modules_here(arguments.dataset, arguments.net, *arguments.strategies)
+    settings = {field: getattr(arguments, name) for name, field in _FIELDS.items()}
+    protocol = Protocol(**settings, marks=arguments.marks)
+    arguments.out = arguments.out or default_folder(arguments)
+    if arguments.resume and not arguments.out.exists():
+        print(f"Nothing to resume in {arguments.out}; starting.", file=sys.stderr)
+    records = run_experiment(
+        protocol,
+        strategy_names(arguments.strategies),
+        arguments.trials,
+        seed=arguments.seed,
+        out_dir=arguments.out,
+        n_jobs=arguments.jobs,
+        n_threads=arguments.threads,
+        device=arguments.device,
+        resume=arguments.resume,
+    )
+    _report(records, protocol, arguments.out)
+    return _OK
+
+
+def default_folder(arguments):
+    """Return the folder of the settings; trials and strategies may grow in it."""
+    dataset, net = (n.replace(":", ".") for n in (arguments.dataset, arguments.net))
+    name = f"{dataset}-{net}-{arguments.max_annotations}-seed{arguments.seed}"
+    settings = _FIELDS | {"device": "device", "threads": "threads"}
+    changed = {
+        field: getattr(arguments, name)
+        for name, field in settings.items()
+        if name not in _IN_FOLDER_NAME
+        and getattr(arguments, name) != arguments.default_of(name)
+    }
+    if changed:
+        digest = hashlib.sha256(json.dumps(changed, sort_keys=True).encode())
+        name += f"-{digest.hexdigest()[:6]}"
+    return RESULTS / name
+
+
+def _report(records, protocol, out_dir):
+    """Print the table; write it and the pictures to the folder."""
+    marks = protocol.table_marks()
+    kind = "Test" if protocol.n_validation is None else "Validation"
+    title = f"{kind} accuracy in percent at annotation marks, mean ± standard deviation"
+    print(f"\n{title}\n\n{accuracy_table(records, marks)}\n")
+    markdown = accuracy_table(records, marks, tablefmt="github")
+    write_text(out_dir / "table.md", f"{title}\n\n{markdown}\n")
+
+    def draw():
+        save_learning_curves(
+            records,
+            out_dir / "learning_curves.png",
+            title=f"{protocol.dataset}, {protocol.net}",
+            ylabel=f"{kind.lower()} accuracy",
+        )
+        save_twins(out_dir, out_dir / "twins.png")
+
+    draw_or_say(draw)
+    name_files(out_dir, ["rounds.csv", "table.md", "learning_curves.png", "twins.png"])

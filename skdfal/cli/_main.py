@@ -1,0 +1,54 @@
+"""What the command does with its arguments, and the status with which it ends."""
+
+import os
+import sys
+
+from skdfal.cli._interrupt import interrupt_ends_at_once
+from skdfal.cli._parser import make_parser
+
+_INTERRUPTED = 130
+_NO_READER = 141  # as a shell says of a process that SIGPIPE has ended
+
+
+def main(argv=None):
+    """Run the command.
+
+    Parameters
+    ----------
+    argv : list of str, default=None
+        Arguments; None takes those of the process.
+
+    Returns
+    -------
+    status : int
+        0 done, 1 failed, 2 bad arguments, 130 interrupted, 141 where the reader of
+        the output has gone, such as ``head``.
+
+    Examples
+    --------
+    >>> from skdfal.cli import main
+    >>> main(["compare", "--trials", "0"])
+    2
+    """
+    try:
+        status = _main(sys.argv[1:] if argv is None else list(argv))
+        print(end="", flush=True)  # what is still in the buffer
+    except BrokenPipeError:
+        # Nothing is left to flush into the closed pipe when Python ends.
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        return _NO_READER
+    return status
+
+
+def _main(argv):
+    try:
+        with interrupt_ends_at_once():
+            arguments = make_parser().parse_args(argv or ["--help"])
+            work = arguments.load()
+            from skdfal.cli._work import run
+    except SystemExit as end:  # argparse has said why
+        return end.code
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    return run(work, arguments, argv)

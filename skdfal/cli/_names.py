@@ -1,0 +1,48 @@
+"""The names that arguments may have, from where they are kept."""
+
+import sys
+from pathlib import Path
+
+from skdfal.experiment import DATASETS, NETS, PAPER_STRATEGIES
+from skdfal.experiment._names import strategy_name
+from skdfal.reproduce import (
+    ABLATION_DATASETS,
+    PAPER_DATASETS,
+    PAPER_METHODS,
+    PAPER_NETS,
+    SCALES,
+    TASK_AWARE_DATASETS,
+)
+from skdfal.reproduce._command import WHAT
+from skdfal.strategies import STRATEGIES, describe
+
+
+def names():
+    """Return the names of each kind, by what stands for them in a help text."""
+    reproduced = [*PAPER_DATASETS, *ABLATION_DATASETS, *TASK_AWARE_DATASETS]
+    return {
+        "datasets": list(DATASETS),
+        "nets": list(NETS),
+        "strategies": list(STRATEGIES),
+        "paper_strategies": list(PAPER_STRATEGIES),
+        "of_candidates": [
+            name for name in STRATEGIES if describe(name).n_candidates is not None
+        ],
+        "reproduced": list(dict.fromkeys(reproduced)),
+        "paper_nets": list(PAPER_NETS),
+        "paper_methods": list(PAPER_METHODS),
+        "scales": list(SCALES),
+        "experiments": list(WHAT),
+    }
+
+
+def strategy_names(given):
+    """Return the names of strategies, of which "all" are those of the paper."""
+    return PAPER_STRATEGIES if given == ("all",) else tuple(map(strategy_name, given))
+
+
+def find_modules_here(*names):
+    """Let modules in the working folder be imported, as ``python -m`` does."""
+    here = str(Path.cwd())
+    if any(":" in name for name in names) and here not in sys.path:
+        sys.path.insert(0, here)

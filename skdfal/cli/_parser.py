@@ -1,0 +1,77 @@
+"""The parser of the command, made of those of its commands."""
+
+import argparse
+from pathlib import Path
+
+from skdfal._version import __version__
+from skdfal.cli._arguments import folder
+from skdfal.cli._compare import add_compare
+from skdfal.cli._label import add_label
+from skdfal.cli._pictures import add_for_pictures
+from skdfal.cli._reproduce import add_reproduce
+
+_BAD_ARGUMENTS = 2
+# Arguments whose values are known, by the kind of the names.
+_COMPLETED = {
+    "dataset": "datasets",
+    "net": "nets",
+    "strategies": "strategies",
+    "strategy": "strategies",
+    "what": "experiments",
+    "scale": "scales",
+}
+
+
+def make_parser():
+    """Return the parser of ``skdfal`` and all its commands.
+
+    Returns
+    -------
+    parser : ArgumentParser
+        What it returns has ``load``, a function that loads what does the work.
+    """
+    parser = _Parser(
+        prog="skdfal",
+        description="Deep active learning: buy few labels, and buy the right ones.",
+    )
+    parser.add_argument("--version", action="version", version=f"skdfal {__version__}")
+    parser.add_argument(
+        "--print-completion",
+        action=_PrintCompletion,
+        choices=("bash", "zsh"),
+        help="print what completes the command in a shell, and end",
+    )
+    commands = parser.add_subparsers(dest="command", metavar="command", required=True)
+    for add in (add_compare, add_reproduce, add_label, add_for_pictures):
+        add(commands)
+    return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        """Say in one line what is wrong, without the usage."""
+        self.exit(_BAD_ARGUMENTS, f"{self.prog}: error: {message}\n")
+
+
+class _PrintCompletion(argparse.Action):
+    """Prints a script for a shell: files where files go, and the names we know."""
+
+    def __call__(self, parser, namespace, shell, option_string=None):
+        try:
+            import shtab
+        except ImportError:
+            parser.error(
+                f'{option_string} needs shtab: pip install "skdfal[completion]"'
+            )
+        from skdfal.cli._names import names
+
+        known = names()
+        (commands,) = (a for a in parser._actions if isinstance(a.choices, dict))
+        for command in commands.choices.values():
+            for action in command._actions:
+                if action.type in (Path, folder):
+                    action.complete = shtab.FILE
+                elif action.dest in _COMPLETED and action.choices is None:
+                    action.choices = known[_COMPLETED[action.dest]]
+        print(shtab.complete(parser, shell))
+        parser.exit()

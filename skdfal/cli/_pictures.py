@@ -1,0 +1,269 @@
+"""The arguments of the commands for people with tools of their own."""
+
+import argparse
+from pathlib import Path
+
+from skdfal.cli._arguments import add_seed, class_names, count
+
+_PREDICT_EXAMPLES = """\
+examples:
+  skdfal predict pictures/ --net pictures/skdfal/net.skdfal
+  skdfal predict new/ --net net.skdfal --out new.csv
+"""
+_QUERY_TEXT = """\
+Train on the labels of a CSV, and print the pictures that should be labelled next, the
+best first, one per line. Without labels of two classes they are drawn at random.
+"""
+_QUERY_EXAMPLES = """\
+examples:
+  skdfal query pictures/ --labels labels.csv -n 20
+  skdfal query pictures/ --labels mine.csv --columns file=image,label=kind
+"""
+_EXPORT_TEXT = """\
+Write what "skdfal label" knows for other programs: the labels as CSV, or tasks for
+Label Studio, which are the pictures without a label and what the net says of them, the
+most doubtful first. Beside the tasks lies the labelling interface, as .xml.
+"""
+_EXPORT_EXAMPLES = """\
+examples:
+  skdfal export pictures/ --to csv
+  skdfal export pictures/ --to label-studio --prefix "/data/local-files/?d=pictures/"
+  skdfal export pictures/ --to label-studio --prefix https://example.org/pictures/
+"""
+_IMPORT_TEXT = """\
+Take labels over into the project of "skdfal label": of a CSV, or of what Label Studio
+exports as JSON, skips and several annotators included. What was imported before is not
+imported twice.
+"""
+_IMPORT_EXAMPLES = """\
+examples:
+  skdfal import labels.csv pictures/
+  skdfal import table.csv pictures/ --columns file=image,label=kind
+  skdfal import project-1.json pictures/
+"""
+
+
+def add_for_pictures(commands):
+    """Add the commands to those of ``skdfal``.
+
+    Parameters
+    ----------
+    commands : argparse action
+        What ``add_subparsers`` returned.
+    """
+    _add_predict(commands)
+    _add_query(commands)
+    _add_export(commands)
+    _add_import(commands)
+
+
+def _add(commands, name, load, text, examples, *, help_text):
+    command = commands.add_parser(
+        name,
+        help=help_text,
+        description=text,
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.set_defaults(load=load)
+    return command
+
+
+def _add_predict(commands):
+    command = _add(
+        commands,
+        "predict",
+        _load_predict,
+        "Say what a trained net sees in each picture.",
+        _PREDICT_EXAMPLES,
+        help_text="predict the classes of pictures by a trained net",
+    )
+    _add_pictures(command)
+    _add_net(command, required=True)
+    _add_out(command, "CSV (default: predictions.csv)")
+    _add_cache(command)
+
+
+def _add_query(commands):
+    command = _add(
+        commands,
+        "query",
+        _load_query,
+        _QUERY_TEXT,
+        _QUERY_EXAMPLES,
+        help_text="print the pictures that should be labelled next",
+    )
+    _add_pictures(command)
+    command.add_argument(
+        "--labels",
+        type=Path,
+        required=True,
+        help="CSV with a file and a label in each row",
+        metavar="FILE",
+    )
+    command.add_argument(
+        "-n",
+        **count(10, "how many pictures to print"),
+    )
+    _add_columns(command)
+    _add_classes(command, "those of the labels")
+    _add_learning(command)
+    _add_cache(command)
+
+
+def _add_export(commands):
+    command = _add(
+        commands,
+        "export",
+        _load_export,
+        _EXPORT_TEXT,
+        _EXPORT_EXAMPLES,
+        help_text="write labels or tasks for other programs",
+    )
+    _add_pictures(command)
+    command.add_argument(
+        "--to", choices=["csv", "label-studio"], required=True, metavar="FORMAT"
+    )
+    _add_project(command)
+    _add_net(command, required=False)
+    _add_out(command, "labels.csv or tasks.json, by default")
+    command.add_argument(
+        "--prefix",
+        help="what stands before the names in tasks: where Label Studio finds local "
+        "files (default: /data/local-files/?d=), or the URL of a server",
+        metavar="TEXT",
+    )
+
+
+def _add_import(commands):
+    command = _add(
+        commands,
+        "import",
+        _load_import,
+        _IMPORT_TEXT,
+        _IMPORT_EXAMPLES,
+        help_text="take over labels of other programs",
+    )
+    command.add_argument(
+        "file", type=Path, help=".json of Label Studio, or a CSV", metavar="FILE"
+    )
+    _add_pictures(command)
+    _add_project(command)
+    _add_columns(command)
+    _add_classes(command, "those of the project, or else of the labels")
+
+
+def _add_pictures(command):
+    command.add_argument("pictures", type=Path, metavar="PICTURES")
+
+
+def _add_project(command):
+    command.add_argument(
+        "--project",
+        type=Path,
+        help="folder of the project (default: PICTURES/skdfal)",
+        metavar="FOLDER",
+    )
+
+
+def _add_net(command, *, required):
+    command.add_argument(
+        "--net",
+        type=Path,
+        required=required,
+        help="file of the net" + ("" if required else " (default: the project's)"),
+        metavar="FILE",
+    )
+    command.add_argument(
+        "--net-class",
+        help="module:Class of a net that is made by code of your own",
+        metavar="NAME",
+    )
+
+
+def _add_out(command, what):
+    command.add_argument(
+        "--out", type=Path, help=f"file to write: {what}", metavar="FILE"
+    )
+
+
+def _add_cache(command):
+    command.add_argument(
+        "--cache",
+        type=Path,
+        help="folder to keep decoded pictures in, which saves time the next time",
+        metavar="FOLDER",
+    )
+
+
+def _add_learning(command):
+    command.add_argument(
+        "--net",
+        default="lenet5",
+        help="lenet5 (default), vgg8, torchvision/NAME or timm/NAME (a linear head on "
+        "a pretrained net), or module:Class of your own",
+        metavar="NAME",
+    )
+    command.add_argument(
+        "--strategy", default="dfal", help="a query strategy (default: dfal)"
+    )
+    command.add_argument(
+        "--size",
+        **count(None, "height and width in pixels at which the net sees the pictures"),
+    )
+    command.add_argument("--epochs", **count(50, "passes over the labels"))
+    add_seed(command)
+
+
+def _add_columns(command):
+    command.add_argument(
+        "--columns",
+        type=_columns,
+        default={},
+        help="names of the columns of a CSV, for those that are not the usual ones: "
+        "file=...,label=...,annotator=...,time=...",
+        metavar="NAMES",
+    )
+
+
+def _add_classes(command, default):
+    command.add_argument(
+        "--classes",
+        type=class_names,
+        help=f"names of the classes, with commas between (default: {default})",
+        metavar="A,B",
+    )
+
+
+def _columns(text):
+    pairs = [part.partition("=") for part in text.split(",")]
+    known = ("file", "label", "annotator", "time")
+    if not all(name in known and column for name, _, column in pairs):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} should be like file=image,label=kind; there are {known}"
+        )
+    return {name: column for name, _, column in pairs}
+
+
+def _load_predict():
+    from skdfal.label._commands import predict
+
+    return predict
+
+
+def _load_query():
+    from skdfal.label._commands import query
+
+    return query
+
+
+def _load_export():
+    from skdfal.label._commands import export
+
+    return export
+
+
+def _load_import():
+    from skdfal.label._commands import import_
+
+    return import_

@@ -1,0 +1,75 @@
+"""Do the work of a command, and say in a line what went wrong."""
+
+import shlex
+import sys
+import traceback
+from concurrent.futures.process import BrokenProcessPool
+
+from skdfal._utils._files import OF_THE_DISK
+from skdfal.experiment import FolderError, TrialError
+from skdfal.learner import CheckpointError
+
+_FAILED, _BAD_ARGUMENTS, _INTERRUPTED = 1, 2, 130
+
+
+def run(work, arguments, argv):
+    """Do the work of a command.
+
+    Parameters
+    ----------
+    work : callable
+        Takes the arguments, and returns the status.
+    arguments : argparse.Namespace
+        What the parser made of `argv`.
+    argv : list of str
+        As they were given, for the line by which to go on.
+
+    Returns
+    -------
+    status : int
+        As of the command.
+    """
+    try:
+        return work(arguments)
+    except KeyboardInterrupt:
+        return _stopped(argv, "Interrupted.", _INTERRUPTED)
+    except TrialError as error:
+        cause = error.__cause__
+        if isinstance(cause, CheckpointError | FolderError):
+            return _refused(arguments, cause)
+        if not isinstance(cause, OSError):  # a full disk says it all
+            traceback.print_exception(cause)
+        return _stopped(argv, f"{error}.", _FAILED)
+    except BrokenProcessPool:
+        reason = "A worker process was killed, perhaps for want of memory."
+        return _stopped(argv, reason, _FAILED)
+    except FileExistsError:
+        return _refused(
+            arguments,
+            f"{arguments.out} holds results already. Go on with them by --resume, or "
+            "choose another folder by --out.",
+        )
+    except BrokenPipeError:
+        raise
+    except (ValueError, OSError) as error:
+        if getattr(error, "errno", None) in OF_THE_DISK:
+            return _stopped(argv, f"{error}.", _FAILED)
+        return _refused(arguments, error)
+
+
+def _stopped(argv, reason, status):
+    again = ["skdfal", *argv]
+    if argv[0] == "compare" and "--resume" not in argv:
+        again.append("--resume")
+    print(
+        f"\n{reason} Nothing that was done is lost; go on with:\n  {shlex.join(again)}",
+        file=sys.stderr,
+    )
+    return status
+
+
+def _refused(arguments, reason):
+    """Say in one line what is wrong with the arguments."""
+    reason = " ".join(str(reason).split())
+    print(f"skdfal {arguments.command}: error: {reason}", file=sys.stderr)
+    return _BAD_ARGUMENTS
