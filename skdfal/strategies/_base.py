@@ -289,16 +289,40 @@ def top_k(score, n_instances):
     indices : ndarray of shape (n_instances,)
         Positions among all scores.
     """
-    best, found, start = np.empty(0), np.empty(0, np.intp), 0
     blocks = [score] if isinstance(score, np.ndarray) else score
-    for block in _at_least(n_instances, blocks):
+    found, _ = best_of(blocks, n_instances)
+    return found
+
+
+def best_of(blocks, n):
+    """Return where the ``n`` largest scores of some blocks are, and these scores.
+
+    Parameters
+    ----------
+    blocks : iterable of ndarray of shape (n_samples,)
+        Scores of one block after the other, of which none is kept.
+    n : int
+        How many; all, if there are fewer.
+
+    Returns
+    -------
+    position : ndarray of shape (n,)
+        Positions among all scores, the largest score first, equal ones in their order.
+    score : ndarray of shape (n,)
+        The scores there.
+    """
+    position, score, start = np.empty(0, np.intp), np.empty(0), 0
+    for block in _at_least(n, blocks):
         if np.isnan(block).any():
             raise ValueError(f"{np.isnan(block).sum()} of {len(block)} scores are NaN.")
-        best = np.concatenate([best, block])  # those before stay before their equals
-        found = np.concatenate([found, np.arange(start, start + len(block))])
-        first = np.argsort(-best, kind="stable")[:n_instances]
-        best, found, start = best[first], found[first], start + len(block)
-    return found
+        # A block comes after what was found before, so its equals are not wanted.
+        worst = score[-1] if len(score) == n else None
+        new = np.arange(len(block)) if worst is None else np.flatnonzero(block > worst)
+        position = np.concatenate([position, start + new])
+        score = np.concatenate([score, block[new]])
+        first = np.argsort(-score, kind="stable")[:n]
+        position, score, start = position[first], score[first], start + len(block)
+    return position, score
 
 
 def _at_least(n, blocks):

@@ -1,7 +1,6 @@
 """DFAL's query: the samples that DeepFool moves over the boundary with least effort."""
 
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -13,37 +12,17 @@ from skdfal._utils._validation import (
     validate_params,
 )
 from skdfal._utils._warnings import warn_caller
-from skdfal.adapter import batches_a_block, torch_nets
-from skdfal.adversarial import affine_margins, deepfool, deepfool_within
+from skdfal.adapter import torch_nets
+from skdfal.adversarial import affine_margins, deepfool
 from skdfal.augment import AdversarialAugmenter
-from skdfal.pool import InHand, engine_for
 from skdfal.strategies._base import draw_candidates, register, top_k
-from skdfal.strategies._margin_proxy import margin_proxy
+from skdfal.strategies._pruned_search import pruned_search
 
 __all__ = ["deepfool_margin_sampling", "deepfool_margin_score", "dfal"]
 
 # Batches of a block under attack, whose perturbations are kept: finished samples are
 # replaced by waiting ones, so only the last batch of a block runs half empty.
 _BATCHES = 16
-
-# The pruned search stops where the proxy says that the margin is at least this part
-# of what it would be at the smallest margin-to-proxy ratio seen so far.
-_SAFETY = 0.7
-
-# The search ends where so many of the likeliest to change never did, and no other.
-_N_HOPELESS = 128
-
-# Candidates that the pruned search attacks before it looks whether to go on, at most.
-_BLOCK_SIZE = 128
-
-# Of the order, so many times what a round needs is looked up.
-_MORE = 8
-
-# Proxies that are kept, at most: 64 MB of the 4 GB that a pool of 10^9 has.
-_MOST_PROXIES = 2**24
-
-# Bytes of samples that are kept from the pass of proxies for the attacks, at most.
-_PICTURE_BYTES = 2**25
 
 
 @validate_params(
@@ -388,250 +367,13 @@ def smallest_margins(estimator, X, n, attack, prune=True):
     nets = torch_nets(estimator, X)
     is_affine = nets[0].module.affine_form() is not None  # all margins cost one pass
     if prune and len(nets) == 1 and not is_affine:
-        found = _pruned_search(nets[0].for_attack(), n, attack)
+        net = nets[0].for_attack()
+        found = pruned_search(net, n, _sized(net, attack))
         _warn_of_unconverged(found.n_unconverged, found.n_attacked, attack["max_iter"])
         return found.indices, found.margin
     score = _scores(nets, attack)
     nearest = top_k(score, n)
     return nearest, -score[nearest]
-
-
-class PrunedSearch(NamedTuple):
-    """What the search found, and what it cost."""
-
-    indices: np.ndarray
-    margin: np.ndarray
-    n_attacked: int
-    n_unconverged: int
-
-
-def _pruned_search(net, n_instances, attack):
-    """Find the ``n_instances`` smallest margins, best first by proxy.
-
-    In rounds, each of some blocks of the order; what is too far is told by the bound
-    at the beginning of the round. When to end is looked at before each block, and what
-    was worked ahead is dropped then.
-    """
-    attack = _sized(net, attack)
-    block_size = min(attack["batch_size"], max(32, min(2 * n_instances, _BLOCK_SIZE)))
-    try:
-        return _search(net, n_instances, attack, block_size, _MOST_PROXIES)
-    except _NeedsMore:
-        return _search(net, n_instances, attack, block_size, np.inf)
-
-
-def _search(net, n_instances, attack, block_size, most):
-    """Search among the samples with the ``most`` smallest proxies."""
-    engine = engine_for(net.pool)
-    nearest, pictures = _proxies(net, n_instances, engine, most)
-    search = _Search(nearest.proxy, n_instances)
-    for n_blocks in _rounds():
-        blocks = search.next_blocks(n_blocks, block_size)
-        if nearest.n_forgotten and len(blocks) < n_blocks:
-            raise _NeedsMore
-        work = partial(_margins_within, search.worst, attack)
-        positions = (nearest.position(block) for block in blocks)
-        parts = (pictures.part(net.pool, some) for some in positions)
-        found = net.map_parts(work, parts, engine)
-        for block in blocks:
-            if not search.is_over:
-                search.add(block, *next(found))
-        if search.is_over:
-            result = search.result()
-            return result._replace(indices=nearest.position(result.indices))
-
-
-class _NeedsMore(Exception):
-    """The search has come to the end of the proxies that were kept."""
-
-
-def _rounds():
-    """Yield how many blocks a round has: 1, 1, 2, 4, 8, ..., as many as before."""
-    n_blocks = 1
-    yield n_blocks
-    while True:
-        yield n_blocks
-        n_blocks *= 2
-
-
-def _margins_within(worst, attack, net):
-    """Margins of a block, (n,), infinite beyond ``worst``; how many never converged."""
-    x = net.batch(np.arange(len(net)))
-    result, too_far = deepfool_within(net.module, x, worst, **attack)
-    n_unconverged = int((~result.converged & ~too_far).sum())
-    return result.norm.double().cpu().numpy(), n_unconverged
-
-
-class _Search:
-    """What is known of margins so far, and what to look at next."""
-
-    def __init__(self, proxy, n_instances):
-        self.proxy, self.n_instances = proxy, n_instances
-        self.order = np.empty(0, np.intp)  # the first ones of all, best first
-        self.margin = np.empty(0)  # of the first ones of them
-        self.n_unconverged = 0
-        self.worst = self.smallest_ratio = np.inf
-
-    def next_blocks(self, n_blocks, size):
-        start = len(self.margin)
-        stop = min(start + n_blocks * size, len(self.proxy))
-        if stop >= len(self.order):
-            self.order = _smallest(self.proxy, _MORE * stop)
-        return [self.order[i : min(i + size, stop)] for i in range(start, stop, size)]
-
-    @property
-    def is_over(self):
-        n = len(self.margin)
-        if n == len(self.proxy) or self.is_hopeless:
-            return True
-        if self.worst == np.inf:
-            return False
-        next_proxy = self.proxy[self.order[n]]
-        return bool(_SAFETY * self.smallest_ratio * next_proxy > self.worst)
-
-    @property
-    def is_hopeless(self):
-        """Whether the net answers one class for all of the likeliest to change."""
-        enough = max(self.n_instances, _N_HOPELESS)
-        return len(self.margin) == self.n_unconverged >= enough
-
-    def add(self, block, margin, n_unconverged):
-        self.margin = np.concatenate([self.margin, margin])
-        self.n_unconverged += n_unconverged
-        proxy = self.proxy[block]
-        found = np.isfinite(margin) & (proxy > 0)
-        ratio = (margin[found] / proxy[found]).min(initial=np.inf)
-        self.smallest_ratio = min(self.smallest_ratio, ratio)
-        if len(self.margin) >= self.n_instances:
-            last = self.n_instances - 1
-            self.worst = np.partition(self.margin, last)[last]
-
-    def result(self):
-        attacked = self.order[: len(self.margin)]
-        nearest = np.lexsort([attacked, self.margin])
-        if self.is_hopeless:
-            nearest = np.arange(len(attacked))
-        nearest = nearest[: self.n_instances]
-        n = len(attacked), self.n_unconverged
-        return PrunedSearch(attacked[nearest], self.margin[nearest], *n)
-
-
-def _smallest(values, n):
-    """Return the positions of ``n`` smallest values, or more, in the order of all."""
-    if n < len(values):
-        positions = np.flatnonzero(values <= np.partition(values, n - 1)[n - 1])
-    else:
-        positions = np.arange(len(values))
-    return positions[np.argsort(values[positions], kind="stable")]
-
-
-def _proxies(net, n_instances, engine, most):
-    """Return the smallest proxies, and some of the samples that have them."""
-    batch_size, start = net.batch_size(None), 0
-    nearest = _Nearest(most)
-    pictures = _Pictures(_n_pictures(net.pool, n_instances))
-    work = partial(_proxies_of_block, pictures.n_kept, batch_size)
-    for proxy, best, samples in net.map_blocks(work, batch_size, engine=engine):
-        nearest.add(proxy)
-        pictures.add(start + best, proxy[best], samples)
-        start += len(proxy)
-    nearest.settle()
-    return nearest, pictures
-
-
-def _proxies_of_block(n_best, batch_size, net):
-    """Return proxies (n,), and where the smallest are, with their samples."""
-    if not n_best:
-        return margin_proxy(net), np.empty(0, np.intp), None
-    pictures, proxies, start = _Pictures(n_best), [], 0
-    size = batch_size * batches_a_block(net.pool, batch_size)
-    while start < len(net):  # read once, as much as is read at a time
-        rows = np.arange(start, min(start + size, len(net)))
-        samples = net.pool.take(rows)
-        proxy = margin_proxy(net.of(InHand(samples, net.rows[rows])))
-        best = np.argsort(proxy, kind="stable")[:n_best]
-        pictures.add(rows[best], proxy[best], samples[best])
-        proxies.append(proxy)
-        start += size
-    return np.concatenate(proxies), pictures.position, pictures.samples
-
-
-class _Nearest:
-    """The smallest proxies of a pool, in its order; of most pools, all.
-
-    Samples beyond the ``most`` with the smallest ones are forgotten now and then.
-    """
-
-    def __init__(self, most):
-        self.most, self.waiting, self.n_seen = most, [], 0
-        self.proxy, self.positions = np.empty(0, np.float32), None
-        self.n_forgotten = 0
-
-    def add(self, proxy):
-        self.waiting.append(proxy)
-        self.n_seen += len(proxy)
-        if self.n_seen - self.n_forgotten > 2 * self.most:
-            self.settle()
-            near = np.sort(_smallest(self.proxy, self.most)[: self.most])
-            self.positions, self.proxy = self.position(near), self.proxy[near]
-            self.n_forgotten = self.n_seen - len(near)
-
-    def settle(self):
-        if self.positions is not None:
-            new = np.arange(self.n_seen - sum(map(len, self.waiting)), self.n_seen)
-            self.positions = np.concatenate([self.positions, new])
-        self.proxy = np.concatenate([self.proxy, *self.waiting])
-        self.waiting = []
-
-    def position(self, rows):
-        """Return the positions in the pool of some that were kept."""
-        return rows if self.positions is None else self.positions[rows]
-
-
-def _n_pictures(pool, n_instances):
-    """How many samples are worth keeping: none of what is read fast, or in parts."""
-    root = pool.root
-    is_slow = not root.is_in_memory and not hasattr(root, "as_dataset")
-    if not is_slow or not isinstance(root.dtype, np.dtype):
-        return 0
-    n_bytes = max(1, int(np.prod(root.sample_shape)) * root.dtype.itemsize)
-    return min(_PICTURE_BYTES // n_bytes, max(4 * n_instances, _BLOCK_SIZE))
-
-
-class _Pictures:
-    """Samples that are likely to be attacked, so that they need not be read again.
-
-    Each block brings its best few. Kept are the best of these.
-
-    Parameters
-    ----------
-    n_kept : int
-        How many.
-    """
-
-    def __init__(self, n_kept):
-        self.n_kept = n_kept
-        self.position, self.proxy, self.samples = np.empty(0, np.intp), None, None
-
-    def add(self, position, proxy, samples):
-        if samples is None:
-            return
-        if self.samples is not None:
-            position = np.concatenate([self.position, position])
-            proxy = np.concatenate([self.proxy, proxy])
-            samples = np.concatenate([self.samples, samples])
-        best = np.argsort(proxy, kind="stable")[: self.n_kept]
-        self.position, self.proxy = position[best], proxy[best]
-        self.samples = samples[best]
-
-    def part(self, pool, positions):
-        """Return samples of a pool as a pool, in hand if all of them were kept."""
-        view = pool.view(positions)
-        where = {position: i for i, position in enumerate(self.position.tolist())}
-        found = [where.get(position) for position in positions.tolist()]
-        if None in found:
-            return view
-        return InHand(self.samples[found], view.indices)
 
 
 def _margins(net, attack):

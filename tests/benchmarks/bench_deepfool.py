@@ -18,7 +18,8 @@ import torch
 
 import skdfal
 from skdfal.adapter import torch_nets
-from skdfal.strategies._deepfool_margin import _pruned_search, attack_parameters
+from skdfal.strategies import _pruned_search
+from skdfal.strategies._deepfool_margin import attack_parameters
 from tests.benchmarks._common import (
     N_THREADS,
     medians,
@@ -43,7 +44,9 @@ def default(net, X, n):
 
 
 def pruned_search(net, X, n):
-    return _pruned_search(torch_nets(net, X)[0].for_attack(), n, ATTACK)
+    attacked = torch_nets(net, X)[0].for_attack()
+    attack = ATTACK | {"batch_size": attacked.batch_size(None, with_graph=True)}
+    return _pruned_search.pruned_search(attacked, n, attack)
 
 
 def foolbox_attack(net, X, batch_size):

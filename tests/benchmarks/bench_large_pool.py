@@ -106,7 +106,7 @@ QUERIES = {
 def one_query(path, n_samples, name):
     """Ask once, and print what it took as JSON."""
     from skdfal.pool import _pool
-    from skdfal.strategies import _deepfool_margin
+    from skdfal.strategies import _pruned_search
 
     torch.set_num_threads(1)
     asked_net, X = net(), np.load(path, mmap_mode="r")[:n_samples]
@@ -116,8 +116,8 @@ def one_query(path, n_samples, name):
     with (
         watched(peak),
         timed(_pool.ArrayPool, "take", seconds),
-        timed(_deepfool_margin, "deepfool_within", seconds),
-        timed(_deepfool_margin, "margin_proxy", seconds),
+        timed(_pruned_search, "deepfool_within", seconds),
+        timed(_pruned_search, "margin_proxy", seconds),
     ):
         asked = QUERIES[name](asked_net, X)
     found = {

@@ -21,7 +21,9 @@ import skdfal
 from skdfal.adapter import torch_nets
 from skdfal.cover import _blocks
 from skdfal.pool import as_pool
-from skdfal.strategies import _deepfool_margin as dfal_file
+from skdfal.strategies import _pruned_search as search_file
+from skdfal.strategies._base import best_of
+from skdfal.strategies._deepfool_margin import attack_parameters
 from tests.benchmarks._common import pictures, print_table, trained_lenet
 
 BLOCK = 4096
@@ -58,14 +60,16 @@ def measure_units(n_attacked=128):
     pool = as_pool(X[300:])
     (net,) = torch_nets(fitted, pool.view(np.arange(BLOCK)))
     batch_size = net.batch_size(None)
-    attack = dfal_file.attack_parameters(2, 50, 0.02, None, batch_size)
-    first = net.of(pool.view(np.argsort(dfal_file.margin_proxy(net))[:n_attacked]))
+    attack = attack_parameters(2, 50, 0.02, None, batch_size)
+    first = net.of(pool.view(np.argsort(search_file.margin_proxy(net))[:n_attacked]))
     features = net.features(batch_size).numpy()
     points = features[:200].astype(float)
     state = _blocks._lower(features, 0, None, points[:1], [])
     return {
-        "proxies": seconds_of(lambda: dfal_file._proxies_of_block(16, batch_size, net)),
-        "attacks": seconds_of(lambda: dfal_file._margins_within(1.0, attack, first)),
+        "proxies": seconds_of(
+            lambda: search_file._proxies_of_block(16, batch_size, net)
+        ),
+        "attacks": seconds_of(lambda: search_file._margins_within(1.0, attack, first)),
         "features": seconds_of(lambda: net.features(batch_size)),
         "lower": seconds_of(lambda: _blocks._lower(features, 0, state, points, [])),
         "search": seconds_of(_search, 3) / 10**7,
@@ -74,7 +78,7 @@ def measure_units(n_attacked=128):
 
 def _search():
     proxy = np.random.default_rng(0).random(10**7, dtype=np.float32)
-    dfal_file._smallest(proxy, 10_000)
+    best_of(np.split(-proxy, 40), 10_000)
 
 
 def _nothing(_, part):

@@ -252,24 +252,18 @@ def test_what_cannot_be_pickled_says_so(client):
         list(_engine(client).map(sum_of, [thing], [view]))
 
 
-def test_the_search_forgets_what_is_far_and_comes_back_for_it(
-    estimators, pool, monkeypatch
-):
-    from skdfal.strategies import _deepfool_margin
+def test_proxies_in_a_file_give_the_same_answer(estimators, pool, monkeypatch):
+    from skdfal.strategies import _pruned_search
 
     X = np.concatenate([pool, pool[:7]])
     net = estimators["net"]
     expected = [skdfal.dfal(net, X, n, batch_size=2) for n in (2, 40)]
-    whole = []
-    monkeypatch.setattr(_deepfool_margin, "_MOST_PROXIES", 6)
-    monkeypatch.setattr(
-        _deepfool_margin._NeedsMore, "__init__", lambda self: whole.append(self)
-    )
+    monkeypatch.setattr(_pruned_search, "_PROXY_BYTES", 24)  # six of them at a time
+    monkeypatch.setattr(_pruned_search, "_MORE", 1)
     monkeypatch.setattr(TorchNet, "batch_size", lambda self, given, _=0: given or 4)
     monkeypatch.setattr("skdfal.adapter._batches._BATCHES_A_BLOCK", 1)
     for n, indices in zip((2, 40), expected, strict=True):
         np.testing.assert_array_equal(skdfal.dfal(net, X, n, batch_size=2), indices)
-    assert whole  # for the 40 at least
 
 
 def test_a_large_pool_has_no_more_blocks_than_a_scheduler_bears(monkeypatch):

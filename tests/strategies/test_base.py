@@ -18,6 +18,8 @@ def test_top_k_is_a_stable_sort(score, data):
     n = data.draw(st.integers(1, len(score)))
     expected = sorted(range(len(score)), key=lambda i: (-score[i], i))[:n]
     assert top_k(score, n).tolist() == expected
+    cuts = data.draw(st.lists(st.integers(0, len(score)), max_size=5).map(sorted))
+    assert top_k(iter(np.split(score, cuts)), n).tolist() == expected
 
 
 def test_nan_never_passes():
