@@ -1,5 +1,6 @@
 """PseudoLabelAugmenter: what the net is sure of, as training samples for one round."""
 
+from functools import partial
 from numbers import Real
 
 import numpy as np
@@ -18,7 +19,7 @@ from skdfal._utils._validation import (
     _fit_context,
     validate_params,
 )
-from skdfal.adapter import class_labels, predict_proba
+from skdfal.adapter import class_labels, map_proba
 from skdfal.adapter._training import as_numpy, as_whole, fit_own, is_missing
 
 
@@ -77,11 +78,21 @@ def ceal_pseudo_labels(estimator, X, *, threshold=0.05, batch_size=None):
     >>> ceal_pseudo_labels(clf, [[-9.0], [0.0], [9.0]])
     (array([0, 2]), array(['left', 'right'], dtype='<U5'))
     """
-    proba = predict_proba(estimator, X, batch_size)
-    labels = class_labels(estimator, proba.shape[1])
-    indices = np.flatnonzero(entr(proba).sum(axis=1) < threshold)
-    # A module may have more outputs than there are classes: those name no label.
-    return indices, labels[proba[indices, : len(labels)].argmax(axis=1)]
+    indices, labels, start = [], [], 0
+    blocks = map_proba(partial(_sure, threshold), estimator, X, batch_size)
+    for n_samples, sure, proba in blocks:
+        names = class_labels(estimator, proba.shape[1])
+        # A module may have more outputs than there are classes: those name no label.
+        labels.append(names[proba[:, : len(names)].argmax(axis=1)])
+        indices.append(start + sure)
+        start += n_samples
+    return np.concatenate(indices), np.concatenate(labels)
+
+
+def _sure(threshold, proba):
+    """Return the length of a block, the rows of little entropy, and these rows."""
+    sure = np.flatnonzero(entr(proba).sum(axis=1) < threshold)
+    return len(proba), sure, proba[sure]
 
 
 class PseudoLabelAugmenter(MetaEstimatorMixin, BaseEstimator):

@@ -2,8 +2,8 @@
 
 from skdfal._utils._validation import QUERY_PARAMETERS, validate_params
 from skdfal.augment import PseudoLabelAugmenter
-from skdfal.strategies._base import draw_candidates, register, top_k
-from skdfal.strategies._uncertainty import entropy_score
+from skdfal.strategies._base import register
+from skdfal.strategies._uncertainty import entropy_sampling
 
 __all__ = ["ceal_sampling"]
 
@@ -78,6 +78,11 @@ def ceal_sampling(
     >>> ceal_sampling(clf, [[-2.0], [0.0], [1.0]], n_instances=2)
     array([1, 2])
     """
-    S_k, candidates = draw_candidates(X, n_instances, n_candidates, random_state)
-    score = entropy_score(estimator, candidates, batch_size=batch_size)
-    return S_k[top_k(score, n_instances)]
+    return entropy_sampling(
+        estimator,
+        X,
+        n_instances,
+        n_candidates=n_candidates,
+        batch_size=batch_size,
+        random_state=random_state,
+    )

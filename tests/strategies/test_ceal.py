@@ -57,6 +57,16 @@ def test_labels_what_is_sure_as_it_predicts(kind, estimators, pool):
     np.testing.assert_array_equal(labels, predicted)
 
 
+def test_block_by_block_the_pseudo_labels_are_the_same(table, monkeypatch):
+    clf = LogisticRegression().fit(*table)
+    whole = ceal_pseudo_labels(clf, table[0], threshold=0.3)
+    assert 0 < len(whole[0]) < 160
+    monkeypatch.setattr("skdfal.adapter._answers._ROWS_A_BLOCK", 7)
+    by_block = ceal_pseudo_labels(clf, table[0], threshold=0.3)
+    for found, expected in zip(by_block, whole, strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_nothing_is_below_zero(estimators, pool):
     indices, labels = ceal_pseudo_labels(estimators["net"], pool, threshold=0)
     assert len(indices) == len(labels) == 0
