@@ -65,6 +65,16 @@ def add_seed(command):
     )
 
 
+def add_dask(command):
+    """Add the option that names a cluster."""
+    command.add_argument(
+        "--dask",
+        help="let a Dask cluster look at the pictures: address of its scheduler, such "
+        "as tcp://head:8786 (default: this process looks)",
+        metavar="ADDRESS",
+    )
+
+
 def count(default, text, default_text=None):
     """Return the parameters of an option that takes an integer >= 1."""
     default_text = default if default_text is None else default_text

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from skdfal.cli._arguments import add_seed, class_names, count, share
+from skdfal.cli._arguments import add_dask, add_seed, class_names, count, share
 
 _TEXT = """\
 Open a page that shows the picture worth most, takes a key, and shows the next at once,
@@ -94,6 +94,7 @@ def _add_learning(command):
         metavar="X",
     )
     add_seed(group)
+    add_dask(group)
 
 
 def _add_serving(command):

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from skdfal.cli._arguments import add_seed, class_names, count
+from skdfal.cli._arguments import add_dask, add_seed, class_names, count
 
 _PREDICT_EXAMPLES = """\
 examples:
@@ -18,6 +18,7 @@ _QUERY_EXAMPLES = """\
 examples:
   skdfal query pictures/ --labels labels.csv -n 20
   skdfal query pictures/ --labels mine.csv --columns file=image,label=kind
+  skdfal query pictures/ --labels labels.csv --cache cache --dask tcp://head:8786
 """
 _EXPORT_TEXT = """\
 Write what "skdfal label" knows for other programs: the labels as CSV, or tasks for
@@ -82,6 +83,7 @@ def _add_predict(commands):
     _add_net(command, required=True)
     _add_out(command, "CSV (default: predictions.csv)")
     _add_cache(command)
+    add_dask(command)
 
 
 def _add_query(commands):
@@ -109,6 +111,7 @@ def _add_query(commands):
     _add_classes(command, "those of the labels")
     _add_learning(command)
     _add_cache(command)
+    add_dask(command)
 
 
 def _add_export(commands):

@@ -10,6 +10,8 @@ import webbrowser
 from functools import partial
 from pathlib import Path
 
+from skdfal.label._cluster import on_cluster
+
 _PORT = 8765
 _MINUTE = 60.0  # seconds
 PROJECT = "skdfal"
@@ -112,11 +114,14 @@ def _open(arguments, pictures, folder, store):
         max_epochs=arguments.epochs,
         n_ranked=max(50, 5 * arguments.n_instances),
         seed=arguments.seed,
+        dask=arguments.dask,
     )
     net = make_net(
         recipe.net, len(classes), pool.sample_shape, strategy=recipe.strategy
     )
     net.initialize()  # or raises
+    with on_cluster(recipe.dask):
+        pass  # or raises
     project = Project(
         pool,
         store,

@@ -9,6 +9,7 @@ import numpy as np
 from skdfal._utils._files import write_text
 from skdfal.adapter import predict_proba
 from skdfal.label._answers import Answers
+from skdfal.label._cluster import on_cluster
 from skdfal.label._command import PROJECT, STORE, settle_classes
 from skdfal.label._formats import (
     LOCAL_FILES,
@@ -47,7 +48,10 @@ def predict(arguments):
     """
     saved = load_net(arguments.net, arguments.net_class)
     out = arguments.out or Path(PREDICTIONS)
-    with _open_pool(arguments, saved.image_size, saved.mode) as pool:
+    with (
+        on_cluster(arguments.dask),
+        _open_pool(arguments, saved.image_size, saved.mode) as pool,
+    ):
         names, proba = _predict(saved, pool, range(len(pool)))
         write_predictions(out, names, proba, saved.classes)
         _say_broken(pool)
@@ -70,7 +74,7 @@ def query(arguments):
     """
     events = read_labels(arguments.labels, arguments.columns)
     size = arguments.size or image_size_for(arguments.net)
-    with _open_pool(arguments, size) as pool:
+    with on_cluster(arguments.dask), _open_pool(arguments, size) as pool:
         known = _known(events, pool.names, arguments.pictures)
         labels = {event.picture: event.label for event in known}
         ranking = _ranking(pool, labels, arguments)

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from skdfal._utils._files import write_text
+from skdfal.label._cluster import on_cluster
 from skdfal.label._formats import write_predictions
 from skdfal.label._net_file import save_net
 from skdfal.label._nets import make_net, samples_for
@@ -57,6 +58,8 @@ class Recipe(NamedTuple):
         Of a training.
     seed : int
         Of all that is random.
+    dask : str or None
+        Address of the scheduler of a cluster that looks at the pictures.
 
     Examples
     --------
@@ -76,6 +79,7 @@ class Recipe(NamedTuple):
     n_ranked: int = 50
     max_epochs: int = 50
     seed: int = 0
+    dask: str | None = None
 
 
 class Job(NamedTuple):
@@ -190,7 +194,8 @@ def _work(connection, recipe):
         except EOFError:
             return
         try:
-            answer = learner.train(job)
+            with on_cluster(recipe.dask):
+                answer = learner.train(job)
         except Exception as exc:
             traceback.print_exc(file=sys.stderr)
             answer = {"error": f"{type(exc).__name__}: {exc}"}
