@@ -10,8 +10,6 @@ import webbrowser
 from functools import partial
 from pathlib import Path
 
-from skdfal.label._cluster import on_cluster
-
 _PORT = 8765
 _MINUTE = 60.0  # seconds
 PROJECT = "skdfal"
@@ -97,6 +95,7 @@ def _open(arguments, pictures, folder, store):
     from skdfal.label._nets import image_size_for, make_net
     from skdfal.label._project import Project
     from skdfal.label._trainer import Recipe
+    from skdfal.pool import on_cluster
 
     size = arguments.size or image_size_for(arguments.net)
     open_pool = partial(_open_pool, str(pictures), str(folder), size)

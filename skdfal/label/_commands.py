@@ -9,7 +9,6 @@ import numpy as np
 from skdfal._utils._files import write_text
 from skdfal.adapter import predict_proba
 from skdfal.label._answers import Answers
-from skdfal.label._cluster import on_cluster
 from skdfal.label._command import PROJECT, STORE, settle_classes
 from skdfal.label._formats import (
     LOCAL_FILES,
@@ -27,7 +26,7 @@ from skdfal.label._project import LABELS
 from skdfal.label._store import Store
 from skdfal.label._trainer import NET, PREDICTIONS
 from skdfal.learner import LabelingSession
-from skdfal.pool import ImagePool
+from skdfal.pool import ImagePool, on_cluster
 
 _TASKS = "tasks.json"
 _OK = 0

@@ -19,7 +19,6 @@ import numpy as np
 import torch
 
 from skdfal._utils._files import write_text
-from skdfal.label._cluster import on_cluster
 from skdfal.label._formats import write_predictions
 from skdfal.label._net_file import save_net
 from skdfal.label._nets import make_net, samples_for
@@ -29,6 +28,7 @@ from skdfal.learner import (
     SmallestMargin,
     StabilizingPredictions,
 )
+from skdfal.pool import on_cluster
 
 ROUND = "round.json"
 PREDICTIONS = "predictions.csv"

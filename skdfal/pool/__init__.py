@@ -1,6 +1,6 @@
 """The kinds of pools, and on which engine their blocks are worked."""
 
-from skdfal.pool._engine import InProcess, engine_for, map_blocks
+from skdfal.pool._engine import InProcess, engine_for, map_blocks, on_cluster
 from skdfal.pool._images import ImagePool
 from skdfal.pool._pool import FilePool, InHand, Pool, PoolView, as_pool
 from skdfal.pool._travel import travels_as
@@ -15,5 +15,6 @@ __all__ = [
     "as_pool",
     "engine_for",
     "map_blocks",
+    "on_cluster",
     "travels_as",
 ]

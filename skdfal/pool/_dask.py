@@ -12,7 +12,7 @@ import warnings
 from itertools import chain, islice
 
 import numpy as np
-from distributed import as_completed
+from distributed import Client, as_completed
 
 from skdfal.pool._pool import InHand
 from skdfal.pool._travel import Parcel, pack, unpack
@@ -21,6 +21,8 @@ from skdfal.pool._travel import Parcel, pack, unpack
 # which grows by its queue does, where they carry no samples.
 _TASKS_A_THREAD = 4
 _MIN_TASKS = 256
+
+_SECONDS = 10  # to reach a scheduler
 
 # What a nanny sets, the numbers of mallopt(3), and what nets run well with.
 _TRIMMING_OF_DASK = "65536"
@@ -55,6 +57,30 @@ def _work_on_samples(function, thing, samples, rows):
 
 def _work_on_kept(function, args, *kept):
     return function(*kept, *unpack(args))
+
+
+def client_at(address):
+    """Return a client of the scheduler at an address.
+
+    Raises
+    ------
+    OSError
+        If none answers there.
+    ValueError
+        If it is no address.
+    """
+    try:
+        return Client(address, timeout=_SECONDS)
+    except OSError as exc:
+        raise OSError(
+            f"No scheduler of Dask answers at {address}: {exc}. Start one by `dask "
+            "scheduler`, which prints its address, and workers by `dask worker`."
+        ) from exc
+    except ValueError as exc:
+        raise ValueError(
+            f"{address!r} is no address of a Dask scheduler, such as tcp://head:8786: "
+            f"{exc}."
+        ) from exc
 
 
 class OnDask:

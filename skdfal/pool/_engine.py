@@ -6,6 +6,7 @@ answers are the same everywhere.
 """
 
 import sys
+from contextlib import contextmanager
 
 import joblib
 import numpy as np
@@ -110,6 +111,43 @@ def _client_for(pool):
         except ValueError:  # there is none: dask's own threads read the blocks
             pass
     return None
+
+
+@contextmanager
+def on_cluster(address):
+    """Have the workers of a Dask cluster look at pools meanwhile.
+
+    Parameters
+    ----------
+    address : str or None
+        Of its scheduler; None leaves everything as it is.
+
+    Raises
+    ------
+    ValueError
+        If Dask is not installed, or what is given is no address.
+    OSError
+        If no scheduler answers there.
+
+    Examples
+    --------
+    >>> from skdfal.pool import on_cluster
+    >>> with on_cluster(None):
+    ...     print("in this process")
+    in this process
+    """
+    if address is None:
+        yield
+        return
+    try:
+        from skdfal.pool._dask import client_at
+    except ImportError as exc:
+        raise ValueError(
+            f"A Dask cluster needs {exc.name}; run: python -m pip install "
+            "'skdfal[dask]'"
+        ) from exc
+    with client_at(address), joblib.parallel_config(backend="dask"):
+        yield
 
 
 class InProcess:

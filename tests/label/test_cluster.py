@@ -9,8 +9,8 @@ distributed = pytest.importorskip("distributed", reason="needs skdfal[dask]")
 
 from skdfal.cli import main  # noqa: E402
 from skdfal.label._answers import Event  # noqa: E402
-from skdfal.label._cluster import on_cluster  # noqa: E402
 from skdfal.label._formats import write_labels  # noqa: E402
+from skdfal.pool import on_cluster  # noqa: E402
 from tests.label.projects import make_project, truth, write_pictures  # noqa: E402
 from tests.label.test_trainer import tell, trained  # noqa: E402
 
@@ -72,12 +72,13 @@ def test_without_a_cluster_it_says_what_to_do(pictures, capsys, monkeypatch):
         assert main([*command, "--dask", "nonsense"]) == 2
         return capsys.readouterr().err
 
-    assert "--dask nonsense is no address of a scheduler" in said(QUERY)
+    assert "'nonsense' is no address of a Dask scheduler" in said(QUERY)
     label = ["label", "pictures", "--classes", "dark,light", "--no-browser"]
-    assert "--dask nonsense is no address" in said(label)
-    monkeypatch.setattr("skdfal.label._cluster._SECONDS", 0.2)
-    with pytest.raises(OSError, match="No scheduler of Dask answers at --dask tcp"):
+    assert "'nonsense' is no address" in said(label)
+    monkeypatch.setattr("skdfal.pool._dask._SECONDS", 0.2)
+    with pytest.raises(OSError, match="No scheduler of Dask answers at tcp://127"):
         with on_cluster("tcp://127.0.0.1:9"):
             pass
+    monkeypatch.delitem(sys.modules, "skdfal.pool._dask")
     monkeypatch.setitem(sys.modules, "distributed", None)
-    assert "--dask needs distributed; run: python -m pip install" in said(QUERY)
+    assert "needs distributed; run: python -m pip install" in said(QUERY)
