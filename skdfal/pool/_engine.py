@@ -122,6 +122,11 @@ def on_cluster(address):
     address : str or None
         Of its scheduler; None leaves everything as it is.
 
+    Yields
+    ------
+    None
+        It is for a ``with`` statement, inside of which it holds.
+
     Raises
     ------
     ValueError
