@@ -124,8 +124,18 @@ def test_a_function_of_ones_own():
     assert not np.concatenate(seen.training).any()
 
 
-@pytest.mark.parametrize(("max_epochs", "expected"), [(1, [1]), (5, [1] * 4 + [0.1])])
-def test_sgd_drops_its_rate_for_the_last_fifth(max_epochs, expected):
+@pytest.mark.parametrize(
+    ("max_epochs", "max_batches", "expected"),
+    [
+        (1, None, [1]),
+        (5, None, [1] * 4 + [0.1]),
+        (50, 10, [1] * 4 + [0.1]),  # two batches an epoch: it ends with the fifth
+        (50, 9, [1] * 4 + [0.1]),
+        (5, 1000, [1] * 4 + [0.1]),
+        (50, 1, [1]),
+    ],
+)
+def test_sgd_drops_its_rate_for_the_last_fifth(max_epochs, max_batches, expected):
     rates = []
 
     class Rate(Callback):
@@ -139,6 +149,8 @@ def test_sgd_drops_its_rate_for_the_last_fifth(max_epochs, expected):
         n_classes=2,
         image_size=16,
         max_epochs=max_epochs,
+        max_batches=max_batches,
+        batch_size=2,
         lr=1,
         optimizer="sgd",
         callbacks=[Rate()],

@@ -59,7 +59,11 @@ def test_compare_writes_tables_and_pictures(folder, capsys):
     ]
     for name in ("learning_curves.png", "twins.png"):
         assert (folder / name).read_bytes().startswith(b"\x89PNG")
-    assert "| dfal" in (folder / "table.md").read_text()
+    table = (folder / "table.md").read_text()
+    assert "| dfal" in table
+    for text in (table, out):  # of nets trained for one epoch
+        assert "no better than guessing" in text
+        assert "try more epochs (--epochs)" in text
 
 
 def test_results_are_never_lost(folder, capsys):

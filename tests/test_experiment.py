@@ -35,6 +35,7 @@ from skdfal.experiment import (
     summarize,
 )
 from skdfal.experiment._folder import TrialFiles, opened
+from skdfal.experiment._table import guessing_note
 from skdfal.experiment._workers import check_end
 from skdfal.nets import MLP, make_classifier
 from skdfal.reproduce import (
@@ -327,11 +328,27 @@ def test_candidates_of_single_strategies():
         Protocol(candidates={"bayes": 10})
 
 
+def test_nets_that_guess_are_named():
+    """At 100 samples of which 20 are of the commonest class, guessing reaches 28 %."""
+    y = np.repeat(np.arange(5), 20)
+    records = [
+        {"strategy": name, "annotations": n, "score": score}
+        for name, score in [("dfal", 0.29), ("random", 0.28)]
+        for n in (10, 20)
+    ]
+    note = guessing_note(records, 20, y)
+    assert note.startswith("With 20 labels random: no better than guessing")
+    assert "20.0% by the commonest class" in note
+    assert "--epochs" in note
+    assert not guessing_note(records[:2], 20, y)
+
+
 def test_settings_that_are_none_are_refused(finished, tmp_path):
     folder = shutil.copytree(finished, tmp_path / "results")
-    (folder / "settings.json").write_text("[]")
-    with pytest.raises(FolderError, match="no settings in it"):
-        run_experiment(TINY, ["random"], 1, out_dir=folder, resume=True)
+    for text, reason in [("[]", "no settings in it"), ('{"see', "Unterminated string")]:
+        (folder / "settings.json").write_text(text)
+        with pytest.raises(FolderError, match=f"{reason}.*Put a copy of it back, or"):
+            run_experiment(TINY, ["random"], 1, out_dir=folder, resume=True)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from skdfal._utils._torch import HALVES
+from skdfal.adapter._find import is_net
 from skdfal.nets._dataset import ArrayDataset, collate
 
 # Bytes of samples that are taken from a pool at a time, where a batch is less.
@@ -30,6 +31,18 @@ _ALIGNMENT = 64  # bytes, of torch's own memory on the CPU
 
 # Held by the thread that uses a generator or a switch of which a process has but one.
 PROCESS_STATE = threading.RLock()
+
+
+def sees_samples_as_they_are(estimator):
+    """Whether an estimator, fitted or not, is a net that no step reshapes samples for.
+
+    A step of a Pipeline may, as may a dataset or a collate function of the user's own.
+    """
+    if not is_net(estimator) or estimator.iterator_valid is not DataLoader:
+        return False
+    collate_fn = estimator.get_params_for("iterator_valid").get("collate_fn")
+    datasets = skorch.dataset.Dataset, ArrayDataset
+    return estimator.dataset in datasets and collate_fn in (None, collate)
 
 
 class Walk:

@@ -7,7 +7,9 @@ import sys
 from skdfal._utils._files import write_text
 from skdfal.cli._arguments import RESULTS
 from skdfal.cli._names import find_modules_here, strategy_names
-from skdfal.experiment import Protocol, accuracy_table, run_experiment
+from skdfal.experiment import Protocol, accuracy_table, load_data, run_experiment
+from skdfal.experiment._table import guessing_note
+from skdfal.experiment._trial import samples_to_score
 from skdfal.reproduce._files import draw_or_say, name_files
 from skdfal.reproduce._pictures import save_learning_curves, save_twins
 
@@ -61,7 +63,7 @@ def compare(arguments):
         device=arguments.device,
         resume=arguments.resume,
     )
-    _report(records, protocol, arguments.out)
+    _report(records, protocol, arguments)
     return _OK
 
 
@@ -82,14 +84,22 @@ def default_folder(arguments):
     return RESULTS / name
 
 
-def _report(records, protocol, out_dir):
+def _report(records, protocol, arguments):
     """Print the table; write it and the pictures to the folder."""
-    marks = protocol.table_marks()
+    marks, out_dir = protocol.table_marks(), arguments.out
     kind = "Test" if protocol.n_validation is None else "Validation"
     title = f"{kind} accuracy in percent at annotation marks, mean ± standard deviation"
-    print(f"\n{title}\n\n{accuracy_table(records, marks)}\n")
-    markdown = accuracy_table(records, marks, tablefmt="github")
-    write_text(out_dir / "table.md", f"{title}\n\n{markdown}\n")
+    _, y_true = samples_to_score(protocol, load_data(protocol), arguments.seed)
+    note = guessing_note(records, marks[-1], y_true)
+    texts = [
+        "\n\n".join(filter(None, [title, table, note]))
+        for table in (
+            accuracy_table(records, marks),
+            accuracy_table(records, marks, tablefmt="github"),
+        )
+    ]
+    print(f"\n{texts[0]}\n")
+    write_text(out_dir / "table.md", f"{texts[1]}\n")
 
     def draw():
         save_learning_curves(

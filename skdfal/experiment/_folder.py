@@ -222,10 +222,13 @@ def _check_contents(folder, names, settings, resume):
         )
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(found, dict):
+            raise ValueError("there are no settings in it")
     except ValueError as error:
-        raise FolderError(f"{path} cannot be read ({error}).") from error
-    if not isinstance(found, dict):
-        raise FolderError(f"{path} cannot be read (there are no settings in it).")
+        raise FolderError(
+            f"{path} is damaged ({error}), and nothing else says what the trials "
+            "beside it were run with. Put a copy of it back, or choose another folder."
+        ) from error
     changed = [
         f"{name} was {found.get(name)!r}, now {settings.get(name)!r}"
         for name in sorted(found.keys() | settings.keys())

@@ -4,6 +4,7 @@ import math
 from collections import defaultdict
 from typing import NamedTuple
 
+from skdfal._utils._chance import accuracy_of_guessing
 from skdfal._utils._records import (
     mean_and_std,
     read_number,
@@ -131,6 +132,37 @@ def accuracy_table(records, marks, *, tablefmt="simple"):
         tablefmt=tablefmt,
         colalign=["left", *["right"] * len(marks), "right"],
         disable_numparse=True,
+    )
+
+
+def guessing_note(records, mark, y_true):
+    """Name the strategies whose nets have learned nothing, and say what to do.
+
+    Parameters
+    ----------
+    records : list of dict
+        Rows as of :func:`run_experiment`.
+    mark : int
+        Annotations at which to look.
+    y_true : ndarray of shape (n_samples,)
+        Labels of the samples that were scored on.
+
+    Returns
+    -------
+    note : str
+        A sentence on the strategies, and one of advice; empty where all have learned.
+    """
+    share, reached = accuracy_of_guessing(y_true)
+    at_mark = {name: at[mark] for name, at in summarize_all(records, [mark]).items()}
+    guessing = [name for name, summary in at_mark.items() if summary.mean <= reached]
+    if not guessing:
+        return ""
+    all_or_some = "Nothing" if len(guessing) == len(at_mark) else "Less"
+    return (
+        f"With {mark} labels {', '.join(guessing)}: no better than guessing, which has "
+        f"{share:.1%} by the commonest class. {all_or_some} can be concluded from nets "
+        "that have not learned: try more epochs (--epochs), more labels (--n-initial, "
+        "--max-annotations) or another net (--net)."
     )
 
 

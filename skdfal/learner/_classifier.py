@@ -17,6 +17,7 @@ from sklearn.utils.validation import (
 )
 from torch.utils.data import Dataset
 
+from skdfal._utils._chance import accuracy_of_guessing
 from skdfal._utils._validation import COUNT, HasMethods, StrOptions, _fit_context
 from skdfal.adapter import is_net, proba_of_classes
 from skdfal.adapter._training import as_numpy, is_missing
@@ -490,7 +491,7 @@ default="random"
         if held_out is not None:
             row["score"] = float(check_scoring(self, self.scoring)(self, *held_out))
         if self.verbose:
-            score = f", score {row['score']:.4f}" if held_out is not None else ""
+            score = "" if held_out is None else self._in_words(row["score"], *held_out)
             print(
                 f"[ActiveLearningClassifier] round {len(session.history_) - 1}: "
                 f"{row['annotations']} annotations, {row['labeled_data']} training "
@@ -498,6 +499,13 @@ default="random"
             )
         if monitor is not None:
             monitor(self, dict(row))
+
+    def _in_words(self, score, _, y_val):
+        text = f", score {score:.4f}"
+        is_accuracy = self.scoring in (None, "accuracy")
+        if is_accuracy and score <= accuracy_of_guessing(y_val)[1]:
+            text += ", no better than guessing (more epochs or labels may help)"
+        return text
 
     def _store(self, session, exhausted):
         self.annotated_indices_ = session.annotated_indices_

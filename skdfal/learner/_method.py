@@ -7,6 +7,7 @@ import numpy as np
 
 from skdfal import modal
 from skdfal._utils._validation import check_values
+from skdfal.adapter._batches import sees_samples_as_they_are
 from skdfal.learner._labeled_set import Extra
 from skdfal.learner._samples import conform
 from skdfal.learner._view import spilled
@@ -56,6 +57,18 @@ class Method:
     @property
     def name(self):
         return self.strategy.name
+
+    def check_samples(self, pool, estimator):
+        """Raise where the strategy cannot look at such samples, before any training."""
+        smallest, shape = self.strategy.min_image_size, pool.sample_shape
+        if not (smallest and shape and sees_samples_as_they_are(estimator)):
+            return  # what a net sees in the end is found out by the query
+        if len(shape) != 3 or min(shape[1:]) < smallest:
+            raise ValueError(
+                f"{self.name} needs pictures of at least {smallest}x{smallest} pixels, "
+                "samples of shape (n_channels, height, width); those of X have shape "
+                f"{shape}. Resize them, or choose another query_strategy."
+            )
 
     # Asking
 

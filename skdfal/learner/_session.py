@@ -239,6 +239,7 @@ class LabelingSession:
             self._pool,
             self._method.strategy.net_params,
         )
+        self._method.check_samples(self._pool, self._trainer.template)
         if verbose > 1:
             self._trainer.show_epochs()
         self._n_instances, self._verbose = n_instances, verbose

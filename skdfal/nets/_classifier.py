@@ -3,6 +3,7 @@ can restart, batches of which none has a single sample.
 """
 
 import copy
+import math
 from numbers import Integral
 
 import numpy as np
@@ -71,11 +72,27 @@ class _BatchLimit(Callback):
 
 
 class _LateDrop(Callback):
-    """Train the last fifth of the epochs with a tenth of the learning rate."""
+    """Train the last fifth of the epochs with a tenth of the learning rate.
+
+    Those that there will be: `_BatchLimit` may end the training before the last one.
+    """
+
+    def __init__(self, max_batches):
+        self.max_batches = max_batches
+
+    def on_train_begin(self, net, **kwargs):
+        self.n_before_, self.n_batches_ = len(net.history), 0
+
+    def on_batch_end(self, net, training=False, **kwargs):
+        self.n_batches_ += training
 
     def on_epoch_begin(self, net, **kwargs):
         epoch = len(net.history) - 1
-        if epoch == max(1, net.max_epochs * 4 // 5):
+        n_epochs = net.max_epochs
+        if self.max_batches is not None and self.n_batches_:
+            a_epoch = self.n_batches_ / (epoch - self.n_before_)
+            n_epochs = min(n_epochs, math.ceil(self.max_batches / a_epoch))
+        if epoch == max(1, n_epochs * 4 // 5):
             for group in net.optimizer_.param_groups:
                 group["lr"] /= 10
 

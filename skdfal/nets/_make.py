@@ -130,7 +130,8 @@ default="lenet5"
     optimizer : {"adam", "sgd"}, type or function, default="adam"
         What takes the steps. "sgd" is that of the papers on learning loss [2]_:
         momentum 0.9, weight decay 5e-4, and a tenth of ``lr`` in the last fifth of
-        the epochs; they have ``lr=0.1``. Or a class of ``torch.optim``.
+        the epochs that ``max_epochs`` and ``max_batches`` let there be; they have
+        ``lr=0.1``. Or a class of ``torch.optim``.
     augmentation : {"crop_flip"}, function or None, default=None
         What is done to each batch of a training, and to no other: "crop_flip" is
         :class:`RandomCropFlip`. A function takes a tensor of images and returns one of
@@ -224,7 +225,7 @@ default="lenet5"
         settings["train_split"] = _random_fifth
         callbacks.append(("early_stopping", stopping))
     if optimizer == "sgd":
-        callbacks.append(("late_drop", _LateDrop()))
+        callbacks.append(("late_drop", _LateDrop(max_batches)))
     if not isinstance(kwargs.get("callbacks"), str):  # skorch's "disable"
         callbacks += kwargs.pop("callbacks", None) or []
         if max_batches is not None:  # last, so that the others see the last epoch

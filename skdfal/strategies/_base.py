@@ -59,6 +59,9 @@ class Strategy:
         What :func:`skdfal.nets.make_classifier` has to be given for a net that it can
         ask, such as ``{"loss_prediction": "margin"}``: where a net is made for a
         strategy by name, it is made so.
+    min_image_size : int or None
+        The fewest pixels a side of pictures that it can look at, where it takes
+        nothing but pictures; None takes samples of any shape.
 
     Examples
     --------
@@ -78,6 +81,7 @@ class Strategy:
     paper: str | None = None
     in_dfal_paper: bool = False
     net_params: dict | None = None
+    min_image_size: int | None = None
 
     @property
     def needs_net(self):

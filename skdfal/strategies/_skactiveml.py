@@ -132,9 +132,7 @@ def _query(
         proba = np.concatenate([proba_labeled, proba])
     y = np.concatenate([codes, np.full(len(S_k), np.nan)])
     own = clone(strategy)
-    settings = {"random_state": random_state.randint(2**31 - 1)}
-    settings |= {k: np.nan for k in own.get_params() if _is_missing_label(k)}
-    own.set_params(**{k: v for k, v in settings.items() if k in own.get_params()})
+    own.set_params(**_settings(own, random_state))
     asked = inspect.signature(own.query).parameters
     given = {"clf": _answers(Z, proba), "fit_clf": False}
     given = {name: value for name, value in given.items() if name in asked}
@@ -149,9 +147,16 @@ def _query(
     return S_k[rows]
 
 
-def _is_missing_label(name):
-    """Whether a parameter is a ``missing_label``, of a nested strategy too."""
-    return name.rpartition("__")[2] == "missing_label"
+def _settings(strategy, rng):
+    """Seeds and missing labels of a strategy, and of what is nested in it."""
+    settings = {}
+    for name in sorted(strategy.get_params(), key=lambda n: (n.count("__"), n)):
+        kind = name.rpartition("__")[2]
+        if kind == "random_state":
+            settings[name] = rng.randint(2**31 - 1)
+        elif kind == "missing_label":
+            settings[name] = np.nan
+    return settings
 
 
 def _taught(estimator, n_classes):

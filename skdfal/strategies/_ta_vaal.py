@@ -142,6 +142,7 @@ def ta_vaal_score(
     style=("#117733", "dotted", "*"),
     paper="Kim et al. 2021",
     net_params={"loss_prediction": "ranking"},
+    min_image_size=8,
 )
 @validate_params(
     QUERY_PARAMETERS | TRAINING_PARAMETERS, prefer_skip_nested_validation=True

@@ -157,6 +157,7 @@ def vaal_score(
     n_candidates=10_000,
     style=("#808080", "solid", "h"),
     paper="Sinha et al. 2019",
+    min_image_size=8,
 )
 @validate_params(
     QUERY_PARAMETERS | TRAINING_PARAMETERS, prefer_skip_nested_validation=True

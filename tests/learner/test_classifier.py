@@ -51,7 +51,7 @@ BUDGET = {"n_initial": 8, "n_instances": 4, "max_annotations": 16, "random_state
 
 def make_loop(**kwargs):
     net = make_net_for(kwargs.get("query_strategy", "dfal"), max_epochs=3)
-    return ActiveLearningClassifier(net, **BUDGET | kwargs)
+    return ActiveLearningClassifier(**{"estimator": net} | BUDGET | kwargs)
 
 
 # Fewer rounds than by default, each of which trains the net anew.
@@ -556,6 +556,10 @@ def test_verbose(data, capsys):
     assert "16 annotations, 24 training samples" in lines[-1]
     assert "score" not in lines[-1]  # there is none without a held-out set
     make_loop(verbose=1).fit(*data, X_val=data[0], y_val=data[1])
+    of_guess = r", score 0\.\d{4}, no better than guessing \(more epochs or labels"
+    assert re.search(of_guess, capsys.readouterr().out.splitlines()[-1])
+    learned = make_loop(estimator=make_net(max_epochs=30), verbose=1)
+    learned.fit(*data, X_val=data[0], y_val=data[1])
     assert re.search(r", score [01]\.\d{4}$", capsys.readouterr().out.strip())
     make_loop(verbose=2).fit(*data)
     assert capsys.readouterr().out.count("train_loss") == 3  # a table for each training

@@ -14,6 +14,7 @@ import pytest
 import torch
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback
 
@@ -21,7 +22,9 @@ import skdfal
 from skdfal import ActiveLearningClassifier, AdversarialAugmenter, make_classifier
 from skdfal.datasets import fetch_mnist
 from skdfal.learner import CheckpointError, LabelingSession, UnidentifiableError
+from skdfal.nets import VAE
 from skdfal.pool import FilePool, PoolView
+from skdfal.strategies import describe
 from tests.conftest import make_blobs_of_images, make_net, make_steps
 from tests.data_home import skdfal_data
 from tests.processes import CONTEXT, run_in_another_process
@@ -921,6 +924,27 @@ def test_a_module_of_half_precision_is_told_what_to_do(dtype, data):
     session.tell(range(8), data[1][:8])
     with pytest.raises(ValueError, match=f"weights of {dtype} .*Cast them"):
         session.fit()
+
+
+@pytest.mark.parametrize("strategy", ["vaal", "ta_vaal"])
+@pytest.mark.parametrize("shape", [(3,), (1, 7, 16)])
+def test_samples_that_a_strategy_cannot_look_at_are_refused_before_labels(
+    strategy, shape
+):
+    X = np.zeros((5, *shape), np.float32)
+    with pytest.raises(ValueError, match=r"at least 8x8 pixels.* have shape \("):
+        LabelingSession(X, [0, 1], None, strategy)
+    # What comes before a net may make pictures of them.
+    net = make_classifier("lenet5", image_size=16, loss_prediction="ranking")
+    grow = FunctionTransformer(lambda X: np.zeros((len(X), 1, 16, 16), np.float32))
+    LabelingSession(X, [0, 1], make_pipeline(grow, net), strategy)
+
+
+def test_the_smallest_pictures_of_vaal_are_those_of_its_autoencoder():
+    smallest = describe("vaal").min_image_size
+    VAE(smallest, 1)
+    with pytest.raises(ValueError, match="image_size"):
+        VAE(smallest - 1, 1)
 
 
 @pytest.mark.parametrize("strategy", ["learning_loss", "ta_vaal"])

@@ -51,6 +51,14 @@ def test_queries_are_distinct_and_follow_the_seed(name, estimators, pool):
     assert len(set(few.tolist())) == 4
 
 
+def test_strategies_within_strategies_follow_the_seed(estimators, pool):
+    nested = theirs.SubSamplingWrapper(theirs.RandomSampling(), max_candidates=0.9)
+    query = from_skactiveml(nested)
+    first, again = (query(estimators["net"], pool, 7, random_state=3) for _ in range(2))
+    assert first.tolist() == again.tolist()
+    assert nested.query_strategy.random_state is None
+
+
 def test_runs_in_the_loop_and_in_modal(estimators, data, pool):
     query = from_skactiveml(theirs.TypiClust())
     learner = ActiveLearningClassifier(
