@@ -4,6 +4,4 @@ What parses arguments loads nothing but the standard library, so that help and e
 come at once; what does the work is loaded when there is work to do.
 """
 
-from skdfal.cli._main import main
-
-__all__ = ["main"]
+from skdfal.cli._main import main as main
