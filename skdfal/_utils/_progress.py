@@ -7,8 +7,8 @@ _PATIENCE = 5  # seconds that pass without a word
 
 
 @contextmanager
-def progress(total, what):
-    """Yield a function that is told how many samples more are done.
+def progress(total, what, unit="samples"):
+    """Yield a function that is told how many samples, or other units, more are done.
 
     The bar is on the standard error after five seconds, and goes away at the end; there
     is none where that is no terminal, nor in worker processes, whose bars would write
@@ -22,7 +22,7 @@ def progress(total, what):
     with tqdm(
         total=total,
         desc=what,
-        unit=" samples",
+        unit=f" {unit}",
         delay=_PATIENCE,
         leave=False,
         dynamic_ncols=True,

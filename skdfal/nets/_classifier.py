@@ -4,6 +4,7 @@ can restart, batches of which none has a single sample.
 
 import copy
 import math
+from functools import partial
 from numbers import Integral
 
 import numpy as np
@@ -13,6 +14,8 @@ from skorch.callbacks import Callback
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import BatchSampler, DataLoader, random_split
+
+from skdfal._utils._progress import progress
 
 
 def _random_fifth(dataset, y=None):
@@ -186,6 +189,49 @@ class RestartingClassifier(skorch.NeuralNetClassifier):
         vars(self).update(best)
         self.valid_losses_ = losses
         return self
+
+    def fit_loop(self, X, y=None, epochs=None, **fit_params):
+        """Train for some epochs, with a bar where that takes long and nobody tells.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...), or torch Dataset
+            Training samples.
+        y : array-like of shape (n_samples,), or None
+            Labels.
+        epochs : int or None, default=None
+            How many; None is ``max_epochs``.
+        **fit_params : dict
+            Handed to the module and to ``train_split``.
+
+        Returns
+        -------
+        self : RestartingClassifier
+            The classifier.
+        """
+        train = partial(super().fit_loop, X, y, epochs, **fit_params)
+        if self.verbose:  # skorch tells
+            return train()
+        n_epochs = self.max_epochs if epochs is None else epochs
+        with progress(n_epochs, "Training", unit="epochs") as self._advance:
+            try:
+                return train()
+            finally:
+                del self._advance
+
+    def on_epoch_end(self, net, **kwargs):
+        """Move the bar on.
+
+        Parameters
+        ----------
+        net : RestartingClassifier
+            This one, as skorch hands it to all who watch.
+        **kwargs : dict
+            Training and validation set.
+        """
+        super().on_epoch_end(net, **kwargs)
+        if hasattr(self, "_advance"):
+            self._advance(1)
 
     def get_split_datasets(self, X, y=None, **fit_params):
         """Training and validation set, the same for all restarts of a fit.
