@@ -3,8 +3,9 @@
 The command is ``skdfal label``.
 """
 
-from skdfal.label._answers import Answers, Event
+from skdfal.label._answers import Answers
 from skdfal.label._demo import load_demo
+from skdfal.label._event import Event
 from skdfal.label._order import Order
 from skdfal.label._project import Project
 from skdfal.label._store import NotSavedError, Store, StoreError

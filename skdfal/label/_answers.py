@@ -1,49 +1,6 @@
 """What follows from what was pressed: a state made of events and of nothing else."""
 
 from collections import Counter
-from typing import NamedTuple
-
-KINDS = ("label", "skip", "dont_know", "exclude", "undo")
-
-
-class Event(NamedTuple):
-    """One thing that one annotator did to one picture.
-
-    Attributes
-    ----------
-    id : str
-        Made where it was pressed; an event that arrives twice is one event.
-    picture : str
-        Name of the picture.
-    kind : {"label", "skip", "dont_know", "exclude", "undo"}
-        A label; not now; cannot be answered; does not belong here; and what takes
-        an earlier event back.
-    label : str or None
-        The class of a label.
-    annotator : str
-        Who it was.
-    time : float
-        When, in seconds since 1970.
-    seconds : float or None
-        How long the picture had been looked at.
-    undoes : str or None
-        The id of the event that an undo takes back.
-
-    Examples
-    --------
-    >>> from skdfal.label import Event
-    >>> Event("1", "a.png", "label", "cat", time=0.0).label
-    'cat'
-    """
-
-    id: str
-    picture: str
-    kind: str
-    label: str | None = None
-    annotator: str = ""
-    time: float = 0.0
-    seconds: float | None = None
-    undoes: str | None = None
 
 
 class Answers:

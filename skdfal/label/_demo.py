@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from skdfal.label._answers import Event
+from skdfal.label._event import Event
 from skdfal.label._formats import write_labels
 
 TRUTH = ".truth.csv"

@@ -19,7 +19,7 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 
 from skdfal._utils._files import write_bytes, write_json
-from skdfal.label._answers import Event
+from skdfal.label._event import Event
 
 LOCAL_FILES = "/data/local-files/?d="  # how Label Studio names files of its machine
 

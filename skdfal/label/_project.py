@@ -3,32 +3,25 @@
 All that the page shows and does, without HTTP.
 """
 
-import json
 import secrets
 import threading
 import time
 from contextlib import suppress
 from pathlib import Path
 
-from skdfal.label._answers import KINDS, Answers, Event
-from skdfal.label._estimate import accuracy
+from skdfal.label._answers import Answers
+from skdfal.label._event import Event, event_of
 from skdfal.label._formats import write_labels
+from skdfal.label._handed import Handed
+from skdfal.label._learning import Learning
 from skdfal.label._order import Order
+from skdfal.label._status import certainty, classes_shown, curve, quality, stopping
 from skdfal.label._store import NotSavedError
-from skdfal.label._trainer import PREDICTIONS, ROUND, Job, Trainer
+from skdfal.label._trainer import PREDICTIONS, Job
 
 LABELS = "labels.csv"
-_LEASE = 300  # seconds for which a picture that one person has is not given to another
 _REFRESH = 5  # seconds between two looks for new pictures
 _N_UNDOABLE = 100
-# Of the classes, in their order; u, s, d, x and o are for what else there is to do.
-_KEYS = "1234567890abcefghijklmnpqrtvwyz"
-_LONGEST = 200  # characters of an id or a name of an annotator
-_FEWEST_HELD_OUT = 5  # labels below which there is no learning curve
-
-
-class InvalidEventError(ValueError):
-    """An event that cannot have happened."""
 
 
 class Project:
@@ -83,12 +76,9 @@ class Project:
             )
         self._id = self._kept("id", secrets.token_hex(8))
         self._order = Order((), self._kept("seed", recipe.seed), holdout)
-        self._trainer = Trainer(recipe, self._training_ended)
-        self._training_since = self._error = None
-        self._handed = {}  # page: (when, pictures)
+        self._learning = Learning(recipe, store, self._training_ended)
+        self._handed = Handed()
         self._rows, self._numbers, self._names = {}, {}, {}
-        self._load_round()
-        self._trained_on = store.setting("trained_on", {})
         self._take_up_pictures()
         pool.decode_in_background()
         self._lookout = threading.Thread(target=self._look_for_pictures, daemon=True)
@@ -120,7 +110,7 @@ class Project:
         """End the training and let others have the folder."""
         self._closed.set()
         self._lookout.join()
-        self._trainer.close()
+        self._learning.close()
         self.pool.close()
         with self._lock:
             self.store.close()
@@ -201,33 +191,14 @@ class Project:
             If they cannot be written.
         """
         with self._lock:
-            self._happen([self._event(row) for row in rows])
+            classes = self.recipe.classes
+            self._happen([event_of(row, self._names, classes) for row in rows])
 
     def _happen(self, events):
         self.store.add(events)
         for event in events:
             self.answers.add(event)
         self._train_if_due()
-
-    def _event(self, row):
-        try:
-            event = Event(**row | {"picture": self._names[row["picture"]]})
-        except (TypeError, KeyError) as exc:
-            raise InvalidEventError(f"No event: {exc!r}.") from exc
-        texts = (event.id, event.annotator)
-        numbers = (event.time, event.seconds or 0)
-        is_one = (
-            all(isinstance(text, str) and len(text) <= _LONGEST for text in texts)
-            and event.id
-            and event.kind in KINDS
-            and (event.label in self.recipe.classes) == (event.kind == "label")
-            and (event.label is None) == (event.kind != "label")
-            and isinstance(event.undoes, str) == (event.kind == "undo")
-            and all(isinstance(n, int | float) and abs(n) < 1e12 for n in numbers)
-        )
-        if not is_one:
-            raise InvalidEventError(f"No event: {row}.")
-        return event
 
     def add_labels_from_folders(self):
         """Take the first folder of a picture for its label, where it is a class.
@@ -262,13 +233,13 @@ class Project:
             "picture", its number; "name"; and "guess", of the net, or None.
         """
         with self._lock:
-            found = self._next(n, annotator, self._handed_to_others(client))
+            found = self._next(n, annotator, self._handed.to_others(client))
             found = found or self._next(n, annotator, ())
             if len(found) < n:  # at last, what was skipped
                 skipped = self.answers.standing("skip")
                 again = [p for p in skipped if p in self._rows and p not in found]
                 found += again[: n - len(found)]
-            self._handed[client] = time.monotonic(), found
+            self._handed.hand(client, found)
             return [self._described(name) for name in found]
 
     def _next(self, n, annotator, taken):
@@ -277,7 +248,9 @@ class Project:
 
         done = [*self.answers.standing("label"), *self.answers.standing("exclude")]
         n_held_out = sum(map(self._order.is_held_out, done))
-        return self._order.next(n, is_open, len(done), n_held_out, self._ranking)
+        return self._order.next(
+            n, is_open, len(done), n_held_out, self._learning.ranking
+        )
 
     def _is_open(self, name, annotator):
         if name not in self._rows:
@@ -290,22 +263,8 @@ class Project:
             and self.answers.of_annotator(name, annotator) is None
         )
 
-    def _handed_to_others(self, client):
-        oldest = time.monotonic() - _LEASE
-        self._handed = {
-            page: (when, names)
-            for page, (when, names) in self._handed.items()
-            if when > oldest
-        }
-        return {
-            name
-            for page, (_, names) in self._handed.items()
-            if page != client
-            for name in names
-        }
-
     def _described(self, name):
-        guess = self._predictions.get(name)
+        guess = self._learning.predictions.get(name)
         return {
             "picture": self._numbers[name],
             "name": name,
@@ -344,24 +303,19 @@ class Project:
             Whether it began.
         """
         with self._lock:
+            excluded = {
+                *self.answers.standing("exclude"),
+                *self.answers.standing("dont_know"),
+            }
             labels = self._labels_to_train_on()
-            if self._training_since or len(set(labels.values())) < 2:
-                return False
-            self._trained_on, self._error = labels, None
-            self._training_since = time.time()
-            excluded = {*self.answers.standing("exclude")}
-            excluded |= {*self.answers.standing("dont_know")}
-            self._trainer.start(Job(labels, self._order.askable, excluded))
-            return True
+            return self._learning.begin(Job(labels, self._order.askable, excluded))
 
     def _train_if_due(self):
         if self._n_until_training() <= 0:
             self.train()
 
     def _n_until_training(self):
-        now, then = self._labels_to_train_on(), self._trained_on
-        n_changed = sum(now.get(n) != then.get(n) for n in now.keys() | then.keys())
-        return self.n_instances - n_changed
+        return self.n_instances - self._learning.n_changed(self._labels_to_train_on())
 
     def _labels_to_train_on(self):
         return {
@@ -374,45 +328,12 @@ class Project:
         with self._lock:
             if self._closed.is_set():
                 return
-            self._training_since, self._error = None, answer.get("error")
-            if self._error is None:
-                self._load_round()
-                try:
-                    self._remember(answer)
+            try:
+                if self._learning.take_up(answer, self._order.held_out):
                     self.files()  # what others read keeps up, also with a crash
-                except (NotSavedError, OSError) as exc:
-                    self._error = str(exc)
+            except (NotSavedError, OSError) as exc:
+                self._learning.error = str(exc)
             self._train_if_due()
-
-    def _remember(self, answer):
-        held_out = {
-            name: self._predictions[name][0]
-            for name in self._order.held_out
-            if name in self._predictions
-        }
-        row = {
-            "n_labels": answer["n_labels"],
-            "seconds": answer["seconds"],
-            "kappa": answer["kappa"],
-            "margin": answer["margin"],
-            "is_settled": answer["is_settled"],
-            "time": time.time(),
-            "held_out": held_out,
-        }
-        self.store.set("trained_on", self._trained_on)
-        self.store.add_round(row)
-        self._rounds.append(row)
-
-    def _load_round(self):
-        """Take up the ranking and the predictions of the last training."""
-        self._rounds = self.store.rounds()
-        self._ranking, self._predictions = [], {}
-        with suppress(OSError, ValueError, KeyError):
-            found = json.loads(
-                Path(self.recipe.folder, ROUND).read_text(encoding="utf-8")
-            )
-            self._ranking = list(found["ranking"])
-            self._predictions = dict(found["predictions"])
 
     # What the page shows
 
@@ -430,24 +351,19 @@ class Project:
                 "project": self._id,
                 "title": self.pool.folder.resolve().name,
                 "folder": str(Path(self.recipe.folder).resolve()),
-                "classes": self._classes(labels),
+                "classes": classes_shown(self.recipe.classes, labels),
                 "counts": self._counts(labels),
                 "training": self._training(),
-                "quality": self._quality(labels),
-                "curve": self._curve(labels),
-                "stopping": self._stopping(),
+                "quality": quality(
+                    self.recipe.classes,
+                    labels,
+                    self._learning.predictions,
+                    self._order.is_held_out,
+                ),
+                "curve": curve(self._learning.rounds, labels),
+                "stopping": stopping(self._learning.rounds),
                 "broken": dict(self.pool.broken),
             }
-
-    def _classes(self, labels):
-        counts = dict.fromkeys(self.recipe.classes, 0)
-        for label in labels.values():
-            counts[label] = counts.get(label, 0) + 1
-        keys = keys_of(counts)
-        return [
-            {"name": name, "count": n, "key": keys.get(name)}
-            for name, n in counts.items()
-        ]
 
     def _counts(self, labels):
         counts = {
@@ -463,45 +379,11 @@ class Project:
         }
 
     def _training(self):
-        since, known = self._training_since, set(self._labels_to_train_on().values())
-        return {
-            "is_busy": since is not None,
-            "seconds": time.time() - since if since else None,
-            "last_seconds": self._rounds[-1]["seconds"] if self._rounds else None,
-            "rounds": len(self._rounds),
-            "n_labels": self._rounds[-1]["n_labels"] if self._rounds else 0,
+        known = set(self._labels_to_train_on().values())
+        return self._learning.status() | {
             "until_next": max(0, self._n_until_training()),
             "has_two_classes": len(known) > 1,
-            "error": self._error,
         }
-
-    def _quality(self, labels):
-        held_out = [name for name in labels if self._order.is_held_out(name)]
-        predicted = {name: guess[0] for name, guess in self._predictions.items()}
-        by_class = {
-            one: accuracy(labels, predicted, [n for n in held_out if labels[n] == one])
-            for one in self.recipe.classes
-        }
-        return accuracy(labels, predicted, held_out) | {
-            "classes": [{"name": one, **found} for one, found in by_class.items()]
-        }
-
-    def _curve(self, labels):
-        points = (
-            {"labels": row["n_labels"]}
-            | accuracy(labels, row["held_out"], row["held_out"])
-            for row in self._rounds
-        )
-        return [point for point in points if point["n"] >= _FEWEST_HELD_OUT]
-
-    def _stopping(self):
-        rows = [
-            {"labels": row["n_labels"], "kappa": row["kappa"], "margin": row["margin"]}
-            for row in self._rounds
-            if row["kappa"] is not None
-        ]
-        is_settled = bool(self._rounds) and self._rounds[-1]["is_settled"]
-        return {"is_settled": is_settled, "rounds": rows}
 
     def answered(self, kind, label=None):
         """Return pictures that have an answer, the net's most doubtful ones first.
@@ -533,39 +415,4 @@ class Project:
                 for e in events
                 if e.picture in self._rows and label in (None, e.label)
             ]
-        return sorted(found, key=_certainty)
-
-
-def keys_of(classes):
-    """Return the key that stands for each class.
-
-    Parameters
-    ----------
-    classes : iterable of str
-        Their names.
-
-    Returns
-    -------
-    keys : dict of str to str
-        Names that are keys, as digits are, stand for themselves, if all are. Else 1 to
-        9, 0 and letters, in the order of the classes; some have none if they are many.
-
-    Examples
-    --------
-    >>> from skdfal.label._project import keys_of
-    >>> keys_of(["cat", "dog"])
-    {'cat': '1', 'dog': '2'}
-    """
-    classes = list(classes)
-    if all(len(name) == 1 and name in _KEYS for name in classes):
-        return dict(zip(classes, classes, strict=True))
-    return dict(zip(classes, _KEYS, strict=False))
-
-
-def _certainty(picture):
-    """How sure the net is of the label: below zero where it would give another one."""
-    guess = picture["guess"]
-    if guess is None:
-        return 1.0
-    sign = 1 if guess["label"] == picture["label"] else -1
-    return sign * guess["confidence"]
+        return sorted(found, key=certainty)

@@ -27,7 +27,7 @@ from starlette.responses import Response as Answer
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from skdfal.label._project import InvalidEventError
+from skdfal.label._event import InvalidEventError
 from skdfal.label._store import NotSavedError
 
 _STATIC = Path(__file__).parent / "static"

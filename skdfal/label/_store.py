@@ -9,7 +9,7 @@ import os
 import sqlite3
 import threading
 
-from skdfal.label._answers import Event
+from skdfal.label._event import Event
 
 _APPLICATION_ID = int.from_bytes(b"skda", "big")  # a file of answers
 _FIELDS = ", ".join(Event._fields)

@@ -14,8 +14,8 @@ from torch import nn
 from skdfal.adapter import predict_proba
 from skdfal.cli import main
 from skdfal.label import _backbone
-from skdfal.label._answers import Event
 from skdfal.label._backbone import FeaturePool, load_backbone
+from skdfal.label._event import Event
 from skdfal.label._formats import write_labels
 from skdfal.label._net_file import NetFileError, load_net, save_net
 from skdfal.label._nets import image_size_for, make_net, samples_for

@@ -8,7 +8,7 @@ pytest.importorskip("PIL")
 distributed = pytest.importorskip("distributed", reason="needs skdfal[dask]")
 
 from skdfal.cli import main  # noqa: E402
-from skdfal.label._answers import Event  # noqa: E402
+from skdfal.label._event import Event  # noqa: E402
 from skdfal.label._formats import write_labels  # noqa: E402
 from skdfal.pool import on_cluster  # noqa: E402
 from tests.label.projects import make_project, truth, write_pictures  # noqa: E402

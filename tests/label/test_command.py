@@ -15,7 +15,7 @@ from skdfal.label._demo import TRUTH
 from skdfal.label._formats import read_labels
 from skdfal.label._net_file import load_net
 from skdfal.label._nets import make_net
-from skdfal.label._project import keys_of
+from skdfal.label._status import keys_of
 from skdfal.learner import ActiveLearningClassifier
 from skdfal.pool import ImagePool
 from tests.label.projects import (

@@ -273,7 +273,9 @@ def test_the_annotator_is_written_down(opened, project):
 
 
 def test_what_the_net_thinks_is_shown_to_who_asks_for_it(page, project):
-    project._predictions = dict.fromkeys(project.pool.names, ("dark", 0.874, 0.7))
+    project._learning.predictions = dict.fromkeys(
+        project.pool.names, ("dark", 0.874, 0.7)
+    )
     with serving(project) as address:
         open_page(page, address)
         assert page.is_hidden("#guess")
@@ -331,8 +333,8 @@ def test_a_killed_trainer_is_shown(page, tmp_path):
         with serving(project) as address:
             open_page(page, address)
             label(page, 6)
-            wait_until(lambda: project._trainer.pid)
-            project._trainer._process.kill()
+            wait_until(lambda: project._learning._trainer.pid)
+            project._learning._trainer._process.kill()
             page.wait_for_selector("#training-error:text('ended by signal 9')")
             label(page, 2)
     finally:

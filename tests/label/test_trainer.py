@@ -70,16 +70,16 @@ def test_it_starts_by_itself_and_leaves_its_files(learned):
 
 def test_neither_what_is_labelled_nor_held_out_is_ranked(learned):
     labels, order = learned.answers.labels(), learned._order
-    assert learned._ranking
-    assert not set(learned._ranking) & set(labels)
-    assert not any(map(order.is_held_out, learned._ranking))
+    assert learned._learning.ranking
+    assert not set(learned._learning.ranking) & set(labels)
+    assert not any(map(order.is_held_out, learned._learning.ranking))
     assert not any(map(order.is_held_out, learned._trained_on))
 
 
 def test_the_ranking_is_what_is_asked(learned):
     asked = [p["name"] for p in learned.queue("Ada", 5)]
     wanted = [name for name in asked if not learned._order.is_held_out(name)]
-    assert wanted == learned._ranking[: len(wanted)]
+    assert wanted == learned._learning.ranking[: len(wanted)]
 
 
 def test_the_estimate_is_of_what_is_held_out_alone(learned):
@@ -97,8 +97,8 @@ def test_a_killed_trainer_is_told_of_and_replaced(tmp_path):
     try:
         tell(project, 7)
         wait_until(lambda: training(project)["is_busy"])
-        wait_until(lambda: project._trainer.pid)
-        os.kill(project._trainer.pid, signal.SIGKILL)
+        wait_until(lambda: project._learning.pid)
+        os.kill(project._learning.pid, signal.SIGKILL)
         wait_until(lambda: training(project)["error"])
         assert "ended by signal 9" in training(project)["error"]
         # Labelling goes on; and the next training, which is as soon, starts anew.

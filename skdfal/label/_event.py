@@ -1,0 +1,92 @@
+"""What one person did to one picture, and whether it can have happened."""
+
+from typing import NamedTuple
+
+KINDS = ("label", "skip", "dont_know", "exclude", "undo")
+_LONGEST = 200  # characters of an id or a name of an annotator
+
+
+class InvalidEventError(ValueError):
+    """An event that cannot have happened."""
+
+
+class Event(NamedTuple):
+    """One thing that one annotator did to one picture.
+
+    Attributes
+    ----------
+    id : str
+        Made where it was pressed; an event that arrives twice is one event.
+    picture : str
+        Name of the picture.
+    kind : {"label", "skip", "dont_know", "exclude", "undo"}
+        A label; not now; cannot be answered; does not belong here; and what takes
+        an earlier event back.
+    label : str or None
+        The class of a label.
+    annotator : str
+        Who it was.
+    time : float
+        When, in seconds since 1970.
+    seconds : float or None
+        How long the picture had been looked at.
+    undoes : str or None
+        The id of the event that an undo takes back.
+
+    Examples
+    --------
+    >>> from skdfal.label import Event
+    >>> Event("1", "a.png", "label", "cat", time=0.0).label
+    'cat'
+    """
+
+    id: str
+    picture: str
+    kind: str
+    label: str | None = None
+    annotator: str = ""
+    time: float = 0.0
+    seconds: float | None = None
+    undoes: str | None = None
+
+
+def event_of(row, names, classes):
+    """Return the event that a page tells of.
+
+    Parameters
+    ----------
+    row : dict
+        Fields of an event, with "picture" as a number.
+    names : dict of int to str
+        The pictures that there are.
+    classes : sequence of str
+        The labels that there are.
+
+    Returns
+    -------
+    event : Event
+        Its picture by name.
+
+    Raises
+    ------
+    InvalidEventError
+        If it cannot have happened.
+    """
+    try:
+        event = Event(**row | {"picture": names[row["picture"]]})
+    except (TypeError, KeyError) as exc:
+        raise InvalidEventError(f"No event: {exc!r}.") from exc
+    texts = (event.id, event.annotator)
+    numbers = (event.time, event.seconds or 0)
+    is_one = (
+        all(isinstance(text, str) and len(text) <= _LONGEST for text in texts)
+        and event.id
+        and event.kind in KINDS
+        and (event.label in classes) == (event.kind == "label")
+        and (event.label is None) == (event.kind != "label")
+        and isinstance(event.undoes, str) == (event.kind == "undo")
+        and all(isinstance(n, int | float) and abs(n) < 1e12 for n in numbers)
+    )
+    if not is_one:
+        raise InvalidEventError(f"No event: {row}.")
+    return event
