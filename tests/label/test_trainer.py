@@ -73,7 +73,7 @@ def test_neither_what_is_labelled_nor_held_out_is_ranked(learned):
     assert learned._learning.ranking
     assert not set(learned._learning.ranking) & set(labels)
     assert not any(map(order.is_held_out, learned._learning.ranking))
-    assert not any(map(order.is_held_out, learned._trained_on))
+    assert not any(map(order.is_held_out, learned._learning._trained_on))
 
 
 def test_the_ranking_is_what_is_asked(learned):
