@@ -17,6 +17,7 @@ from tabulate import tabulate
 
 from skdfal.experiment import read_records
 from skdfal.experiment._table import summary_of
+from skdfal.reproduce import TASK_AWARE_DATASETS
 from skdfal.reproduce._task_aware import improvements, in_points
 from skdfal.strategies import describe
 
@@ -90,8 +91,9 @@ def _gains_by_trial(records):
 
 
 def _data_of(name):
-    """Return the data set of a folder, such as "cifar10, 1:100"."""
-    dataset, _, ratio = name.removeprefix("task-aware-").partition("-x")
+    """Return the data set of a folder, such as "CIFAR-10, 1:100"."""
+    data, _, ratio = name.removeprefix("task-aware-").partition("-x")
+    dataset = TASK_AWARE_DATASETS[data]
     return f"{dataset}, 1:{ratio}" if ratio else dataset
 
 

@@ -30,7 +30,7 @@ def make_results():
 def test_overview_of_two_data_sets(make_results, tmp_path):
     rows = "strategy,trial,annotations,score\n"
     seconds = "strategy,trial,round,annotations,fit_seconds,query_seconds\n"
-    for name, scores in (("a", (0.2, 0.5)), ("b-x10", (0.4, 0.4))):
+    for name, scores in (("cifar10", (0.2, 0.5)), ("svhn-x10", (0.4, 0.4))):
         folder = tmp_path / f"task-aware-{name}"
         folder.mkdir()
         text = rows
@@ -46,7 +46,7 @@ def test_overview_of_two_data_sets(make_results, tmp_path):
     improvement, timing = make_results.task_aware_overview(folders)
     cells = [cell.strip() for cell in improvement.splitlines()[-1].split("|")[1:-1]]
     assert cells == ["DFAL", "+25.0 ± 21.2 (2)", "+30.0 ± 0.0 (2)"]
-    assert "b, 1:10" in improvement.splitlines()[0]
+    assert "SVHN, 1:10" in improvement.splitlines()[0]
     cells = [cell.strip() for cell in timing.splitlines()[-1].split("|")[1:-1]]
     assert cells == ["DFAL", "4.0", "8.00", "2.00"]
 
