@@ -200,7 +200,12 @@ def _serve(arguments, project, folder, listening, token):
 
     app = make_app(project, token, known_hosts(arguments.host))
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, server_header=False, lifespan="off"
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        ws="none",  # what comes in is HTTP, and passes the gate
     )
     ended = threading.Event()
     if not sys.stderr.isatty():

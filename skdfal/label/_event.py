@@ -1,9 +1,11 @@
 """What one person did to one picture, and whether it can have happened."""
 
+import unicodedata
 from typing import NamedTuple
 
 KINDS = ("label", "skip", "dont_know", "exclude", "undo")
 _LONGEST = 200  # characters of an id or a name of an annotator
+_UNWRITABLE = ("Cc", "Cs")  # control characters, and halves of characters
 
 
 class InvalidEventError(ValueError):
@@ -73,13 +75,16 @@ def event_of(row, names, classes):
         If it cannot have happened.
     """
     try:
-        event = Event(**row | {"picture": names[row["picture"]]})
+        number = row["picture"]
+        if isinstance(number, bool):  # or True would be picture 1
+            raise KeyError(number)
+        event = Event(**row | {"picture": names[number]})
     except (TypeError, KeyError) as exc:
         raise InvalidEventError(f"No event: {exc!r}.") from exc
-    texts = (event.id, event.annotator)
+    texts = (event.id, event.annotator, event.undoes or "")
     numbers = (event.time, event.seconds or 0)
     is_one = (
-        all(isinstance(text, str) and len(text) <= _LONGEST for text in texts)
+        all(map(_is_a_line, texts))
         and event.id
         and event.kind in KINDS
         and (event.label in classes) == (event.kind == "label")
@@ -90,3 +95,12 @@ def event_of(row, names, classes):
     if not is_one:
         raise InvalidEventError(f"No event: {row}.")
     return event
+
+
+def _is_a_line(text):
+    """Whether a text can be kept on the disk, and stand in a line of a CSV."""
+    return (
+        isinstance(text, str)
+        and len(text) <= _LONGEST
+        and not any(unicodedata.category(c) in _UNWRITABLE for c in text)
+    )

@@ -34,6 +34,7 @@ _STATIC = Path(__file__).parent / "static"
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _LARGEST_BODY = 1_000_000  # bytes
 _MOST_QUEUED = 50
+_LONGEST_CLIENT = 100  # characters of what is kept of a page's name
 _SIDES = {"picture": 1600, "thumbnail": 200}  # pixels
 _KEPT = {"Cache-Control": "private, max-age=3600"}
 _HEADERS = {
@@ -108,7 +109,8 @@ class _Page:
         query = request.query_params
         annotator = query.get("annotator", "")
         n = min(_whole(query.get("n", "8")), _MOST_QUEUED)
-        found = {"pictures": self._project.queue(annotator, n, query.get("client", ""))}
+        client = query.get("client", "")[:_LONGEST_CLIENT]
+        found = {"pictures": self._project.queue(annotator, n, client)}
         if "undoable" in query:
             found["undoable"] = self._project.undoable(annotator)
         return JSONResponse(found)
@@ -274,9 +276,10 @@ def is_known_host(host, hosts):
     """
     if host.startswith("["):
         name, _, port = host[1:].partition("]")
+        port = port.removeprefix(":")
     else:
         name, _, port = host.partition(":")
-    if port and not port.lstrip(":").isdigit():
+    if port and not (port.isascii() and port.isdigit() and int(port[:6]) < 2**16):
         return False
     if name.lower() in hosts:
         return True

@@ -1,5 +1,7 @@
 """What the server answers, and whom it refuses."""
 
+import json
+
 import pytest
 
 from tests.label.projects import (
@@ -128,6 +130,21 @@ def test_hosts():
         "127.0.0.1:80@evil.example", server.known_hosts("127.0.0.1")
     )
     assert not server.is_known_host("", server.known_hosts("127.0.0.1"))
+    for port in ("65536", "9" * 5000, "²", ":80", "-1"):
+        assert not server.is_known_host(f"localhost:{port}", {"localhost"})
+    assert server.is_known_host("localhost:65535", {"localhost"})
+
+
+def test_a_page_with_a_long_name_is_one_of_a_short_one(client, project):
+    client.get(f"/api/queue?n=5&client={'x' * 5000}")
+    assert max(map(len, project._handed._by_page)) == 100
+
+
+@pytest.mark.parametrize("name", ["Zoë 👩‍💻", "名前", "x" * 200, ""])
+def test_annotators_are_called_as_they_like(client, project, name):
+    rows = [event(client, annotator=name)]
+    assert client.post("/api/events", json=rows).status_code == 200
+    assert project.store.events()[0].annotator == name
 
 
 # Answers
@@ -149,6 +166,7 @@ def test_an_event_is_saved_before_yes_and_only_once(client, project):
         {"picture": 99999},
         {"picture": "1"},
         {"picture": [1]},
+        {"picture": True},
         {"kind": "delete"},
         {"label": "bird"},
         {"label": None},
@@ -157,7 +175,12 @@ def test_an_event_is_saved_before_yes_and_only_once(client, project):
         {"id": ""},
         {"id": 5},
         {"id": "x" * 300},
+        {"id": "\ud800"},  # half a character, which no file takes
         {"annotator": None},
+        {"annotator": "Ada\n=1+1"},  # a row of its own in labels.csv
+        {"annotator": "\udfff"},
+        {"kind": "undo", "label": None, "undoes": "x" * 300},
+        {"kind": "undo", "label": None, "undoes": "\ud800"},
         {"time": "now"},
         {"time": 1e300},
         {"seconds": "1"},
@@ -166,7 +189,9 @@ def test_an_event_is_saved_before_yes_and_only_once(client, project):
 )
 def test_what_cannot_have_happened_is_refused_whole(client, project, wrong):
     rows = [event(client, 1), event(client, 2, **wrong)]
-    answer = client.post("/api/events", json=rows)
+    headers = {"Content-Type": "application/json"}
+    content = json.dumps(rows)  # in ASCII, as any program may send it
+    answer = client.post("/api/events", content=content, headers=headers)
     assert answer.status_code == 400
     assert answer.json()["error"]
     assert not project.store.events()
