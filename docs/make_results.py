@@ -21,11 +21,16 @@ from tabulate import tabulate
 
 from skdfal._utils._files import write_csv
 from skdfal._utils._records import with_std
-from skdfal.analysis import annotations_saved, area_under_curve, paired_contrasts
+from skdfal.analysis import (
+    annotations_saved,
+    area_under_curve,
+    paired_contrasts,
+    paired_difference,
+)
 from skdfal.experiment import read_records, summarize
 from skdfal.experiment._names import find_strategy
 from skdfal.experiment._table import in_percent, summarize_all
-from skdfal.reproduce import paper_accuracies
+from skdfal.reproduce import ABLATION_DATASETS, paper_accuracies
 from skdfal.reproduce._ablation import (
     MIN_TRIALS,
     Ablation,
@@ -77,17 +82,41 @@ LABELS = {
     "deepfool_margin": "DFAL without twins",
 }
 
-# What was tried to beat DFAL: names in the rows of docs/results/tried, in words.
+# What was tried to beat DFAL: names in the rows of docs/results/tried, in words. Where
+# nothing is said of additions, each sample has a copy: as many steps as DFAL's.
 TRIED = {
-    "dfal": "DFAL",
-    "dfal, cluster": "DFAL, first labels by clusters",
-    "random": "RANDOM",
-    "random, cluster": "RANDOM, first labels by clusters",
-    "margin+twins": "softmax margin with twins",
+    "coldclu+copies": "typical samples to 4 labels a class, then clusters of the "
+    "smallest margins",
+    "coldclu+twins": "the same, with twins",
+    "coldclu6+copies": "the same, to 6 labels a class",
+    "coldclu8+copies": "the same, typical samples of the K candidates",
+    "coldclu8+twins": "the same, with twins",
+    "coldcd8+twins": "the same, by DeepFool margins",
+    "coldcluall+copies": "typical samples to 4 labels a class, then clusters of the "
+    "smallest margins of the whole pool",
+    "cold80clu+copies": "typical samples to 8 labels a class, then clusters of the "
+    "smallest margins",
+    "cold80d+twins": "typical samples to 8 labels a class, then DFAL",
+    "coldclu30+copies": "typical samples to 4 labels a class, then clusters of thirty "
+    "times the smallest margins",
+    "coldw+copies": "typical samples to 4 labels a class, then clusters of all K, "
+    "weighted by margin",
+    "coldm+copies": "typical samples to 4 labels a class, then softmax margin",
+    "cold80m+copies": "the same, to 8 labels a class",
+    "typical+copies": "typical samples throughout",
+    "clu+copies": "clusters of the smallest margins",
+    "mc+copies": "margin of the mean of 20 dropout draws",
+    "bal+copies": "softmax margin, predicted classes in turn",
+    "margin+copies": "softmax margin",
+    "margin+twins": "softmax margin, with twins",
+    "badge+copies": "BADGE",
+    "random+copies": "RANDOM",
+    "dfal+shifts": "DFAL, samples shifted by up to 2 pixels for twins",
+    "dfal, cluster": "DFAL, first ten labels by clusters",
     "shortlist": "DFAL, ten times the candidates thinned by k-center",
     "margin shortlist": "softmax margin, ten times the candidates thinned by k-center; "
-    "with twins",
-    "margin shortlist, whole pool": "the same, candidates of the whole pool",
+    "twins",
+    "margin shortlist, whole pool": "the same, of the whole pool",
     "margin shortlist, far twins": "the same, K = 800, twins with overshoot 1",
     "margin long shortlist": "the same, thirty times the candidates",
 }
@@ -168,6 +197,7 @@ def texts():
         found[f"{name}/areas.md"] = areas(records)
     for name in ablations():
         found |= ablation_tables(name)
+    found["effects.md"] = effects_table()
     found["tried/table.md"] = tried_table()
     found["core_set-cosine/table.md"] = metric_table((50, 100, 200, 300))
     found |= {f"lines/{name}.inc": text for name, text in lines_of_pages().items()}
@@ -258,7 +288,8 @@ def summary_table():
 
 def ablations():
     """Return the names of the published ablations."""
-    return sorted(path.parent.name for path in RESULTS.glob("*-ablation/rounds.csv"))
+    names = [f"{dataset}-ablation" for dataset in ABLATION_DATASETS]
+    return [name for name in names if (RESULTS / name / "rounds.csv").exists()]
 
 
 def ablation_records(name):
@@ -281,6 +312,28 @@ def ablation_tables(name):
     if effects:
         found[f"{name}/comparisons.md"] = contrast_table(effects, tablefmt="github")
     return found
+
+
+def effects_table():
+    """Return the comparisons of all ablations side by side, in points of area.
+
+    Of those that more than one data set has; bold where Holm's p-value is below 0.05.
+    """
+    found = {}
+    for name in ablations():
+        plan = Ablation(name.removesuffix("-ablation"), "laptop")
+        for row in contrast_rows(plan.contrasts, ablation_records(name)):
+            text = f"{100 * row['difference']:+.1f}"
+            if row["p_value"] is not None and row["p_value"] < 0.05:
+                text = f"**{text}**"
+            found.setdefault((row["training"], row["contrast"]), {})[name] = text
+    lines = [
+        [f"{contrast}; {training}", *(cells.get(name, "") for name in ablations())]
+        for (training, contrast), cells in found.items()
+        if len(cells) > 1
+    ]
+    names = [SHORT[name.removesuffix("-ablation")] for name in ablations()]
+    return _table(["points of area", *names], lines)
 
 
 def lines_of_pages():
@@ -326,23 +379,39 @@ def metric_table(marks):
 
 
 def tried_table():
-    """Return the areas of what was tried to beat DFAL, on validation samples."""
-    records = {}
-    for path in sorted((RESULTS / "tried").glob("*.csv")):
-        records[path.stem] = area_under_curve(read_records(path)).trials
-    found = {}
-    for dataset, rows in records.items():
-        for row in rows:
-            of_trial = found.setdefault(row["strategy"], {}).setdefault(dataset, [])
-            of_trial.append(row["area"])
+    """Return by how much what was tried is ahead of DFAL, on validation samples."""
+    names = ("mnist", "fashion_mnist")
+    records = {
+        name: read_records(RESULTS / "tried" / f"validation-{name}.csv")
+        for name in names
+    }
     lines = []
-    for name, words in TRIED.items():
-        if name not in found:
-            continue
-        cells = [found[name].get(dataset, []) for dataset in records]
-        cells = [", ".join(f"{100 * area:.1f}" for area in areas) for areas in cells]
-        lines.append([words, *cells])
-    return _table(["", *(SHORT[name] for name in records)], lines)
+    for strategy, words in TRIED.items():
+        cells = []
+        for rows in records.values():
+            cells += _lead(rows, strategy, "dfal")
+        if any(cells):
+            lines.append([words, *cells])
+    headers = ["points of area ahead of DFAL"]
+    return _table(headers + [h for n in names for h in (SHORT[n], "trials")], lines)
+
+
+def _lead(rows, strategy, baseline):
+    """Return the difference of areas in points, with an interval of five and more."""
+    areas = {}
+    for row in area_under_curve(rows).trials:
+        areas.setdefault(row["strategy"], {})[row["trial"]] = row["area"]
+    ours, theirs = (areas.get(name, {}) for name in (strategy, baseline))
+    shared = sorted(ours.keys() & theirs.keys())
+    if not shared:
+        return "", ""
+    mean = 100 * sum(ours[t] - theirs[t] for t in shared) / len(shared)
+    if len(shared) < MIN_TRIALS:
+        return f"{mean:+.1f}", len(shared)
+    found = paired_difference(rows, strategy, baseline, annotations="area")
+    return f"{mean:+.1f} ({100 * found.low:+.1f} to {100 * found.high:+.1f})", len(
+        shared
+    )
 
 
 def plan_marks(plan):
