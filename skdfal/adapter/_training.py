@@ -65,6 +65,14 @@ def fit_samples(estimator, X, y, **fit_params):
     try:
         with _interruptible():
             return estimator.fit(X, y, **fit_params)
+    except TypeError as exc:
+        if "'input' (position 1) must be Tensor" not in str(exc):
+            raise
+        raise TypeError(
+            f"The criterion cannot take what the module returns ({exc}). Make the "
+            "classifier by skdfal.make_classifier, which takes the field .logits of it "
+            "as models of transformers have it, or return a tensor from forward."
+        ) from exc
     except IndexError as exc:
         if "out of bounds" not in str(exc):
             raise

@@ -135,6 +135,8 @@ class RestartingClassifier(skorch.NeuralNetClassifier):
     would be of one sample and the module has batch normalization, which cannot be
     trained on it, the sample joins the batch before. Nothing else is changed.
 
+    A module may return an object with a field ``logits``, as those of transformers do.
+
     Examples
     --------
     >>> import torch
@@ -351,6 +353,25 @@ class RestartingClassifier(skorch.NeuralNetClassifier):
         if isinstance(instance_or_cls, nn.Module):
             instance_or_cls = copy.deepcopy(instance_or_cls)
         return super().initialized_instance(instance_or_cls, kwargs)
+
+    def infer(self, x, **fit_params):
+        """Pass a batch through the module.
+
+        Parameters
+        ----------
+        x : tensor, or dict or tuple of such
+            A batch.
+        **fit_params : dict
+            Handed to the module.
+
+        Returns
+        -------
+        output : Tensor or tuple
+            What the module returns; of an object with a field ``logits``, as models
+            of transformers return, that field.
+        """
+        output = super().infer(x, **fit_params)
+        return getattr(output, "logits", output)
 
     def _check_restarts(self):
         if not isinstance(self.n_restarts, Integral) or self.n_restarts < 1:

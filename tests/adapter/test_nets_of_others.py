@@ -18,7 +18,7 @@ from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier
 from torch import nn
 
 import skdfal
-from skdfal import ActiveLearningClassifier
+from skdfal import ActiveLearningClassifier, make_classifier
 from skdfal.adapter import proba_of_classes
 from tests.adversarial_nets import small_cnn
 from tests.conftest import N_CLASSES, make_net, make_net_for
@@ -97,6 +97,22 @@ def test_outputs_with_a_field_of_logits(case, data, pool):
     net = HuggingFaceNet(HuggingFace, criterion=nn.CrossEntropyLoss).initialize()
     plain = make_net().initialize()
     np.testing.assert_array_equal(sample(case, net, pool), sample(case, plain, pool))
+
+
+def test_outputs_with_a_field_of_logits_are_trained_by_make_classifier(data):
+    found = []
+    for module in (HuggingFace, small_cnn):
+        torch.manual_seed(0)
+        net = make_classifier(module, n_classes=4, max_epochs=2).fit(*data)
+        found.append(net.predict_proba(data[0]))
+    np.testing.assert_array_equal(*found)
+
+
+def test_a_criterion_that_cannot_take_an_object_says_who_can(data):
+    net = make_net(module=HuggingFace)
+    clf = ActiveLearningClassifier(net, max_annotations=20)
+    with pytest.raises(TypeError, match=r"SimpleNamespace\)\. Make the classifier by"):
+        clf.fit(*data)
 
 
 @all_cases
