@@ -12,7 +12,8 @@ by skdfal and by foolbox, on the first few of them, and scaled.
 
 Weights are random, batch-norm statistics those of the pictures, and the last layer is
 fitted to their features, so that predictions differ from picture to picture: LeNet5 on
-MNIST, the others on CIFAR-10, made larger for 224 pixels.
+MNIST, the others on CIFAR-10, made larger for 224 pixels. Those called trained are
+trained for a while on labels of pictures that are not attacked.
 """
 
 import argparse
@@ -48,24 +49,49 @@ NETS = {
     "ResNet18": (32, ResNet18, 400, 8, 0),
     "ViT-tiny": (32, ViTTiny, 400, 8, 0),
     "ResNet18-224": (224, lambda **kw: ResNet18(image_size=224, **kw), 100, 4, 0),
+    "ViT-tiny-224": (224, lambda **kw: ViTTiny(image_size=224, **kw), 100, 4, 0),
+    "LeNet5, trained": (28, LeNet5, 800, 200, 0),
+    "ResNet18/4, trained": (32, lambda **kw: ResNet18(width=0.25, **kw), 400, 64, 0),
 }
+# Labels that they are trained on, and epochs.
+TRAINING = {"LeNet5, trained": (500, 50), "ResNet18/4, trained": (1000, 15)}
 # What takes longest comes last.
 ORDER = [(k, c) for k in ("LeNet5", "VGG8") for c in CLASSES]
 ORDER += [(k, c) for c in (10, 1000, 100) for k in ("ViT-tiny", "ResNet18")]
-ORDER += [("ResNet18-224", c) for c in CLASSES]
+ORDER += [(k, 10) for k in TRAINING]
+ORDER += [(k, c) for k in ("ResNet18-224", "ViT-tiny-224") for c in CLASSES]
 
 
 def pictures(name, n):
-    """``n`` pictures for a net; noise where the data set is not on this machine."""
-    size = NETS[name][0]
-    fetch = fetch_mnist if name == "LeNet5" else fetch_cifar10
+    """``n`` pictures and labels; noise where the data set is not on this machine."""
+    size, is_grey = NETS[name][0], name.startswith("LeNet5")
     try:
-        X = fetch(download_if_missing=False).X_train[:n]
+        data = (fetch_mnist if is_grey else fetch_cifar10)(download_if_missing=False)
+        X, y = data.X_train[:n], data.y_train[:n]
     except OSError:
         print("no data on this machine: noise stands in", file=sys.stderr)
-        n_channels = 1 if name == "LeNet5" else 3
-        X = np.random.default_rng(0).random((n, n_channels, size, size), np.float32)
-    return F.interpolate(torch.as_tensor(X), size, mode="bilinear").numpy()
+        rng = np.random.default_rng(0)
+        X = rng.random((n, 1 if is_grey else 3, size, size), np.float32)
+        y = rng.integers(10, size=n)
+    X = F.interpolate(torch.as_tensor(X), size, mode="bilinear").numpy()
+    return X, y.astype(np.int64)
+
+
+def trained_net(name, X, y, device):
+    """A net that has learned what it could from some labels."""
+    torch.manual_seed(0)
+    net = NeuralNetClassifier(
+        NETS[name][1](n_classes=10),
+        criterion=nn.CrossEntropyLoss,
+        optimizer=torch.optim.Adam,
+        lr=0.001,
+        batch_size=32,
+        max_epochs=TRAINING[name][1],
+        train_split=None,
+        verbose=0,
+        device=device,
+    )
+    return net.fit(X, y)
 
 
 def make_net(name, n_classes, X, device):
@@ -170,8 +196,13 @@ class Memory:
 def row(name, n_classes, device):
     """Measure one net with one number of classes."""
     K, n_few, n_some = NETS[name][2:]
-    X = pictures(name, K)
-    net = make_net(name, n_classes, X, device)
+    n_labels, _ = TRAINING.get(name, (0, 0))
+    X, y = pictures(name, K + n_labels)
+    X, X_labeled, y = X[:K], X[K:], y[K:]
+    if n_labels:
+        net = trained_net(name, X_labeled, y, device)
+    else:
+        net = make_net(name, n_classes, X, device)
     few = X[:n_few]
     net.module_.eval()(torch.from_numpy(X[:1]).to(device))  # warm
     with Memory(device) as memory:
