@@ -18,6 +18,7 @@ from skdfal.adapter import hidden_features, labeled_samples, map_features
 from skdfal.cover import k_center_greedy_of_blocks, k_center_mip
 from skdfal.pool import engine_for
 from skdfal.strategies._base import draw_candidates, register
+from skdfal.strategies._unit_features import unit_length
 
 __all__ = ["core_set_sampling"]
 
@@ -26,11 +27,9 @@ __all__ = ["core_set_sampling"]
 _MAX_CANDIDATES_OF_MIP = 2_000
 
 
-def _unit_length(features):
-    """Scale each row to length 1, one of zeros to itself; (n, d) -> (n, d)."""
-    features = features.astype(np.float64)
-    length = np.linalg.norm(features, axis=1, keepdims=True)
-    return np.divide(features, length, out=np.zeros_like(features), where=length > 0)
+def _directions(features):
+    """Return features of unit length, exact enough to be compared; (n, d)."""
+    return unit_length(features.astype(np.float64))
 
 
 @register(
@@ -167,7 +166,7 @@ def core_set_sampling(
     (5,)
     """
     S_k, candidates = draw_candidates(X, n_instances, n_candidates, random_state)
-    scale = _unit_length if metric == "cosine" else np.asarray
+    scale = _directions if metric == "cosine" else np.asarray
     X_labeled = labeled_samples(estimator, X_labeled)
     if X_labeled is not None:
         X_labeled = scale(hidden_features(estimator, X_labeled, batch_size, layer))
@@ -204,7 +203,7 @@ def _greedy_cover(engine, map_blocks, n_instances, X_labeled, metric):
     blocks = list(map_blocks(keep=True, engine=engine))
     if metric == "cosine":
         blocks = [(block,) for block in blocks]
-        blocks = list(engine.apply(_unit_length, blocks, keep=True))
+        blocks = list(engine.apply(_directions, blocks, keep=True))
     return k_center_greedy_of_blocks(engine, blocks, n_instances, X_labeled=X_labeled)
 
 

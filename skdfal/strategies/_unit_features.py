@@ -1,4 +1,4 @@
-"""Directions of features, for strategies that look at the labelled samples as well."""
+"""Directions of features, for strategies that leave their length out."""
 
 import numpy as np
 
@@ -10,15 +10,16 @@ def unit_features(estimator, X, X_labeled, layer, batch_size):
 
     A vector of zeros stays as it is. Without labelled samples the second is empty.
     """
-    Z = _scaled(features(estimator, X, layer=layer, batch_size=batch_size))
+    Z = unit_length(features(estimator, X, layer=layer, batch_size=batch_size))
     X_labeled = labeled_samples(estimator, X_labeled)
     if X_labeled is None:
         return Z, np.empty((0, Z.shape[1]), Z.dtype)
     labeled = features(estimator, X_labeled, layer=layer, batch_size=batch_size)
-    return Z, _scaled(labeled)
+    return Z, unit_length(labeled)
 
 
-def _scaled(Z):
-    length = np.sqrt(np.einsum("ij,ij->i", Z, Z))[:, None]
+def unit_length(Z):
+    """Scale each row to length 1, in place; one of zeros stays as it is; (n, D)."""
+    length = np.linalg.norm(Z, axis=1, keepdims=True)
     Z /= np.where(length > 0, length, 1)
     return Z
