@@ -1,4 +1,4 @@
-"""How the meta-estimators train a net: seeds, label codes, the default net."""
+"""How the meta-estimators train a net: label codes, the default net."""
 
 import signal
 import threading
@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state
 from torch import nn
 from torch.utils.data import Dataset
 
+from skdfal._utils._seeds import seeded
 from skdfal._utils._warnings import warn_caller
 from skdfal.adapter._find import inner_net, wants_float_targets
 from skdfal.nets import MLP, RestartingClassifier, make_classifier
@@ -35,23 +36,6 @@ def as_whole(X):
     if isinstance(X, Pool | Dataset):
         return as_pool(X)[:]
     return as_numpy(X)
-
-
-@contextmanager
-def seeded(seed):
-    """Seed the global generators of torch and numpy, and put them back afterwards.
-
-    Layers are initialized, batches shuffled and units dropped by global generators:
-    there is no other way to make the training of a net reproducible.
-    """
-    state = np.random.get_state()  # noqa: NPY002
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        np.random.seed(seed % 2**32)  # noqa: NPY002
-        try:
-            yield
-        finally:
-            np.random.set_state(state)  # noqa: NPY002
 
 
 def fit_encoded(estimator, X, y):

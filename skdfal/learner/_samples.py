@@ -7,9 +7,10 @@ import torch
 from sklearn.base import clone
 from skorch.utils import to_tensor
 
+from skdfal._utils._seeds import seeded
 from skdfal._utils._torch import first_output
 from skdfal.adapter import inner_net, is_net
-from skdfal.adapter._training import as_numpy, seeded
+from skdfal.adapter._training import as_numpy
 from skdfal.pool import Pool, as_pool
 
 _HALVES = (torch.float16, torch.bfloat16)

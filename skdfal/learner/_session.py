@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
+from skdfal._utils._seeds import seeded
 from skdfal._utils._validation import (
     COUNT,
     HasMethods,
@@ -18,7 +19,7 @@ from skdfal._utils._validation import (
     check_values,
 )
 from skdfal.adapter import proba_of_classes
-from skdfal.adapter._training import as_numpy, seeded
+from skdfal.adapter._training import as_numpy
 from skdfal.learner._identity import digest, parameter_digests
 from skdfal.learner._labeled_set import Extra, LabeledSet, TrainingSet
 from skdfal.learner._method import Method

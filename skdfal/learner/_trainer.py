@@ -8,6 +8,7 @@ import torch
 from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
 
+from skdfal._utils._seeds import seeded
 from skdfal.adapter import inner_net, is_net, wants_float_targets
 from skdfal.adapter._answers import no_head
 from skdfal.adapter._training import (
@@ -15,7 +16,6 @@ from skdfal.adapter._training import (
     check_trainable,
     default_classifier,
     fit_samples,
-    seeded,
 )
 from skdfal.learner._view import TrainingView
 

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 
 from skdfal._utils._files import replacing
-from skdfal.adapter._training import fit_encoded, seeded
+from skdfal._utils._seeds import seeded
+from skdfal.adapter._training import fit_encoded
 from skdfal.analysis import (
     ConfidenceAgreement,
     RegionAgreement,

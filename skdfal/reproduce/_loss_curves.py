@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from skdfal._utils._files import replacing
 from skdfal._utils._records import mean_and_std, with_std
-from skdfal.adapter._training import fit_encoded, seeded
+from skdfal._utils._seeds import seeded
+from skdfal.adapter._training import fit_encoded
 from skdfal.experiment import derive_seed, load_data
 from skdfal.experiment._jobs import run_jobs
 from skdfal.experiment._trial import samples_to_score

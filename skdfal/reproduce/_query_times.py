@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from skdfal.adapter._training import fit_encoded, seeded
+from skdfal._utils._seeds import seeded
+from skdfal.adapter._training import fit_encoded
 from skdfal.experiment import derive_seed, load_data
 from skdfal.experiment._jobs import run_jobs
 from skdfal.strategies import STRATEGIES

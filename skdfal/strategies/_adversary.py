@@ -9,9 +9,9 @@ from sklearn.utils import check_random_state
 from torch.utils.data import Dataset
 
 from skdfal._utils._progress import progress
+from skdfal._utils._seeds import seeded
 from skdfal._utils._validation import COUNT, Interval
 from skdfal.adapter import labeled_samples, torch_nets
-from skdfal.adapter._training import seeded
 from skdfal.nets._vaal import VAALNet
 from skdfal.pool import as_pool
 

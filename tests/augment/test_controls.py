@@ -6,7 +6,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from skdfal import ActiveLearningClassifier, AdversarialAugmenter
-from skdfal.adapter._training import seeded
+from skdfal._utils._seeds import seeded
 from skdfal.augment import (
     CopyAugmenter,
     MirrorAugmenter,

@@ -99,7 +99,7 @@ def test_fit_is_the_papers_algorithm(data):
     """The loop against a literal one with the same seeds."""
     X, y = data
     clf = make_loop(n_candidates=30).fit(X, y)
-    from skdfal.adapter._training import seeded
+    from skdfal._utils._seeds import seeded
     from skdfal.learner._session import _CANDIDATES, _TRAIN, _rng, _seed
 
     seed = np.random.RandomState(0).randint(2**31 - 1)
