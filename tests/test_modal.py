@@ -102,7 +102,7 @@ from modAL.models import ActiveLearner
 teach = {TEACH!r}
 try:
     exec(teach)
-except TypeError as error:
+except (TypeError, FutureWarning) as error:  # scikit-learn 1.8, and 1.6
     print(error)
 skdfal.modal.repair()  # a call asks for it all the same
 exec(teach)

@@ -36,8 +36,8 @@ def _memmap(X, folder, mode="r"):
 def _zarr(X, folder):
     import zarr
 
-    array = zarr.create_array(
-        str(folder / "pool.zarr"), shape=X.shape, chunks=(7, *X.shape[1:]), dtype="f4"
+    array = zarr.create(
+        X.shape, chunks=(7, *X.shape[1:]), dtype="f4", store=str(folder / "pool.zarr")
     )
     array[:] = X
     return array

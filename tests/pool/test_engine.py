@@ -178,9 +178,8 @@ def test_what_was_written_to_a_copy_on_write_map_is_seen(tmp_path, client):
     np.testing.assert_array_equal(found, X)
 
 
-def test_shards_and_lengths_that_are_not_known(tmp_path, client):
-    import zarr
-
+def test_chunks_within_shards_are_read_as_they_are_stored(tmp_path, client):
+    zarr = pytest.importorskip("zarr", minversion="3")
     X = np.random.default_rng(0).random((20, 3, 4))
     array = zarr.create_array(
         str(tmp_path / "X.zarr"),
@@ -194,6 +193,9 @@ def test_shards_and_lengths_that_are_not_known(tmp_path, client):
     (found,) = map_blocks(_samples, None, view, 100, engine=_engine(client))
     np.testing.assert_array_equal(found, X[[19, 3, 3, 0]])
 
+
+def test_lengths_that_are_not_known_are_refused():
+    X = np.random.default_rng(0).random((20, 3, 4))
     unknown = da.from_array(X)
     with pytest.raises(ValueError, match=r"compute_chunk_sizes\(\)"):
         as_pool(unknown[unknown[:, 0, 0] > 0.5])
