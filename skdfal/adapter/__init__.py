@@ -21,6 +21,7 @@ from skdfal.adapter._find import (
 )
 from skdfal.adapter._probe import member_nets, torch_nets
 from skdfal.adapter._torch_net import TorchNet
+from skdfal.adapter._values import sample_values
 
 __all__ = [
     "TorchNet",
@@ -39,6 +40,7 @@ __all__ = [
     "predict_proba",
     "predicted_losses",
     "proba_of_classes",
+    "sample_values",
     "torch_nets",
     "wants_float_targets",
 ]

@@ -3,15 +3,14 @@
 from numbers import Integral
 
 import numpy as np
-from sklearn.utils import check_random_state, gen_batches
+from sklearn.utils import check_random_state
 
 from skdfal._utils._validation import COUNT, Interval, validate_params
-from skdfal.adapter._training import as_numpy
+from skdfal.adapter import sample_values
 from skdfal.pool import as_pool
 
 _BYTES = 2**28  # of the values that are clustered, 256 MiB
-_LARGEST_SIDE = 32  # pixels; larger pictures are averaged in blocks
-_BLOCK = 512  # samples that are read at a time
+_INSTEAD = "Draw the first samples at random"
 _FEW = 2_000_000  # samples times clusters up to which all are looked at in each step
 
 
@@ -83,44 +82,12 @@ def typical_samples(X, n_samples=10, *, max_samples=20_000, random_state=None):
             f"{n_samples=} should be <= {len(pool)}, the size of the pool."
         )
     rng = check_random_state(random_state)
-    one = _values(pool.take([0]))
+    one = sample_values(pool.view(np.array([0])), _INSTEAD)
     most = max(n_samples, min(max_samples, _BYTES // one.nbytes))
     drawn = rng.permutation(len(pool))[:most]
     drawn.sort()
-    Z = np.empty((len(drawn), one.shape[1]), dtype=np.float32)
-    for block in gen_batches(len(drawn), _BLOCK):
-        Z[block] = _values(pool.take(drawn[block]))
+    Z = sample_values(pool.view(drawn), _INSTEAD)
     return drawn[_nearest_to_middles(Z, n_samples, rng)]
-
-
-def _values(samples):
-    """Return the values of samples as rows, of large pictures the means of blocks."""
-    X = as_numpy(samples)
-    if getattr(X, "dtype", np.dtype(object)).kind not in "biuf" or X.ndim < 2:
-        raise ValueError(
-            f"Samples of {getattr(X, 'dtype', type(X).__name__)} with shape "
-            f"{np.shape(X)[1:]} cannot be clustered; expected arrays of numbers of one "
-            "shape. Draw the first samples at random."
-        )
-    if not np.prod(X.shape[1:]):
-        raise ValueError(
-            f"Samples of shape {X.shape[1:]} hold no values to cluster. Draw the first "
-            "samples at random."
-        )
-    with np.errstate(over="ignore"):  # what overflows is told below
-        X = X.astype(np.float32)
-    if not np.isfinite(X).all():
-        raise ValueError(
-            "X holds NaN, infinity or values beyond float32, and cannot be clustered. "
-            "Replace them, or draw the first samples at random."
-        )
-    if X.ndim == 4:  # pictures, channels first
-        for axis in (2, 3):
-            step = -(-X.shape[axis] // _LARGEST_SIDE)
-            X = X.take(range(X.shape[axis] // step * step), axis=axis)
-            shape = (*X.shape[:axis], -1, step, *X.shape[axis + 1 :])
-            X = X.reshape(shape).mean(axis=axis + 1)
-    return X.reshape(len(X), -1)
 
 
 def _nearest_to_middles(Z, n, rng):

@@ -6,6 +6,7 @@ The order is that of all tables. To add a strategy, write its file and add its l
 # ruff: noqa: F401, F403, I001
 from skdfal.strategies._base import STRATEGIES, Strategy, describe, register, unregister
 from skdfal.strategies._deepfool_margin import *
+from skdfal.strategies._dfal_plus import *
 from skdfal.strategies._dfal_diverse import *
 from skdfal.strategies._uncertainty import *
 from skdfal.strategies._bald import *

@@ -164,11 +164,18 @@ def typi_clust_sampling(
     random_state = check_random_state(random_state)
     S_k, candidates = draw_candidates(X, n_instances, n_candidates, random_state)
     Z, Z_labeled = unit_features(estimator, candidates, X_labeled, layer, batch_size)
+    return S_k[
+        typical_rows(Z, Z_labeled, n_instances, n_neighbors, max_clusters, random_state)
+    ]
+
+
+def typical_rows(Z, Z_labeled, n_instances, n_neighbors, max_clusters, random_state):
+    """Cluster all rows, and return those of ``Z`` that are most typical; distinct."""
     is_labeled = np.arange(len(Z) + len(Z_labeled)) >= len(Z)
     Z = np.concatenate([Z, Z_labeled])
     n_clusters = min(len(Z_labeled) + n_instances, max_clusters, len(Z))
     cluster = _clusters(Z, n_clusters, random_state)
-    return S_k[_most_typical(Z, cluster, is_labeled, n_instances, n_neighbors)]
+    return _most_typical(Z, cluster, is_labeled, n_instances, n_neighbors)
 
 
 def _clusters(Z, n_clusters, random_state):

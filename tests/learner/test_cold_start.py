@@ -7,6 +7,7 @@ import pytest
 from sklearn.cluster import KMeans
 
 from skdfal import ActiveLearningClassifier
+from skdfal.adapter import sample_values
 from skdfal.experiment import Protocol, run_trial
 from skdfal.learner import _cold_start as cold_start
 from skdfal.learner import typical_samples
@@ -39,10 +40,10 @@ def test_large_pictures_are_averaged_in_blocks():
     rng = np.random.default_rng(0)
     small = rng.random((30, 1, 20, 30)).astype(np.float32)
     large = small.repeat(4, axis=2).repeat(3, axis=3)  # 80 x 90
-    values = cold_start._values(large)
+    values = sample_values(large, "")
     # 80 in blocks of 3 leaves 2 rows out; 90 in blocks of 3 is the picture itself.
     assert values.shape == (30, 26 * 30)
-    np.testing.assert_allclose(cold_start._values(small), small.reshape(30, -1))
+    np.testing.assert_allclose(sample_values(small, ""), small.reshape(30, -1))
     same = small.repeat(2, axis=2).repeat(2, axis=3)
     np.testing.assert_array_equal(
         typical_samples(same, 3, random_state=0),

@@ -1,0 +1,68 @@
+"""The plain values of samples, as rows: what there is before any net means anything."""
+
+import numpy as np
+from sklearn.utils import gen_batches
+
+from skdfal.adapter._training import as_numpy
+from skdfal.pool import as_pool
+
+_LARGEST_SIDE = 32  # pixels; larger pictures are averaged in blocks
+_BLOCK = 512  # samples that are read at a time
+
+
+def sample_values(X, instead):
+    """Return the values of samples as rows, of large pictures the means of blocks.
+
+    Parameters
+    ----------
+    X : pool or array-like of shape (n_samples, ...)
+        Samples, which are read block by block.
+    instead : str
+        What else to do where they cannot be clustered: the end of the message.
+
+    Returns
+    -------
+    values : ndarray of shape (n_samples, n_values)
+        In float32.
+
+    Raises
+    ------
+    ValueError
+        If the samples are no arrays of finite numbers of one shape.
+    """
+    pool = as_pool(X)
+    values = None
+    for block in gen_batches(len(pool), _BLOCK):
+        rows = _rows(pool.take(np.arange(block.start, block.stop)), instead)
+        if values is None:
+            values = np.empty((len(pool), rows.shape[1]), dtype=np.float32)
+        values[block] = rows
+    return values
+
+
+def _rows(samples, instead):
+    X = as_numpy(samples)
+    if getattr(X, "dtype", np.dtype(object)).kind not in "biuf" or X.ndim < 2:
+        raise ValueError(
+            f"Samples of {getattr(X, 'dtype', type(X).__name__)} with shape "
+            f"{np.shape(X)[1:]} cannot be clustered; expected arrays of numbers of one "
+            f"shape. {instead}."
+        )
+    if not np.prod(X.shape[1:]):
+        raise ValueError(
+            f"Samples of shape {X.shape[1:]} hold no values to cluster. {instead}."
+        )
+    with np.errstate(over="ignore"):  # what overflows is told below
+        X = X.astype(np.float32)
+    if not np.isfinite(X).all():
+        raise ValueError(
+            "X holds NaN, infinity or values beyond float32, and cannot be clustered. "
+            f"{instead}, or replace them."
+        )
+    if X.ndim == 4:  # pictures, channels first
+        for axis in (2, 3):
+            step = -(-X.shape[axis] // _LARGEST_SIDE)
+            X = X.take(range(X.shape[axis] // step * step), axis=axis)
+            shape = (*X.shape[:axis], -1, step, *X.shape[axis + 1 :])
+            X = X.reshape(shape).mean(axis=axis + 1)
+    return X.reshape(len(X), -1)
