@@ -166,6 +166,27 @@ def dfal_diverse():
     return fig
 
 
+def dfal_plus():
+    toy = Toy(n_labeled=6)
+    fig, axes = figure(2)
+    for ax, labels_per_class, title in (
+        (axes[0], 8, "6 labels: what is typical"),
+        (axes[1], 2, "6 labels are enough: small margins"),
+    ):
+        asked = skdfal.dfal_plus_sampling(
+            toy.net,
+            toy.X_pool,
+            6,
+            X_labeled=toy.X[toy.labeled],
+            labels_per_class=labels_per_class,
+            random_state=0,
+        )
+        toy.draw(ax, asked=asked)
+        ax.set_title(title, fontsize=10)
+    legend(fig, axes[0])
+    return fig
+
+
 def uncertainty():
     toy = Toy()
     fig, axes = figure(3)
@@ -576,6 +597,7 @@ PICTURES = {
     for f in (
         first_look,
         dfal,
+        dfal_plus,
         dfal_diverse,
         uncertainty,
         bald,
