@@ -85,24 +85,24 @@ LABELS = {
 # What was tried to beat DFAL: names in the rows of docs/results/tried, in words. Where
 # nothing is said of additions, each sample has a copy: as many steps as DFAL's.
 TRIED = {
-    "coldclu+copies": "typical samples to 4 labels a class, then clusters of the "
+    "coldclu+copies": "typical samples to 4 labels per class, then clusters of the "
     "smallest margins",
     "coldclu+twins": "the same, with twins",
-    "coldclu6+copies": "the same, to 6 labels a class",
+    "coldclu6+copies": "the same, to 6 labels per class",
     "coldclu8+copies": "the same, typical samples of the K candidates",
     "coldclu8+twins": "the same, with twins",
     "coldcd8+twins": "the same, by DeepFool margins",
-    "coldcluall+copies": "typical samples to 4 labels a class, then clusters of the "
+    "coldcluall+copies": "typical samples to 4 labels per class, then clusters of the "
     "smallest margins of the whole pool",
-    "cold80clu+copies": "typical samples to 8 labels a class, then clusters of the "
+    "cold80clu+copies": "typical samples to 8 labels per class, then clusters of the "
     "smallest margins",
-    "cold80d+twins": "typical samples to 8 labels a class, then DFAL",
-    "coldclu30+copies": "typical samples to 4 labels a class, then clusters of thirty "
-    "times the smallest margins",
-    "coldw+copies": "typical samples to 4 labels a class, then clusters of all K, "
+    "cold80d+twins": "typical samples to 8 labels per class, then DFAL",
+    "coldclu30+copies": "typical samples to 4 labels per class, then clusters of "
+    "thirty times the smallest margins",
+    "coldw+copies": "typical samples to 4 labels per class, then clusters of all K, "
     "weighted by margin",
-    "coldm+copies": "typical samples to 4 labels a class, then softmax margin",
-    "cold80m+copies": "the same, to 8 labels a class",
+    "coldm+copies": "typical samples to 4 labels per class, then softmax margin",
+    "cold80m+copies": "the same, to 8 labels per class",
     "typical+copies": "typical samples throughout",
     "clu+copies": "clusters of the smallest margins",
     "mc+copies": "margin of the mean of 20 dropout draws",

@@ -172,6 +172,7 @@ def test_strategies_do_not_import_each_other():
                     "._base",
                     "._margin_proxy",
                     "._pruned_search",
+                    "._typical",
                     "._unit_features",
                     "._adversary",
                 )

@@ -16,9 +16,9 @@ from skdfal.adapter import labeled_samples, sample_values, torch_nets
 from skdfal.augment import AdversarialAugmenter
 from skdfal.strategies._base import draw_candidates, register
 
-# Two strategies one after the other: the query of DFAL, TypiClust before it.
+# Built on the query of DFAL, with TypiClust before it.
 from skdfal.strategies._deepfool_margin import attack_parameters, smallest_margins
-from skdfal.strategies._typi_clust import typical_rows
+from skdfal.strategies._typical import typical_rows
 
 __all__ = ["dfal_plus_sampling"]
 

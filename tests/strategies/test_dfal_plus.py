@@ -9,7 +9,7 @@ from skdfal import (
     dfal_plus_sampling,
 )
 from skdfal.strategies import _dfal_plus as module
-from skdfal.strategies._typi_clust import typical_rows
+from skdfal.strategies._typical import typical_rows
 from tests.conftest import make_net
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skdfal import features, typi_clust_sampling
-from skdfal.strategies._typi_clust import _most_typical, _typicality
+from skdfal.strategies._typical import _most_typical, _typicality
 
 
 def blobs(n_samples=120, n_blobs=6, n_features=5, seed=0):
