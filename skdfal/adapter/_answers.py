@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
-from skdfal._utils._torch import HALVES, evaluation_mode
+from skdfal._utils._torch import evaluation_mode
 from skdfal.adapter._batches import batches_a_block
 from skdfal.adapter._find import (
     class_labels,
@@ -246,7 +246,7 @@ def map_features(
     Yields
     ------
     features : ndarray of shape (n, n_features)
-        Of the next block, in the precision of the net.
+        Of the next block, in the precision of the net, float32 where that is a half.
     """
     nets = member_nets(estimator, X)
     sizes = [net.batch_size(batch_size) for net in nets]
@@ -260,5 +260,8 @@ def _features_of_nets(batch_sizes, nets_and_layer, part):
     nets, layer = nets_and_layer
     pairs = zip(nets, batch_sizes, strict=True)
     parts = [net.of(part).features(size, layer).cpu() for net, size in pairs]
-    parts = [part.float() if part.dtype in HALVES else part for part in parts]
-    return torch.cat(parts, dim=1).numpy()
+    return torch.cat([_at_least_float32(part) for part in parts], dim=1).numpy()
+
+
+def _at_least_float32(part):
+    return part.to(torch.promote_types(part.dtype, torch.float32))

@@ -1,14 +1,11 @@
 """What a net makes of samples, as an array: the public face of its features."""
 
 import numpy as np
-import torch
-from sklearn.utils import gen_batches
 from torch import nn
 
 from skdfal._utils._validation import COUNT, validate_params
-from skdfal.adapter._probe import member_nets
-
-_BATCHES_A_BLOCK = 16
+from skdfal.adapter._answers import map_features
+from skdfal.pool import as_pool
 
 
 @validate_params(
@@ -80,25 +77,13 @@ def features(estimator, X, *, layer=None, batch_size=None, out=None):
     """
     if out is not None and out.dtype.kind != "f":
         raise ValueError(f"out is of {out.dtype}, but features are floats: float32.")
-    nets = member_nets(estimator, X)
-    sizes = [net.batch_size(batch_size) for net in nets]
-    n_samples = len(nets[0])
-    for rows in gen_batches(n_samples, _BATCHES_A_BLOCK * max(sizes)):
-        indices = np.arange(rows.start, rows.stop)
-        parts = [
-            net.of(net.pool.view(indices)).features(size, layer)
-            for net, size in zip(nets, sizes, strict=True)
-        ]
-        block = torch.cat([_at_least_float32(part) for part in parts], dim=1)
-        block = block.numpy(force=True)
-        shape = (n_samples, block.shape[1])
+    pool, start = as_pool(X), 0
+    for block in map_features(estimator, pool, batch_size, layer):
+        shape = (len(pool), block.shape[1])
         if out is None:
             out = np.empty(shape, block.dtype)
         elif out.shape != shape:
             raise ValueError(f"out has shape {out.shape}, but the features {shape}.")
-        out[rows] = block
+        out[start : start + len(block)] = block
+        start += len(block)
     return out
-
-
-def _at_least_float32(part):
-    return part.to(torch.promote_types(part.dtype, torch.float32))

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from skdfal import features
-from skdfal.adapter import _features
+from skdfal.adapter import _batches
 from tests.conftest import make_net
 
 
@@ -13,7 +13,7 @@ def test_features_go_into_the_last_layer(estimators, pool, monkeypatch):
     net = estimators["net"]
     with torch.no_grad():
         expected = net.module_.eval()[:-1](torch.as_tensor(pool)).numpy()
-    monkeypatch.setattr(_features, "_BATCHES_A_BLOCK", 1)
+    monkeypatch.setattr(_batches, "_BATCHES_A_BLOCK", 1)
     for batch_size in (None, 7):
         found = features(net, pool, batch_size=batch_size)
         assert found.dtype == np.float32

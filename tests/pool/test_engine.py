@@ -201,6 +201,14 @@ def test_lengths_that_are_not_known_are_refused():
         as_pool(unknown[unknown[:, 0, 0] > 0.5])
 
 
+def test_features_are_made_by_the_workers(client, estimators, pool, monkeypatch):
+    expected = skdfal.features(estimators["committee"], pool, batch_size=8)
+    monkeypatch.setattr(InProcess, "map", None)
+    X = da.from_array(pool, chunks=(5, 1, 8, 8))
+    found = skdfal.features(estimators["committee"], X, batch_size=8)
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_an_error_of_a_block_is_raised_as_it_is(client, estimators, pool):
     X = pool.copy()
     X[-1] = np.nan
