@@ -325,7 +325,8 @@ def ablation_tables(name):
 def effects_table():
     """Return the comparisons of all ablations side by side, in points of area.
 
-    Of those that more than one data set has; bold where Holm's p-value is below 0.05.
+    Of those that more than one data set has, and of what changes the training; bold
+    where Holm's p-value is below 0.05.
     """
     found = {}
     for name in ablations():
@@ -338,7 +339,7 @@ def effects_table():
     lines = [
         [f"{contrast}; {training}", *(cells.get(name, "") for name in ablations())]
         for (training, contrast), cells in found.items()
-        if len(cells) > 1
+        if len(cells) > 1 or training != "50 epochs"
     ]
     names = [SHORT[name.removesuffix("-ablation")] for name in ablations()]
     return _table(["points of area", *names], lines)
