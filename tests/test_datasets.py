@@ -242,6 +242,7 @@ def serve_openml(server, monkeypatch, data_id, X, y, *, md5=None):
         "status": "active",
         "description": "stand-in",
         "url": f"{server.url}/download/{data_id}",
+        "file_id": str(data_id),
         "md5_checksum": md5 or hashlib.md5(arff).hexdigest(),
     }
     features = [
@@ -269,6 +270,11 @@ def serve_openml(server, monkeypatch, data_id, X, y, *, md5=None):
     monkeypatch.setattr(openml, "_DATA_INFO", server.url + "/data/{}")
     monkeypatch.setattr(openml, "_DATA_FEATURES", server.url + "/features/{}")
     monkeypatch.setattr(openml, "_DATA_QUALITIES", server.url + "/qualities/{}")
+    # Of scikit-learn 1.6, which goes by the number of a file; later ones go by its URL.
+    monkeypatch.setattr(openml, "_OPENML_PREFIX", "", raising=False)
+    monkeypatch.setattr(
+        openml, "_DATA_FILE", server.url + "/download/{}", raising=False
+    )
     monkeypatch.setattr(openml, "time", SimpleNamespace(sleep=lambda seconds: None))
 
 

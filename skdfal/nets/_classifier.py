@@ -355,7 +355,7 @@ class RestartingClassifier(skorch.NeuralNetClassifier):
         return super().initialized_instance(instance_or_cls, kwargs)
 
     def infer(self, x, **fit_params):
-        """Pass a batch through the module.
+        """Give a batch to the module.
 
         Parameters
         ----------
