@@ -32,7 +32,6 @@ from skdfal.experiment._names import find_strategy
 from skdfal.experiment._table import in_percent, summarize_all
 from skdfal.reproduce import ABLATION_DATASETS, paper_accuracies
 from skdfal.reproduce._ablation import (
-    MIN_TRIALS,
     Ablation,
     cell_table,
     contrast_rows,
@@ -40,6 +39,7 @@ from skdfal.reproduce._ablation import (
     label_of,
     p_text,
 )
+from skdfal.reproduce._reports import MIN_TRIALS
 from skdfal.strategies import STRATEGIES
 
 RESULTS = Path(__file__).parent / "results"

@@ -12,7 +12,7 @@ from skdfal.experiment._table import in_percent
 from skdfal.reproduce._files import PICTURES, draw_or_say, name_files
 from skdfal.reproduce._paper import SCALES
 from skdfal.reproduce._pictures import save_learning_curves
-from skdfal.reproduce._reports import text_table
+from skdfal.reproduce._reports import MIN_TRIALS, text_table
 
 ABLATION_DATASETS = (
     "mnist",
@@ -21,7 +21,6 @@ ABLATION_DATASETS = (
     "quickdraw_animals",
     "cifar10",
 )
-MIN_TRIALS = 5  # with fewer there are no intervals and no p-values
 _NOT_OF_A_PROTOCOL = ("cells", "additions", "contrasts", "trainings", "datasets")
 
 

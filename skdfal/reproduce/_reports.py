@@ -15,6 +15,8 @@ from skdfal.experiment import summarize
 from skdfal.experiment._table import in_percent, summary_of
 from skdfal.reproduce._paper import METHODS
 
+MIN_TRIALS = 5  # with fewer there are no intervals and no p-values
+
 
 def beyond_table(
     records,
@@ -65,15 +67,21 @@ def beyond_table(
 
 
 def _difference(records, strategy, name, names):
-    """Return difference, interval and p-values as text, empty where there are none."""
+    """Return difference, interval and p-values as text, empty where there are none.
+
+    Of fewer than ``MIN_TRIALS`` there is the difference alone.
+    """
     if name == strategy or strategy not in names:
         return [""] * 4
     try:
         found = paired_difference(records, strategy, name)
     except ValueError:  # fewer than two trials in common
         return [""] * 4
+    difference = f"{100 * found.difference:+.1f}"
+    if found.n_trials < MIN_TRIALS:
+        return [difference, "", "", ""]
     return [
-        f"{100 * found.difference:+.1f}",
+        difference,
         f"{100 * found.low:+.1f} to {100 * found.high:+.1f}",
         f"{found.p_value_t:.3f}",
         f"{found.p_value_sign_flip:.3f}",

@@ -19,6 +19,7 @@ from skdfal.reproduce._paper import (
 )
 from skdfal.reproduce._query_times import query_time_rows, query_times
 from skdfal.reproduce._reports import (
+    MIN_TRIALS,
     beyond_table,
     query_time_table,
     reach_rows,
@@ -49,9 +50,9 @@ def table1(run):
         "Beyond the paper. Area: mean accuracy over all annotation counts. DFAL less "
         f"it: difference of accuracies at {protocol.max_annotations} annotations, "
         "paired over trials, with Student's 95 % interval and two p-values, not "
-        "corrected for their number. Saved: annotations fewer than RANDOM took for "
-        "RANDOM's best accuracy. Calibration error: of the last net, in percent (15 "
-        "bins)."
+        f"corrected for their number, of {MIN_TRIALS} trials and more. Saved: "
+        "annotations fewer than RANDOM took for RANDOM's best accuracy. Calibration "
+        "error: of the last net, in percent (15 bins)."
     )
 
     def tables(tablefmt):

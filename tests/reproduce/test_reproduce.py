@@ -299,8 +299,9 @@ def records_of(scores):
 def test_beyond_the_paper():
     records = records_of(
         {
-            "dfal": [(0.4, 0.8, 0.9), (0.4, 0.8, 0.92)],
-            "random": [(0.4, 0.6, 0.8), (0.4, 0.6, 0.8)],
+            "dfal": [(0.4, 0.8, 0.9), (0.4, 0.8, 0.92)] * 3,
+            "random": [(0.4, 0.6, 0.8)] * 6,
+            "core_set": [(0.4, 0.6, 0.8)] * 4,
             "egl": [(0.3, 0.4, 0.5)],
         }
     )
@@ -310,10 +311,11 @@ def test_beyond_the_paper():
         cells[0]: cells
         for cells in ([c.strip() for c in line.split("|")[1:-1]] for line in lines)
     }
-    assert rows["DFAL"][2:] == ["", "", "", "", "10 (33%)", "15.0 ± 7.1", "2"]
-    # 0.10 and 0.12 better: 2 of 4 flips of signs are as far from zero.
+    assert rows["DFAL"][2:] == ["", "", "", "", "10 (33%)", "15.0 ± 7.1", "6"]
+    # 0.10 or 0.12 better: 2 of 64 flips of signs are as far from zero.
     assert rows["RANDOM"][2] == "+11.0"
-    assert rows["RANDOM"][5] == "0.500"
+    assert rows["RANDOM"][5] == "0.031"
+    assert rows["CORE-SET"][2:6] == ["+11.0", "", "", ""]  # of four trials
     # It never got as far as RANDOM, and has one trial only.
     assert rows["EGL"][2:] == ["", "", "", "", "<= 0 (0%)", "50.0", "1"]
 
