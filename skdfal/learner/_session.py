@@ -24,7 +24,7 @@ from skdfal.learner._identity import digest, parameter_digests
 from skdfal.learner._labeled_set import Extra, LabeledSet, TrainingSet
 from skdfal.learner._method import Method
 from skdfal.learner._samples import columns_of, from_arrays, samples_for, to_arrays
-from skdfal.learner._store import RunStore
+from skdfal.learner._store import RunStore, read_labels
 from skdfal.learner._trainer import Trainer
 from skdfal.learner._view import samples_of, spilled
 
@@ -260,7 +260,7 @@ class LabelingSession:
         return run
 
     def _open(self, path, run):
-        return RunStore(path, run, {"seed": self._seed})
+        return RunStore(path, run, {"seed": self._seed}, is_of_a_person=True)
 
     # What there is
 
@@ -678,6 +678,45 @@ class LabelingSession:
         return proba_of_classes(self.estimator_, X, len(self.classes_))
 
     # On the disk
+
+    @staticmethod
+    def read_labels(path):
+        """Return the labels of a saved session, whatever its parameters were.
+
+        So they come into a session with other parameters, in a file of its own:
+        ``new.tell(list(labels), list(labels.values()))``, once classes and samples are
+        such that each label means the same there.
+
+        Parameters
+        ----------
+        path : str or path-like
+            File of a session that is closed. It stays as it is.
+
+        Returns
+        -------
+        labels : dict
+            Labels by index, as in ``labels_``.
+
+        Raises
+        ------
+        CheckpointError
+            If there is no such file, if it is no saved session, or in use.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from skdfal.learner import LabelingSession
+        >>> path = tempfile.mkdtemp() + "/pets.skdfal"
+        >>> X = [[0.0], [1.0], [2.0]]
+        >>> with LabelingSession(X, ["cat", "dog"], path=path) as session:
+        ...     session.tell([2, 0], ["cat", "dog"])
+        >>> labels = LabelingSession.read_labels(path)
+        >>> labels
+        {2: 'cat', 0: 'dog'}
+        >>> new = LabelingSession(X, ["cat", "dog", "bird"])
+        >>> new.tell(list(labels), list(labels.values()))
+        """
+        return read_labels(path)
 
     def close(self):
         """Close the file of the session, so that another one may have it."""

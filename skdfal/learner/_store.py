@@ -75,6 +75,8 @@ class RunStore:
     data : int, default=0
         32 bits by which runs on other data are told apart without opening the file,
         by :func:`data_of`; 0 where there is no need to.
+    is_of_a_person : bool, default=False
+        Whether somebody answered, so that no message says to delete the file.
 
     Attributes
     ----------
@@ -87,11 +89,10 @@ class RunStore:
         If the file is no saved run or another one, or is in use. It is left as it is.
     """
 
-    def __init__(self, path, run, meta, data=0):
-        self.path, self.data = Path(path), data
+    def __init__(self, path, run, meta, data=0, is_of_a_person=False):
+        self.path, self.data, self._is_of_a_person = Path(path), data, is_of_a_person
         with _OPENING:
-            if _identity_of(self.path) in _IN_USE:
-                raise self._error("database is locked")
+            _check_is_free(self.path)
             _check_is_ours(self.path)
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -101,7 +102,7 @@ class RunStore:
             except OSError as exc:
                 raise CheckpointError(f"{self.path} cannot be written: {exc}.") from exc
             except sqlite3.Error as exc:
-                raise self._error(exc) from exc
+                raise _error(self.path, exc) from exc
             try:
                 with self._reading():
                     self._open(run, meta)
@@ -138,26 +139,27 @@ class RunStore:
         self.meta = self._meta("meta")
 
     def _check_run(self, run):
-        version = self._meta("version")
-        if version > _VERSION:
-            raise CheckpointError(
-                f"{self.path} was written by a newer skdfal (format {version}, this "
-                f"one knows {_VERSION}). Upgrade skdfal, or give another path."
-            )
+        _check_version(self.path, self._db)
         if self._db.execute("PRAGMA quick_check").fetchone() != ("ok",):
             raise sqlite3.DatabaseError("it does not pass SQLite's own check")
         found = self._meta("run")
         changed = {n for n in found.keys() | run.keys() if found.get(n) != run.get(n)}
+        names = ", ".join(sorted(changed))
+        if changed and self._is_of_a_person:
+            raise CheckpointError(
+                f"{self.path} belongs to a session with other {names}. Go back to the "
+                "former values; or give another path, and tell the new session the "
+                "labels: LabelingSession.read_labels reads them from this file."
+            )
         if changed:
             raise CheckpointError(
-                f"{self.path} belongs to a run with other {', '.join(sorted(changed))}."
+                f"{self.path} belongs to a run with other {names}."
                 " Delete it, give another path, or go back to the former values. A "
                 "checkpoint that is a folder keeps one file for each run."
             )
 
     def _meta(self, name):
-        query = "SELECT value FROM meta WHERE name = ?"
-        return json.loads(self._db.execute(query, [name]).fetchone()[0])
+        return _meta(self._db, name)
 
     # What happened
 
@@ -244,12 +246,8 @@ class RunStore:
 
     def events(self):
         """Return all (n_rounds, kind, sample, label), in their order."""
-        query = "SELECT n_rounds, kind, sample, label FROM events ORDER BY id"
         with self._reading():
-            return [
-                (n_rounds, kind, sample, label and json.loads(label))
-                for n_rounds, kind, sample, label in self._db.execute(query)
-            ]
+            return _events(self._db)
 
     def history(self):
         """Return the rows of the history."""
@@ -327,34 +325,104 @@ class RunStore:
             with contextlib.suppress(sqlite3.Error):
                 self._db.execute("ROLLBACK")
             if isinstance(exc, sqlite3.Error):
-                raise self._error(exc) from exc
+                raise _error(self.path, exc) from exc
             raise
 
-    @contextlib.contextmanager
     def _reading(self):
-        """Turn whatever a damaged file brings about into one error."""
-        try:
-            yield
-        except CheckpointError:
-            raise
-        except Exception as exc:
-            raise self._error(exc) from exc
+        return _reading(self.path)
 
-    def _error(self, exc):
-        message = str(exc)
-        if message == "database is locked":
-            return CheckpointError(
-                f"{self.path} is in use by another session, of this process or of "
-                "another one. Close that one (session.close()), or give another path."
-            )
-        if "closed database" in message:
-            return CheckpointError(f"The session on {self.path} is closed.")
-        if "full" in message or "unable to open" in message or "readonly" in message:
-            return CheckpointError(f"{self.path} cannot be written: {message}.")
-        return CheckpointError(
-            f"{self.path} is not a readable checkpoint ({message}). Delete it, or give "
-            "another path."
+
+def read_labels(path):
+    """Return the labels in the file of a run, whatever its parameters were.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file, which nobody has open.
+
+    Returns
+    -------
+    labels : dict
+        Labels by index, in the order in which they were first told.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no such file, if it is no saved run, or in use.
+    """
+    path = Path(path)
+    with _OPENING, _reading(path):
+        _check_is_free(path)
+        _check_is_ours(path)
+        if not path.exists():
+            raise CheckpointError(f"There is no file {path}; give that of a session.")
+        # Not mode=ro, which cannot roll back what a kill left half-written.
+        uri = f"{path.absolute().as_uri()}?mode=rw"
+        with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=0)) as db:
+            _check_version(path, db)
+            events = _events(db)
+    labels = {}
+    for _, kind, sample, label in events:
+        if kind == "told":
+            labels[sample] = label
+        else:
+            labels.pop(sample, None)
+    return labels
+
+
+def _check_version(path, db):
+    version = _meta(db, "version")
+    if version > _VERSION:
+        raise CheckpointError(
+            f"{path} was written by a newer skdfal (format {version}, this one knows "
+            f"{_VERSION}). Upgrade skdfal, or give another path."
         )
+
+
+def _meta(db, name):
+    query = "SELECT value FROM meta WHERE name = ?"
+    return json.loads(db.execute(query, [name]).fetchone()[0])
+
+
+def _events(db):
+    query = "SELECT n_rounds, kind, sample, label FROM events ORDER BY id"
+    return [
+        (n_rounds, kind, sample, label and json.loads(label))
+        for n_rounds, kind, sample, label in db.execute(query)
+    ]
+
+
+@contextlib.contextmanager
+def _reading(path):
+    """Turn whatever a damaged file brings about into one error."""
+    try:
+        yield
+    except CheckpointError:
+        raise
+    except Exception as exc:
+        raise _error(path, exc) from exc
+
+
+def _error(path, exc):
+    message = str(exc)
+    if message == "database is locked":
+        return CheckpointError(
+            f"{path} is in use by another session, of this process or of another one. "
+            "Close that one (session.close()), or give another path."
+        )
+    if "closed database" in message:
+        return CheckpointError(f"The session on {path} is closed.")
+    if "full" in message or "unable to open" in message or "readonly" in message:
+        return CheckpointError(f"{path} cannot be written: {message}.")
+    return CheckpointError(
+        f"{path} is not a readable checkpoint ({message}). Move it away, or give "
+        "another path."
+    )
+
+
+def _check_is_free(path):
+    if _identity_of(path) in _IN_USE:
+        raise _error(path, "database is locked")
 
 
 def _identity_of(path):
@@ -405,7 +473,7 @@ def _check_is_ours(path):
     if not _is_ours(header):
         raise CheckpointError(
             f"{path} is not a readable checkpoint of skdfal, and is left as it is. "
-            "Delete it, or give another path."
+            "Move it away, or give another path."
         )
 
 

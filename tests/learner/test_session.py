@@ -833,6 +833,41 @@ def two_callbacks():
         yield LRScheduler("LambdaLR", lr_lambda=lambda epoch, scale=scale: scale)
 
 
+def test_labels_are_carried_over_to_a_session_with_other_parameters(data, tmp_path):
+    _, y = data
+    path = tmp_path / "s"
+    session = answer(make_session(path=path), y, n_rounds=2)
+    first, second, third = list(session.labels_)[:3]
+    session.retract(first)
+    session.skip(second)
+    session.tell(third, 0)
+    session.tell(first, 1)
+    with pytest.raises(CheckpointError, match="in use by another session"):
+        LabelingSession.read_labels(path)
+    session.close()
+    before = path.read_bytes()
+    more = {"classes": [0, 1, 2, 3, "other"], "estimator": None}
+    with pytest.raises(CheckpointError, match=r"a session with other classes") as info:
+        make_session(path=path, **more)
+    assert "read_labels" in str(info.value)
+    assert "elete" not in str(info.value)
+    labels = LabelingSession.read_labels(str(path))
+    assert list(labels.items()) == list(session.labels_.items())
+    assert path.read_bytes() == before
+    new = make_session(path=tmp_path / "new", **more)
+    new.tell(list(labels), list(labels.values()))
+    assert new.labels_ == labels
+
+
+def test_labels_are_read_from_saved_sessions_alone(tmp_path):
+    with pytest.raises(CheckpointError, match="There is no file"):
+        LabelingSession.read_labels(tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+    (tmp_path / "text").write_text("cats")
+    with pytest.raises(CheckpointError, match="not a readable checkpoint"):
+        LabelingSession.read_labels(tmp_path / "text")
+
+
 def test_two_sessions_on_one_file(data, tmp_path):
     path = tmp_path / "s"
     session = make_session(path=path)
