@@ -159,9 +159,63 @@ def test_sgd_drops_its_rate_for_the_last_fifth(max_epochs, max_batches, expected
     assert rates == pytest.approx(expected)
 
 
+class RateOfEpochs(Callback):
+    def __init__(self):
+        self.rates = []
+
+    def on_epoch_end(self, net, **kwargs):
+        self.rates.append(net.optimizer_.param_groups[0]["lr"])
+
+
+@pytest.mark.parametrize("max_batches", [None, 10])
+def test_each_fit_that_goes_on_begins_with_the_whole_rate(max_batches):
+    """A warm start drops the rate in its own last fifth, and for no longer."""
+    seen = RateOfEpochs()
+    X, y = np.ones((4, 1, 16, 16), np.float32), np.arange(4) % 2
+    net = make_classifier(
+        n_classes=2,
+        image_size=16,
+        max_epochs=5,
+        max_batches=max_batches,
+        batch_size=2,
+        lr=0.3,
+        optimizer="sgd",
+        warm_start=True,
+        callbacks=[seen],
+    )
+    net.fit(X, y).fit(X, y).partial_fit(X, y)
+    assert seen.rates == ([0.3] * 4 + [0.03]) * 3
+    seen.rates.clear()
+    net.partial_fit(X, y, epochs=3)
+    assert seen.rates == [0.3] * 2 + [0.03]
+    net.set_params(lr=0.5)
+    net.partial_fit(X, y, epochs=1)
+    assert seen.rates[3:] == [0.5]
+
+
+def test_after_an_error_the_rate_is_the_whole_one_again():
+    class Trip(RateOfEpochs):
+        def on_epoch_end(self, net, **kwargs):
+            super().on_epoch_end(net)
+            if len(self.rates) == 5:
+                raise RuntimeError("tripped")
+
+    trip = Trip()
+    X, y = np.ones((4, 1, 16, 16), np.float32), np.arange(4) % 2
+    net = make_classifier(
+        n_classes=2, image_size=16, max_epochs=5, optimizer="sgd", callbacks=[trip]
+    )
+    with pytest.raises(RuntimeError, match="tripped"):
+        net.fit(X, y)
+    net.partial_fit(X, y, epochs=1)
+    assert trip.rates[4:] == [0.0001, 0.001]
+
+
 def test_what_is_no_augmentation_is_refused():
     with pytest.raises(ValueError, match="flip='no' should be True or False"):
         RandomCropFlip(flip="no")
+    with pytest.raises(ValueError, match="padding=True should be an integer >= 0"):
+        RandomCropFlip(padding=True)
     with pytest.raises(ValueError, match=r"is a class: pass an instance"):
         make_classifier(augmentation=RandomCropFlip)
 

@@ -51,7 +51,8 @@ class RandomCropFlip:
     """
 
     def __init__(self, padding=4, flip=True):
-        if not isinstance(padding, Integral) or padding < 0:
+        is_whole = isinstance(padding, Integral) and not isinstance(padding, bool)
+        if not is_whole or padding < 0:
             raise ValueError(f"{padding=!r} should be an integer >= 0.")
         if not isinstance(flip, bool | np.bool_):
             raise ValueError(f"{flip=!r} should be True or False.")

@@ -75,29 +75,48 @@ class _BatchLimit(Callback):
 
 
 class _LateDrop(Callback):
-    """Train the last fifth of the epochs with a tenth of the learning rate.
+    """Train the last fifth of a fit's epochs with a tenth of the learning rate.
 
-    Those that there will be: `_BatchLimit` may end the training before the last one.
+    Of those that there will be: `_BatchLimit` may end the fit before the last one.
+    A fit that carries on from another one begins with the whole rate again.
     """
 
     def __init__(self, max_batches):
         self.max_batches = max_batches
 
+    def initialize(self):
+        self.n_before_, self.n_batches_, self.rates_ = 0, 0, []
+        return self
+
     def on_train_begin(self, net, **kwargs):
+        self._restore(net)  # after an error in the fit before
         self.n_before_, self.n_batches_ = len(net.history), 0
 
     def on_batch_end(self, net, training=False, **kwargs):
         self.n_batches_ += training
 
     def on_epoch_begin(self, net, **kwargs):
-        epoch = len(net.history) - 1
-        n_epochs = net.max_epochs
+        epoch = len(net.history) - 1 - self.n_before_  # of this fit
+        n_epochs = net._n_epochs
         if self.max_batches is not None and self.n_batches_:
-            a_epoch = self.n_batches_ / (epoch - self.n_before_)
+            a_epoch = self.n_batches_ / epoch
             n_epochs = min(n_epochs, math.ceil(self.max_batches / a_epoch))
         if epoch == max(1, n_epochs * 4 // 5):
-            for group in net.optimizer_.param_groups:
+            groups = net.optimizer_.param_groups
+            self.rates_ = [group["lr"] for group in groups]
+            for group in groups:
                 group["lr"] /= 10
+
+    def on_train_end(self, net, **kwargs):
+        self._restore(net)
+
+    def _restore(self, net):
+        if self.rates_:
+            for group, rate in zip(
+                net.optimizer_.param_groups, self.rates_, strict=True
+            ):
+                group["lr"] = rate
+        self.rates_ = []
 
 
 class RestartingClassifier(skorch.NeuralNetClassifier):
@@ -212,10 +231,10 @@ class RestartingClassifier(skorch.NeuralNetClassifier):
             The classifier.
         """
         train = partial(super().fit_loop, X, y, epochs, **fit_params)
+        self._n_epochs = self.max_epochs if epochs is None else epochs
         if self.verbose:  # skorch tells
             return train()
-        n_epochs = self.max_epochs if epochs is None else epochs
-        with progress(n_epochs, "Training", unit="epochs") as self._advance:
+        with progress(self._n_epochs, "Training", unit="epochs") as self._advance:
             try:
                 return train()
             finally:
