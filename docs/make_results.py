@@ -120,6 +120,8 @@ TRIED = {
     "margin shortlist, far twins": "the same, K = 800, twins with overshoot 1",
     "margin long shortlist": "the same, thirty times the candidates",
 }
+USUAL_TRAINING = "50 epochs"  # of the ablations
+
 # What DFAL plus is compared with on test sets: all of them have as many steps.
 COMPARED = {
     "dfal+twins": "DFAL",
@@ -316,17 +318,29 @@ def ablation_tables(name):
     found = {
         f"{name}/cells.md": cell_table(records, plan_marks(plan), tablefmt="github")
     }
-    effects = contrast_rows(plan.contrasts, records)
+    effects = _with_training_in_words(contrast_rows(plan.contrasts, records))
     if effects:
         found[f"{name}/comparisons.md"] = contrast_table(effects, tablefmt="github")
     return found
 
 
+def _with_training_in_words(effects):
+    """Say what else than the usual training it was, rather than in a column."""
+    return [
+        row | {"contrast": _in_words(row), "training": USUAL_TRAINING}
+        for row in effects
+    ]
+
+
+def _in_words(row):
+    usual = row["training"] == USUAL_TRAINING
+    return row["contrast"] if usual else f"{row['contrast']}; {row['training']}"
+
+
 def effects_table():
     """Return the comparisons of all ablations side by side, in points of area.
 
-    Of those that more than one data set has, and of what changes the training; bold
-    where Holm's p-value is below 0.05.
+    Bold where Holm's p-value is below 0.05.
     """
     found = {}
     for name in ablations():
@@ -335,11 +349,10 @@ def effects_table():
             text = f"{100 * row['difference']:+.1f}"
             if row["p_value"] is not None and row["p_value"] < 0.05:
                 text = f"**{text}**"
-            found.setdefault((row["training"], row["contrast"]), {})[name] = text
+            found.setdefault(_in_words(row), {})[name] = text
     lines = [
-        [f"{contrast}; {training}", *(cells.get(name, "") for name in ablations())]
-        for (training, contrast), cells in found.items()
-        if len(cells) > 1 or training != "50 epochs"
+        [words, *(cells.get(name, "") for name in ablations())]
+        for words, cells in found.items()
     ]
     names = [SHORT[name.removesuffix("-ablation")] for name in ablations()]
     return _table(["points of area", *names], lines)
@@ -419,7 +432,7 @@ def rows_of_test(dataset):
     rows = read_records(RESULTS / "dfal_plus" / f"{dataset}.csv")
     name = f"{dataset}-ablation"
     if name in ablations():
-        cells = ablation_records(name)["50 epochs"]
+        cells = ablation_records(name)[USUAL_TRAINING]
         rows += [row for row in cells if row["strategy"] in COMPARED]
     return rows
 
@@ -449,26 +462,20 @@ def leads_of_dfal_plus():
 
 def dfal_plus_table():
     """Return by how much DFAL plus is ahead, in points of area, on test sets."""
-    lines = [
-        [
-            SHORT[dataset],
-            COMPARED[name],
-            f"{100 * lead.difference:+.1f}",
-            f"{100 * lead.low:+.1f} to {100 * lead.high:+.1f}",
-            p_text(lead.p_value),
-            lead.n_trials,
-        ]
-        for dataset, leads in leads_of_dfal_plus().items()
-        for name, lead in leads.items()
-    ]
-    headers = ["", "DFAL plus ahead of", "points", "interval", "p", "trials"]
-    return tabulate(
-        lines,
-        headers=headers,
-        tablefmt="github",
-        colalign=["left", "left"] + ["right"] * 4,
-        disable_numparse=True,
-    )
+    found = leads_of_dfal_plus()
+    lines = []
+    for name, words in COMPARED.items():
+        cells = []
+        for leads in found.values():
+            lead = leads.get(name)
+            cells.append(
+                f"{100 * lead.difference:+.1f} ({100 * lead.low:+.1f} to "
+                f"{100 * lead.high:+.1f})"
+                if lead
+                else ""
+            )
+        lines.append([words, *cells])
+    return _table(["DFAL plus ahead of", *(SHORT[name] for name in found)], lines)
 
 
 def _lead(rows, strategy, baseline):
