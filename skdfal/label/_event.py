@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 KINDS = ("label", "skip", "dont_know", "exclude", "undo")
 _LONGEST = 200  # characters of an id or a name of an annotator
+_TIMES = (-62135596800, 253402300799)  # the years 1 to 9999, as datetime has them
 _UNWRITABLE = ("Cc", "Cs")  # control characters, and halves of characters
 
 
@@ -81,20 +82,24 @@ def event_of(row, names, classes):
         event = Event(**row | {"picture": names[number]})
     except (TypeError, KeyError) as exc:
         raise InvalidEventError(f"No event: {exc!r}.") from exc
-    texts = (event.id, event.annotator, event.undoes or "")
-    numbers = (event.time, event.seconds or 0)
+    texts = (event.id, event.annotator, "" if event.undoes is None else event.undoes)
     is_one = (
         all(map(_is_a_line, texts))
         and event.id
         and event.kind in KINDS
         and (event.label in classes) == (event.kind == "label")
         and (event.label is None) == (event.kind != "label")
-        and isinstance(event.undoes, str) == (event.kind == "undo")
-        and all(isinstance(n, int | float) and abs(n) < 1e12 for n in numbers)
+        and (event.undoes is None) == (event.kind != "undo")
+        and _is_within(event.time, *_TIMES)
+        and (event.seconds is None or _is_within(event.seconds, -1e12, 1e12))
     )
     if not is_one:
         raise InvalidEventError(f"No event: {row}.")
     return event
+
+
+def _is_within(number, low, high):
+    return isinstance(number, int | float) and low <= number <= high
 
 
 def _is_a_line(text):

@@ -9,8 +9,9 @@ import hashlib
 import io
 import json
 import re
+import reprlib
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from itertools import chain
 from pathlib import Path
 from urllib.parse import parse_qs, quote, unquote, urlsplit
@@ -32,6 +33,8 @@ _COLUMNS = {  # what a column may be called, the surest first
 _NEEDED = ("file", "label")
 _CONTROL, _OBJECT = "label", "image"  # names in the interface of Label Studio
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # what it puts before the name of an upload
+_FORMULA = re.compile("'*[=+@-]")  # how what a spreadsheet computes begins
+_EPOCH = datetime(1970, 1, 1)
 
 
 # CSV
@@ -47,8 +50,18 @@ def write_labels(path, events):
     events : iterable of Event
         Of the kind "label", such as the standing ones of ``Answers``. Times are written
         to the second, in UTC.
+
+    Notes
+    -----
+    Annotators call themselves what they like. A name that a spreadsheet would take for
+    a formula, as it begins with one of ``= + - @``, gets an apostrophe before it, which
+    :func:`read_labels` takes away. Files and classes are your own, and stay as they
+    are.
     """
-    rows = [(e.picture, e.label, e.annotator, _as_text(e.time)) for e in events]
+    rows = [
+        (e.picture, e.label, _as_no_formula(e.annotator), _as_text(e.time))
+        for e in events
+    ]
     _write_csv(path, [tuple(_COLUMNS), *rows])
 
 
@@ -93,7 +106,7 @@ def read_labels(path, columns=None):
             )
         cells = {name: row[place] for name, place in places.items()}
         if label := cells["label"].strip():
-            who = cells.get("annotator", "").strip()
+            who = _as_name(cells.get("annotator", "").strip())
             when = _as_seconds(cells.get("time"), f"{path}, row {number}")
             events.append(_event("label", cells["file"], label, who, when))
     return events
@@ -106,6 +119,15 @@ def _parse_csv(text):
         return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
 
     return rows(max(",;\t", key=lambda delimiter: len(next(rows(delimiter), []))))
+
+
+def _as_no_formula(name):
+    return f"'{name}" if _FORMULA.match(name) else name
+
+
+def _as_name(cell):
+    """Undo :func:`_as_no_formula`."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
 def _find_columns(path, header, columns):
@@ -278,7 +300,7 @@ def read_label_studio(path, files):
     """
     try:
         tasks = json.loads(Path(path).read_text(encoding="utf-8-sig"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"{path} is no JSON: {error}.") from error
     if not isinstance(tasks, list) or not all(map(_is_task, tasks)):
         raise ValueError(
@@ -302,12 +324,43 @@ def _is_task(task):
     )
 
 
+def _is_annotation(annotation):
+    result = annotation.get("result") if isinstance(annotation, Mapping) else 0
+    return (
+        isinstance(result, list | None)
+        and all(map(_is_part, result or ()))
+        and all(
+            isinstance(annotation.get(name), str | None)
+            for name in ("created_at", "updated_at")
+        )
+    )
+
+
+def _is_part(part):
+    """Whether it is one of a result: choices of names, or of another kind."""
+    if not isinstance(part, Mapping):
+        return False
+    if part.get("type") != "choices":
+        return True
+    names = (
+        part["value"].get("choices", [])
+        if isinstance(part.get("value"), Mapping)
+        else 0
+    )
+    return isinstance(names, list) and all(isinstance(name, str) for name in names)
+
+
 def _annotation(annotation, file, where):
+    if not _is_annotation(annotation):
+        raise ValueError(
+            f"{where}: {reprlib.repr(annotation)} is no annotation with a 'result' of "
+            "'choices' and times as text. Export it anew from Label Studio, as JSON."
+        )
     chosen = [
         name
         for part in annotation.get("result") or []
         if part.get("type") == "choices"
-        for name in part.get("value", {}).get("choices", ())
+        for name in part["value"].get("choices", ())
     ]
     if len(chosen) > 1:
         raise ValueError(f"{where}: several labels, {chosen}; one is expected.")
@@ -327,7 +380,7 @@ def _annotation(annotation, file, where):
 
 def _file_of(data, files):
     """Return which picture a task shows: the longest end of its address that is one."""
-    if data.get("file") in files:
+    if str(data.get("file")) in files:
         return data["file"]
     address = next((v for v in data.values() if isinstance(v, str)), "")
     address = str(data.get(_OBJECT, address))
@@ -362,8 +415,11 @@ def _event(kind, file, label=None, annotator="", time=0.0):
 def _as_text(seconds):
     if not seconds:  # as of an import that did not tell
         return ""
-    when = datetime.fromtimestamp(seconds, timezone.utc)
-    return when.strftime("%Y-%m-%d %H:%M:%S")
+    try:
+        when = _EPOCH + timedelta(seconds=seconds)
+    except (OverflowError, ValueError):  # no year that there is: as good as untold
+        return ""
+    return when.isoformat(" ", "seconds")
 
 
 def _as_seconds(text, where):

@@ -72,6 +72,33 @@ def test_a_time_that_is_not_known_stays_so(tmp_path):
     assert event.time == 0
 
 
+@pytest.mark.parametrize("time", [5e11, -1e11, float("inf"), float("nan")])
+def test_a_time_of_no_year_is_written_as_none(tmp_path, time):
+    write_labels(tmp_path / "labels.csv", [Event("1", "a", "label", "cat", "", time)])
+    (event,) = read_labels(tmp_path / "labels.csv")
+    assert event.time == 0
+
+
+@pytest.mark.parametrize("time", [-62135596800, -1.0, 1.0, 253402300799])
+def test_times_of_all_years_come_back(tmp_path, time):
+    write_labels(tmp_path / "labels.csv", [Event("1", "a", "label", "cat", "", time)])
+    (event,) = read_labels(tmp_path / "labels.csv")
+    assert event.time == time
+
+
+@pytest.mark.parametrize(
+    "name", ["=1+1", "+1", "-1", "@x", "'=1", "'Ada", "''-", "A=b"]
+)
+def test_no_name_of_an_annotator_is_a_formula_in_a_spreadsheet(tmp_path, name):
+    write_labels(tmp_path / "labels.csv", [Event("1", "a", "label", "+", name)])
+    with open(tmp_path / "labels.csv", encoding="utf-8-sig", newline="") as file:
+        _, (_, label, cell, _) = csv.reader(file)
+    assert cell[0] not in "=+-@"
+    assert label == "+"  # the name of a class is the owner's own
+    (event,) = read_labels(tmp_path / "labels.csv")
+    assert event.annotator == name
+
+
 def test_read_twice_is_one_event(tmp_path, events):
     write_labels(tmp_path / "labels.csv", events)
     answers = Answers()
@@ -317,6 +344,7 @@ def test_skips_and_several_annotators(tmp_path):
         ({"file": "gone.png", "image": "x/b.png"}, "b.png"),
         ({"image": "unknown.png"}, "unknown.png"),
         ({"text": 3}, ""),
+        ({"file": ["b.png"], "image": "x/b.png"}, "b.png"),
     ],
 )
 def test_tasks_of_others_are_known_by_the_end_of_their_address(
@@ -336,7 +364,35 @@ def test_two_labels_of_one_picture_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{", "{}", "[1]", '[{"image": "a.png", "label": "cat"}]', "\xff"]
+    "wrong",
+    [
+        3,
+        None,
+        {"result": 5},
+        {"result": [3]},
+        {"result": [{"type": "choices", "value": None}]},
+        {"result": [{"type": "choices", "value": {"choices": "cat"}}]},
+        {"result": [{"type": "choices", "value": {"choices": [1]}}]},
+        {"created_at": 5},
+    ],
+)
+def test_what_is_no_annotation_is_said_with_its_file(tmp_path, wrong):
+    task = {"data": {"file": "a"}, "annotations": [wrong]}
+    with pytest.raises(ValueError, match=r"x\.json, task 0: .* is no annotation"):
+        read_label_studio(export(tmp_path / "x.json", [task]), ["a"])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[" * 100_000,
+        "{}",
+        "[1]",
+        '[{"image": "a.png", "label": "cat"}]',
+        "\xff",
+    ],
 )
 def test_what_is_no_export_is_refused(tmp_path, content):
     (tmp_path / "x.json").write_bytes(content.encode("latin-1"))

@@ -183,7 +183,14 @@ def test_an_event_is_saved_before_yes_and_only_once(client, project):
         {"kind": "undo", "label": None, "undoes": "\ud800"},
         {"time": "now"},
         {"time": 1e300},
+        {"time": 5e11},  # after the year 9999
+        {"time": -1e11},
+        {"time": float("nan")},
         {"seconds": "1"},
+        {"seconds": ""},
+        {"seconds": []},
+        {"seconds": {}},
+        {"undoes": []},
         {"surprise": 1},
     ],
 )
