@@ -77,6 +77,27 @@ def test_results_are_never_lost(folder, capsys):
     assert (folder / "rounds.csv").read_bytes() == before
 
 
+def test_a_folder_of_something_else_holds_no_results(tmp_path, capsys):
+    (tmp_path / "notes.txt").touch()
+    assert main([*TINY, "--out", str(tmp_path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "holds no experiment" in line
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_help_that_cannot_be_written_says_so():
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "skdfal", "--help"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "No space left on device" in line
+
+
 def test_without_matplotlib_all_but_pictures(folder, capsys, monkeypatch):
     for name in ("learning_curves.png", "twins.png"):
         (folder / name).unlink(missing_ok=True)

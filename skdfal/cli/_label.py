@@ -3,7 +3,14 @@
 import argparse
 from pathlib import Path
 
-from skdfal.cli._arguments import add_dask, add_seed, class_names, count, share
+from skdfal.cli._arguments import (
+    add_dask,
+    add_seed,
+    at_least,
+    class_names,
+    count,
+    share,
+)
 
 _TEXT = """\
 Open a page that shows the picture worth most, takes a key, and shows the next at once,
@@ -101,12 +108,13 @@ def _add_serving(command):
     group = command.add_argument_group("advanced: the page")
     group.add_argument(
         "--port",
-        type=int,
+        type=_port,
         help="where it listens; 0 is any free one (default: 8765, or a free one)",
         metavar="N",
     )
     group.add_argument(
         "--host",
+        type=_host,
         default="127.0.0.1",
         help="address to listen on (default: 127.0.0.1, this machine alone; 0.0.0.0 "
         "is the whole network, without encryption)",
@@ -115,6 +123,19 @@ def _add_serving(command):
     group.add_argument(
         "--no-browser", action="store_true", help="print the address, open nothing"
     )
+
+
+def _port(text):
+    port = at_least(0)(text)
+    if port >= 2**16:
+        raise argparse.ArgumentTypeError(f"{text!r} should be an integer <= 65535")
+    return port
+
+
+def _host(text):
+    if not text.strip():  # a socket would take it for all addresses
+        raise argparse.ArgumentTypeError(f"{text!r} should be a name or an address")
+    return text
 
 
 def _load():

@@ -6,6 +6,7 @@ import sys
 from skdfal.cli._interrupt import interrupt_ends_at_once
 from skdfal.cli._parser import make_parser
 
+_FAILED = 1
 _INTERRUPTED = 130
 _NO_READER = 141  # as a shell says of a process that SIGPIPE has ended
 
@@ -34,11 +35,19 @@ def main(argv=None):
         status = _main(sys.argv[1:] if argv is None else list(argv))
         print(end="", flush=True)  # what is still in the buffer
     except BrokenPipeError:
-        # Nothing is left to flush into the closed pipe when Python ends.
-        with open(os.devnull, "w") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        _drop_output()
         return _NO_READER
+    except OSError as error:  # such as of a full disk
+        _drop_output()
+        print(f"skdfal: error: The output cannot be written: {error}.", file=sys.stderr)
+        return _FAILED
     return status
+
+
+def _drop_output():
+    """Have nothing left to flush when Python ends, to where it cannot go."""
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def _main(argv):

@@ -81,7 +81,7 @@ def _add_predict(commands):
     )
     _add_pictures(command)
     _add_net(command, required=True)
-    _add_out(command, "CSV (default: predictions.csv)")
+    _add_out(command, "CSV (default: predictions.csv, unless it is there)")
     _add_cache(command)
     add_dask(command)
 

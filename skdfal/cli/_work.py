@@ -10,6 +10,8 @@ from skdfal.experiment import FolderError, TrialError
 from skdfal.learner import CheckpointError
 
 _FAILED, _BAD_ARGUMENTS, _INTERRUPTED = 1, 2, 130
+# Commands that go on where they were stopped.
+_KEEPING = ("compare", "reproduce", "label")
 
 
 def run(work, arguments, argv):
@@ -43,21 +45,34 @@ def run(work, arguments, argv):
     except BrokenProcessPool:
         reason = "A worker process was killed, perhaps for want of memory."
         return _stopped(argv, reason, _FAILED)
-    except FileExistsError:
-        return _refused(
-            arguments,
-            f"{arguments.out} holds results already. Go on with them by --resume, or "
-            "choose another folder by --out.",
-        )
+    except FileExistsError as error:
+        return _refused(arguments, _in_the_way(error, arguments))
     except BrokenPipeError:
         raise
+    except ConnectionError as error:
+        return _stopped(argv, str(error), _FAILED)
     except (ValueError, OSError) as error:
         if getattr(error, "errno", None) in OF_THE_DISK:
             return _stopped(argv, f"{error}.", _FAILED)
         return _refused(arguments, error)
 
 
+def _in_the_way(error, arguments):
+    if error.filename is not None:  # of the system, which found no folder
+        return (
+            f"{error.filename} is a file, where a folder is needed. Name another "
+            "folder, or move the file away."
+        )
+    return (
+        f"{arguments.out} holds results already. Go on with them by --resume, or "
+        "choose another folder by --out."
+    )
+
+
 def _stopped(argv, reason, status):
+    if argv[0] not in _KEEPING:
+        print(f"\n{reason}", file=sys.stderr)
+        return status
     again = ["skdfal", *argv]
     if argv[0] == "compare" and "--resume" not in argv:
         again.append("--resume")

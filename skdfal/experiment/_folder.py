@@ -173,7 +173,7 @@ def opened(folder, settings, *, resume):
     Raises
     ------
     FileExistsError
-        If there is something in it and ``resume`` is not set.
+        If there is an experiment in it and ``resume`` is not set.
     FolderError
         If what is in it has other settings or is no experiment, or another process
         works in it.
@@ -210,15 +210,15 @@ def _check_contents(folder, names, settings, resume):
     """Raise unless a folder is new, or one to go on with."""
     if not names:
         return
-    if not resume:
-        raise FileExistsError(
-            f"{folder} is not empty. Resume what it holds, or choose another folder."
-        )
     path = folder / _SETTINGS
     if path.name not in names:
         raise FolderError(
             f"{folder} holds no experiment: there is no {path.name} in it. Choose "
             "another folder."
+        )
+    if not resume:
+        raise FileExistsError(
+            f"{folder} is not empty. Resume what it holds, or choose another folder."
         )
     try:
         found = json.loads(path.read_text(encoding="utf-8"))

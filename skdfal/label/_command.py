@@ -127,6 +127,7 @@ def _open(arguments, pictures, folder, store):
         recipe,
         n_instances=arguments.n_instances,
         holdout=arguments.holdout,
+        say=partial(print, flush=True),
     )
     if arguments.labels_from_folders:
         project.add_labels_from_folders()

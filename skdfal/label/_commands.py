@@ -46,7 +46,7 @@ def predict(arguments):
         0.
     """
     saved = load_net(arguments.net, arguments.net_class)
-    out = arguments.out or Path(PREDICTIONS)
+    out = _new_file(arguments, PREDICTIONS)
     with (
         on_cluster(arguments.dask),
         _open_pool(arguments, saved.image_size, saved.mode) as pool,
@@ -165,11 +165,12 @@ def import_(arguments):
     else:
         events = read_labels(arguments.file, arguments.columns)
     events = _known(events, names, arguments.pictures)
-    folder = _folder(arguments)
-    folder.mkdir(parents=True, exist_ok=True)
-    store = Store(folder / STORE)
+    path = _folder(arguments) / STORE
+    wanted = _classes_for(events, path, arguments)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    store = Store(path)
     try:
-        _check_labels(events, store, arguments.classes)
+        settle_classes(store, wanted)
         n_before = len(store.events())
         store.add(events)
         n_new = len(store.events()) - n_before
@@ -179,19 +180,40 @@ def import_(arguments):
     return _OK
 
 
-def _check_labels(events, store, wanted):
-    """Raise unless all labels are classes; a new project takes them for its classes."""
+def _classes_for(events, path, arguments):
+    """Return the classes to settle, None for those there are; raise, or all fit.
+
+    A new project takes the labels for its classes.
+    """
     labels = sorted({event.label for event in events} - {None})
-    if wanted is None and not store.setting("classes"):
+    known, wanted = _known_classes(path), arguments.classes
+    if wanted is None and not known:
+        if not labels:
+            raise ValueError(
+                f"{arguments.file} has no label of a picture in {arguments.pictures}, "
+                "which a new project would take for its classes. Name them: "
+                "--classes A,B. Nothing was imported."
+            )
         wanted = labels
-    unknown = set(labels).difference(wanted or store.setting("classes"))
+    unknown = set(labels).difference(wanted or known)
     if unknown:
         raise ValueError(
             f"The labels {', '.join(sorted(unknown))} are no classes of the project. "
             "Name all classes, the former ones too: --classes A,B. Nothing was "
             "imported."
         )
-    settle_classes(store, wanted)
+    return wanted
+
+
+def _known_classes(path):
+    """Return the classes of a project, none where there is no project yet."""
+    if not path.exists():
+        return []
+    store = Store(path)
+    try:
+        return store.setting("classes", [])
+    finally:
+        store.close()
 
 
 # What they have in common

@@ -17,7 +17,7 @@ from skdfal.label._learning import Learning
 from skdfal.label._order import Order
 from skdfal.label._status import certainty, classes_shown, curve, quality, stopping
 from skdfal.label._store import NotSavedError
-from skdfal.label._trainer import PREDICTIONS, Job
+from skdfal.label._trainer import NET, PREDICTIONS, Job
 
 LABELS = "labels.csv"
 _REFRESH = 5  # seconds between two looks for new pictures
@@ -39,6 +39,8 @@ class Project:
         How many new labels start a training.
     holdout : float, default=0.1
         Which share of what is asked is never trained on.
+    say : callable, default=None
+        Called with a line of text after each training.
 
     Raises
     ------
@@ -62,9 +64,10 @@ class Project:
     5
     """
 
-    def __init__(self, pool, store, recipe, *, n_instances=10, holdout=0.1):
+    def __init__(self, pool, store, recipe, *, n_instances=10, holdout=0.1, say=None):
         self.pool, self.store, self.recipe = pool, store, recipe
         self.n_instances = n_instances
+        self._say = say or (lambda line: None)
         self._lock = threading.RLock()
         self._closed = threading.Event()
         self.answers = Answers(store.events())
@@ -333,7 +336,18 @@ class Project:
                     self.files()  # what others read keeps up, also with a crash
             except (NotSavedError, OSError) as exc:
                 self._learning.error = str(exc)
+            outcome = self._outcome(answer)
             self._train_if_due()
+        with suppress(OSError):  # where nobody reads it any more
+            self._say(outcome)
+
+    def _outcome(self, answer):
+        if self._learning.error is not None:
+            return f"The training failed. {self._learning.error}"
+        return (
+            f"Trained on {answer['n_labels']} labels; wrote {NET}, {PREDICTIONS} and "
+            f"{LABELS} in {self.recipe.folder}."
+        )
 
     # What the page shows
 

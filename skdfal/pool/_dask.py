@@ -7,12 +7,17 @@ opens it, and the rows to read.
 
 import ctypes
 import functools
+import logging
 import os
+import sys
 import warnings
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
 from itertools import chain, islice
 
 import numpy as np
 from distributed import Client, as_completed
+from distributed.comm import CommClosedError
 
 from skdfal.pool._pool import InHand
 from skdfal.pool._travel import Parcel, pack, unpack
@@ -23,6 +28,10 @@ _TASKS_A_THREAD = 4
 _MIN_TASKS = 256
 
 _SECONDS = 10  # to reach a scheduler
+_GONE = (
+    "The scheduler of Dask has gone, or has cancelled its tasks. Start it and its "
+    "workers anew, and ask again."
+)
 
 # What a nanny sets, the numbers of mallopt(3), and what nets run well with.
 _TRIMMING_OF_DASK = "65536"
@@ -59,16 +68,36 @@ def _work_on_kept(function, args, *kept):
     return function(*kept, *unpack(args))
 
 
+@contextmanager
 def client_at(address):
-    """Return a client of the scheduler at an address.
+    """Have a client of the scheduler at an address meanwhile.
 
     Raises
     ------
     OSError
         If none answers there.
     ValueError
-        If it is no address.
+        If it is no address, or one that needs certificates.
     """
+    client = _connect(address)
+    if not client.nthreads():  # a cluster may well start them when there is work
+        print(
+            f"The scheduler of Dask at {address} has no workers yet, and nothing is "
+            f"done before there is one. Start it by `dask worker {address}`.",
+            file=sys.stderr,
+            flush=True,
+        )
+    try:
+        yield client
+    finally:
+        log = logging.getLogger("distributed.client")
+        is_connected = client.status == "running"
+        log.addFilter(silence := lambda record: is_connected)  # else tracebacks
+        client.close()
+        log.removeFilter(silence)
+
+
+def _connect(address):
     try:
         return Client(address, timeout=_SECONDS)
     except OSError as exc:
@@ -81,6 +110,20 @@ def client_at(address):
             f"{address!r} is no address of a Dask scheduler, such as tcp://head:8786: "
             f"{exc}."
         ) from exc
+    except TypeError as exc:  # distributed misses an SSLContext
+        raise ValueError(
+            f"{address!r} needs certificates. Name them in the configuration of Dask, "
+            f"under distributed.comm.tls: {exc}."
+        ) from exc
+
+
+@contextmanager
+def _scheduler_may_go():
+    """Say in a line that it has, in whatever way it was missed."""
+    try:
+        yield
+    except (CancelledError, CommClosedError) as exc:
+        raise ConnectionError(_GONE) from exc
 
 
 class OnDask:
@@ -99,6 +142,8 @@ class OnDask:
                 f"{client!r} is asynchronous, and a query waits for its blocks. Use a "
                 "Client without asynchronous=True."
             )
+        if client.status == "closed":  # by itself, when its scheduler was gone
+            raise ConnectionError(_GONE)
         self.client = client
 
     def map(self, function, thing, parts, *, keep=False):
@@ -138,8 +183,8 @@ class OnDask:
             )
 
         for first in parts:
-            n_ahead = self._n_ahead(first.root.travels)
-            yield from self._in_order(submit, chain([first], parts), n_ahead, keep)
+            light = first.root.travels
+            yield from self._in_order(submit, chain([first], parts), light, keep)
 
     def apply(self, function, kept, *args, keep=False):
         """Yield ``function(*handles, *args)`` for each tuple of handles, in order.
@@ -166,7 +211,7 @@ class OnDask:
         def submit(handles):
             return self._submit(_work_on_kept, function, args, *handles)
 
-        yield from self._in_order(submit, kept, self._n_ahead(True), keep)
+        yield from self._in_order(submit, kept, True, keep)
 
     def _send(self, thing):
         """Return a future of a thing as a parcel, which can be had again if it is lost.
@@ -190,11 +235,14 @@ class OnDask:
         n_threads = sum(self.client.nthreads().values())
         return max(_MIN_TASKS if is_light else 1, _TASKS_A_THREAD * n_threads)
 
-    def _in_order(self, submit, items, n_ahead, keep):
-        """Yield the result of a task for each item, in order, some worked ahead.
+    def _in_order(self, submit, items, is_light, keep):
+        """Yield the result of a task for each item, in order, some worked ahead."""
+        with _scheduler_may_go():
+            n_ahead = self._n_ahead(is_light)
+            yield from self._worked_ahead(submit, items, n_ahead, keep)
 
-        A result is fetched as soon as it is there: it is not lost with its worker.
-        """
+    def _worked_ahead(self, submit, items, n_ahead, keep):
+        # A result is fetched as soon as it is there: it is not lost with its worker.
         items = enumerate(items)
         running = as_completed(loop=self.client.loop, with_results=not keep)
         running.raise_errors = False  # an error is raised in its turn, as in process

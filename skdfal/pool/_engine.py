@@ -130,9 +130,16 @@ def on_cluster(address):
     Raises
     ------
     ValueError
-        If Dask is not installed, or what is given is no address.
+        If Dask is not installed, or what is given is no address, or one that needs
+        certificates.
     OSError
-        If no scheduler answers there.
+        If no scheduler answers there, and ``ConnectionError`` where it goes while
+        something is asked of it.
+
+    Notes
+    -----
+    Where the scheduler has no workers yet, a line on standard error says so, and what
+    is asked waits for one: a cluster may start them when there is work.
 
     Examples
     --------

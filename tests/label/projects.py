@@ -52,7 +52,9 @@ def open_pool(pictures, folder):
     )
 
 
-def make_project(pictures, folder=None, n_instances=10_000, holdout=0.1, **recipe):
+def make_project(
+    pictures, folder=None, n_instances=10_000, holdout=0.1, say=None, **recipe
+):
     """A project that trains nothing unless it is told to."""
     folder = Path(folder or pictures / "skdfal")
     folder.mkdir(exist_ok=True)
@@ -60,7 +62,8 @@ def make_project(pictures, folder=None, n_instances=10_000, holdout=0.1, **recip
     settings = {"classes": CLASSES, "max_epochs": 2, "strategy": "uncertainty"}
     recipe = Recipe(opener, str(folder), **settings | recipe)
     store = Store(folder / "labels.sqlite")
-    return Project(opener(), store, recipe, n_instances=n_instances, holdout=holdout)
+    options = {"n_instances": n_instances, "holdout": holdout, "say": say}
+    return Project(opener(), store, recipe, **options)
 
 
 def wait_until(condition, seconds=60):

@@ -1,6 +1,7 @@
 """Commands whose pictures a Dask cluster looks at."""
 
 import sys
+import threading
 
 import pytest
 
@@ -11,7 +12,12 @@ from skdfal.cli import main  # noqa: E402
 from skdfal.label._event import Event  # noqa: E402
 from skdfal.label._formats import write_labels  # noqa: E402
 from skdfal.pool import on_cluster  # noqa: E402
-from tests.label.projects import make_project, truth, write_pictures  # noqa: E402
+from tests.label.projects import (  # noqa: E402
+    make_project,
+    truth,
+    wait_until,
+    write_pictures,
+)
 from tests.label.test_trainer import tell, trained  # noqa: E402
 
 QUERY = ["query", "pictures", "--labels", "labels.csv", "--size", "16", "--epochs", "1"]
@@ -67,12 +73,34 @@ def test_the_process_that_trains_asks_the_cluster(pictures, cluster):
     assert n_done(cluster) > 0
 
 
+def test_no_workers_and_then_no_scheduler_are_a_line_each(pictures, capsys):
+    with distributed.LocalCluster(
+        n_workers=0, processes=False, protocol="tcp://", dashboard_address=":0"
+    ) as cluster:
+
+        def end_when_asked():
+            wait_until(lambda: cluster.scheduler.tasks)
+            cluster.close()
+
+        ending = threading.Thread(target=end_when_asked)
+        ending.start()
+        command = [*QUERY, "--cache", "cache", "--dask", cluster.scheduler_address]
+        assert main(command) == 1
+        ending.join()
+    waits, gone = filter(None, capsys.readouterr().err.splitlines())
+    assert "has no workers yet" in waits
+    assert "The scheduler of Dask has gone" in gone
+
+
 def test_without_a_cluster_it_says_what_to_do(pictures, capsys, monkeypatch):
     def said(command):
         assert main([*command, "--dask", "nonsense"]) == 2
         return capsys.readouterr().err
 
     assert "'nonsense' is no address of a Dask scheduler" in said(QUERY)
+    with pytest.raises(ValueError, match="needs certificates"):
+        with on_cluster("tls://127.0.0.1:9"):
+            pass
     label = ["label", "pictures", "--classes", "dark,light", "--no-browser"]
     assert "'nonsense' is no address" in said(label)
     monkeypatch.setattr("skdfal.pool._dask._SECONDS", 0.2)

@@ -64,6 +64,9 @@ def test_it_says_where_and_goes_on_without_classes(pictures, quick, capsys):
         (["--classes", "cat,dog", "--strategy", "nothing"], "nothing"),
         (["--classes", "cat,dog", "--n-instances", "0"], "an integer >= 1"),
         (["--classes", "cat,dog", "--size", "9"], "16"),
+        (["--classes", "cat,dog", "--port", "99999"], "an integer <= 65535"),
+        (["--classes", "cat,dog", "--port", "-1"], "an integer >= 0"),
+        (["--classes", "cat,dog", "--host", ""], "a name or an address"),
     ],
 )
 def test_bad_arguments_are_refused_in_one_line(

@@ -3,6 +3,7 @@
 import csv
 import json
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from skdfal.cli import main
+from skdfal.cli._work import run
 from skdfal.label import Answers, Event, Store
 from skdfal.label._formats import read_labels, write_labels
 from skdfal.label._net_file import save_net
@@ -92,6 +94,40 @@ def test_predict_with_no_net(pictures, capsys):
     assert "broken.png is no net of skdfal" in capsys.readouterr().err
     assert main(["predict", "pictures", "--net", "nothing"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_predict_overwrites_only_what_is_named(pictures, net, capsys):
+    Path("predictions.csv").write_text("mine")
+    arguments = ["predict", "pictures", "--net", "net.skdfal"]
+    assert main(arguments) == 2
+    assert "predictions.csv is there already" in capsys.readouterr().err
+    assert Path("predictions.csv").read_text() == "mine"
+    assert main([*arguments, "--out", "predictions.csv"]) == 0
+    assert len(rows_of("predictions.csv")) == N
+
+
+def test_a_file_where_a_folder_is_needed_is_named(pictures, net, capsys):
+    write_labels("labels.csv", events(truth(pictures)))
+    Path("f").touch()
+    for command in [
+        "query pictures --labels labels.csv --cache f",
+        "import labels.csv pictures --project f",
+        "label pictures --no-browser --classes a,b --project f",
+        "predict pictures --net net.skdfal --cache f",
+        "predict pictures --net net.skdfal --out f/x.csv",
+    ]:
+        assert main(command.split()) == 2
+        (line,) = [x for x in capsys.readouterr().err.splitlines() if "error" in x]
+        assert "error: f is a file, where a folder is needed" in line, command
+
+
+@pytest.mark.parametrize("command", ["query", "predict", "export", "import"])
+def test_an_interrupt_where_nothing_is_kept_promises_nothing(command, capsys):
+    def interrupted(arguments):
+        raise KeyboardInterrupt
+
+    assert run(interrupted, Namespace(command=command), [command]) == 130
+    assert capsys.readouterr().err.strip() == "Interrupted."
 
 
 def query(labels, *arguments):
@@ -229,6 +265,15 @@ def test_import_csv_into_a_new_project(pictures, capsys):
     answers, classes = stored(pictures)
     assert answers.labels() == truth(pictures)
     assert classes == ["dark", "light"]
+
+
+@pytest.mark.parametrize("classes", [[], ["--classes", "grey,red"]])
+def test_an_import_that_fails_leaves_no_project(pictures, classes, capsys):
+    labels = truth(pictures) if classes else {}
+    write_labels("labels.csv", events(labels | {"gone.png": "dark"}))
+    assert main(["import", "labels.csv", "pictures", *classes]) == 2
+    assert "--classes A,B. Nothing was imported." in capsys.readouterr().err
+    assert not (pictures / "skdfal").exists()
 
 
 def test_import_label_studio(pictures, project):

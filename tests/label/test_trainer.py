@@ -44,6 +44,21 @@ def trained(project, n_rounds):
     assert training(project)["error"] is None
 
 
+def test_each_training_is_told_in_a_line(pictures):
+    said = []
+    project = make_project(pictures, n_instances=11, say=said.append)
+    try:
+        tell(project, 12)
+        wait_until(lambda: said)
+    finally:
+        project.close()
+    (line,) = said
+    assert line == (
+        f"Trained on {project.status()['training']['n_labels']} labels; wrote "
+        f"net.skdfal, predictions.csv and labels.csv in {pictures / 'skdfal'}."
+    )
+
+
 @pytest.fixture(scope="module")
 def learned(tmp_path_factory):
     """A project that has been trained once, on 12 labels."""
