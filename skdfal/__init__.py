@@ -32,7 +32,9 @@ def __getattr__(name):
 
 
 def __dir__():
-    return sorted({*globals(), *_rooms(), *__getattr__("__all__")})
+    own = {name for name in globals() if name.startswith("__")}
+    rooms = {name for name in _rooms() if not name.startswith("_")}
+    return sorted(own | rooms | {*__getattr__("__all__")})
 
 
 def _rooms():

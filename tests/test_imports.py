@@ -290,6 +290,10 @@ def test_every_public_name_is_there():
         assert hasattr(skdfal, name), name
     assert len(set(skdfal.__all__)) == len(skdfal.__all__)
     assert {*skdfal.__all__, "plot", "experiment", "__version__"} <= set(dir(skdfal))
+    rooms = {path.name for path in PACKAGE.iterdir() if path.name[0] != "_"}
+    rooms = {name.removesuffix(".py") for name in rooms}
+    others = {name for name in dir(skdfal) if not name.startswith("__")}
+    assert others - {*skdfal.__all__} <= rooms
 
 
 def test_rooms_and_names_come_as_they_are_asked_for():
