@@ -343,6 +343,13 @@ def test_nets_that_guess_are_named():
     assert not guessing_note(records[:2], 20, y)
 
 
+@pytest.mark.parametrize("y", [[1] * 50, [0] * 29 + [1], [0, 1], []])
+def test_nobody_guesses_where_a_perfect_net_would_seem_to(y):
+    """Of 30 samples with one of another class, guessing may well have all right."""
+    records = [{"strategy": "dfal", "annotations": 10, "score": 1.0}]
+    assert not guessing_note(records, 10, np.array(y))
+
+
 def test_settings_that_are_none_are_refused(finished, tmp_path):
     folder = shutil.copytree(finished, tmp_path / "results")
     for text, reason in [("[]", "no settings in it"), ('{"see', "Unterminated string")]:

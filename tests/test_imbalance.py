@@ -41,6 +41,9 @@ def test_other_rare_classes_keep_one_sample_at_least():
             {"ratio": 2, "rare_classes": [[0], [1]]},
             "should be a list of labels",
         ),
+        ([0, 1], {"ratio": 2, "rare_classes": [True]}, r"rare_classes=\[True\] should"),
+        ([0, 1], {"ratio": 2, "rare_classes": ["a", 7]}, r"=\['a', 7\] should be"),
+        ([0, 1], {"ratio": True}, "'ratio' parameter"),
         ([[1, 0], [0, 1]], {"ratio": 2}, r"y has shape \(2, 2\); expected one label"),
         ([[0], [1]], {"ratio": 2}, r"y has shape \(2, 1\); .*y\.ravel\(\)"),
         ([0, np.nan], {"ratio": 2}, "y has 1 labels that are NaN"),
@@ -49,6 +52,33 @@ def test_other_rare_classes_keep_one_sample_at_least():
 def test_bad_input(y, params, message):
     with pytest.raises(ValueError, match=message):
         make_imbalanced(np.zeros((2, 1)), y, **params)
+
+
+@pytest.mark.parametrize("y", [[0, "cat"], ["cat", None], [0, None]])
+def test_labels_of_several_kinds_are_refused(y):
+    with pytest.raises(TypeError, match=r"y mixes labels of the types .*expected text"):
+        make_imbalanced(np.zeros((2, 1)), y, 2)
+
+
+def test_labels_may_be_booleans():
+    _, y = make_imbalanced(np.zeros((4, 1)), [True, True, False, False], 2)
+    assert y.tolist() == [True, True, False]
+    X, y = np.zeros((4, 1)), np.array([True, True, False, False])
+    _, y = make_imbalanced(X, y, 2, rare_classes=[True])
+    assert y.tolist() == [True, False, False]
+
+
+def test_what_has_no_end_for_numpy_is_refused():
+    class Endless:  # as torch Datasets are that never raise an IndexError
+        def __len__(self):
+            return 2
+
+        def __getitem__(self, i):
+            assert i < 2, "read beyond its end"
+            return 0.0
+
+    with pytest.raises(TypeError, match=r"X is of type Endless.*Subset\(dataset"):
+        make_imbalanced(Endless(), [0, 1], 2)
 
 
 def test_an_experiment_thins_what_it_trains_on_alone():

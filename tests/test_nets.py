@@ -638,3 +638,16 @@ def test_bad_parameters_of_make_classifier(params):
     (name,) = params
     with pytest.raises(ValueError, match=f"The '{name}' parameter of make_classifier"):
         make_classifier(**params)
+
+
+@pytest.mark.parametrize(
+    "name", ["batch_size", "max_epochs", "max_batches", "n_restarts", "lr", "width"]
+)
+def test_true_is_no_number(name):
+    with pytest.raises(ValueError, match=f"'{name}' parameter .* Got True"):
+        make_classifier(**{name: True})
+
+
+def test_a_class_that_is_no_network_is_refused():
+    with pytest.raises(TypeError, match="module=int is no class of networks"):
+        make_classifier(int)

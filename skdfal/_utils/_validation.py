@@ -9,12 +9,12 @@ import numpy as np
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import (
     HasMethods,
-    Interval,
     InvalidParameterError,
     StrOptions,
     validate_parameter_constraints,
     validate_params,
 )
+from sklearn.utils._param_validation import Interval as _Interval
 from sklearn.utils.validation import _num_samples
 
 __all__ = [
@@ -31,6 +31,26 @@ __all__ = [
     "check_values",
     "validate_params",
 ]
+
+
+class Interval(_Interval):
+    """An interval of numbers, of which True and False are none."""
+
+    def is_satisfied_by(self, val):
+        """Whether a value lies in the interval.
+
+        Parameters
+        ----------
+        val : object
+            Of any type.
+
+        Returns
+        -------
+        is_satisfied : bool
+            Whether it is such a number.
+        """
+        return not isinstance(val, bool) and super().is_satisfied_by(val)
+
 
 COUNT = Interval(Integral, 1, None, closed="left")
 

@@ -1,5 +1,6 @@
 """Classes of unequal size out of a data set whose classes are equal."""
 
+from collections.abc import Sequence
 from numbers import Real
 
 import numpy as np
@@ -46,6 +47,8 @@ def make_imbalanced(X, y, ratio, *, rare_classes=None):
     ValueError
         If there are fewer than two classes, a rare class is not in ``y``, or ``y`` is
         not one label per sample.
+    TypeError
+        If ``X`` or ``y`` is no array and no list, or ``y`` mixes text with numbers.
 
     See Also
     --------
@@ -71,6 +74,9 @@ def make_imbalanced(X, y, ratio, *, rare_classes=None):
     >>> [int((y == name).sum()) for name in ("cat", "dog", "fish")]
     [5, 50, 5]
     """
+    _check_is_array_or_list(X, "X")
+    _check_is_array_or_list(y, "y")
+    _check_are_alike(y)
     X, y = np.asarray(X), np.asarray(y)
     if len(X) != len(y):
         raise ValueError(f"X has {len(X)} samples, but y has {len(y)} labels.")
@@ -84,12 +90,20 @@ def make_imbalanced(X, y, ratio, *, rare_classes=None):
     classes = np.unique(y)
     if len(classes) < 2:
         raise ValueError(f"y has n_classes={len(classes)}; two or more are needed.")
-    rare = classes[::2] if rare_classes is None else np.asarray(rare_classes)
+    if rare_classes is None:
+        rare = classes[::2]
+    else:
+        rare = np.asarray(rare_classes, dtype=object)  # or True among numbers were 1
     if rare.ndim != 1:
         raise ValueError(
             f"rare_classes={rare_classes!r} should be a list of labels, or None."
         )
-    unknown = sorted(set(rare.tolist()) - set(classes.tolist()))
+    known = set(classes.tolist())
+    unknown = [
+        label
+        for label in rare.tolist()
+        if label not in known or (isinstance(label, bool) and y.dtype.kind != "b")
+    ]
     if unknown:
         raise ValueError(f"rare_classes={unknown} should be labels in y.")
     kept = np.ones(len(y), dtype=bool)
@@ -97,3 +111,25 @@ def make_imbalanced(X, y, ratio, *, rare_classes=None):
         of_class = np.flatnonzero(y == label)
         kept[of_class[max(1, round(len(of_class) / ratio)) :]] = False
     return X[kept], y[kept]
+
+
+def _check_is_array_or_list(data, name):
+    """Raise for what numpy would read to no end, such as a torch Dataset."""
+    if not hasattr(data, "__array__") and not isinstance(data, Sequence):
+        raise TypeError(
+            f"{name} is of type {type(data).__name__}; expected an array or a list. "
+            "Of a Dataset thin the positions, kept, y = make_imbalanced(np.arange("
+            "len(y)), y, ratio), and take torch.utils.data.Subset(dataset, kept)."
+        )
+
+
+def _check_are_alike(y):
+    """Raise where numpy would make text of numbers, or has no order of the labels."""
+    labels = np.asarray(y, dtype=object).ravel().tolist()
+    is_text = {isinstance(label, str) for label in labels}
+    if len(is_text) > 1 or None in labels:
+        kinds = sorted({type(label).__name__ for label in labels})
+        raise TypeError(
+            f"y mixes labels of the types {', '.join(kinds)}; expected text alone or "
+            "numbers alone."
+        )

@@ -150,7 +150,8 @@ def guessing_note(records, mark, y_true):
     Returns
     -------
     note : str
-        A sentence on the strategies, and one of advice; empty where all have learned.
+        A sentence on the strategies, and one of advice; empty where all have learned,
+        or where the labels are too few, or too much alike, to tell.
     """
     share, reached = accuracy_of_guessing(y_true)
     at_mark = {name: at[mark] for name, at in summarize_all(records, [mark]).items()}

@@ -154,6 +154,8 @@ default="lenet5"
     ------
     InvalidParameterError
         A ValueError, if a parameter is out of its range.
+    TypeError
+        If ``module`` is a class, but none of networks.
 
     See Also
     --------
@@ -238,6 +240,11 @@ default="lenet5"
         )
 
     module = _MODULES.get(module, module) if isinstance(module, str) else module
+    if isinstance(module, type) and not issubclass(module, nn.Module):
+        raise TypeError(
+            f"module={module.__name__} is no class of networks. Pass a subclass of "
+            "nn.Module, an instance of one, or a function that returns one."
+        )
     shape = {
         "n_classes": n_classes,
         "in_channels": in_channels,

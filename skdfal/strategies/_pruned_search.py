@@ -1,5 +1,6 @@
 """The smallest margins of a pool, best first by proxy, without attacking it all."""
 
+from contextlib import contextmanager, suppress
 from functools import partial
 from tempfile import SpooledTemporaryFile
 from typing import NamedTuple
@@ -61,10 +62,15 @@ def pruned_search(net, n_instances, attack):
     -------
     found : PrunedSearch
         Positions, the smallest margin first, and their margins.
+
+    Raises
+    ------
+    OSError
+        If the temporary file of the proxies cannot be written.
     """
     engine = engine_for(net.pool)
     block_size = min(attack["batch_size"], max(32, min(2 * n_instances, _BLOCK_SIZE)))
-    with SpooledTemporaryFile(_PROXY_BYTES) as file:
+    with _temporary_file() as file:
         order, pictures = _look(net, n_instances, engine, file)
         search = _Search(order, n_instances)
         for n_blocks in _rounds():
@@ -77,6 +83,17 @@ def pruned_search(net, n_instances, attack):
                     search.add(*next(found))
             if search.is_over:
                 return search.result()
+
+
+@contextmanager
+def _temporary_file():
+    """Open a file without a name, in memory as long as it is small."""
+    file = SpooledTemporaryFile(_PROXY_BYTES)
+    try:
+        yield file
+    finally:
+        with suppress(OSError):  # a full disk, of which `append` has told
+            file.close()
 
 
 def _rounds():
@@ -172,7 +189,16 @@ class _Order:
     def append(self, proxy):
         """Take the proxies of the next samples of the pool."""
         self.dtype = proxy.dtype
-        self.file.write(proxy.tobytes())
+        try:
+            self.file.write(proxy.tobytes())
+            self.file.flush()
+        except OSError as error:
+            raise OSError(
+                "The search for the smallest margins keeps a number for each sample "
+                f"of a large pool in a temporary file, and cannot write it: {error}. "
+                "Make room in the folder of temporary files, or name another one by "
+                "the environment variable TMPDIR (TEMP on Windows)."
+            ) from error
         self.n_samples += len(proxy)
 
     def look_up(self, n):

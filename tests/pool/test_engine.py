@@ -1,6 +1,9 @@
 """Blocks in this process and on Dask: the same units, the same answers."""
 
+import os
+import tempfile
 import threading
+from functools import partial
 
 import joblib
 import numpy as np
@@ -274,6 +277,24 @@ def test_proxies_in_a_file_give_the_same_answer(estimators, pool, monkeypatch):
     monkeypatch.setattr(_pruned_search, "_MORE", 1)
     for n, indices in zip((2, 40), expected, strict=True):
         np.testing.assert_array_equal(skdfal.dfal(net, X, n, batch_size=2), indices)
+
+
+def test_no_room_for_the_file_of_proxies_is_told(
+    estimators, pool, monkeypatch, tmp_path
+):
+    from skdfal.strategies import _pruned_search
+
+    monkeypatch.setattr(_pruned_search, "_PROXY_BYTES", 24)
+    told = "in a temporary file, and cannot write it: .*TMPDIR"
+    with monkeypatch.context() as patched:
+        patched.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+        with pytest.raises(OSError, match=told):
+            skdfal.dfal(estimators["net"], pool, 2)
+    if os.path.exists("/dev/full"):
+        full = partial(open, "/dev/full", "r+b")
+        monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: full())
+        with pytest.raises(OSError, match=told):
+            skdfal.dfal(estimators["net"], pool, 2)
 
 
 def test_a_large_pool_has_no_more_blocks_than_a_scheduler_bears(monkeypatch):
