@@ -277,7 +277,10 @@ def _in_percent(mean, std):
 
 
 def summary_table():
-    """Return one line per data set: areas of DFAL, of the best other, of RANDOM."""
+    """Return one line per data set: areas of DFAL, of the best other, of RANDOM.
+
+    RANDOM also as long trained as DFAL, where that was run.
+    """
     lines = []
     for name in TABLES:
         records = read_records(RESULTS / name / "rounds.csv")
@@ -288,11 +291,14 @@ def summary_table():
         cells = [found[n] for n in ("dfal", best, "random")]
         values = [f"{100 * row['area_mean']:.1f}" for row in cells]
         values[1] += f" {name_of(best)}"
+        equal = found.get("random+copies")
+        values.insert(2, f"{100 * equal['area_mean']:.1f}" if equal else "")
         counts = sorted({row["n_trials"] for row in cells})
         trials = " to ".join(map(str, dict.fromkeys([counts[0], counts[-1]])))
         last = max(row["annotations"] for row in records)
         lines.append([SHORT[name], *values, last, trials])
-    headers = ["area", "DFAL", "best other", "RANDOM", "labels", "trials"]
+    headers = ["area", "DFAL", "best other", "RANDOM, equal steps", "RANDOM"]
+    headers += ["labels", "trials"]
     return _table(headers, lines)
 
 
