@@ -43,7 +43,6 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "alt_texts",
     "api_page",
-    "guide",
     "messages",
     "strategies_table",
 ]

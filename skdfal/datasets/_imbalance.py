@@ -98,11 +98,11 @@ def make_imbalanced(X, y, ratio, *, rare_classes=None):
         raise ValueError(
             f"rare_classes={rare_classes!r} should be a list of labels, or None."
         )
-    known = set(classes.tolist())
+    known, has_bools = set(classes.tolist()), y.dtype.kind == "b"
     unknown = [
         label
         for label in rare.tolist()
-        if label not in known or (isinstance(label, bool) and y.dtype.kind != "b")
+        if label not in known or (isinstance(label, bool | np.bool_) and not has_bools)
     ]
     if unknown:
         raise ValueError(f"rare_classes={unknown} should be labels in y.")
