@@ -85,18 +85,14 @@ LABELS = {
 # What was tried to beat DFAL: names in the rows of docs/results/tried, in words. Where
 # nothing is said of additions, each sample has a copy: as many steps as DFAL's.
 TRIED = {
+    "cold80d+twins": "DFAL plus: typical samples to 8 labels per class, then DFAL",
     "coldclu+copies": "typical samples to 4 labels per class, then clusters of the "
     "smallest margins",
-    "coldclu+twins": "the same, with twins",
     "coldclu6+copies": "the same, to 6 labels per class",
     "coldclu8+copies": "the same, typical samples of the K candidates",
-    "coldclu8+twins": "the same, with twins",
     "coldcd8+twins": "the same, by DeepFool margins",
-    "coldcluall+copies": "typical samples to 4 labels per class, then clusters of the "
-    "smallest margins of the whole pool",
     "cold80clu+copies": "typical samples to 8 labels per class, then clusters of the "
     "smallest margins",
-    "cold80d+twins": "typical samples to 8 labels per class, then DFAL",
     "coldclu30+copies": "typical samples to 4 labels per class, then clusters of "
     "thirty times the smallest margins",
     "coldw+copies": "typical samples to 4 labels per class, then clusters of all K, "
@@ -120,6 +116,7 @@ TRIED = {
     "margin shortlist, far twins": "the same, K = 800, twins with overshoot 1",
     "margin long shortlist": "the same, thirty times the candidates",
 }
+
 USUAL_TRAINING = "50 epochs"  # of the ablations
 
 # What DFAL plus is compared with on test sets: all of them have as many steps.
