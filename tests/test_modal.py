@@ -87,7 +87,10 @@ def run_python(code, **environment):
     [
         "import skdfal\nfrom modAL.models import ActiveLearner",
         "from modAL.models import ActiveLearner\nimport skdfal",
-        "import modAL.utils\nimport skdfal\nfrom modAL import ActiveLearner",
+        pytest.param(
+            "import modAL.utils\nimport skdfal\nfrom modAL import ActiveLearner",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_any_order_of_imports(imports):

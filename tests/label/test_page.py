@@ -308,6 +308,7 @@ def check_speed(page, tmp_path, n_labels, seconds):
         page.evaluate(WATCH)
         label(page, n_labels)
         assert "Training" in page.inner_text("#training")
+        page.wait_for_function(f"times.length >= {n_labels}")
         times = page.evaluate("times")
     assert len(times) == n_labels
     print(f"milliseconds: {np.quantile(times, [0.5, 0.95, 1]).round(1)}")

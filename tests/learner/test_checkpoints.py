@@ -155,8 +155,15 @@ def test_cross_validation_with_a_checkpoint(n_jobs, data, tmp_path):
     assert len(list(tmp_path.glob("run*.ckpt"))) == 3
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
-@pytest.mark.parametrize("is_there", [True, False])
+@pytest.mark.parametrize(
+    ("is_there", "n_jobs"),
+    [
+        (True, 1),
+        (False, 2),
+        pytest.param(True, 2, marks=pytest.mark.slow),
+        pytest.param(False, 1, marks=pytest.mark.slow),
+    ],
+)
 def test_grid_search_with_a_folder(n_jobs, is_there, data, tmp_path):
     X, y = data
     folder = tmp_path / "runs"
