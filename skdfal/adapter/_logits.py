@@ -16,9 +16,15 @@ from skdfal._utils._torch import HALVES, as_two_classes, first_output, map_tenso
 from skdfal.adapter._batches import lean_copy
 from skdfal.adapter._outputs import Convention
 from skdfal.adversarial import AffineForm, affine_form
+from skdfal.nets import RestartingClassifier
 
-# Of a batch through the module; the second takes a last axis of one away.
-_PLAIN_PASSES = {NeuralNet.infer, NeuralNetBinaryClassifier.infer}
+# Of a batch through the module; the second takes a last axis of one away, the third
+# the logits of an object that holds them.
+_PLAIN_PASSES = {
+    NeuralNet.infer,
+    NeuralNetBinaryClassifier.infer,
+    RestartingClassifier.infer,
+}
 _SOFTMAX = {torch.softmax, torch.nn.functional.softmax, Tensor.softmax}
 
 

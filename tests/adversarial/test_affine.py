@@ -11,6 +11,7 @@ from torch import nn
 from skdfal import deepfool, deepfool_margin_score, dfal
 from skdfal.adapter import torch_nets
 from skdfal.adversarial import affine_form, affine_margins
+from skdfal.nets import RestartingClassifier
 from tests.adversarial.test_deepfool import affine_margin
 from tests.adversarial_nets import affine
 
@@ -106,6 +107,11 @@ NETS = {
         NeuralNetBinaryClassifier,
         lambda: nn.Sequential(nn.Linear(6, 1), nn.Flatten(0)),
         nn.BCEWithLogitsLoss,
+    ),
+    "make_classifier": (
+        RestartingClassifier,
+        lambda: nn.Linear(6, 4),
+        nn.CrossEntropyLoss,
     ),
     "no bias": (
         NeuralNetClassifier,
