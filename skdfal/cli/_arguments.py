@@ -54,6 +54,24 @@ def add_running(command):
     return running
 
 
+def add_learner(command):
+    """Add the options that say what learns from pictures, and how it asks."""
+    command.add_argument(
+        "--net",
+        default="lenet5",
+        help="lenet5 (default), vgg8, torchvision/NAME or timm/NAME (a linear head on "
+        "a pretrained net), or module:Class of your own",
+        metavar="NAME",
+    )
+    command.add_argument(
+        "--strategy", default="dfal", help="a query strategy (default: dfal)"
+    )
+    command.add_argument(
+        "--size",
+        **count(None, "height and width in pixels at which the net sees the pictures"),
+    )
+
+
 def add_seed(command):
     """Add the option of the seed."""
     command.add_argument(

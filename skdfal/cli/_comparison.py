@@ -13,7 +13,6 @@ from skdfal.experiment._trial import samples_to_score
 from skdfal.reproduce._files import draw_or_say, name_files
 from skdfal.reproduce._pictures import save_learning_curves, save_twins
 
-_OK = 0
 # Fields of a protocol by the arguments that say what they are.
 _FIELDS = {
     "dataset": "dataset",
@@ -40,11 +39,6 @@ def compare(arguments):
     ----------
     arguments : argparse.Namespace
         Of the command; ``out`` is set where it is None.
-
-    Returns
-    -------
-    status : int
-        0.
     """
     find_modules_here(arguments.dataset, arguments.net, *arguments.strategies)
     settings = {field: getattr(arguments, name) for name, field in _FIELDS.items()}
@@ -64,7 +58,6 @@ def compare(arguments):
         resume=arguments.resume,
     )
     _report(records, protocol, arguments)
-    return _OK
 
 
 def default_folder(arguments):

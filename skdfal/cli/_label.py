@@ -5,6 +5,7 @@ from pathlib import Path
 
 from skdfal.cli._arguments import (
     add_dask,
+    add_learner,
     add_seed,
     at_least,
     class_names,
@@ -73,20 +74,7 @@ def add_label(commands):
 
 def _add_learning(command):
     group = command.add_argument_group("advanced: learning")
-    group.add_argument(
-        "--net",
-        default="lenet5",
-        help="lenet5 (default), vgg8, torchvision/NAME or timm/NAME (a linear head on "
-        "a pretrained net), or module:Class of your own",
-        metavar="NAME",
-    )
-    group.add_argument(
-        "--strategy", default="dfal", help="a query strategy (default: dfal)"
-    )
-    group.add_argument(
-        "--size",
-        **count(None, "height and width in pixels at which the net sees the pictures"),
-    )
+    add_learner(group)
     for name, default, what in [
         ("n-instances", 10, "new labels that start a training"),
         ("epochs", 50, "passes over the labels at each training"),

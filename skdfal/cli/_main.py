@@ -5,10 +5,7 @@ import sys
 
 from skdfal.cli._interrupt import interrupt_ends_at_once
 from skdfal.cli._parser import make_parser
-
-_FAILED = 1
-_INTERRUPTED = 130
-_NO_READER = 141  # as a shell says of a process that SIGPIPE has ended
+from skdfal.cli._status import FAILED, INTERRUPTED, NO_READER
 
 
 def main(argv=None):
@@ -36,11 +33,11 @@ def main(argv=None):
         print(end="", flush=True)  # what is still in the buffer
     except BrokenPipeError:
         _drop_output()
-        return _NO_READER
+        return NO_READER
     except OSError as error:  # such as of a full disk
         _drop_output()
         print(f"skdfal: error: The output cannot be written: {error}.", file=sys.stderr)
-        return _FAILED
+        return FAILED
     return status
 
 
@@ -59,5 +56,5 @@ def _main(argv):
     except SystemExit as end:  # argparse has said why
         return end.code
     except KeyboardInterrupt:
-        return _INTERRUPTED
+        return INTERRUPTED
     return run(work, arguments, argv)

@@ -9,8 +9,8 @@ from skdfal.cli._compare import add_compare
 from skdfal.cli._label import add_label
 from skdfal.cli._pictures import add_for_pictures
 from skdfal.cli._reproduce import add_reproduce
+from skdfal.cli._status import BAD_ARGUMENTS
 
-_BAD_ARGUMENTS = 2
 # Arguments whose values are known, by the kind of the names.
 _COMPLETED = {
     "dataset": "datasets",
@@ -50,7 +50,7 @@ def make_parser():
 class _Parser(argparse.ArgumentParser):
     def error(self, message):
         """Say in one line what is wrong, without the usage."""
-        self.exit(_BAD_ARGUMENTS, f"{self.prog}: error: {message}\n")
+        self.exit(BAD_ARGUMENTS, f"{self.prog}: error: {message}\n")
 
 
 class _PrintCompletion(argparse.Action):

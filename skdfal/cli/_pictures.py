@@ -3,7 +3,13 @@
 import argparse
 from pathlib import Path
 
-from skdfal.cli._arguments import add_dask, add_seed, class_names, count
+from skdfal.cli._arguments import (
+    add_dask,
+    add_learner,
+    add_seed,
+    class_names,
+    count,
+)
 
 _PREDICT_EXAMPLES = """\
 examples:
@@ -200,20 +206,7 @@ def _add_cache(command):
 
 
 def _add_learning(command):
-    command.add_argument(
-        "--net",
-        default="lenet5",
-        help="lenet5 (default), vgg8, torchvision/NAME or timm/NAME (a linear head on "
-        "a pretrained net), or module:Class of your own",
-        metavar="NAME",
-    )
-    command.add_argument(
-        "--strategy", default="dfal", help="a query strategy (default: dfal)"
-    )
-    command.add_argument(
-        "--size",
-        **count(None, "height and width in pixels at which the net sees the pictures"),
-    )
+    add_learner(command)
     command.add_argument("--epochs", **count(50, "passes over the labels"))
     add_seed(command)
 

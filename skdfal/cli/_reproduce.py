@@ -119,6 +119,5 @@ def _load():
             find_modules_here(*arguments.strategies)
             arguments.strategies = strategy_names(arguments.strategies)
         reproduce(arguments, RESULTS)
-        return 0
 
     return work

@@ -6,10 +6,10 @@ import traceback
 from concurrent.futures.process import BrokenProcessPool
 
 from skdfal._utils._files import OF_THE_DISK
+from skdfal.cli._status import BAD_ARGUMENTS, FAILED, INTERRUPTED, OK
 from skdfal.experiment import FolderError, TrialError
 from skdfal.learner import CheckpointError
 
-_FAILED, _BAD_ARGUMENTS, _INTERRUPTED = 1, 2, 130
 # Commands that go on where they were stopped.
 _KEEPING = ("compare", "reproduce", "label")
 
@@ -20,7 +20,7 @@ def run(work, arguments, argv):
     Parameters
     ----------
     work : callable
-        Takes the arguments, and returns the status.
+        Takes the arguments, and comes back when all is done; else it raises.
     arguments : argparse.Namespace
         What the parser made of `argv`.
     argv : list of str
@@ -29,31 +29,32 @@ def run(work, arguments, argv):
     Returns
     -------
     status : int
-        As of the command.
+        As of :func:`~skdfal.cli.main`.
     """
     try:
-        return work(arguments)
+        work(arguments)
+        return OK
     except KeyboardInterrupt:
-        return _stopped(argv, "Interrupted.", _INTERRUPTED)
+        return _stopped(argv, "Interrupted.", INTERRUPTED)
     except TrialError as error:
         cause = error.__cause__
         if isinstance(cause, CheckpointError | FolderError):
             return _refused(arguments, cause)
         if not isinstance(cause, OSError):  # a full disk says it all
             traceback.print_exception(cause)
-        return _stopped(argv, f"{error}.", _FAILED)
+        return _stopped(argv, f"{error}.", FAILED)
     except BrokenProcessPool:
         reason = "A worker process was killed, perhaps for want of memory."
-        return _stopped(argv, reason, _FAILED)
+        return _stopped(argv, reason, FAILED)
     except FileExistsError as error:
         return _refused(arguments, _in_the_way(error, arguments))
     except BrokenPipeError:
         raise
     except ConnectionError as error:
-        return _stopped(argv, str(error), _FAILED)
+        return _stopped(argv, str(error), FAILED)
     except (ValueError, OSError) as error:
         if getattr(error, "errno", None) in OF_THE_DISK:
-            return _stopped(argv, f"{error}.", _FAILED)
+            return _stopped(argv, f"{error}.", FAILED)
         return _refused(arguments, error)
 
 
@@ -87,4 +88,4 @@ def _refused(arguments, reason):
     """Say in one line what is wrong with the arguments."""
     reason = " ".join(str(reason).split())
     print(f"skdfal {arguments.command}: error: {reason}", file=sys.stderr)
-    return _BAD_ARGUMENTS
+    return BAD_ARGUMENTS

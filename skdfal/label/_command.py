@@ -19,7 +19,6 @@ _CACHE = "cache"
 _DEMO = Path("skdfal-demo")
 _DEMO_CLASSES = tuple("0123456789")
 _DEMO_SIZE = 24
-_OK = 0
 
 
 def label(arguments):
@@ -29,11 +28,6 @@ def label(arguments):
     ----------
     arguments : argparse.Namespace
         Of the command.
-
-    Returns
-    -------
-    status : int
-        0.
 
     Raises
     ------
@@ -68,7 +62,6 @@ def label(arguments):
     finally:
         store.close()
         listening.close()
-    return _OK
 
 
 def _check_extra():

@@ -29,7 +29,6 @@ from skdfal.learner import LabelingSession
 from skdfal.pool import ImagePool, on_cluster
 
 _TASKS = "tasks.json"
-_OK = 0
 
 
 def predict(arguments):
@@ -39,11 +38,6 @@ def predict(arguments):
     ----------
     arguments : argparse.Namespace
         Of the command.
-
-    Returns
-    -------
-    status : int
-        0.
     """
     saved = load_net(arguments.net, arguments.net_class)
     out = _new_file(arguments, PREDICTIONS)
@@ -55,7 +49,6 @@ def predict(arguments):
         write_predictions(out, names, proba, saved.classes)
         _say_broken(pool)
     _say(f"{out}: {len(names)} pictures.")
-    return _OK
 
 
 def query(arguments):
@@ -65,11 +58,6 @@ def query(arguments):
     ----------
     arguments : argparse.Namespace
         Of the command.
-
-    Returns
-    -------
-    status : int
-        0.
     """
     events = read_labels(arguments.labels, arguments.columns)
     size = arguments.size or image_size_for(arguments.net)
@@ -80,7 +68,6 @@ def query(arguments):
         for i in islice((i for i in ranking if _good(pool, [i])), arguments.n):
             print(pool.names[i])
         _say_broken(pool)
-    return _OK
 
 
 def export(arguments):
@@ -90,11 +77,6 @@ def export(arguments):
     ----------
     arguments : argparse.Namespace
         Of the command.
-
-    Returns
-    -------
-    status : int
-        0.
     """
     path = _folder(arguments) / STORE
     if not path.is_file():
@@ -111,7 +93,6 @@ def export(arguments):
         _say(f"{out}: {len(labels)} labels.")
     else:
         _export_tasks(arguments, answers)
-    return _OK
 
 
 def _new_file(arguments, name):
@@ -148,11 +129,6 @@ def import_(arguments):
     arguments : argparse.Namespace
         Of the command.
 
-    Returns
-    -------
-    status : int
-        0.
-
     Raises
     ------
     ValueError
@@ -177,7 +153,6 @@ def import_(arguments):
     finally:
         store.close()
     _say(f"{n_new} new answers of {len(events)} in {arguments.file}.")
-    return _OK
 
 
 def _classes_for(events, path, arguments):
