@@ -7,13 +7,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 from sklearn.utils import Bunch
 
 from skdfal import datasets
-from skdfal._utils._validation import check_values
+from skdfal._utils._validation import COUNT, check_values
 from skdfal.experiment._names import find, find_strategy
 from skdfal.nets import make_classifier
 from skdfal.strategies import STRATEGIES, describe
@@ -184,7 +184,7 @@ class Protocol:
         given = self.marks
         if (
             not isinstance(given, list | tuple)
-            or not all(map(is_count, given))
+            or not all(map(COUNT.is_satisfied_by, given))
             or sorted(set(given)) != list(given)
         ):
             raise ValueError(
@@ -376,7 +376,7 @@ class Protocol:
         for name, params in self.query_params.items():
             check_values(find_strategy(name).function, params)
         if not isinstance(self.candidates, dict) or not all(
-            map(is_count, self.candidates.values())
+            map(COUNT.is_satisfied_by, self.candidates.values())
         ):
             raise ValueError(
                 f"candidates={self.candidates!r} should be a dict of strategies to "
@@ -400,7 +400,7 @@ class Protocol:
             value = getattr(self, name)
             if value is None and name in _COUNTS_OR_NONE:
                 continue
-            if not is_count(value):
+            if not COUNT.is_satisfied_by(value):
                 raise ValueError(f"{name}={value!r} should be an integer >= 1.")
             object.__setattr__(self, name, int(value))  # NumPy's would not go to JSON
         for name in ("width", "lr", "imbalance"):
@@ -437,14 +437,16 @@ class Protocol:
     def _check_n_instances(self):
         """Check the schedule; from TOML and JSON its tuples come as lists."""
         given = self.n_instances
-        if is_count(given):
+        if COUNT.is_satisfied_by(given):
             object.__setattr__(self, "n_instances", int(given))
             return
         try:
             pairs = tuple((until, n) for until, n in given)
         except (TypeError, ValueError):
             pairs = ()
-        if not pairs or not all(is_count(value) for pair in pairs for value in pair):
+        if not pairs or not all(
+            COUNT.is_satisfied_by(value) for pair in pairs for value in pair
+        ):
             raise ValueError(
                 f"n_instances={given!r} should be an integer >= 1, or pairs (until, n) "
                 "of such."
@@ -459,12 +461,6 @@ class Protocol:
 def _bare(strategy):
     """Return the name of a strategy without its addition."""
     return strategy.partition("+")[0]
-
-
-def is_count(value):
-    """Whether a value is an integer >= 1, and no bool."""
-    is_whole = isinstance(value, Integral) and not isinstance(value, bool)
-    return is_whole and value >= 1
 
 
 def derive_seed(*names):

@@ -8,6 +8,7 @@ from pathlib import Path
 from sklearn.exceptions import ConvergenceWarning
 
 from skdfal._utils._files import write_csv, write_json
+from skdfal._utils._validation import COUNT, Interval
 from skdfal.experiment._folder import (
     COLUMNS,
     SECONDS_COLUMNS,
@@ -23,9 +24,11 @@ from skdfal.experiment._machine import (
     package_versions,
 )
 from skdfal.experiment._names import strategy_name
-from skdfal.experiment._protocol import is_count, load_data
+from skdfal.experiment._protocol import load_data
 from skdfal.experiment._trial import run_trial
 from skdfal.experiment._workers import Task, report, run_tasks
+
+_WHOLE = Interval(Integral, 0, None, closed="left")
 
 
 def run_experiment(
@@ -153,9 +156,9 @@ def _checked_strategies(strategies):
 
 def _check_counts(n_trials, seed, n_jobs):
     for name, value in [("n_trials", n_trials), ("seed", seed)]:
-        if isinstance(value, bool) or not isinstance(value, Integral) or value < 0:
+        if not _WHOLE.is_satisfied_by(value):
             raise ValueError(f"{name}={value!r} should be an integer >= 0.")
-    if n_jobs is not None and not is_count(n_jobs):
+    if n_jobs is not None and not COUNT.is_satisfied_by(n_jobs):
         raise ValueError(f"n_jobs={n_jobs!r} should be an integer >= 1, or None.")
 
 

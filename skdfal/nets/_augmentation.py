@@ -6,6 +6,10 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from skdfal._utils._validation import Interval
+
+_PIXELS = Interval(Integral, 0, None, closed="left")
+
 
 class RandomCropFlip:
     """Shift each image by some pixels, and mirror every other one.
@@ -51,8 +55,7 @@ class RandomCropFlip:
     """
 
     def __init__(self, padding=4, flip=True):
-        is_whole = isinstance(padding, Integral) and not isinstance(padding, bool)
-        if not is_whole or padding < 0:
+        if not _PIXELS.is_satisfied_by(padding):
             raise ValueError(f"{padding=!r} should be an integer >= 0.")
         if not isinstance(flip, bool | np.bool_):
             raise ValueError(f"{flip=!r} should be True or False.")

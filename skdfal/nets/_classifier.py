@@ -5,7 +5,6 @@ can restart, batches of which none has a single sample.
 import copy
 import math
 from functools import partial
-from numbers import Integral
 
 import numpy as np
 import skorch
@@ -16,6 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import BatchSampler, DataLoader, random_split
 
 from skdfal._utils._progress import progress
+from skdfal._utils._validation import COUNT
 
 
 def _random_fifth(dataset, y=None):
@@ -393,7 +393,7 @@ class RestartingClassifier(skorch.NeuralNetClassifier):
         return getattr(output, "logits", output)
 
     def _check_restarts(self):
-        if not isinstance(self.n_restarts, Integral) or self.n_restarts < 1:
+        if not COUNT.is_satisfied_by(self.n_restarts):
             raise ValueError(
                 f"n_restarts={self.n_restarts!r} should be an integer >= 1."
             )
