@@ -108,6 +108,8 @@ def _new_file(arguments, name):
 def _export_tasks(arguments, answers):
     saved = load_net(arguments.net or _folder(arguments) / NET, arguments.net_class)
     out = _new_file(arguments, _TASKS)
+    config, interface = out.with_suffix(".xml"), label_studio_config(saved.classes)
+    _check_beside(out, config, interface)
     done = {*answers.labels(), *answers.standing("exclude")}
     with _open_pool(arguments, saved.image_size, saved.mode) as pool:
         unlabeled = [i for i, name in enumerate(pool.names) if name not in done]
@@ -116,9 +118,22 @@ def _export_tasks(arguments, answers):
     prefix = LOCAL_FILES if arguments.prefix is None else arguments.prefix
     tasks = label_studio_tasks(names, proba, saved.classes, prefix=prefix)
     write_label_studio(out, tasks)
-    config = out.with_suffix(".xml")
-    write_text(config, label_studio_config(saved.classes))
+    write_text(config, interface)
     _say(f"{out}: {len(tasks)} tasks. {config}: the labelling interface.")
+
+
+def _check_beside(out, config, interface):
+    """Raise where the interface would take the place of something else."""
+    if config == out:
+        raise ValueError(
+            f"The tasks cannot be {out}: beside them lies their labelling interface, "
+            "as .xml. Name a .json by --out."
+        )
+    if config.exists() and config.read_bytes() != interface.encode():
+        raise ValueError(
+            f"{config} is there already, and is not the labelling interface of these "
+            "classes. Move it away, or name another file to write by --out."
+        )
 
 
 def import_(arguments):

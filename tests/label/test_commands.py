@@ -236,6 +236,22 @@ def test_export_label_studio(pictures, project, net):
         assert '<Choice value="light"/>' in file.read()
 
 
+def test_export_overwrites_no_other_interface(pictures, project, net, capsys):
+    """What somebody changed stays; what it wrote itself is no obstacle."""
+    arguments = ["export", "pictures", "--to", "label-studio", "--net", "net.skdfal"]
+    arguments += ["--out", "mine.json"]
+    interface = Path("mine.xml")
+    interface.write_text("<View/>")
+    assert main(arguments) == 2
+    assert "mine.xml is there already" in capsys.readouterr().err
+    assert interface.read_text() == "<View/>"
+    assert not Path("mine.json").exists()
+    interface.unlink()
+    assert main(arguments) == main(arguments) == 0
+    assert main([*arguments, "--out", "mine.xml"]) == 2
+    assert "Name a .json by --out" in capsys.readouterr().err
+
+
 def test_export_needs_a_net(pictures, project, capsys):
     assert main(["export", "pictures", "--to", "label-studio"]) == 2
     assert "net.skdfal" in capsys.readouterr().err
