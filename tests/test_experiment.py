@@ -711,6 +711,16 @@ def test_summary_is_mean_and_sample_deviation():
     assert "50.0 ± 14.1" in lines[3]
 
 
+def test_records_that_are_no_csv_are_told_with_their_line(tmp_path):
+    path = tmp_path / "rounds.csv"
+    path.write_text('strategy,score\n\nrandom,0.5\n"' + "x" * 2**18)
+    with pytest.raises(FolderError, match=r"rounds.csv, line 4: .* field limit"):
+        read_records(path)
+    path.write_text("strategy,score\n\nrandom,0.5\nrandom\n")
+    with pytest.raises(FolderError, match="row 1: score=None is not a number"):
+        read_records(path)
+
+
 @pytest.mark.parametrize(
     ("records", "message"),
     [

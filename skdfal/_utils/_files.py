@@ -97,6 +97,41 @@ def write_csv(path, rows, columns):
     write_text(path, text.getvalue())
 
 
+def csv_rows(path, lines, *, delimiter=",", error=ValueError):
+    """Yield the rows of a CSV, and raise where the csv module finds that it is none.
+
+    Parameters
+    ----------
+    path : path-like
+        Of the file, for the message.
+    lines : iterable of str
+        Its lines, with their ends as they are.
+    delimiter : str, default=","
+        What stands between cells.
+    error : type, default=ValueError
+        What to raise.
+
+    Yields
+    ------
+    row : list of str
+        Its cells.
+    """
+    reader = csv.reader(lines, delimiter=delimiter)
+    while True:
+        begin = reader.line_num + 1
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as exc:  # of a cell above csv.field_size_limit() most often
+            raise error(
+                f"{path}, line {begin}: what begins there is no row of a CSV: {exc}. "
+                "Look for a quotation mark that is not closed, there or in the line "
+                "before, or save the file anew from a spreadsheet."
+            ) from exc
+        yield row
+
+
 def write_npz(path, **arrays):
     """Write arrays, compressed, for ``np.load`` without pickle."""
     with replacing(path) as file:

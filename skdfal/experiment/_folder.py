@@ -1,11 +1,11 @@
 """The folder of an experiment: settings, the files of each trial, what sums them up."""
 
-import csv
 import json
 from contextlib import ExitStack, contextmanager
+from itertools import zip_longest
 from pathlib import Path
 
-from skdfal._utils._files import locked, remove_unfinished, write_json
+from skdfal._utils._files import csv_rows, locked, remove_unfinished, write_json
 from skdfal.strategies import STRATEGIES
 
 COLUMNS = (
@@ -65,7 +65,12 @@ def read_records(path):
     if not path.exists():
         return []
     with open(path, encoding="utf-8-sig", newline="") as file:
-        return [_parsed(row, path, i) for i, row in enumerate(csv.DictReader(file))]
+        rows = csv_rows(path, file, error=FolderError)
+        header = next(rows, [])
+        return [
+            _parsed(dict(zip_longest(header, row)), path, i)
+            for i, row in enumerate(filter(None, rows))
+        ]
 
 
 def _parsed(row, path, i):

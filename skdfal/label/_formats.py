@@ -19,7 +19,7 @@ from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
-from skdfal._utils._files import write_bytes, write_json
+from skdfal._utils._files import csv_rows, write_bytes, write_json
 from skdfal.label._event import Event
 
 LOCAL_FILES = "/data/local-files/?d="  # how Label Studio names files of its machine
@@ -93,7 +93,7 @@ def read_labels(path, columns=None):
         raise ValueError(
             f"{path} is not in UTF-8. Save it as 'CSV UTF-8', as Excel calls it."
         ) from error
-    rows = _parse_csv(text)
+    rows = _parse_csv(path, text)
     header = next(rows, [])
     places = _find_columns(path, header, columns or {})
     events = []
@@ -112,11 +112,11 @@ def read_labels(path, columns=None):
     return events
 
 
-def _parse_csv(text):
+def _parse_csv(path, text):
     """Yield rows, by the delimiter that finds the most columns in the first."""
 
     def rows(delimiter):
-        return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        return csv_rows(path, io.StringIO(text, newline=""), delimiter=delimiter)
 
     return rows(max(",;\t", key=lambda delimiter: len(next(rows(delimiter), []))))
 

@@ -147,6 +147,16 @@ def test_what_is_wrong_is_said(tmp_path, content, message):
         read_labels(path)
 
 
+def test_a_quote_that_is_not_closed_is_looked_for_in_its_line(tmp_path):
+    path = tmp_path / "labels.csv"
+    rest = "cat\n" * 2**16
+    for content, line in ((f'file,label\n1,cat\n2,"{rest}', 3), (f'"{rest}', 1)):
+        path.write_text(content)
+        told = rf"labels.csv, line {line}: .* larger than field limit .*not closed"
+        with pytest.raises(ValueError, match=told):
+            read_labels(path)
+
+
 def test_a_column_that_was_named_must_be_there(tmp_path):
     (tmp_path / "x.csv").write_text("file,label\n1,2\n")
     with pytest.raises(ValueError, match=r"no column 'who'.*Say which of them is the"):
