@@ -82,7 +82,24 @@ def spilled(X, pool):
     is_small = getattr(X, "nbytes", 0) <= _TWIN_BYTES
     if pool.is_in_memory or is_small or not isinstance(X, np.ndarray):
         return X
-    with tempfile.TemporaryFile() as file:
-        kept = np.memmap(file, X.dtype, "w+", shape=X.shape)
-    kept[:] = X
-    return kept
+    try:
+        with tempfile.TemporaryFile() as file:
+            # By a write, which raises where there is no room. Pages of a map that find
+            # none end the process.
+            file.write(np.ascontiguousarray(X).data)
+            file.flush()
+            return np.memmap(file, X.dtype, "r+", shape=X.shape)
+    except OSError as error:
+        raise OSError(
+            f"The twins of a pool beyond memory, {X.nbytes / 2**20:,.0f} MiB, cannot "
+            f"be written to a temporary file in {_temporary_folder()}: {error}. Make "
+            "room there, or name another folder by the environment variable TMPDIR "
+            "(TEMP on Windows), and call again. No label is lost."
+        ) from error
+
+
+def _temporary_folder():
+    try:
+        return tempfile.gettempdir()
+    except OSError:  # none that can be written to
+        return "any folder"

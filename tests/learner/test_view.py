@@ -1,5 +1,8 @@
 """A training set that is read batch by batch trains the net that an array trains."""
 
+from functools import partial
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -56,6 +59,25 @@ def test_trains_as_an_array_does(name, data, memmap, monkeypatch, tmp_path):
     assert isinstance(session._labels.extras[0].X, np.memmap)
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_no_room_for_twins_is_told_and_loses_nothing(data, memmap, monkeypatch):
+    net = make_net(max_epochs=1)
+    session = LabelingSession(memmap, range(4), net, n_candidates=40, random_state=0)
+    for _ in range(2):
+        asked = session.ask(12)
+        session.tell(asked, data[1][asked])
+        if not session.history_:
+            session.fit()
+    full = partial(open, "/dev/full", "r+b")
+    monkeypatch.setattr(_view, "_TWIN_BYTES", 0)
+    with monkeypatch.context() as patched:
+        patched.setattr(_view.tempfile, "TemporaryFile", full)
+        with pytest.raises(OSError, match=r"MiB.* in .*No space.*TMPDIR"):
+            session.fit()
+    session.fit()
+    assert [row["annotations"] for row in session.history_] == [12, 24]
 
 
 def test_goes_on_from_a_file(data, memmap, monkeypatch, tmp_path):
