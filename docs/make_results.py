@@ -20,7 +20,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from skdfal._utils._files import write_csv
-from skdfal._utils._records import with_std
+from skdfal._utils._records import in_points, with_std
 from skdfal.analysis import (
     annotations_saved,
     area_under_curve,
@@ -252,10 +252,7 @@ def areas(records, strategy="dfal"):
             [
                 name_of(name),
                 _in_percent(row["area_mean"], row["area_std"]),
-                f"{100 * lead.difference:+.1f} ({100 * lead.low:+.1f} to "
-                f"{100 * lead.high:+.1f})"
-                if lead
-                else "",
+                _with_interval(lead) if lead else "",
                 p_text(lead.p_value) if lead else "",
                 f"{of_random['saved_fraction']:.0%}"
                 if of_random and of_random["n_reached"] == of_random["n_trials"]
@@ -267,6 +264,11 @@ def areas(records, strategy="dfal"):
     if not leads:  # too few trials
         headers, *lines = (line[:2] + line[4:] for line in [headers, *lines])
     return _table(headers, lines)
+
+
+def _with_interval(found):
+    low, high = in_points(found.low), in_points(found.high)
+    return f"{in_points(found.difference)} ({low} to {high})"
 
 
 def _in_percent(mean, std):
@@ -349,7 +351,7 @@ def effects_table():
     for name in ablations():
         plan = Ablation(name.removesuffix("-ablation"), "laptop")
         for row in contrast_rows(plan.contrasts, ablation_records(name)):
-            text = f"{100 * row['difference']:+.1f}"
+            text = in_points(row["difference"])
             if row["p_value"] is not None and row["p_value"] < 0.05:
                 text = f"**{text}**"
             found.setdefault(_in_words(row), {})[name] = text
@@ -471,12 +473,7 @@ def dfal_plus_table():
         cells = []
         for leads in found.values():
             lead = leads.get(name)
-            cells.append(
-                f"{100 * lead.difference:+.1f} ({100 * lead.low:+.1f} to "
-                f"{100 * lead.high:+.1f})"
-                if lead
-                else ""
-            )
+            cells.append(_with_interval(lead) if lead else "")
         lines.append([words, *cells])
     return _table(["DFAL plus ahead of", *(SHORT[name] for name in found)], lines)
 
@@ -490,13 +487,11 @@ def _lead(rows, strategy, baseline):
     shared = sorted(ours.keys() & theirs.keys())
     if not shared:
         return "", ""
-    mean = 100 * sum(ours[t] - theirs[t] for t in shared) / len(shared)
+    mean = sum(ours[t] - theirs[t] for t in shared) / len(shared)
     if len(shared) < MIN_TRIALS:
-        return f"{mean:+.1f}", len(shared)
+        return in_points(mean), len(shared)
     found = paired_difference(rows, strategy, baseline, annotations="area")
-    return f"{mean:+.1f} ({100 * found.low:+.1f} to {100 * found.high:+.1f})", len(
-        shared
-    )
+    return _with_interval(found), len(shared)
 
 
 def plan_marks(plan):

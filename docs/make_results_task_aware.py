@@ -15,10 +15,11 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+from skdfal._utils._records import in_points
 from skdfal.experiment import read_records
 from skdfal.experiment._table import summary_of
 from skdfal.reproduce import TASK_AWARE_DATASETS
-from skdfal.reproduce._task_aware import improvements, in_points
+from skdfal.reproduce._task_aware import improvements
 from skdfal.strategies import describe
 
 RESULTS = Path(__file__).parent / "results"
@@ -52,7 +53,7 @@ def task_aware_overview(folders):
     for folder in folders:
         for name, by_trial in _gains_by_trial(records[folder.name]).items():
             found = summary_of([statistics.fmean(v) for v in by_trial.values()])
-            cell = f"{in_points(found)} ({found.n_trials})"
+            cell = f"{in_points(found.mean, found.std)} ({found.n_trials})"
             gains.setdefault(name, {})[_data_of(folder.name)] = cell
         for row in read_records(folder / "seconds.csv"):
             fit, query = seconds.setdefault(row["strategy"], ([], []))

@@ -20,6 +20,7 @@ import torch
 
 import skdfal
 from skdfal import ActiveLearningClassifier
+from skdfal._utils._records import in_points
 from skdfal.cli import main
 from skdfal.experiment import (
     PAPER_STRATEGIES,
@@ -709,6 +710,21 @@ def test_summary_is_mean_and_sample_deviation():
     lines = accuracy_table(records, [10], tablefmt="github").splitlines()
     assert [cell.strip() for cell in lines[2].split("|")[1:-1]] == ["b", "90.0", "1"]
     assert "50.0 ± 14.1" in lines[3]
+
+
+@pytest.mark.parametrize(
+    ("difference", "std", "text"),
+    [
+        (-0.0004, None, "0.0"),
+        (0.0004, None, "0.0"),
+        (-0.0004, 0.004, "0.0 ± 0.4"),
+        (-0.0006, None, "-0.1"),
+        (0.012, 0.004, "+1.2 ± 0.4"),
+        (float("nan"), None, "+nan"),
+    ],
+)
+def test_a_difference_that_rounds_to_zero_has_no_sign(difference, std, text):
+    assert in_points(difference, std) == text
 
 
 def test_records_that_are_no_csv_are_told_with_their_line(tmp_path):

@@ -69,6 +69,18 @@ def mean_and_std(values):
 
 def with_std(mean, std, form=".1f"):
     """Return a mean as text, and its deviation where there is one: "87.1 ± 1.2"."""
+    text = _number(mean, form)
     if std is None or math.isnan(std):
-        return f"{mean:{form}}"
-    return f"{mean:{form}} ± {std:{form}}"
+        return text
+    return f"{text} ± {std:{form.lstrip('+')}}"
+
+
+def in_points(difference, std=None):
+    """Return a difference of shares in percentage points: "+1.2", or "+1.2 ± 0.4"."""
+    return with_std(100 * difference, None if std is None else 100 * std, "+.1f")
+
+
+def _number(value, form):
+    """Return a number as text; what rounds to zero has no sign."""
+    text = f"{value:{form}}"
+    return text.lstrip("+-") if float(text) == 0 else text

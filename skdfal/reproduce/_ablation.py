@@ -4,6 +4,7 @@ import sys
 from importlib.resources import files
 
 from skdfal._utils._files import write_csv, write_json, write_text
+from skdfal._utils._records import in_points
 from skdfal.analysis import area_under_curve, paired_contrasts
 from skdfal.experiment import Protocol, run_experiment, summarize
 from skdfal.experiment._machine import machine_name, package_versions
@@ -342,10 +343,10 @@ def contrast_table(rows, *, tablefmt="simple"):
         [
             row["contrast"],
             row["training"],
-            f"{100 * row['difference']:+.1f}",
+            in_points(row["difference"]),
             *(
                 [
-                    f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}",
+                    f"{in_points(row['low'])} to {in_points(row['high'])}",
                     p_text(row["p_value"]),
                 ]
                 if row["p_value"] is not None

@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 from importlib.resources import files
 from typing import NamedTuple
 
+from skdfal._utils._records import in_points
 from skdfal.experiment import Protocol
 from skdfal.experiment._table import in_percent, summarize_all
 from skdfal.strategies import STRATEGIES, describe
@@ -340,7 +341,7 @@ def paper_table(records, marks, published, *, tablefmt="simple"):
         if theirs:
             add("paper", {n: f"{100 * value:.1f}" for n, value in theirs.items()})
             less = {n: ours[n].mean - value for n, value in theirs.items()}
-            add("diff.", {n: f"{100 * value:+.1f}" for n, value in less.items()})
+            add("diff.", {n: in_points(value) for n, value in less.items()})
     if theirs:  # at the last mark
         add("rank", _ranks({name: ours[name].mean for name in theirs}))
         add("paper", _ranks(theirs))

@@ -4,7 +4,7 @@ import math
 
 from tabulate import tabulate
 
-from skdfal._utils._records import mean_and_std, with_std
+from skdfal._utils._records import in_points, mean_and_std, with_std
 from skdfal.analysis import (
     annotations_saved,
     annotations_to_reach,
@@ -77,12 +77,12 @@ def _difference(records, strategy, name, names):
         found = paired_difference(records, strategy, name)
     except ValueError:  # fewer than two trials in common
         return [""] * 4
-    difference = f"{100 * found.difference:+.1f}"
+    difference = in_points(found.difference)
     if found.n_trials < MIN_TRIALS:
         return [difference, "", "", ""]
     return [
         difference,
-        f"{100 * found.low:+.1f} to {100 * found.high:+.1f}",
+        f"{in_points(found.low)} to {in_points(found.high)}",
         f"{found.p_value_t:.3f}",
         f"{found.p_value_sign_flip:.3f}",
     ]
@@ -282,7 +282,7 @@ def transfer_table(rows, chosen_with, trained, *, tablefmt="simple"):
                 _percent(row["chooser_mean"], row["chooser_std"]),
                 _percent(row["score_mean"], row["score_std"]),
                 "" if paper is None else f"{100 * paper:.1f}",
-                "" if difference is None else f"{100 * difference:+.1f}",
+                "" if difference is None else in_points(difference),
                 row["n_trials"],
             ]
         )

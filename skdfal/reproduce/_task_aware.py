@@ -7,8 +7,9 @@ from typing import NamedTuple
 from tabulate import tabulate
 
 from skdfal._utils._files import write_csv
+from skdfal._utils._records import in_points
 from skdfal.experiment import Protocol, accuracy_table, summarize
-from skdfal.experiment._table import in_percent, summary_of
+from skdfal.experiment._table import summary_of
 from skdfal.reproduce._chosen import chosen_rows, rare_share_table, save_chosen
 from skdfal.reproduce._files import PICTURES, Run, draw_or_say
 from skdfal.reproduce._loss_curves import loss_curve_table, loss_curves, save_losses
@@ -285,8 +286,8 @@ def improvement_table(records, marks, *, tablefmt="simple"):
             if row["strategy"] == name and row["annotations"] in later:
                 by_trial.setdefault(row["trial"], []).append(row["score"])
         mean = summary_of([statistics.fmean(values) for values in by_trial.values()])
-        cells = [in_points(found[mark]) if mark in found else "" for mark in later]
-        lines.append((mean.mean, [name, *cells, in_points(mean), mean.n_trials]))
+        cells = [_points(found[mark]) if mark in found else "" for mark in later]
+        lines.append((mean.mean, [name, *cells, _points(mean), mean.n_trials]))
     lines.sort(key=lambda line: -line[0])
     headers = ["strategy", *map(str, later), "mean", "trials"]
     align = ["left"] + ["right"] * (len(headers) - 1)
@@ -299,10 +300,8 @@ def improvement_table(records, marks, *, tablefmt="simple"):
     )
 
 
-def in_points(summary):
-    """Return a difference of accuracies as text, such as "+1.2 ± 0.4"."""
-    text = in_percent(summary)
-    return text if text.startswith("-") else f"+{text}"
+def _points(summary):
+    return in_points(summary.mean, summary.std)
 
 
 def _report(run, records, what, *, with_choices=True):
