@@ -130,7 +130,8 @@ class StabilizingPredictions(BaseEstimator):
         Returns
         -------
         state : dict of ndarray
-            Kappas, positions of the stop set, and what the last net predicted for it.
+            Kappas, positions of the stop set in the pool that all views stem from, and
+            what the last net predicted for it.
         """
         if not hasattr(self, "stop_set_"):
             return {}
@@ -154,7 +155,7 @@ class StabilizingPredictions(BaseEstimator):
             vars(self).pop(name, None)
         if state:
             self.kappas_ = state["kappas"].tolist()
-            self.stop_set_ = pool.view(state["stop_set"])
+            self.stop_set_ = pool.root.view(state["stop_set"])
             self._predicted = state["predicted"]
 
     def _draw(self, pool):

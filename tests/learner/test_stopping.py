@@ -148,6 +148,14 @@ def test_stop_set_stays_the_same_when_the_pool_shrinks():
     assert rule.kappas_ == [1.0]
 
 
+def test_a_pool_that_is_a_view_brings_the_stop_set_back():
+    pool = as_pool(np.arange(500.0)[:, None]).view(np.arange(200, 500))
+    rule, again = StabilizingPredictions(n_stop_set=60), StabilizingPredictions()
+    rule.update(Told(np.arange(500) % 2), pool.view(np.arange(100, 300)), [])
+    again.set_state(rule.get_state(), pool)
+    np.testing.assert_array_equal(again.stop_set_[:], rule.stop_set_[:])
+
+
 def test_classes_that_come_later_are_other_classes():
     """Columns of one that knows 0 and 2 are not those of one that knows 0 and 1."""
     X = np.arange(4.0)[:, None]
