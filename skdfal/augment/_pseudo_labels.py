@@ -267,9 +267,10 @@ class PseudoLabelAugmenter(MetaEstimatorMixin, BaseEstimator):
                 f"The estimator predicts labels such as {labels[0]!r}, but y is of "
                 f"dtype {y.dtype}. With prefit=True both should be of one kind."
             )
-        return np.concatenate([X[~missing], X_sure]), np.concatenate(
-            [y[~missing], labels.astype(y.dtype, copy=False)]
-        )
+        if not (len(labels) and labels.dtype.kind == y.dtype.kind == "U"):
+            labels = labels.astype(y.dtype, copy=False)  # a text may be a longer one
+        X_resampled = np.concatenate([X[~missing], X_sure])
+        return X_resampled, np.concatenate([y[~missing], labels])
 
     def augment(self, estimator, X, y, X_pool, n_round):
         """Return the pool samples with pseudo-labels: what the loop asks for.

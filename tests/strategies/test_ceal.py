@@ -318,3 +318,12 @@ def test_any_classifier_in_the_loop(data):
 def test_public_names():
     assert skdfal.PseudoLabelAugmenter is PseudoLabelAugmenter
     assert not PseudoLabelAugmenter.is_lasting
+
+
+def test_a_longer_name_of_a_fitted_estimator_stays_whole():
+    X = np.array([[-1.0], [1.0], [-9.0], [9.0]])
+    y = np.array(["cat", "dog", "?", "?"])
+    clf = LogisticRegression().fit([[-5.0], [5.0]], ["giraffe", "dog"])
+    augmenter = PseudoLabelAugmenter(clf, prefit=True, missing_label="?")
+    _, y_more = augmenter.fit_resample(X, y)
+    assert y_more.tolist() == ["cat", "dog", "giraffe", "dog"]
