@@ -123,7 +123,10 @@ class Method:
         if isinstance(of_user, str) and of_user == "annotated":
             parameters["X_labeled"] = given["X_labeled"]()
         elif isinstance(of_user, str) and of_user == "train":
-            parameters["X_labeled"] = labels.training_set().gather(pool, labels.extras)
+            training = labels.training_set()
+            parameters["X_labeled"] = training.gather(pool, labels.extras)
+            if "y_labeled" in parameters:
+                parameters["y_labeled"] = training.y
         return parameters
 
     def _annotated(self, pool, labels):

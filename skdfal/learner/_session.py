@@ -93,7 +93,8 @@ class LabelingSession:
         that suits the strategy, None the whole pool.
     query_params : dict, default=None
         Further parameters of the strategy. For one that takes ``X_labeled``,
-        ``{"X_labeled": "train"}`` gives all training samples, twins included.
+        ``{"X_labeled": "train"}`` gives all training samples, twins included, and as
+        ``y_labeled`` their codes.
     warm_start : bool, default=False
         Go on training the net of the last round rather than from scratch, as the
         paper does.

@@ -361,6 +361,17 @@ def test_labelled_samples_reach_a_strategy_that_asks(data):
     assert seen == [8, 12, 8, 16]
 
 
+def test_labels_are_those_of_the_labelled_samples(data):
+    def first(estimator, X, n_instances, X_labeled=None, y_labeled=None):
+        seen.append(len(X_labeled) == len(y_labeled))
+        return np.arange(n_instances)
+
+    for samples, seen in ("annotated", []), ("train", []):
+        loop = make_loop(query_strategy=first, augmenter=AdversarialAugmenter())
+        loop.set_params(query_params={"X_labeled": samples}).fit(*data)
+        assert seen == [True, True]
+
+
 @pytest.mark.parametrize(
     "answer",
     [[0, 0, 1, 2], [0, 1, 2], [0, 1, 2, 1000], [-1, 0, 1, 2], [0.5, 1, 2, 3]],
