@@ -14,6 +14,7 @@ from skdfal._utils._validation import (
 )
 from skdfal.adapter import labeled_samples, sample_values, torch_nets
 from skdfal.augment import AdversarialAugmenter
+from skdfal.pool import as_pool
 from skdfal.strategies._base import draw_candidates, register
 
 # Built on the query of DFAL, with TypiClust before it.
@@ -183,7 +184,7 @@ def dfal_plus_sampling(
     X_labeled = labeled_samples(estimator, X_labeled)
     if X_labeled is not None:
         n_classes = torch_nets(estimator, candidates)[0].n_classes
-        if len(X_labeled) < labels_per_class * n_classes:
+        if len(as_pool(X_labeled)) < labels_per_class * n_classes:
             return S_k[_typical(candidates, X_labeled, n_instances, random_state)]
     S, samples = _draw_at_most(n_margins, candidates, n_instances, random_state)
     attack = attack_parameters(p, max_iter, overshoot, n_top_classes, batch_size)

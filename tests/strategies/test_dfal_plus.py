@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 
 from skdfal import (
+    MLP,
     ActiveLearningClassifier,
     deepfool_margin_sampling,
     dfal_plus_sampling,
+    make_classifier,
 )
 from skdfal.strategies import _dfal_plus as module
 from skdfal.strategies._typical import typical_rows
@@ -98,3 +101,12 @@ def test_what_has_no_values_to_cluster(estimators, pool):
     X[3] = np.nan
     with pytest.raises(ValueError, match=r"cannot be clustered\. Set labels_per_class"):
         ask(estimators["net"], X, X_labeled=pool[:2])
+
+
+def test_sparse_samples_are_asked_for_as_dense_ones():
+    X = np.random.default_rng(0).random((30, 4)).astype(np.float32)
+    net = make_classifier(MLP, module__n_features=4, n_classes=2).initialize()
+    asked, expected = (
+        ask(net, kind(X[5:]), X_labeled=kind(X[:5])) for kind in (csr_matrix, np.array)
+    )
+    np.testing.assert_array_equal(asked, expected)
