@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 
 from skdfal._utils._validation import ATTACK_PARAMETERS, COUNT, Interval
 from skdfal.augment._adversarial import AdversarialAugmenter
+from skdfal.pool import as_pool
 
 
 class CopyAugmenter(BaseEstimator):
@@ -75,7 +76,7 @@ class CopyAugmenter(BaseEstimator):
         """
         self._validate_params()
         parents = np.tile(np.arange(len(y)), self.n_copies)
-        return X[parents], y[parents], parents
+        return as_pool(X).take(parents), y[parents], parents
 
 
 class _AroundTwins(BaseEstimator):

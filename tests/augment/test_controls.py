@@ -1,6 +1,7 @@
 """What twins are compared with: as many samples, and one thing less or more."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.exceptions import ConvergenceWarning
@@ -130,3 +131,10 @@ def test_renewed_twins_follow_their_labels(data):
 def test_parameters_out_of_range(augmenter, message, fitted, data):
     with pytest.raises(ValueError, match=message):
         augmenter.augment(fitted, data[0][:4], data[1][:4], data[0][:0], 0)
+
+
+def test_rows_of_a_data_frame_are_copied_not_columns():
+    X = pd.DataFrame({0: [1.0, 2.0, 3.0], 1: ["a", "b", "c"]})
+    X_new, y_new, _ = CopyAugmenter().augment(None, X, np.array([0, 1, 1]), None, 0)
+    pd.testing.assert_frame_equal(X_new, X)
+    assert y_new.tolist() == [0, 1, 1]
