@@ -253,7 +253,10 @@ def positions(indices, n_samples):
             f"shape {indices.shape}"
         )
     if indices.min() < -n_samples or indices.max() >= n_samples:
-        raise IndexError(f"positions should be < {n_samples}, got {indices.max()}")
+        raise IndexError(
+            f"positions should be in [{-n_samples}, {n_samples}), got some in "
+            f"[{indices.min()}, {indices.max()}]"
+        )
     return np.where(indices < 0, indices + n_samples, indices)
 
 
@@ -437,6 +440,12 @@ def _stacked(samples):
     return np.stack(samples)
 
 
+def _dtype_of(sample):
+    if isinstance(sample, torch.Tensor):
+        sample = torch.empty(0, dtype=sample.dtype)
+    return np.asarray(sample).dtype
+
+
 class ListPool(Pool):
     """A list of samples: numbers in lists, arrays or tensors of one shape."""
 
@@ -448,8 +457,8 @@ class ListPool(Pool):
             )
         self.X = X
         if len(X):
-            first = _stacked(X[:1])
-            self.sample_shape, self.dtype = first.shape[1:], first.dtype
+            self.sample_shape = _stacked(X[:1]).shape[1:]
+            self.dtype = np.result_type(*{_dtype_of(sample) for sample in X})
 
     def __len__(self):
         return len(self.X)
@@ -457,7 +466,8 @@ class ListPool(Pool):
     def take(self, indices):
         if not len(indices):
             return np.empty((0, *self.sample_shape), self.dtype)
-        return _stacked([self.X[i] for i in positions(indices, len(self))])
+        X = _stacked([self.X[i] for i in positions(indices, len(self))])
+        return X.astype(self.dtype, copy=False)  # whoever is among them
 
 
 class TensorPool(Pool):

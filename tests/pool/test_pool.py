@@ -197,6 +197,16 @@ def test_samples_of_several_shapes(make):
         pool.take([0, 1])
 
 
+def test_a_list_is_of_the_dtype_that_holds_all_its_samples():
+    X = [np.zeros(3, np.float32), torch.ones(3, dtype=torch.int64), [0.5, 1, 2]]
+    pool = as_pool(X)
+    assert pool.dtype == np.float64
+    for indices in ([0], [1], [0, 1, 2]):
+        taken = pool.take(indices)
+        assert taken.dtype == np.float64
+        np.testing.assert_array_equal(taken, [np.asarray(X[i]) for i in indices])
+
+
 def test_indices_out_of_range():
     pool = as_pool(np.zeros((4, 2)))
     for indices in ([4], [-5], [[0]], [0.5], [True]):
