@@ -3,6 +3,7 @@
 import errno
 import itertools
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -24,7 +25,17 @@ from skdfal.experiment import (
     _workers,
     read_records,
 )
-from skdfal.reproduce import _files, _tables, load_protocol
+from skdfal.reproduce import (
+    ABLATION_DATASETS,
+    PAPER_DATASETS,
+    PAPER_NETS,
+    SCALES,
+    TASK_AWARE_DATASETS,
+    _files,
+    _tables,
+    load_protocol,
+)
+from skdfal.reproduce._command import WHAT
 from skdfal.strategies import STRATEGIES, register, unregister
 from tests.test_experiment import MINE
 
@@ -395,6 +406,19 @@ def test_no_list_of_names_is_written_twice(name):
     known |= {"NETS": NETS, "DATASETS": DATASETS}
     quoted = [entry for entry in known[name] if f'"{entry}"' in text]
     assert len(quoted) <= 3, quoted  # the defaults
+
+
+def test_help_of_reproduce_names_all_and_waits_for_nothing():
+    code = (
+        "import sys; from skdfal.cli import main; main(['reproduce', '--help']); "
+        "assert not {'torch', 'sklearn', 'numpy'} & set(sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    known = {*WHAT, *PAPER_DATASETS, *ABLATION_DATASETS, *TASK_AWARE_DATASETS}
+    known |= {*PAPER_NETS, *SCALES}
+    assert known - {*re.findall(r"[\w-]+", done.stdout)} == set()
 
 
 def test_a_strategy_that_registers_is_known_to_the_command(capsys):

@@ -5,21 +5,13 @@ from pathlib import Path
 
 from skdfal.experiment import DATASETS, NETS, PAPER_STRATEGIES
 from skdfal.experiment._names import strategy_name
-from skdfal.reproduce import (
-    ABLATION_DATASETS,
-    PAPER_DATASETS,
-    PAPER_METHODS,
-    PAPER_NETS,
-    SCALES,
-    TASK_AWARE_DATASETS,
-)
+from skdfal.reproduce import SCALES
 from skdfal.reproduce._command import WHAT
 from skdfal.strategies import STRATEGIES, describe
 
 
 def names():
     """Return the names of each kind, by what stands for them in a help text."""
-    reproduced = [*PAPER_DATASETS, *ABLATION_DATASETS, *TASK_AWARE_DATASETS]
     return {
         "datasets": list(DATASETS),
         "nets": list(NETS),
@@ -28,9 +20,6 @@ def names():
         "of_candidates": [
             name for name in STRATEGIES if describe(name).n_candidates is not None
         ],
-        "reproduced": list(dict.fromkeys(reproduced)),
-        "paper_nets": list(PAPER_NETS),
-        "paper_methods": list(PAPER_METHODS),
         "scales": list(SCALES),
         "experiments": list(WHAT),
     }
