@@ -97,8 +97,8 @@ def write_csv(path, rows, columns):
     write_text(path, text.getvalue())
 
 
-def csv_rows(path, lines, *, delimiter=",", error=ValueError):
-    """Yield the rows of a CSV, and raise where the csv module finds that it is none.
+def csv_rows(path, lines, delimiter=","):
+    """Yield the rows of a CSV.
 
     Parameters
     ----------
@@ -108,13 +108,16 @@ def csv_rows(path, lines, *, delimiter=",", error=ValueError):
         Its lines, with their ends as they are.
     delimiter : str, default=","
         What stands between cells.
-    error : type, default=ValueError
-        What to raise.
 
     Yields
     ------
     row : list of str
         Its cells.
+
+    Raises
+    ------
+    ValueError
+        If it is none, with the line.
     """
     reader = csv.reader(lines, delimiter=delimiter)
     while True:
@@ -124,10 +127,10 @@ def csv_rows(path, lines, *, delimiter=",", error=ValueError):
         except StopIteration:
             return
         except csv.Error as exc:  # of a cell above csv.field_size_limit() most often
-            raise error(
+            raise ValueError(
                 f"{path}, line {begin}: what begins there is no row of a CSV: {exc}. "
-                "Look for a quotation mark that is not closed, there or in the line "
-                "before, or save the file anew from a spreadsheet."
+                "Look there for a quotation mark that is not closed, or save the file "
+                "anew from a spreadsheet."
             ) from exc
         yield row
 

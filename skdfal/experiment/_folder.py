@@ -65,12 +65,14 @@ def read_records(path):
     if not path.exists():
         return []
     with open(path, encoding="utf-8-sig", newline="") as file:
-        rows = csv_rows(path, file, error=FolderError)
-        header = next(rows, [])
-        return [
-            _parsed(dict(zip_longest(header, row)), path, i)
-            for i, row in enumerate(filter(None, rows))
-        ]
+        try:
+            header, *rows = [*csv_rows(path, file)] or [[]]
+        except ValueError as error:
+            raise FolderError(str(error)) from error
+    return [
+        _parsed(dict(zip_longest(header, row)), path, i)
+        for i, row in enumerate(filter(None, rows))
+    ]
 
 
 def _parsed(row, path, i):

@@ -116,7 +116,7 @@ def _parse_csv(path, text):
     """Yield rows, by the delimiter that finds the most columns in the first."""
 
     def rows(delimiter):
-        return csv_rows(path, io.StringIO(text, newline=""), delimiter=delimiter)
+        return csv_rows(path, io.StringIO(text, newline=""), delimiter)
 
     return rows(max(",;\t", key=lambda delimiter: len(next(rows(delimiter), []))))
 
