@@ -60,12 +60,23 @@ def setup(app):
     from sphinx.util.docutils import SphinxDirective
 
     class Messages(SphinxDirective):
+        """The messages of a room; without one those of all, a part to open for each."""
+
+        optional_arguments = 1
+
         def run(self):
-            parts = []
-            for room, entries in messages().items():
-                parts.append(nodes.rubric("", f"skdfal.{room.lstrip('_')}"))
-                parts.append(nodes.bullet_list("", *(_item(*e) for e in entries)))
-            return parts
+            if self.arguments:
+                entries = messages()[self.arguments[0]]
+                return [nodes.bullet_list("", *(_item(*entry) for entry in entries))]
+            parts = [
+                f".. dropdown:: {len(entries)} of `{_module(room)}`\n\n"
+                f"   .. messages:: {room}\n"
+                for room, entries in messages().items()
+            ]
+            return self.parse_text_to_nodes("\n".join(parts))
+
+    def _module(room):
+        return f"skdfal.{room}".removesuffix(".__init__")
 
     def _item(kind, message):
         text = [nodes.literal("", kind), nodes.Text(": " + message)]
