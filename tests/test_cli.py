@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from skdfal import __version__, cli
-from skdfal.cli import _comparison, main
+from skdfal.cli import _comparison, _reproduce, main
 from skdfal.cli._names import strategy_names
 from skdfal.cli._parser import make_parser
 from skdfal.experiment import (
@@ -35,7 +35,8 @@ from skdfal.reproduce import (
     _tables,
     load_protocol,
 )
-from skdfal.reproduce._command import WHAT
+from skdfal.reproduce._command import _REPORTS
+from skdfal.reproduce._task_aware import TASK_AWARE
 from skdfal.strategies import STRATEGIES, register, unregister
 from tests.test_experiment import MINE
 
@@ -408,16 +409,19 @@ def test_no_list_of_names_is_written_twice(name):
     assert len(quoted) <= 3, quoted  # the defaults
 
 
-def test_help_of_reproduce_names_all_and_waits_for_nothing():
+def test_reproduce_names_all_that_there_is_and_its_help_waits_for_nothing():
     code = (
-        "import sys; from skdfal.cli import main; main(['reproduce', '--help']); "
+        "import sys; from skdfal.cli import main; "
+        "main(['reproduce', '--help']), main(['reproduce', 'table9']), "
+        "main(['reproduce', 'table1', '--scale', 'huge']); "
         "assert not {'torch', 'sklearn', 'numpy'} & set(sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
-    known = {*WHAT, *PAPER_DATASETS, *ABLATION_DATASETS, *TASK_AWARE_DATASETS}
-    known |= {*PAPER_NETS, *SCALES}
+    assert [*_REPORTS, "ablation", *TASK_AWARE] == _reproduce._WHAT
+    assert SCALES == _reproduce._SCALES
+    known = {*PAPER_DATASETS, *ABLATION_DATASETS, *TASK_AWARE_DATASETS, *PAPER_NETS}
     assert known - {*re.findall(r"[\w-]+", done.stdout)} == set()
 
 

@@ -109,7 +109,10 @@ def _add_serving(command):
         metavar="NAME",
     )
     group.add_argument(
-        "--no-browser", action="store_true", help="print the address, open nothing"
+        "--no-browser",
+        action="store_true",
+        help="print the address, open nothing; how a browser is started can be seen by "
+        "other users of the machine, and so can the secret in the address",
     )
 
 

@@ -5,8 +5,6 @@ from pathlib import Path
 
 from skdfal.experiment import DATASETS, NETS, PAPER_STRATEGIES
 from skdfal.experiment._names import strategy_name
-from skdfal.reproduce import SCALES
-from skdfal.reproduce._command import WHAT
 from skdfal.strategies import STRATEGIES, describe
 
 
@@ -20,8 +18,6 @@ def names():
         "of_candidates": [
             name for name in STRATEGIES if describe(name).n_candidates is not None
         ],
-        "scales": list(SCALES),
-        "experiments": list(WHAT),
     }
 
 

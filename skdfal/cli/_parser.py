@@ -17,8 +17,6 @@ _COMPLETED = {
     "net": "nets",
     "strategies": "strategies",
     "strategy": "strategies",
-    "what": "experiments",
-    "scale": "scales",
 }
 
 

@@ -5,6 +5,7 @@ where it is kept would take seconds.
 """
 
 import argparse
+import re
 
 from skdfal.cli._arguments import (
     RESULTS,
@@ -46,6 +47,8 @@ default), cifar100, svhn and fashion_mnist:
   task-aware-losses       losses of both loss predictors over the epochs
   task-aware-large        task-aware with large budgets
 """
+_WHAT = re.findall(r"^  ([\w-]+)  ", _REPRODUCE_TEXT, re.MULTILINE)
+_SCALES = ("paper", "laptop", "smoke")
 _REPRODUCE_EXAMPLES = """\
 examples:
   skdfal reproduce table1 --dataset mnist --net lenet5 --scale smoke
@@ -78,7 +81,7 @@ def add_reproduce(commands):
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.set_defaults(load=_load)
-    command.add_argument("what", help="one of the above", metavar="WHAT")
+    command.add_argument("what", choices=_WHAT, help="one of the above", metavar="WHAT")
     command.add_argument(
         "--dataset",
         help="one of those above (default: the first that the experiment has)",
@@ -87,8 +90,9 @@ def add_reproduce(commands):
     command.add_argument("--net", help="lenet5 (default) or vgg8", metavar="NAME")
     command.add_argument(
         "--scale",
+        choices=_SCALES,
         default="laptop",
-        help="paper, laptop (default) or smoke",
+        help=f"{', '.join(_SCALES)} (default: laptop)",
         metavar="NAME",
     )
     command.add_argument(

@@ -24,7 +24,6 @@ _REPORTS = {
     "confidence": _figures.confidence,
     "regions": _figures.regions,
 }
-WHAT = (*_REPORTS, "ablation", *TASK_AWARE)
 
 _OF_TWO_NETS = ("confidence", "regions")
 # Arguments without effect, and why; where they are not given they are None.
@@ -61,8 +60,6 @@ def reproduce(arguments, results):
         If an argument has no effect on the experiment, or the device is not there.
     """
     what = arguments.what
-    if what not in WHAT:
-        raise ValueError(f"WHAT={what!r} should be one of {', '.join(WHAT)}.")
     of_no_effect = _OF_NO_EFFECT.get(what, {})
     if what not in TASK_AWARE:
         of_no_effect = of_no_effect | {"imbalance": "it has no rare classes"}
