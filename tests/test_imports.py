@@ -1,6 +1,7 @@
 """Who may import whom, and what `import skdfal` may load."""
 
 import ast
+import functools
 import importlib.util
 import re
 import subprocess
@@ -19,21 +20,27 @@ else:
 PACKAGE = Path(skdfal.__file__).parent
 
 
-def imports(tree):
-    """Modules that a file, or a part of it, imports."""
-    for node in ast.walk(tree):
+@functools.cache
+def statements(path):
+    """The imports of a file: those of its top level, and those anywhere."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found = [n for n in ast.walk(tree) if isinstance(n, ast.Import | ast.ImportFrom)]
+    return [node for node in found if node in tree.body], found
+
+
+def imports(nodes):
+    """Modules that some statements import."""
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
+        else:
             assert node.level == 0, "a relative import"
             yield node.module
 
 
 def imported_names(path):
     """Modules that a file imports at its top level."""
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            yield from imports(node)
+    return imports(statements(path)[0])
 
 
 def files_that_import(name, names_of=imported_names):
@@ -46,7 +53,7 @@ def files_that_import(name, names_of=imported_names):
 
 def all_imported_names(path):
     """Modules that a file imports anywhere, within functions too."""
-    return imports(ast.parse(path.read_text(encoding="utf-8")))
+    return imports(statements(path)[1])
 
 
 NEEDED = "torch, sklearn, skorch"

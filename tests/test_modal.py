@@ -73,33 +73,15 @@ print(len(learner.query(X, n_instances=4)[0]))
 STRICT = ["-W", "error::FutureWarning", "-W", "error::SyntaxWarning"]
 
 
-def run_python(code, **environment):
-    return subprocess.run(
-        [sys.executable, *STRICT, "-c", code],
-        capture_output=True,
-        text=True,
-        env=os.environ | environment,
-    )
-
-
-@pytest.mark.parametrize(
-    "imports",
-    [
-        "import skdfal\nfrom modAL.models import ActiveLearner",
-        "from modAL.models import ActiveLearner\nimport skdfal",
-        pytest.param(
-            "import modAL.utils\nimport skdfal\nfrom modAL import ActiveLearner",
-            marks=pytest.mark.slow,
-        ),
-    ],
+ORDERS = (
+    "import skdfal\nfrom modAL.models import ActiveLearner",
+    "from modAL.models import ActiveLearner\nimport skdfal",
+    "import modAL.utils\nimport skdfal\nfrom modAL import ActiveLearner",
 )
-def test_any_order_of_imports(imports):
-    result = run_python(imports + TEACH)
-    assert result.stdout == "4\n", result.stderr
 
-
-def test_the_repair_can_be_switched_off():
-    code = f"""
+SWITCHED_OFF = f"""
+import os
+os.environ["SKDFAL_REPAIR_MODAL"] = "0"
 import skdfal
 from modAL.models import ActiveLearner
 teach = {TEACH!r}
@@ -110,9 +92,50 @@ except (TypeError, FutureWarning) as error:  # scikit-learn 1.8, and 1.6
 skdfal.modal.repair()  # a call asks for it all the same
 exec(teach)
 """
-    result = run_python(code, SKDFAL_REPAIR_MODAL="0")
-    refused, taught = result.stdout.splitlines()
-    assert "force_all_finite" in refused, result.stderr
+
+# What both import is the slow part, and is done once: each program has a fork of it.
+IN_FORKS = """
+import gc, os, sys, traceback
+import sklearn.datasets, sklearn.ensemble, sklearn.linear_model, skorch
+gc.freeze()
+for code in sys.argv[1:]:
+    if os.fork() == 0:
+        try:
+            exec(code, {"__name__": "__main__"})
+        except BaseException:
+            traceback.print_exc()
+        sys.stdout.flush()
+        os._exit(0)
+    os.wait()
+"""
+
+
+def run_python(*arguments):
+    command = [sys.executable, *STRICT, "-c", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
+    return done.stdout, done.stderr
+
+
+@pytest.fixture(scope="module")
+def lines():
+    """What the programs print, and what went wrong."""
+    programs = [*(imports + TEACH for imports in ORDERS), SWITCHED_OFF]
+    if hasattr(os, "fork"):
+        out, err = run_python(IN_FORKS, *programs)
+    else:
+        out, err = map("".join, zip(*map(run_python, programs), strict=True))
+    return out.splitlines(), err
+
+
+def test_any_order_of_imports(lines):
+    out, err = lines
+    assert out[: len(ORDERS)] == ["4"] * len(ORDERS), err
+
+
+def test_the_repair_can_be_switched_off(lines):
+    out, err = lines
+    refused, taught = out[len(ORDERS) :]
+    assert "force_all_finite" in refused, err
     assert taught == "4"
 
 

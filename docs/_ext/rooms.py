@@ -1,6 +1,7 @@
 """Draw the rooms of the package and their imports, from the imports themselves."""
 
 import ast
+import functools
 from collections import defaultdict
 from pathlib import Path
 
@@ -12,6 +13,7 @@ _DOORS = {"__main__": "cli"}
 _OUTSIDE = {"__init__", "_public", "_version", "_utils"}
 
 
+@functools.cache
 def imported_modules(path):
     """List (module, names) of what a file imports of the package, functions included.
 

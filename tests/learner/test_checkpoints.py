@@ -37,9 +37,9 @@ def pipeline():
     return make_pipeline(make_steps(), make_net(max_epochs=2))
 
 
-@pytest.mark.parametrize(
-    ("estimator", "params"),
-    [
+@pytest.fixture(
+    scope="module",
+    params=[
         (None, {}),
         (None, {"warm_start": True}),
         (None, {"n_instances": [3, 4]}),
@@ -50,19 +50,24 @@ def pipeline():
     ],
     ids=str,
 )
-@pytest.mark.parametrize("budgets", [(10, 23), (9, 11, 12, 15)])
-def test_a_larger_budget_ends_as_a_direct_run(
-    estimator, params, budgets, data, tmp_path
-):
+def direct_run(request, data):
+    """A function that makes the loop, and what it comes to in one run."""
+    estimator, params = request.param
+
+    def make(**kwargs):
+        return make_loop(estimator and pipeline(), **params | kwargs)
+
+    return make, make(max_annotations=19).fit(*data)
+
+
+@pytest.mark.parametrize("budgets", [(10, 19), (9, 11, 12, 19)], ids=str)
+def test_a_larger_budget_ends_as_a_direct_run(budgets, direct_run, data, tmp_path):
     """A last round that a smaller budget cut short is done again."""
     X, y = data
-    estimator = estimator and pipeline()
+    make, direct = direct_run
     for budget in budgets:
-        more = make_loop(
-            estimator, checkpoint=tmp_path / "run", max_annotations=budget, **params
-        ).fit(X, y)
+        more = make(checkpoint=tmp_path / "run", max_annotations=budget).fit(X, y)
         assert len(more.annotated_indices_) == budget
-    direct = make_loop(estimator, max_annotations=budgets[-1], **params).fit(X, y)
     assert_same_run(more, direct, X)
 
 
@@ -140,7 +145,7 @@ def test_other_data_has_a_file_beside(data, tmp_path):
         make_loop(checkpoint=path).set_params(estimator__lr=1.0).fit(X + 1, y)
 
 
-# Two jobs are the default of the grid search below.
+# Two jobs are by default those of the grid search below.
 @pytest.mark.parametrize("n_jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_cross_validation_with_a_checkpoint(n_jobs, data, tmp_path):
     X, y = data
@@ -155,29 +160,29 @@ def test_cross_validation_with_a_checkpoint(n_jobs, data, tmp_path):
     assert len(list(tmp_path.glob("run*.ckpt"))) == 3
 
 
-@pytest.mark.parametrize(
-    ("is_there", "n_jobs"),
-    [
-        (True, 1),
-        (False, 2),
-        pytest.param(True, 2, marks=pytest.mark.slow),
-        pytest.param(False, 1, marks=pytest.mark.slow),
-    ],
-)
-def test_grid_search_with_a_folder(n_jobs, is_there, data, tmp_path):
-    X, y = data
-    folder = tmp_path / "runs"
+def search_with_folder(folder, n_jobs, is_there, X, y):
     if is_there:
         folder.mkdir()
     loop = make_loop(
         checkpoint=folder if is_there else f"{folder}{os.sep}", query_strategy="random"
     )
     grid = {"estimator__lr": [0.001, 0.01]}
+    # Sums depend on the number of threads, of which a worker has more on more cores.
     with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
         search = GridSearchCV(loop, grid, cv=2, n_jobs=n_jobs, error_score="raise")
         search.fit(X, y)
-    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert len(list(folder.iterdir())) == 5  # and one for the best on all samples
+    return [search.cv_results_[f"split{i}_test_score"] for i in (0, 1)]
+
+
+@pytest.mark.parametrize(
+    "is_there", [False, pytest.param(True, marks=pytest.mark.slow)]
+)
+def test_grid_search_with_a_folder(is_there, data, tmp_path):
+    parallel = search_with_folder(tmp_path / "parallel", 2, is_there, *data)
+    serial = search_with_folder(tmp_path / "serial", 1, not is_there, *data)
+    assert np.isfinite(serial).all()
+    np.testing.assert_array_equal(parallel, serial)
 
 
 def test_what_repr_does_not_tell(data, tmp_path):

@@ -55,7 +55,7 @@ def make_loop(**kwargs):
 
 
 # Fewer rounds than by default, each of which trains the net anew.
-@parametrize_with_checks([ActiveLearningClassifier(n_instances=45)])
+@parametrize_with_checks([ActiveLearningClassifier(n_instances=90)])
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
@@ -213,6 +213,14 @@ def test_own_augmenter_for_one_training_only(data):
     assert len(clf.X_train_) == 16
 
 
+@pytest.fixture(scope="module")
+def run_with_gaps(data):
+    """A run where each third sample has no label, which -1 says."""
+    X, y = data
+    codes = np.where(np.arange(len(y)) % 3 == 0, -1, y)
+    return make_loop(max_annotations=24, missing_label=-1).fit(X, codes)
+
+
 @pytest.mark.parametrize(
     ("encode", "missing"),
     [
@@ -224,23 +232,20 @@ def test_own_augmenter_for_one_training_only(data):
         (lambda y: np.array(["ant", "bee", "cat", "dog"], dtype=object)[y], -1),
     ],
 )
-def test_missing_labels_are_never_asked_for(encode, missing, data):
+def test_missing_labels_are_never_asked_for(encode, missing, data, run_with_gaps):
     X, y = data
     labels = encode(y)
     hidden = np.arange(len(y)) % 3 == 0
     with_gaps = labels.astype("<U5") if labels.dtype.kind == "U" else labels.copy()
     with_gaps[hidden] = missing
-    clf = make_loop(missing_label=missing, max_annotations=40).fit(X, with_gaps)
+    clf = make_loop(missing_label=missing, max_annotations=24).fit(X, with_gaps)
     assert not hidden[clf.annotated_indices_].any()
     np.testing.assert_array_equal(clf.classes_, np.unique(labels))
     np.testing.assert_array_equal(clf.y_train_[:8], labels[clf.annotated_indices_[:8]])
     assert set(clf.predict(X)) <= set(labels)
     # What stands where there is no label makes no difference.
-    shuffled = make_loop(max_annotations=40, missing_label=-1)
-    codes = y.copy()
-    codes[hidden] = -1
     np.testing.assert_array_equal(
-        shuffled.fit(X, codes).annotated_indices_, clf.annotated_indices_
+        clf.annotated_indices_, run_with_gaps.annotated_indices_
     )
 
 
@@ -337,7 +342,7 @@ def test_modal_strategy_as_callable(data):
 def test_modal_strategies_that_want_a_learner(name, params, data):
     module = "modAL.batch" if "batch" in name else "modAL.expected_error"
     strategy = getattr(importlib.import_module(module), name)
-    X, y = data[0][:40].reshape(40, -1), data[1][:40]
+    X, y = data[0][:24].reshape(24, -1), data[1][:24]  # trained for each of them
     clf = ActiveLearningClassifier(
         LogisticRegression(), strategy, query_params=params, **BUDGET
     ).fit(X, y)
@@ -420,6 +425,7 @@ def test_grid_search_over_strategy_and_learning_rate(data):
     assert skdfal.dfal(search, X, 3).shape == (3,)
 
 
+@pytest.mark.slow  # a search in parallel is in test_checkpoints.py
 def test_cross_validation_in_parallel(data):
     serial = cross_val_score(make_loop(), *data, cv=2)
     # Sums depend on the number of threads, of which a worker has more on more cores.
@@ -458,16 +464,25 @@ def without_seconds(history):
     return [[row[name] for name in keep] for row in history]
 
 
-@pytest.mark.parametrize(
-    "params", [{}, {"warm_start": True}, {"query_strategy": "random"}], ids=str
+@pytest.fixture(
+    scope="module",
+    params=[{}, {"warm_start": True}, {"query_strategy": "random"}],
+    ids=str,
 )
+def unbroken(request, data):
+    """Parameters of a run, and the run."""
+    X, y = data
+    held_out = {"X_val": X[:40], "y_val": y[:40]}
+    return request.param, make_loop(**request.param).fit(X, y, **held_out)
+
+
 @pytest.mark.parametrize("broken_after", [1, 2, 3])
 def test_an_interrupted_run_ends_as_if_it_had_not_been(
-    params, broken_after, data, tmp_path
+    unbroken, broken_after, data, tmp_path
 ):
     X, y = data
     held_out = {"X_val": X[:40], "y_val": y[:40]}
-    whole = make_loop(**params).fit(X, y, **held_out)
+    params, whole = unbroken
 
     class PowerCut(Exception):
         pass
@@ -707,16 +722,14 @@ def test_default_net_is_a_cnn_for_images():
 # Pools and estimators of all kinds
 
 
-def test_masked_labels_are_missing(data):
+def test_masked_labels_are_missing(data, run_with_gaps):
     X, y = data
     hidden = np.arange(len(y)) % 3 == 0
     masked = np.ma.masked_array(y, hidden)
-    clf = make_loop(max_annotations=40).fit(X, masked)
+    clf = make_loop(max_annotations=24).fit(X, masked)
     assert not hidden[clf.annotated_indices_].any()
-    codes = np.where(hidden, -1, y)
     np.testing.assert_array_equal(
-        clf.annotated_indices_,
-        make_loop(max_annotations=40).fit(X, codes).annotated_indices_,
+        clf.annotated_indices_, run_with_gaps.annotated_indices_
     )
     with pytest.raises(ValueError, match="a LabelingSession"):
         make_loop().fit(X, np.ma.masked_all(len(y), int))
@@ -724,11 +737,15 @@ def test_masked_labels_are_missing(data):
         make_loop().fit(np.ma.masked_array(X, np.isin(X, X[:, 0, 0, 0])), y)
 
 
+@pytest.fixture(scope="module")
+def run_in_memory(data):
+    return make_loop().fit(*data)
+
+
 @pytest.mark.parametrize("kind", sorted(POOLS))
-def test_pools_of_all_kinds(kind, data, tmp_path):
+def test_pools_of_all_kinds(kind, run_in_memory, data, tmp_path):
     X, y = data
-    pool = POOLS[kind](X, tmp_path)
-    whole = make_loop().fit(X, y)
+    pool, whole = POOLS[kind](X, tmp_path), run_in_memory
     held_out = {"X_val": pool, "y_val": y}
     clf = make_loop(checkpoint=tmp_path / "run").fit(pool, y, **held_out)
     np.testing.assert_array_equal(clf.annotated_indices_, whole.annotated_indices_)
@@ -816,7 +833,7 @@ def test_scores_that_are_no_probabilities_are_not_turned_round(data):
     module = nn.Sequential(nn.Flatten(), nn.Linear(64, 4))
     nn.init.constant_(module[1].bias, -3.0)  # which such a loss does not see
     net = net_of(module).set_params(criterion=nn.MultiMarginLoss, max_epochs=60)
-    clf = make_loop(max_annotations=80, query_strategy="random")
+    clf = make_loop(initial=range(80), max_annotations=80, query_strategy="random")
     clf.set_params(estimator=net).fit(X, y)
     assert (clf.estimator_.forward(X).sum(dim=1) < 0).all()
     by_net = clf.estimator_.forward(X).numpy()[:, :3].argmax(axis=1)

@@ -88,9 +88,13 @@ def state(session, X):
     )  # fmt: skip
 
 
-def assert_same_state(one, other, X):
-    for a, b in zip(state(one, X), state(other, X), strict=True):
+def assert_state(session, expected, X):
+    for a, b in zip(state(session, X), expected, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def assert_same_state(one, other, X):
+    assert_state(one, state(other, X), X)
 
 
 # One algorithm
@@ -579,32 +583,41 @@ class FailingNet(type(make_net())):
         return out
 
 
+def rank_unless_it_fails(estimator, X, n_instances):
+    if Fails.failure == "rank":
+        raise RuntimeError("no ranking")
+    return np.arange(n_instances)
+
+
+def make_failing_session(X, warm_start, path=None):
+    net = FailingNet(**make_net(max_epochs=3).get_params(deep=False))
+    return make_session(
+        X, estimator=net, query_strategy=rank_unless_it_fails, augmenter=Fails(),
+        warm_start=warm_start, path=path,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=[False, True])
+def never_failed(request, data):
+    """Whether nets start warm, and what a session comes to in which nothing fails."""
+    X, y = data
+    whole = answer(make_failing_session(X, request.param), y)
+    return request.param, state(whole, X)
+
+
 @pytest.mark.parametrize("failure", ["augment", "train", "rank", "save"])
-@pytest.mark.parametrize("warm_start", [False, True])
 @pytest.mark.parametrize("stored", [False, True])
 def test_a_fit_that_fails_leaves_all_as_it_was(
-    failure, warm_start, stored, data, tmp_path, monkeypatch
+    failure, stored, never_failed, data, tmp_path, monkeypatch
 ):
     X, y = data
-
-    def rank(estimator, X, n_instances):
-        if Fails.failure == "rank":
-            raise RuntimeError("no ranking")
-        return np.arange(n_instances)
-
+    warm_start, whole = never_failed
     if failure == "save" and not stored:
         pytest.skip("nothing to save")
-    session, whole = (
-        make_session(
-            X, estimator=FailingNet(**make_net(max_epochs=3).get_params(deep=False)),
-            query_strategy=rank, augmenter=Fails(), warm_start=warm_start, path=path,
-        )
-        for path in (tmp_path / "s" if stored else None, None)
-    )  # fmt: skip
-    for one in (session, whole):
-        answer(one, y, n_rounds=2)
-        asked = one.ask(4)
-        one.tell(asked, y[asked])
+    path = tmp_path / "s" if stored else None
+    session = answer(make_failing_session(X, warm_start, path), y, n_rounds=2)
+    asked = session.ask(4)
+    session.tell(asked, y[asked])
     before = session.X_train_, session.predict_proba(X)
     monkeypatch.setattr(Fails, "failure", failure)
     if failure == "save":
@@ -617,7 +630,7 @@ def test_a_fit_that_fails_leaves_all_as_it_was(
         (session.X_train_, session.predict_proba(X)), before, strict=True
     ):
         np.testing.assert_array_equal(now, then)
-    assert_same_state(answer(session, y), answer(whole, y), X)
+    assert_state(answer(session, y), whole, X)
 
 
 def test_a_second_thread_waits(data):
@@ -919,9 +932,15 @@ POOLS = {
 }
 
 
+@pytest.fixture(scope="module")
+def state_in_memory(data):
+    X, y = data
+    return state(answer(make_session(X), y), X)
+
+
 @pytest.mark.parametrize("kind", POOLS)
 @pytest.mark.parametrize("path", [None, "s"])
-def test_pools_of_all_kinds(kind, path, data, tmp_path):
+def test_pools_of_all_kinds(kind, path, state_in_memory, data, tmp_path):
     X, y = data
     pool = POOLS[kind](X, tmp_path)
     path = path and tmp_path / path
@@ -929,7 +948,7 @@ def test_pools_of_all_kinds(kind, path, data, tmp_path):
     if path:
         session.close()
         session = make_session(pool, path=path)
-    assert_same_state(answer(session, y), answer(make_session(X), y), X)
+    assert_state(answer(session, y), state_in_memory, X)
 
 
 def test_the_precision_and_the_kind_that_the_module_wants(data):
