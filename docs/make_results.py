@@ -3,7 +3,8 @@
 python docs/make_results.py [FOLDER ...]
 
 Each folder is one of `skdfal reproduce` or `skdfal compare`; its rows, settings, tables
-and pictures go to docs/results/ first, under its name without scale and seed. Of an
+and pictures go to docs/results/ first, under its name without seed and scale (but
+"paper"); of an experiment that still runs, the rows that there are. Of an
 experiment that is there already, published trials stay that the folder does not have,
 so that a run of one method is published beside the others. Then all that the page shows
 is written anew, from the rows in docs/results/ alone: `tests/test_docs.py` does the
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from skdfal._utils._files import write_csv
+from skdfal._utils._files import write_csv, write_json
 from skdfal._utils._records import in_points, with_std
 from skdfal.analysis import (
     annotations_saved,
@@ -28,6 +29,8 @@ from skdfal.analysis import (
     paired_difference,
 )
 from skdfal.experiment import read_records, summarize
+from skdfal.experiment._folder import COLUMNS
+from skdfal.experiment._machine import machine_name, n_cores, package_versions
 from skdfal.experiment._names import find_strategy
 from skdfal.experiment._table import in_percent, summarize_all
 from skdfal.reproduce import ABLATION_DATASETS, paper_accuracies
@@ -52,6 +55,7 @@ LEFT_OUT |= {f"ablation.{suffix}" for suffix in ("md", "csv", "png", "svg")}
 # the paper's, so that its numbers stand beside ours.
 TABLES = {
     "mnist-lenet5": ((100, 300, 500, 1000), True),
+    "mnist-lenet5-paper": ((100, 300, 500, 800, 1000), True),
     "mnist-vgg8": ((50, 100, 200, 300), True),
     "quickdraw-lenet5": ((50, 100, 200, 500), False),
     "quickdraw_animals-lenet5": ((50, 100, 200, 500), False),
@@ -59,6 +63,7 @@ TABLES = {
 }
 NAMES = {
     "mnist-lenet5": "MNIST, LeNet5",
+    "mnist-lenet5-paper": "MNIST, LeNet5, the paper's training",
     "mnist-vgg8": "MNIST, VGG8 of a quarter of the width",
     "quickdraw-lenet5": "Quick-Draw (cat, face, angel, dolphin), LeNet5",
     "quickdraw_animals-lenet5": "Quick-Draw (bird, cat, dog, fish), LeNet5",
@@ -66,6 +71,7 @@ NAMES = {
 }
 SHORT = {
     "mnist-lenet5": "MNIST",
+    "mnist-lenet5-paper": "MNIST, the paper's training",
     "mnist-vgg8": "MNIST, VGG8",
     "quickdraw-lenet5": "Quick-Draw, four classes of the paper",
     "quickdraw_animals-lenet5": "Quick-Draw, four animals",
@@ -138,9 +144,12 @@ def name_of(strategy):
 
 def gather(folder):
     """Copy what sums an experiment up, beside the published trials that it lacks."""
-    name = re.sub(r"-(paper|laptop|smoke)-seed\d+$", "", folder.name)
+    name = re.sub(r"(-laptop|-smoke)?-seed\d+$", "", folder.name)
     target = RESULTS / name
     target.mkdir(parents=True, exist_ok=True)
+    if not (folder / "rounds.csv").exists():
+        gather_running(folder, target)
+        return
     for path in sorted(folder.iterdir()):
         if path.suffix not in {".md", ".csv", ".json", ".png", ".svg"}:
             continue
@@ -153,6 +162,22 @@ def gather(folder):
             _merge_trials(path, published)
         else:
             shutil.copyfile(path, published)
+
+
+def gather_running(folder, target):
+    """Write the rows that the trials of an experiment have while it runs."""
+    rows = []
+    for path in (folder / "trials").glob("*.csv"):
+        rows += _rows(path)[0]
+    write_csv(target / "rounds.csv", sorted(rows, key=_place), COLUMNS)
+    settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
+    run = {
+        "settings": settings,
+        "versions": package_versions(),
+        "machine": machine_name(settings["n_threads"]),
+        "cores": n_cores(),
+    }
+    write_json(target / "run.json", run)
 
 
 def _merge_rows(new, published):
@@ -197,8 +222,9 @@ def texts():
     """Return the text of every table of the page, by its path in docs/results."""
     found = {"summary.md": summary_table()}
     for name, (marks, is_papers) in TABLES.items():
-        records = read_records(RESULTS / name / "rounds.csv")
+        records = records_of(name)
         published = _published(name) if is_papers else {}
+        marks = [mark for mark in marks if mark <= last_count(records)]
         found[f"{name}/accuracies.md"] = accuracies(records, marks, published)
         found[f"{name}/areas.md"] = areas(records)
     for name in ablations():
@@ -216,8 +242,22 @@ def texts():
     }
 
 
+def records_of(name):
+    """Return the published rows of Table 1, up to the count that all trials reached."""
+    records = read_records(RESULTS / name / "rounds.csv")
+    last = {}
+    for row in records:
+        last[row["strategy"], row["trial"]] = row["annotations"]
+    return [row for row in records if row["annotations"] <= min(last.values())]
+
+
+def last_count(records):
+    """Return the largest number of annotations."""
+    return max(row["annotations"] for row in records)
+
+
 def _published(name):
-    dataset, _, net = name.rpartition("-")
+    dataset, _, net = name.removesuffix("-paper").rpartition("-")
     return paper_accuracies(dataset, net)
 
 
@@ -282,7 +322,7 @@ def summary_table():
     """
     lines = []
     for name in TABLES:
-        records = read_records(RESULTS / name / "rounds.csv")
+        records = records_of(name)
         found = {r["strategy"]: r for r in area_under_curve(records).summary}
         plain = {n: r for n, r in found.items() if "+" not in n}
         plain = {n: r for n, r in plain.items() if n != "deepfool_margin"}
@@ -293,9 +333,7 @@ def summary_table():
         equal = found.get("random+copies")
         values.insert(2, f"{100 * equal['area_mean']:.1f}" if equal else "")
         counts = sorted({row["n_trials"] for row in cells})
-        trials = " to ".join(map(str, dict.fromkeys([counts[0], counts[-1]])))
-        last = max(row["annotations"] for row in records)
-        lines.append([SHORT[name], *values, last, trials])
+        lines.append([SHORT[name], *values, last_count(records), first_to_last(counts)])
     headers = ["area", "DFAL", "best other", "RANDOM, equal steps", "RANDOM"]
     headers += ["labels", "trials"]
     return _table(headers, lines)
@@ -475,7 +513,14 @@ def dfal_plus_table():
             lead = leads.get(name)
             cells.append(_with_interval(lead) if lead else "")
         lines.append([words, *cells])
+    counts = [{lead.n_trials for lead in leads.values()} for leads in found.values()]
+    lines.append(["trials", *(first_to_last(sorted(of_data)) for of_data in counts)])
     return _table(["DFAL plus ahead of", *(SHORT[name] for name in found)], lines)
+
+
+def first_to_last(counts):
+    """Return a number, or the smallest and the largest of several; sorted are given."""
+    return " to ".join(map(str, dict.fromkeys([counts[0], counts[-1]])))
 
 
 def _lead(rows, strategy, baseline):
@@ -548,8 +593,8 @@ def gather_settings(folders):
 def draw_all():
     """Draw the learning curves of all experiments, errors on logarithmic axes."""
     for name, (_, is_papers) in TABLES.items():
-        records = read_records(RESULTS / name / "rounds.csv")
-        last = max(row["annotations"] for row in records)
+        records = records_of(name)
+        last = last_count(records)
         points = {
             strategy: [(n, v) for n, v in at.items() if n != "all" and n <= last]
             for strategy, at in (_published(name) if is_papers else {}).items()
