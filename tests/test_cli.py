@@ -149,7 +149,7 @@ def test_a_damaged_checkpoint_is_refused_in_one_line(tmp_path, capsys):
     error = capsys.readouterr().err
     assert "Traceback" not in error
     assert "random-0.checkpoint" in error.splitlines()[-1]
-    assert "Delete it" in error.splitlines()[-1]
+    assert "Move it away" in error.splitlines()[-1]
 
 
 def default_folder(*arguments):
