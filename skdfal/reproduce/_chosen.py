@@ -1,12 +1,12 @@
 """What strategies chose: counts of each class, and the pictures themselves."""
 
 import numpy as np
-from tabulate import tabulate
 
-from skdfal._utils._files import replacing
 from skdfal.experiment import load_data
 from skdfal.experiment._folder import finished_trials
 from skdfal.experiment._table import in_percent, summary_of
+from skdfal.reproduce._pictures import save_figure
+from skdfal.reproduce._reports import text_table
 from skdfal.strategies import describe
 
 _N_PICTURES = 12  # of each strategy
@@ -85,13 +85,8 @@ def rare_share_table(rows, *, tablefmt="simple"):
         [name, in_percent(found[name]), found[name].n_trials]
         for name in sorted(found, key=lambda name: -found[name].mean)
     ]
-    return tabulate(
-        lines,
-        headers=["strategy", "of rare classes, % of the queries", "trials"],
-        tablefmt=tablefmt,
-        colalign=["left", "right", "right"],
-        disable_numparse=True,
-    )
+    headers = ["strategy", "of rare classes, % of the queries", "trials"]
+    return text_table(headers, lines, tablefmt)
 
 
 def save_chosen(out_dir, protocol, path, formats=("png",)):
@@ -135,11 +130,7 @@ def save_chosen(out_dir, protocol, path, formats=("png",)):
     bars.tick_params(labelbottom=True)
     if len(data.target_names) <= _MAX_CLASSES:
         bars.set_xticks(range(len(data.target_names)), data.target_names, rotation=60)
-    paths = [path.with_suffix(f".{suffix}") for suffix in formats]
-    for target, suffix in zip(paths, formats, strict=True):
-        with replacing(target) as file:
-            figure.savefig(file, format=suffix, dpi=150, bbox_inches="tight")
-    return paths
+    return save_figure(figure, path, formats)
 
 
 def _draw_pictures(ax, X):

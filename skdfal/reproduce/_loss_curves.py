@@ -6,16 +6,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from scipy.stats import spearmanr
-from tabulate import tabulate
 from torch.nn import functional as F
 
-from skdfal._utils._files import replacing
 from skdfal._utils._records import mean_and_std, with_std
 from skdfal._utils._seeds import seeded
 from skdfal.adapter._training import fit_encoded
 from skdfal.experiment import derive_seed, load_data
 from skdfal.experiment._jobs import run_jobs
 from skdfal.experiment._trial import samples_to_score
+from skdfal.reproduce._pictures import save_figure
+from skdfal.reproduce._reports import text_table
 from skdfal.strategies import learning_loss_score
 
 _PREDICTORS = {"margin": "Learning Loss", "ranking": "Learning Loss v2"}
@@ -129,13 +129,8 @@ def loss_curve_table(rows, *, tablefmt="simple"):
             for name in ("task_loss", "pair_loss", "spearman")
         ]
         lines.append([label, *cells, len(ends)])
-    return tabulate(
-        lines,
-        headers=["predictor", "task loss", "pair loss", "Spearman", "trials"],
-        tablefmt=tablefmt,
-        colalign=["left", *["right"] * 4],
-        disable_numparse=True,
-    )
+    headers = ["predictor", "task loss", "pair loss", "Spearman", "trials"]
+    return text_table(headers, lines, tablefmt)
 
 
 def save_losses(rows, path, title, formats=("png",)):
@@ -187,8 +182,4 @@ def save_losses(rows, path, title, formats=("png",)):
         ax.set(xlabel="epoch", ylabel=label)
     ax.legend()
     figure.suptitle(title.partition(":")[0], fontsize="medium")
-    paths = [path.with_suffix(f".{suffix}") for suffix in formats]
-    for target, suffix in zip(paths, formats, strict=True):
-        with replacing(target) as file:
-            figure.savefig(file, format=suffix, dpi=150, bbox_inches="tight")
-    return paths
+    return save_figure(figure, path, formats)

@@ -58,7 +58,7 @@ def save_learning_curves(
             va="top",
             fontsize="x-small",
         )
-    return _save(display, path, formats)
+    return save_figure(display.figure_, path, formats)
 
 
 def save_twins(out_dir, path, *, formats=("png",)):
@@ -94,7 +94,7 @@ def save_twins(out_dir, path, *, formats=("png",)):
             y_twin=twins["y_twin"],
             class_names=names,
         )
-    return _save(display.plot(), path, formats)
+    return save_figure(display.plot().figure_, path, formats)
 
 
 def save_confidences(agreements, names, path, *, title, note="", formats=("png",)):
@@ -131,7 +131,7 @@ def save_confidences(agreements, names, path, *, title, note="", formats=("png",
         ax.set_title(f"{kind}\n{ax.get_title()}", fontsize="medium")
     figure.suptitle(title)
     _add_note(figure, note)
-    return _save(display, path, formats)
+    return save_figure(display.figure_, path, formats)
 
 
 def save_regions(display, path, *, title, note="", formats=("png",)):
@@ -158,7 +158,7 @@ def save_regions(display, path, *, title, note="", formats=("png",)):
     display.plot()
     display.ax_.set_title(title, fontsize="medium")
     _add_note(display.figure_, note)
-    return _save(display, path, formats)
+    return save_figure(display.figure_, path, formats)
 
 
 def _add_note(figure, note):
@@ -168,9 +168,25 @@ def _add_note(figure, note):
     figure.text(0.02, -0.01, text, va="top", fontsize="x-small")
 
 
-def _save(display, path, formats):
+def save_figure(figure, path, formats):
+    """Write a figure in some formats, each file whole or not at all.
+
+    Parameters
+    ----------
+    figure : matplotlib Figure
+        The figure.
+    path : path-like
+        Where to; the suffix comes from the formats.
+    formats : sequence of str
+        File formats.
+
+    Returns
+    -------
+    paths : list of Path
+        The files.
+    """
     paths = [Path(path).with_suffix(f".{suffix}") for suffix in formats]
     for target, suffix in zip(paths, formats, strict=True):
         with replacing(target) as file:
-            display.figure_.savefig(file, format=suffix, dpi=150, bbox_inches="tight")
+            figure.savefig(file, format=suffix, dpi=150, bbox_inches="tight")
     return paths

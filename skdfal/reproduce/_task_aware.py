@@ -4,8 +4,6 @@ import statistics
 from dataclasses import replace
 from typing import NamedTuple
 
-from tabulate import tabulate
-
 from skdfal._utils._files import write_csv
 from skdfal._utils._records import in_points
 from skdfal.experiment import Protocol, accuracy_table, summarize
@@ -14,6 +12,7 @@ from skdfal.reproduce._chosen import chosen_rows, rare_share_table, save_chosen
 from skdfal.reproduce._files import PICTURES, Run, draw_or_say
 from skdfal.reproduce._loss_curves import loss_curve_table, loss_curves, save_losses
 from skdfal.reproduce._paper import SCALES, protocol_values, sections
+from skdfal.reproduce._reports import text_table
 from skdfal.reproduce._transfer import transfer
 from skdfal.strategies import describe
 
@@ -290,14 +289,7 @@ def improvement_table(records, marks, *, tablefmt="simple"):
         lines.append((mean.mean, [name, *cells, _points(mean), mean.n_trials]))
     lines.sort(key=lambda line: -line[0])
     headers = ["strategy", *map(str, later), "mean", "trials"]
-    align = ["left"] + ["right"] * (len(headers) - 1)
-    return tabulate(
-        [line for _, line in lines],
-        headers=headers,
-        tablefmt=tablefmt,
-        colalign=align,
-        disable_numparse=True,
-    )
+    return text_table(headers, [line for _, line in lines], tablefmt)
 
 
 def _points(summary):
