@@ -3,14 +3,14 @@
 import sys
 from importlib.resources import files
 
-from skdfal._utils._files import write_csv, write_json, write_text
+from skdfal._utils._files import write_csv, write_json
 from skdfal._utils._records import in_points
 from skdfal.analysis import area_under_curve, paired_contrasts
 from skdfal.experiment import Protocol, run_experiment, summarize
 from skdfal.experiment._machine import machine_name, package_versions
 from skdfal.experiment._names import find_strategy
 from skdfal.experiment._table import in_percent
-from skdfal.reproduce._files import PICTURES, draw_or_say, name_files
+from skdfal.reproduce._files import PICTURES, draw_or_say, name_files, write_tables
 from skdfal.reproduce._paper import SCALES
 from skdfal.reproduce._pictures import save_learning_curves
 from skdfal.reproduce._reports import MIN_TRIALS, text_table
@@ -168,9 +168,7 @@ def write_ablation(plan, records, out_dir, arguments):
             found += [contrast_note, contrast_table(effects, tablefmt=tablefmt)]
         return found
 
-    print("\n" + "\n\n".join([f"{title}\n{note}", *tables("simple")]) + "\n")
-    text = "\n\n".join([title, note, *tables("github")])
-    write_text(out_dir / "ablation.md", f"{text}\n")
+    write_tables(out_dir / "ablation.md", title, note, tables)
     write_json(
         out_dir / "ablation.json",
         {
@@ -325,7 +323,6 @@ def contrast_rows(contrasts, records):
 
 def contrast_table(rows, *, tablefmt="simple"):
     """Return the rows of :func:`contrast_rows` as a table, in points.
-
 
     Parameters
     ----------

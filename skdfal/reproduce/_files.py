@@ -47,6 +47,11 @@ class Run(NamedTuple):
         return self.arguments.dataset, self.arguments.net, self.arguments.scale
 
     @property
+    def published_n_trials(self):
+        """Trials of each strategy in the paper."""
+        return load_protocol(self.arguments.dataset, self.arguments.net).n_trials
+
+    @property
     def shared(self):
         """Parameters of all functions that compute something."""
         return {
@@ -78,10 +83,7 @@ class Run(NamedTuple):
 
     def note_of_trials(self, records, *more):
         """The note, with how many trials there are and what cut them short."""
-        dataset, net, _ = self.place
-        theirs = load_protocol(dataset, net).n_trials
-        trials = {(row["strategy"], row["trial"]) for row in records}
-        counts = set(Counter(name for name, _ in trials).values())
+        theirs, counts = self.published_n_trials, set(trials_of(records).values())
         note = self.note(*more)
         if counts != {theirs}:
             ours = " to ".join(map(str, sorted({min(counts), max(counts)})))
@@ -109,21 +111,18 @@ class Run(NamedTuple):
 
     def write_tables(self, title, note, tables, source=None):
         """Print tables and write them as Markdown; ``tables`` takes a format."""
-        print("\n" + "\n\n".join([f"{title}\n{note}", *tables("simple")]) + "\n")
-        if source:
-            note = f"{note} {_SOURCE.format(source)}"
-        text = "\n\n".join([title, note, *tables("github")])
-        write_text(self._path("md"), f"{text}\n")
+        more = f" {_SOURCE.format(source)}" if source else ""
+        write_tables(self.path("md"), title, note, tables, more)
 
     def write_rows(self, rows):
         """Write what was measured as CSV."""
-        write_csv(self._path("csv"), rows, tuple(rows[0]))
+        write_csv(self.path("csv"), rows, tuple(rows[0]))
 
     def write_run(self, **found):
         """Write the JSON of versions, settings and what was found."""
         settings = {**self.protocol.settings(), **self.settings}
         write_json(
-            self._path("json"),
+            self.path("json"),
             {
                 "settings": json.loads(json.dumps(settings)),
                 "seed": self.arguments.seed,
@@ -154,8 +153,45 @@ class Run(NamedTuple):
         suffixes = ("md", "csv", "json", *PICTURES)
         name_files(self.out_dir, [f"{what}.{suffix}" for suffix in suffixes])
 
-    def _path(self, suffix):
+    def path(self, suffix):
+        """Where a file of the experiment's name lies."""
         return self.out_dir / f"{self.arguments.what}.{suffix}"
+
+
+def write_tables(path, title, note, tables, more=""):
+    """Print tables and write them as Markdown.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    title, note : str
+        What stands above them.
+    tables : callable
+        Takes a format of tabulate and returns a list of str.
+    more : str, default=""
+        What the note says in the file alone.
+    """
+    print("\n" + "\n\n".join([f"{title}\n{note}", *tables("simple")]) + "\n")
+    text = "\n\n".join([title, note + more, *tables("github")])
+    write_text(path, f"{text}\n")
+
+
+def trials_of(records):
+    """Return the number of trials of each strategy in records.
+
+    Parameters
+    ----------
+    records : list of dict
+        Rows as of :func:`run_experiment`.
+
+    Returns
+    -------
+    trials : dict of str to int
+        By strategy, in the order of the records.
+    """
+    trials = dict.fromkeys((row["strategy"], row["trial"]) for row in records)
+    return dict(Counter(strategy for strategy, _ in trials))
 
 
 def draw_or_say(draw):

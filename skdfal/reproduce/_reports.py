@@ -18,14 +18,7 @@ from skdfal.reproduce._paper import METHODS
 MIN_TRIALS = 5  # with fewer there are no intervals and no p-values
 
 
-def beyond_table(
-    records,
-    calibration,
-    *,
-    strategy="dfal",
-    baseline="random",
-    tablefmt="simple",
-):
+def beyond_table(records, calibration, *, tablefmt="simple"):
     """Return what the paper does not have: are differences real, savings, calibration.
 
     Parameters
@@ -34,47 +27,43 @@ def beyond_table(
         Rows as of :func:`run_experiment`.
     calibration : dict of str to list of float
         For each strategy one calibration error per trial.
-    strategy : str, default="dfal"
-        Whose difference to each other one is tested.
-    baseline : str, default="random"
-        Against which annotations are saved.
     tablefmt : str, default="simple"
         A format of tabulate.
 
     Returns
     -------
     table : str
-        One line per strategy, largest area under the curve first.
+        One line per strategy, largest area under the curve first: DFAL is tested
+        against each other one, and annotations are saved against RANDOM.
     """
     areas = area_under_curve(records).summary
     names = [row["strategy"] for row in areas]
     saved = {}
-    if baseline in names and len(names) > 1:
-        saved = {r["strategy"]: r for r in annotations_saved(records, baseline).summary}
+    if "random" in names and len(names) > 1:
+        saved = {r["strategy"]: r for r in annotations_saved(records, "random").summary}
     lines = []
     for row in areas:
         name = row["strategy"]
         line = [METHODS.get(name, name), _percent(row["area_mean"], row["area_std"])]
-        line += _difference(records, strategy, name, names)
+        line += _difference(records, name, names)
         line.append(_savings(saved.get(name)))
         errors = calibration.get(name)
         line.append(in_percent(summary_of(errors)) if errors else "")
         lines.append([*line, row["n_trials"]])
-    first = METHODS.get(strategy, strategy)
-    headers = ["method", "area", f"{first} less it", "95 % interval"]
+    headers = ["method", "area", "DFAL less it", "95 % interval"]
     headers += ["p, t", "p, sign flip", "saved", "calibration error", "trials"]
     return text_table(headers, lines, tablefmt)
 
 
-def _difference(records, strategy, name, names):
-    """Return difference, interval and p-values as text, empty where there are none.
+def _difference(records, name, names):
+    """Return what DFAL is better by, interval and p-values as text, where there are.
 
     Of fewer than ``MIN_TRIALS`` there is the difference alone.
     """
-    if name == strategy or strategy not in names:
+    if name == "dfal" or "dfal" not in names:
         return [""] * 4
     try:
-        found = paired_difference(records, strategy, name)
+        found = paired_difference(records, "dfal", name)
     except ValueError:  # fewer than two trials in common
         return [""] * 4
     difference = in_points(found.difference)

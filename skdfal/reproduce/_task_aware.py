@@ -9,7 +9,7 @@ from skdfal._utils._records import in_points
 from skdfal.experiment import Protocol, accuracy_table, summarize
 from skdfal.experiment._table import summary_of
 from skdfal.reproduce._chosen import chosen_rows, rare_share_table, save_chosen
-from skdfal.reproduce._files import PICTURES, Run, draw_or_say
+from skdfal.reproduce._files import PICTURES, Run, draw_or_say, trials_of
 from skdfal.reproduce._loss_curves import loss_curve_table, loss_curves, save_losses
 from skdfal.reproduce._paper import SCALES, protocol_values, sections
 from skdfal.reproduce._reports import text_table
@@ -204,41 +204,22 @@ def reproduce_task_aware(arguments, results):
 
 
 class TaskAwareRun(Run):
-    """A :class:`Run` whose note compares with the task-aware paper."""
+    """A :class:`Run` that compares with the task-aware paper."""
 
-    def note_of_trials(self, records, *more):
-        """The note, with how many trials there are."""
-        of_paper = load_task_aware(self.arguments.dataset).n_trials
-        counts = sorted(set(trials_of(records).values()))
-        note = self.note(*more)
-        if counts != [of_paper]:
-            ours = " to ".join(map(str, sorted({counts[0], counts[-1]})))
-            note += f" Trials of a strategy: {ours}, not {of_paper}."
-        return note
-
-    def path(self, suffix):
-        """Where a file of the experiment's name lies."""
-        return self.out_dir / f"{self.arguments.what}.{suffix}"
+    @property
+    def published_n_trials(self):
+        """Trials of each strategy in the paper."""
+        return load_task_aware(self.arguments.dataset).n_trials
 
 
-def trials_of(records):
-    """Return the number of trials of each strategy in records."""
-    seen = {(row["strategy"], row["trial"]) for row in records}
-    return {
-        name: sum(strategy == name for strategy, _ in seen)
-        for name in dict.fromkeys(row["strategy"] for row in records)
-    }
-
-
-def improvements(records, baseline=_BASELINE):
+def improvements(records):
     """Return rows whose score is what a strategy has more than RANDOM in its trial.
 
     Parameters
     ----------
     records : list of dict
-        Rows as of :func:`run_experiment`.
-    baseline : str, default="random"
-        What to compare with; trials that it does not have are left out.
+        Rows as of :func:`run_experiment`. Trials that RANDOM does not have are left
+        out.
 
     Returns
     -------
@@ -249,12 +230,12 @@ def improvements(records, baseline=_BASELINE):
     of_baseline = {
         (row["trial"], row["annotations"]): row["score"]
         for row in records
-        if row["strategy"] == baseline
+        if row["strategy"] == _BASELINE
     }
     return [
         row | {"score": row["score"] - of_baseline[row["trial"], row["annotations"]]}
         for row in records
-        if row["strategy"] != baseline
+        if row["strategy"] != _BASELINE
         and (row["trial"], row["annotations"]) in of_baseline
     ]
 
