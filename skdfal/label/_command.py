@@ -209,7 +209,7 @@ def _serve(arguments, project, folder, listening, token):
     name = "127.0.0.1" if arguments.host == "0.0.0.0" else arguments.host
     name = f"[{name}]" if ":" in name else name
     address = f"http://{name}:{port}/?token={token}"
-    _announce(arguments, project, folder, address)
+    _announce(arguments, project, address)
     if not arguments.no_browser:
         threading.Timer(0.3, webbrowser.open, [address]).start()
     # uvicorn ends in order, and then passes on the signal that ended it.
@@ -236,7 +236,7 @@ def _say_each_minute(project, ended):
         before = now
 
 
-def _announce(arguments, project, folder, address):
+def _announce(arguments, project, address):
     print(f"{len(project.pool.names)} pictures in {arguments.pictures}")
     for name, reason in project.pool.broken.items():
         print(f"  left out: {name}: {reason}", file=sys.stderr)

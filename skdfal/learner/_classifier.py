@@ -59,7 +59,7 @@ class _OracleSession(LabelingSession):
         n_rounds = len(self.history_)
         return not n_rounds or bool(len(self._labels.told_since(n_rounds)))
 
-    def initial_order(self, n_typical=0):
+    def initial_order(self, n_typical):
         """Return all samples that may be asked for, in the order of the first ask.
 
         ``n_typical`` samples, the most typical of as many clusters, come before it.

@@ -1,6 +1,5 @@
 """What a round asks of a strategy and its augmenters, and checks of their answers."""
 
-import functools
 import inspect
 
 import numpy as np
@@ -12,6 +11,7 @@ from skdfal.learner._labeled_set import Extra
 from skdfal.learner._samples import conform
 from skdfal.learner._view import spilled
 from skdfal.strategies import STRATEGIES, describe
+from skdfal.strategies._base import innermost
 
 # Parameters of an augmenter that are not the user's to set here.
 _NOT_OF_THE_LOOP = {"estimator", "prefit", "missing_label", "random_state"}
@@ -140,7 +140,7 @@ class Method:
 
     @property
     def _takes_views(self):
-        function = _innermost(self.strategy.function)
+        function = innermost(self.strategy.function)
         return any(function is known for known in STRATEGIES.values())
 
     # Augmenting
@@ -236,7 +236,7 @@ class Method:
                 f"query_params has {', '.join(map(repr, unknown))}, but {self.name} "
                 f"takes {known}."
             )
-        check_values(_innermost(self.strategy.function), self._parameters)
+        check_values(innermost(self.strategy.function), self._parameters)
 
     def _resolve_augmenters(self, augmenter, own, augmenter_params):
         if augmenter is None and self.strategy.augmenter is not None:
@@ -270,12 +270,6 @@ class Method:
                     "'is_lasting', as an AdversarialAugmenter() has."
                 )
         return augmenters
-
-
-def _innermost(function):
-    while isinstance(function, functools.partial):
-        function = function.func
-    return function
 
 
 def _in_hand(view):

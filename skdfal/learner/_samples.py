@@ -13,8 +13,6 @@ from skdfal.adapter import inner_net, is_net
 from skdfal.adapter._training import as_numpy
 from skdfal.pool import Pool, as_pool
 
-_HALVES = (torch.float16, torch.bfloat16)
-
 
 class Samples(Pool):
     """A pool whose batches have the dtype in which the estimator is trained.

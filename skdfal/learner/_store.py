@@ -229,11 +229,6 @@ class RunStore:
                     [number - keep],
                 )
 
-    def update_row(self, number, row):
-        """Write the row of a round anew."""
-        with self._transaction():
-            self._update_row(number, row)
-
     def rewind(self, n_rounds, row):
         """Forget all after the training of the last of ``n_rounds``; its row anew."""
         with self._transaction():

@@ -266,14 +266,19 @@ def describe(strategy):
             f"{strategy!r} should be the name of a query strategy or a function "
             "(estimator, X, n_instances)."
         )
-    function = strategy
-    while isinstance(function, functools.partial):
-        function = function.func
+    function = innermost(strategy)
     for known in _REGISTRY.values():
         if known.function is function:
             return replace(known, function=strategy)
     name = getattr(function, "__name__", type(function).__name__)
     return Strategy(name, strategy, name)
+
+
+def innermost(function):
+    """Return the function that partials are made of; any other one as it is."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function
 
 
 def top_k(score, n_instances):

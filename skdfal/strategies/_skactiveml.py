@@ -78,7 +78,7 @@ def from_skactiveml(strategy, *, layer=None):
     >>> query(net, torch.rand(20, 1, 16, 16), 5).shape  # doctest: +SKIP
     (5,)
     """
-    _import_skactiveml()
+    _check_skactiveml()
     if isinstance(strategy, type):
         raise TypeError(
             f"strategy is the class {strategy.__name__}; pass an instance of it, such "
@@ -236,12 +236,11 @@ def _key(z):
     return np.asarray(z, dtype=np.float64).tobytes()
 
 
-def _import_skactiveml():
+def _check_skactiveml():
     try:
-        import skactiveml
+        import skactiveml  # noqa: F401
     except ImportError as error:
         raise ImportError(
             "from_skactiveml needs scikit-activeml: python -m pip install "
             "'skdfal[skactiveml]'."
         ) from error
-    return skactiveml
