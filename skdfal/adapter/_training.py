@@ -8,12 +8,14 @@ import numpy as np
 import torch
 from sklearn.base import clone
 from sklearn.utils import check_random_state
+from skorch.utils import to_tensor
 from torch import nn
 from torch.utils.data import Dataset
 
 from skdfal._utils._seeds import seeded
+from skdfal._utils._torch import first_output
 from skdfal._utils._warnings import warn_caller
-from skdfal.adapter._find import inner_net, wants_float_targets
+from skdfal.adapter._find import inner_net, is_net, wants_float_targets
 from skdfal.nets import MLP, RestartingClassifier, make_classifier
 from skdfal.pool import Pool, as_pool
 
@@ -164,10 +166,58 @@ def fit_own(estimator, X, y, n_classes, random_state=None):
         random_state = 0  # the default net is part of the meta-estimator: no chance
     if estimator is None:
         estimator = default_classifier(X, n_classes)
+    X = X.astype(training_dtype(estimator, as_pool(X)), copy=False)
     if random_state is None:
-        return fit_encoded(clone(estimator), X, y)
+        return fit_samples(clone(estimator), X, y)
     with seeded(check_random_state(random_state).randint(2**31 - 1)):
-        return fit_encoded(clone(estimator), X, y)
+        return fit_samples(clone(estimator), X, y)
+
+
+def training_dtype(estimator, pool):
+    """Return the dtype of samples on which ``estimator``, a template, is trained.
+
+    Floating samples get the precision of the module. Integers stay where the module
+    takes nothing else, as tokens are; elsewhere, and without a net, all is float32.
+    """
+    net = inner_net(estimator)
+    if net is None:
+        return np.dtype(np.float32)
+    with seeded(0):
+        net = clone(net).initialize()
+    floats = [p.dtype for p in net.module_.parameters() if p.is_floating_point()]
+    is_double = bool(floats) and floats[0] == torch.float64
+    wanted = np.dtype(np.float64 if is_double else np.float32)
+    if is_net(estimator) and _is_integer(pool.dtype):
+        x = as_numpy(pool.take([0, 0] if len(pool) > 1 else [0]))
+        as_integers = _answer(net, x.astype(np.int64))
+        if as_integers is None or (
+            np.can_cast(x.dtype, wanted)  # pixels; the numbers of tokens may be larger
+            and _are_alike(as_integers, _answer(net, x.astype(wanted)))
+        ):
+            return wanted
+        return np.dtype(np.int64)
+    return wanted
+
+
+def _is_integer(dtype):
+    if isinstance(dtype, torch.dtype):
+        return not dtype.is_floating_point
+    return np.dtype(dtype).kind in "iu"
+
+
+def _answer(net, x):
+    """Return what the module answers to a batch as it is, or None."""
+    net.module_.eval()
+    try:
+        with torch.no_grad():
+            return first_output(net.infer(to_tensor(x, device=net.device)))
+    except (RuntimeError, ValueError, IndexError, TypeError):
+        return None
+
+
+def _are_alike(out, other):
+    both = isinstance(out, torch.Tensor) and isinstance(other, torch.Tensor)
+    return both and out.shape == other.shape and torch.allclose(out, other)
 
 
 def default_classifier(X, n_classes, net_params=None):

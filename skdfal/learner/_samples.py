@@ -4,13 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
-from sklearn.base import clone
-from skorch.utils import to_tensor
 
-from skdfal._utils._seeds import seeded
-from skdfal._utils._torch import first_output
-from skdfal.adapter import inner_net, is_net
-from skdfal.adapter._training import as_numpy
+from skdfal.adapter import is_net
+from skdfal.adapter._training import as_numpy, training_dtype
 from skdfal.pool import Pool, as_pool
 
 
@@ -48,11 +44,7 @@ class Samples(Pool):
 
 
 def samples_for(estimator, X):
-    """Return ``X`` as a pool of the dtype that ``estimator``, a template, trains in.
-
-    Floating samples get the precision of the module. Integers stay where the module
-    takes nothing else, as tokens are; elsewhere, and without a net, all is float32.
-    """
+    """Return ``X`` as a pool of the dtype that ``estimator``, a template, trains in."""
     pool = as_pool(X)
     if pool.sample_shape == ():
         raise ValueError(
@@ -63,7 +55,7 @@ def samples_for(estimator, X):
         pool = as_pool(np.asarray(X, dtype=np.float32))  # a net has no use for names
     if pool.dtype is None:
         return pool
-    wanted = _dtype_for(estimator, pool)
+    wanted = training_dtype(estimator, pool)
     if isinstance(pool.dtype, torch.dtype):
         wanted = _TORCH[wanted]
     return pool if wanted == pool.dtype else Samples(pool, wanted)
@@ -74,48 +66,6 @@ _TORCH = {
     np.dtype(np.float64): torch.float64,
     np.dtype(np.int64): torch.int64,
 }
-
-
-def _dtype_for(estimator, pool):
-    net = inner_net(estimator)
-    if net is None:
-        return np.dtype(np.float32)
-    with seeded(0):
-        net = clone(net).initialize()
-    floats = [p.dtype for p in net.module_.parameters() if p.is_floating_point()]
-    is_double = bool(floats) and floats[0] == torch.float64
-    wanted = np.dtype(np.float64 if is_double else np.float32)
-    if is_net(estimator) and _is_integer(pool.dtype):
-        x = as_numpy(pool.take([0, 0] if len(pool) > 1 else [0]))
-        as_integers = _answer(net, x.astype(np.int64))
-        if as_integers is None or (
-            np.can_cast(x.dtype, wanted)  # pixels; the numbers of tokens may be larger
-            and _are_alike(as_integers, _answer(net, x.astype(wanted)))
-        ):
-            return wanted
-        return np.dtype(np.int64)
-    return wanted
-
-
-def _is_integer(dtype):
-    if isinstance(dtype, torch.dtype):
-        return not dtype.is_floating_point
-    return np.dtype(dtype).kind in "iu"
-
-
-def _answer(net, x):
-    """Return what the module answers to a batch as it is, or None."""
-    net.module_.eval()
-    try:
-        with torch.no_grad():
-            return first_output(net.infer(to_tensor(x, device=net.device)))
-    except (RuntimeError, ValueError, IndexError, TypeError):
-        return None
-
-
-def _are_alike(out, other):
-    both = isinstance(out, torch.Tensor) and isinstance(other, torch.Tensor)
-    return both and out.shape == other.shape and torch.allclose(out, other)
 
 
 def columns_of(X):

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import make_blobs
 from skorch import NeuralNetClassifier
 from torch import nn
 
+from skdfal import AdversarialAugmenter, PseudoLabelAugmenter, make_classifier
 from skdfal.adapter._training import fit_samples
 
 
@@ -42,3 +44,26 @@ def test_what_torch_says_in_its_own_words_is_said_in_those_of_the_user(
     )
     with torch.random.fork_rng(), pytest.raises(ValueError, match=message):
         fit_samples(net, np.zeros((3, 2), dtype), np.arange(3))
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.float64])
+def test_twins_of_a_net_in_its_precision(precision):
+    X, y = make_blobs(30, centers=2, random_state=0)
+    net = make_classifier(nn.Linear(2, 2, dtype=precision), max_epochs=1, n_classes=2)
+    twins = AdversarialAugmenter(net, random_state=0).fit(X, y)
+    assert twins.estimator_.module_.weight.dtype == precision
+    assert twins.transform(X).shape == X.shape
+
+
+def test_pseudo_labels_of_a_net_that_takes_tokens():
+    class OfTokens(nn.Sequential):
+        def __init__(self):
+            super().__init__(nn.EmbeddingBag(9, 4), nn.Linear(4, 2))
+
+    X, y = np.random.default_rng(0).integers(9, size=(20, 5)), np.arange(20) % 3 - 1
+    augmenter = PseudoLabelAugmenter(
+        make_classifier(OfTokens, max_epochs=1, n_classes=2), threshold=9.0
+    )
+    X_more, y_more = augmenter.fit_resample(X, y)
+    assert X_more.dtype == X.dtype
+    assert len(y_more) == 20
