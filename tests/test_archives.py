@@ -4,7 +4,9 @@ import hashlib
 import io
 import sys
 import tarfile
+import threading
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
@@ -131,6 +133,33 @@ def test_a_download_goes_on_where_it_broke_off(cifar10, tmp_path):
     cifar10.pages[address] = (200, {}, whole)
     check_cifar10(fetch_cifar10(data_home=tmp_path, scaled=False), cifar10)
     assert cifar10.ranges == [None, "bytes=1000-", "bytes=4000-"]
+    assert files_below(tmp_path) == ["cifar10.npz"]
+
+
+def test_two_at_once_download_it_once(cifar10, tmp_path, monkeypatch):
+    """The second waits for the first; both writing to one part would damage it."""
+    begun, is_waiting = threading.Event(), threading.Event()
+
+    def download(*args, **kwargs):
+        begun.set()
+        assert is_waiting.wait(20)
+        download_archive(*args, **kwargs)
+
+    def lock(*args, **kwargs):
+        is_waiting.set()
+        return locked(*args, **kwargs)
+
+    download_archive, locked = _archive.download_archive, _archive.locked
+    monkeypatch.setattr(_archive, "download_archive", download)
+    fetch = partial(fetch_cifar10, data_home=tmp_path, scaled=False)
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(fetch)
+        assert begun.wait(20)
+        monkeypatch.setattr(_archive, "locked", lock)
+        second = threads.submit(fetch)
+        for data in (first.result(), second.result()):
+            check_cifar10(data, cifar10)
+    assert len(cifar10.requests) == 1
     assert files_below(tmp_path) == ["cifar10.npz"]
 
 

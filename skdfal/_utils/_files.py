@@ -159,25 +159,27 @@ def remove_unfinished(folder, name=None):
 
 
 @contextmanager
-def locked(path):
+def locked(path, wait=False):
     """Hold a lock file, which falls with the process, however it ends.
 
     Parameters
     ----------
     path : path-like
         The file; it is made, and may stay.
+    wait : bool, default=False
+        Whether to wait while another process holds it.
 
     Raises
     ------
     BlockingIOError
-        If another process holds it.
+        If another process holds it, unless ``wait``.
     OSError
         If it cannot be made, as where there is a link in its place.
     """
     path = Path(path)
     if path.is_symlink():  # filelock would not follow it, nor say so in words
         raise OSError(f"{path} is a link, which no lock follows. Delete it.")
-    lock = FileLock(path, timeout=0)
+    lock = FileLock(path, timeout=-1 if wait else 0)
     try:
         lock.acquire()
     except Timeout:

@@ -8,11 +8,12 @@ never unpacked onto the disk.
 import tarfile
 import warnings
 from collections.abc import Callable
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 import numpy as np
 
-from skdfal._utils._files import replacing
+from skdfal._utils._files import locked, replacing
 from skdfal.datasets._base import (
     Arrays,
     absent_error,
@@ -74,25 +75,48 @@ def _find(archived, data_home, download_if_missing):
             if not download_if_missing:
                 raise
             warnings.warn(f"{error} It will be made again.", stacklevel=4)
+            kept.unlink()
     files = ", ".join(archive.file for archive in archived.archives)
     how_to_place = (
         f"Put {files} into the folder that the environment variable SKDFAL_DATA names."
     )
-    title = archived.title
     if not download_if_missing:
-        raise absent_error(title, kept, how_to_place)
-    paths = [folder / archive.file for archive in archived.archives]
+        raise absent_error(archived.title, kept, how_to_place)
+    with _alone(folder, archived):
+        if not kept.exists():  # or another process was first
+            _make(kept, archived, how_to_place)
+    return *read_npz(kept), kept
+
+
+@contextmanager
+def _alone(folder, archived):
+    """Wait until no other process downloads these archives."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f".{archived.archives[0].file}.lock"
+    with locked(path, wait=True):
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # Windows keeps what others wait for
+                path.unlink()
+
+
+def _make(kept, archived, how_to_place):
+    """Download what is not there yet, keep it as arrays, and remove the archives."""
+    paths = [kept.parent / archive.file for archive in archived.archives]
     for path, archive in zip(paths, archived.archives, strict=True):
         # One that is whole is there where reading it, or the next one, failed.
         if not path.exists() or file_digest(path, "md5") != archive.md5:
             download_archive(
-                archive.url, path, archive.md5, title=title, how_to_place=how_to_place
+                archive.url,
+                path,
+                archive.md5,
+                title=archived.title,
+                how_to_place=how_to_place,
             )
-    arrays, names = archived.read(paths)
-    _keep(kept, arrays, names)
+    _keep(kept, *archived.read(paths))
     for path in paths:
         path.unlink()
-    return arrays, names, kept
 
 
 def _placed(archived):
