@@ -423,7 +423,9 @@ def test_idx_files_of_another_set_are_passed_over(tmp_path, monkeypatch):
 def test_read_idx(shape, tmp_path):
     array = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
     write_idx(tmp_path / "file.gz", array)
-    np.testing.assert_array_equal(_idx.read_idx(tmp_path / "file.gz"), array)
+    found = _idx.read_idx(tmp_path / "file.gz")
+    np.testing.assert_array_equal(found, array)
+    assert found.flags.writeable, "as what comes from the cache"
 
 
 @pytest.mark.parametrize(

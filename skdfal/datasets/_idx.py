@@ -114,7 +114,7 @@ def read_idx(path):
     of each as a big-endian uint32, and then the values in C order.
     """
     with gzip.open(path) as file:
-        content = file.read()
+        content = bytearray(file.read())  # which arrays can write to
     n_axes = content[3] if len(content) >= 4 else 0
     start = 4 + 4 * n_axes
     if content[:3] != b"\0\0\x08" or n_axes == 0 or len(content) < start:
