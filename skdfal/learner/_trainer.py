@@ -149,9 +149,11 @@ class Trainer:
         for name, state in weights["states"].items():
             getattr(net, name).load_state_dict(state)
         for name, value in weights["plain"].items():
-            kind = type(getattr(net, name, value))
-            is_list = isinstance(value, list) and issubclass(kind, list)
-            setattr(net, name, kind(value) if is_list else _back(value))
+            kind = type(getattr(net, name, value))  # of what is saved as a list
+            is_kept = isinstance(value, list) and (
+                kind is tuple or issubclass(kind, list)
+            )
+            setattr(net, name, kind(value) if is_kept else _back(value))
         return net
 
 

@@ -24,7 +24,7 @@ from skdfal.datasets import fetch_mnist
 from skdfal.learner import CheckpointError, LabelingSession, UnidentifiableError
 from skdfal.nets import VAE
 from skdfal.pool import FilePool, PoolView
-from skdfal.strategies import describe
+from skdfal.strategies import describe, learning_loss_score
 from tests.conftest import make_blobs_of_images, make_net, make_steps
 from tests.data_home import skdfal_data
 from tests.processes import CONTEXT, run_in_another_process
@@ -1007,3 +1007,20 @@ def test_a_net_without_the_head_of_the_strategy_is_refused_before_labels(strateg
     net = make_classifier("lenet5", image_size=16)
     with pytest.raises(ValueError, match="has no loss-prediction head"):
         LabelingSession(X, [0, 1], net, strategy)
+
+
+def test_a_net_with_a_head_comes_back_as_it_was(tmp_path):
+    X = np.random.default_rng(0).random((8, 1, 16, 16), dtype=np.float32)
+    net = make_classifier(
+        "lenet5", image_size=16, n_classes=2, max_epochs=1, loss_prediction="margin"
+    )
+    settings = {"estimator": net, "random_state": 0, "path": tmp_path / "session"}
+    with LabelingSession(X, [0, 1], **settings) as session:
+        session.tell(range(6), [0, 1] * 3)
+        before = session.fit(n_instances=0).estimator_
+    with LabelingSession(X, [0, 1], **settings) as session:
+        after = session.estimator_
+    assert after.loss_layers_ == before.loss_layers_
+    np.testing.assert_array_equal(
+        learning_loss_score(after, X), learning_loss_score(before, X)
+    )
