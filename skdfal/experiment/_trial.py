@@ -4,6 +4,7 @@ import math
 import time
 import warnings
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -88,50 +89,16 @@ def run_trial(
 
     started = time.perf_counter()
     data = load_data(protocol)
-    names = (seed, protocol.dataset, protocol.net, trial)
     used = samples_of_trial(protocol, data, trial, seed)
-    name, plus, _ = strategy.partition("+")
-    own = protocol.augmenter_params.get(strategy)
-    addition = [what.augmenter(**own or {})] if plus and what.augmenter else []
-    learner = ActiveLearningClassifier(
-        protocol.make_net(data, device, strategy),
-        name if name in STRATEGIES else what.function,
-        augmenter=addition if plus else None,
-        n_initial=protocol.n_initial,
-        initial=(
-            np.arange(protocol.n_initial)  # positions in `used`
-            if protocol.initial == "random"
-            else protocol.initial
-        ),
-        n_instances=np.diff(protocol.rounds()).tolist() or 1,
-        max_annotations=protocol.max_annotations,
-        n_candidates=protocol.candidates_of(strategy),
-        query_params=protocol.params_of(strategy),
-        augmenter_params=None if plus else own,
+    names = (seed, protocol.dataset, protocol.net, trial)
+    learner = _learner(
+        protocol,
+        strategy,
+        data,
+        device,
         checkpoint=files.checkpoint,
         random_state=derive_seed(*names, "training"),
     )
-
-    def write_row(_, row):
-        row = {
-            "dataset": protocol.dataset,
-            "net": protocol.net,
-            "strategy": strategy,
-            "trial": trial,
-            "round": protocol.rounds().index(row["annotations"]),
-            **{name: row[name] for name in COLUMNS if name in row},
-        }
-        # The round in which it was killed is trained again, and has a row already.
-        rows = [r for r in read_records(files.rows) if r["round"] < row["round"]]
-        if len(rows) != row["round"]:
-            raise FolderError(
-                f"{files.rows} has {len(rows)} of the {row['round']} rounds done. "
-                f"Delete it and {files.checkpoint.name} to run the trial again."
-            )
-        write_csv(files.rows, [*rows, row], COLUMNS)
-        if monitor is not None:
-            monitor(row)
-
     X_test, y_test = samples_to_score(protocol, data, seed)
     with _cut_short() as cut_short:
         learner.fit(
@@ -139,7 +106,7 @@ def run_trial(
             data.y_train[used],
             X_val=X_test,
             y_val=y_test,
-            monitor=write_row,
+            monitor=partial(_write_row, protocol, files, monitor),
         )
         if what.augmenter is AdversarialAugmenter:
             _save_twins(files.twins, learner, data, used)
@@ -163,6 +130,55 @@ def run_trial(
     write_json(files.end, end)
     files.clean()
     return read_records(files.rows)
+
+
+def _learner(protocol, strategy, data, device, **settings):
+    """Return the classifier of a strategy; its first samples are the first ones."""
+    what = find_strategy(strategy)
+    name, plus, _ = strategy.partition("+")
+    own = protocol.augmenter_params.get(strategy)
+    augmenter = None
+    if plus:  # in place of what the strategy brings along
+        augmenter = [what.augmenter(**own or {})] if what.augmenter else []
+    return ActiveLearningClassifier(
+        protocol.make_net(data, device, strategy),
+        name if name in STRATEGIES else what.function,
+        augmenter=augmenter,
+        augmenter_params=None if plus else own,
+        n_initial=protocol.n_initial,
+        initial=(
+            np.arange(protocol.n_initial)
+            if protocol.initial == "random"
+            else protocol.initial
+        ),
+        n_instances=np.diff(protocol.rounds()).tolist() or 1,
+        max_annotations=protocol.max_annotations,
+        n_candidates=protocol.candidates_of(strategy),
+        query_params=protocol.params_of(strategy),
+        **settings,
+    )
+
+
+def _write_row(protocol, files, monitor, _, row):
+    """Add the row of a round to the file of a trial, and tell the monitor."""
+    row = {
+        "dataset": protocol.dataset,
+        "net": protocol.net,
+        "strategy": files.strategy,
+        "trial": files.trial,
+        "round": protocol.rounds().index(row["annotations"]),
+        **{name: row[name] for name in COLUMNS if name in row},
+    }
+    # The round in which it was killed is trained again, and has a row already.
+    rows = [r for r in read_records(files.rows) if r["round"] < row["round"]]
+    if len(rows) != row["round"]:
+        raise FolderError(
+            f"{files.rows} has {len(rows)} of the {row['round']} rounds done. "
+            f"Delete it and {files.checkpoint.name} to run the trial again."
+        )
+    write_csv(files.rows, [*rows, row], COLUMNS)
+    if monitor is not None:
+        monitor(row)
 
 
 @contextmanager
