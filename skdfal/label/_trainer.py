@@ -274,17 +274,12 @@ class _Learner:
 
     def _follow(self, labels, excluded):
         """Tell the session what is new, corrected, taken back or excluded."""
-        known = self._session.labels_
-        gone = [i for i in known if i not in labels]
-        if gone:
-            self._session.retract(gone)
+        session = self._session
+        known, skipped = session.labels_, set(session.skipped_indices_.tolist())
+        session.retract([*(known.keys() | skipped) - labels.keys() - set(excluded)])
         new = [i for i, label in labels.items() if known.get(i) != label]
-        if new:
-            self._session.tell(new, [labels[i] for i in new])
-        skipped = set(self._session.skipped_indices_.tolist())
-        new = [i for i in excluded if i not in skipped and i not in labels]
-        if new:
-            self._session.skip(new)
+        session.tell(new, [labels[i] for i in new])
+        session.skip([i for i in excluded if i not in skipped and i not in labels])
 
     def _judge(self):
         """Return whether to stop, and by what."""

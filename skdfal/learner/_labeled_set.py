@@ -124,7 +124,7 @@ class LabeledSet:
 
     def retract(self, sample):
         self.told.pop(sample, None)
-        self.is_told[sample] = False
+        self.is_told[sample] = self.is_skipped[sample] = False
 
     def skip(self, sample):
         self.retract(sample)

@@ -415,15 +415,17 @@ class LabelingSession:
         Parameters
         ----------
         indices : int or array-like of int
-            Samples that have a label.
+            Samples that have a label, or were skipped.
 
         Raises
         ------
         ValueError
-            If an index is none, or that of a sample without a label.
+            If an index is none, or that of a sample without a label that was not
+            skipped.
         """
         indices = self._as_indices(indices)
-        without = [i for i in indices if i not in self._labels.told]
+        is_open = ~self._labels.is_told & ~self._labels.is_skipped
+        without = [i for i in indices if is_open[i]]
         if without:
             raise ValueError(f"There is no label to take back of {without}.")
         self._note("retracted", indices)

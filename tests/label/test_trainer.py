@@ -172,7 +172,10 @@ def test_what_was_taken_back_is_not_trained_on_nor_its_twins(tmp_path):
         session = learner._session
         is_gone = session.train_parents_ == learner._names.index(gone)
         assert is_gone.sum() == 1
-        session.close()
+        # Nor is what is excluded no more left out for good.
+        learner.train(Job(now, names, set()))
+        assert learner._session.skipped_indices_.tolist() == []
+        learner._session.close()
     finally:
         project.close()
 

@@ -429,6 +429,17 @@ def test_a_label_taken_back_takes_its_twins_along(how, data):
     assert twins_of(session.fit(), i).sum() == 1
 
 
+def test_what_was_skipped_comes_back(data, tmp_path):
+    settings = {"path": tmp_path / "session"}
+    with make_session(**settings) as session:
+        session.skip([3, 4])
+        session.retract(3)
+    with make_session(**settings) as session:
+        assert session.skipped_indices_.tolist() == [4]
+        asked = session.ask(1000)
+        assert (3 in asked, 4 in asked) == (True, False)
+
+
 def test_retract_what_has_no_label(data):
     session = make_session()
     session.tell(3, 1)
