@@ -220,19 +220,16 @@ default="lenet5"
         "device": device,
         "verbose": verbose,
     }
-    callbacks = []
     if patience is not None:
-        kind = EarlyStopping if loss_prediction is None else StoppingWithHead
-        stopping = kind(patience=patience, threshold=0, load_best=True)
         settings["train_split"] = _random_fifth
-        callbacks.append(("early_stopping", stopping))
-    if optimizer == "sgd":
-        callbacks.append(("late_drop", _LateDrop(max_batches)))
     if not isinstance(kwargs.get("callbacks"), str):  # skorch's "disable"
-        callbacks += kwargs.pop("callbacks", None) or []
-        if max_batches is not None:  # last, so that the others see the last epoch
-            callbacks.append(("batch_limit", _BatchLimit(max_batches)))
-        settings["callbacks"] = callbacks or None
+        settings["callbacks"] = _callbacks(
+            patience,
+            loss_prediction,
+            optimizer,
+            max_batches,
+            kwargs.pop("callbacks", None),
+        )
     elif max_batches is not None:
         raise ValueError(
             f"max_batches={max_batches} is kept by a callback, but callbacks="
@@ -268,6 +265,21 @@ default="lenet5"
         "sample_shape": (in_channels, *sides),
     }
     return LossPredictionClassifier(module, **(settings | kwargs))
+
+
+def _callbacks(patience, loss_prediction, optimizer, max_batches, own):
+    """Return what watches a training, the user's own among them, or None."""
+    callbacks = []
+    if patience is not None:
+        kind = EarlyStopping if loss_prediction is None else StoppingWithHead
+        stopping = kind(patience=patience, threshold=0, load_best=True)
+        callbacks.append(("early_stopping", stopping))
+    if optimizer == "sgd":
+        callbacks.append(("late_drop", _LateDrop(max_batches)))
+    callbacks += own or []
+    if max_batches is not None:  # last, so that the others see the last epoch
+        callbacks.append(("batch_limit", _BatchLimit(max_batches)))
+    return callbacks or None
 
 
 def _names_of_parameters(module):
