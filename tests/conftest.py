@@ -55,6 +55,7 @@ def make_net(seed=0, n_outputs=None, **kwargs):
         "batch_size": 16,
         "train_split": None,
         "verbose": 0,
+        "callbacks__print_log": None,  # which makes its table though nobody reads it
     }
     if n_outputs is not None:
         settings["module__n_outputs"] = n_outputs
@@ -95,7 +96,7 @@ def same_random_numbers():
     """What a test draws does not depend on the tests before it, in this process."""
     random.seed(0)
     np.random.seed(0)  # noqa: NPY002 (scikit-learn takes it where none is named)
-    torch.manual_seed(0)
+    torch.default_generator.manual_seed(0)
 
 
 @pytest.fixture(scope="module")

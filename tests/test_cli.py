@@ -50,7 +50,7 @@ TINY = (
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(quick_processes, tmp_path_factory):
     """Folder of one comparison by the command."""
     folder = tmp_path_factory.mktemp("cli") / "results"
     assert main([*TINY, "--out", str(folder)]) == 0

@@ -95,6 +95,15 @@ SHORTER = {
         "len(X), 100,": "len(X), 20,",
         "max_annotations=140": "max_annotations=24",
     },
+    "how_to/large_pool.rst": {
+        "max_epochs=10": "max_epochs=2",
+        "max_annotations=30": "max_annotations=20",
+    },
+    "how_to/pretrained_features.rst": {
+        "max_epochs=10": "max_epochs=2",
+        "max_epochs=50": "max_epochs=5",
+    },
+    "index.rst": {"max_annotations=60": "max_annotations=20"},
 }
 
 

@@ -58,11 +58,12 @@ TINY = Protocol(
     max_annotations=14,
     n_candidates=20,
     max_epochs=2,
+    width=0.25,
     query_params={"dfal": {"prune": True}},
 )
 TINY_ARGUMENTS = (
     "--n-pool 60 --n-test 40 --n-initial 4 --n-instances 2 --max-annotations 14 "
-    "--n-candidates 20 --epochs 2 --trials 2 --strategies dfal,random"
+    "--n-candidates 20 --epochs 2 --width 0.25 --trials 2 --strategies dfal,random"
 ).split()
 TASKS = [("dfal", 0), ("dfal", 1), ("random", 0), ("random", 1)]
 

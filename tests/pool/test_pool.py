@@ -57,10 +57,26 @@ def test_a_view_of_a_view_knows_where_it_stems_from(kind, X, tmp_path):
     np.testing.assert_allclose(np.asarray(view[np.array([False, True])]), X[[9]])
 
 
+@pytest.fixture(scope="module")
+def answers(pool):
+    """Answers to the array itself, each of which is looked for once."""
+    found = {}
+
+    def answer(case, name, estimator):
+        key = str(case), name
+        if key not in found:
+            found[key] = sample(case, estimator, pool)
+        return found[key]
+
+    return answer
+
+
 @every_kind
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_every_strategy_answers_as_in_memory(case, kind, estimators, pool, tmp_path):
-    expected = sample(case, estimators["net"], pool)
+def test_every_strategy_answers_as_in_memory(
+    case, kind, estimators, answers, pool, tmp_path
+):
+    expected = answers(case, "net", estimators["net"])
     other = KINDS[kind](pool, tmp_path)
     np.testing.assert_array_equal(sample(case, estimators["net"], other), expected)
 
@@ -69,9 +85,9 @@ def test_every_strategy_answers_as_in_memory(case, kind, estimators, pool, tmp_p
 @pytest.mark.parametrize("estimator", ["pipeline", "committee"])
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_every_estimator_answers_as_in_memory(
-    case, estimator, kind, estimators, pool, tmp_path
+    case, estimator, kind, estimators, answers, pool, tmp_path
 ):
-    expected = sample(case, estimators[estimator], pool)
+    expected = answers(case, estimator, estimators[estimator])
     other = KINDS[kind](pool, tmp_path)
     np.testing.assert_array_equal(sample(case, estimators[estimator], other), expected)
 

@@ -76,7 +76,7 @@ def tiny_sections(name, scale):
     if name == "experiments":
         return TINY_EXPERIMENTS, {}
     net = name.split("-")[1]
-    width = 1.0 if net == "lenet5" else 0.1
+    width = 0.25 if net == "lenet5" else 0.1
     values = TINY | {"net": net, "width": width}
     return values, values
 
