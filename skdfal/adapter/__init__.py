@@ -16,7 +16,6 @@ from skdfal.adapter._find import (
     inner_net,
     is_net,
     labeled_samples,
-    leads_to_net,
     wants_float_targets,
 )
 from skdfal.adapter._probe import member_nets, torch_nets
@@ -33,7 +32,6 @@ __all__ = [
     "inner_net",
     "is_net",
     "labeled_samples",
-    "leads_to_net",
     "map_features",
     "map_proba",
     "member_nets",

@@ -36,7 +36,7 @@ def predict_proba(estimator, X, batch_size: int | None = None) -> np.ndarray:
         A net, what leads to nets, or any classifier.
     X : pool or array-like of shape (n_samples, ...)
         Samples.
-    batch_size : int, default=None
+    batch_size : int or None, default=None
         Samples in one forward pass.
 
     Returns
@@ -64,7 +64,7 @@ def map_proba(
         As for :func:`predict_proba`.
     X : pool or array-like of shape (n_samples, ...)
         Samples.
-    batch_size : int, default=None
+    batch_size : int or None, default=None
         Samples in one forward pass.
 
     Yields
@@ -121,7 +121,7 @@ def proba_of_classes(estimator, X, n_classes: int, batch_size=None) -> np.ndarra
         Samples.
     n_classes : int
         Number of classes.
-    batch_size : int, default=None
+    batch_size : int or None, default=None
         Samples in one forward pass.
 
     Returns
@@ -158,7 +158,7 @@ def predicted_losses(estimator, X, batch_size: int | None = None) -> np.ndarray:
         A net with a loss-prediction head, or what leads to such nets.
     X : pool or array-like of shape (n_samples, ...)
         Samples.
-    batch_size : int, default=None
+    batch_size : int or None, default=None
         Samples in one forward pass.
 
     Returns
@@ -234,9 +234,9 @@ def map_features(
         A net, or what leads to nets.
     X : pool or array-like of shape (n_samples, ...)
         Samples.
-    batch_size : int, default=None
+    batch_size : int or None, default=None
         Samples in one forward pass.
-    layer : str or nn.Module, default=None
+    layer : str, nn.Module or None, default=None
         As for :meth:`TorchNet.features`.
     keep : bool, default=False
         Leave the features where they are made, and yield handles of them.

@@ -31,12 +31,11 @@ def features(estimator, X, *, layer=None, batch_size=None, out=None):
     X : array-like of shape (n_samples, ...)
         Samples, as for ``fit``: anything that :func:`skdfal.pool.as_pool` takes. They
         are read block by block.
-    layer : str or nn.Module, default=None
+    layer : str, nn.Module or None, default=None
         What this layer gives out, flattened; a name is one of the module's
         ``named_modules``. None takes what goes into the last linear layer.
     batch_size : int or None, default=None
-        Samples in one forward pass. None chooses by the memory that
-        a sample needs.
+        Samples in one forward pass. None chooses by the memory that a sample needs.
     out : ndarray of shape (n_samples, n_features), default=None
         Where to write, such as a :func:`numpy.lib.format.open_memmap` for more than
         memory holds. None is a new array.

@@ -109,7 +109,7 @@ def affine_margins(
         Samples, on the device and of the dtype of the form.
     p : float in [1, inf], default=2
         Norm of the distance.
-    n_top_classes : int >= 2, default=None
+    n_top_classes : int >= 2 or None, default=None
         Look only at boundaries to the likeliest classes, the sample's own included.
 
     Returns

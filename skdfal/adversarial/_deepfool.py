@@ -85,11 +85,11 @@ def deepfool(
         The iterates are ``x + (1 + overshoot) Σ r_i``, so that they cross the
         boundary rather than stop on it. With 0 the iterates approach the boundary
         from one side, as in the first published MATLAB code.
-    n_top_classes : int >= 2, default=None
+    n_top_classes : int >= 2 or None, default=None
         Attack only towards the likeliest classes of ``x``, its own included. None
         takes all of up to 20 classes, and of more the ten likeliest; a number from
         ``n_classes`` on takes all.
-    batch_size : int, default=None
+    batch_size : int or None, default=None
         Samples in work at a time. None takes as many as the module's activations
         leave room for.
 

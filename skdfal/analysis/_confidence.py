@@ -48,7 +48,7 @@ def confidence(estimator, X, *, n_draws=None, batch_size=512, random_state=None)
         them or, if ``n_draws`` is None, any classifier with ``predict_proba``.
     X : array-like of shape (n_samples, ...)
         Samples, as for ``fit``.
-    n_draws : int >= 2, default=None
+    n_draws : int >= 2 or None, default=None
         Size of the dropout committee. None leaves dropout off.
     batch_size : int, default=512
         Rows in one forward pass, one row per sample and draw.
@@ -111,7 +111,7 @@ def confidence_agreement(
         As for :func:`confidence`.
     X : array-like of shape (n_samples, ...)
         Samples, such as a test set, two at least.
-    n_draws : int >= 2, default=None
+    n_draws : int >= 2 or None, default=None
         Size of the dropout committee. None leaves dropout off.
     batch_size : int, default=512
         Rows in one forward pass, one row per sample and draw.

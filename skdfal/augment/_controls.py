@@ -222,7 +222,7 @@ class RenewedAugmenter(AdversarialAugmenter, auto_wrap_output_keys=None):
         Upper bound on DeepFool steps.
     overshoot : float >= 0, default=0.02
         How far a twin lies beyond the boundary, relative to its perturbation.
-    n_top_classes : int >= 2, default=None
+    n_top_classes : int >= 2 or None, default=None
         Attack only towards the likeliest classes, the predicted one included. None
         takes all of up to 20 classes, and of more the ten likeliest.
     clip_range : (float, float), default=None

@@ -86,12 +86,12 @@ class Protocol:
         ``n_features``.
     width : float, default=1.0
         Factor on the width of its layers; 1 is the paper's.
-    n_pool : int, default=None
+    n_pool : int or None, default=None
         Samples of the training set a trial may choose from, drawn for each trial,
         beside the initial ones. None takes all.
-    n_test : int, default=None
+    n_test : int or None, default=None
         Samples of the test set to score on, the same in all trials. None takes all.
-    n_validation : int, default=None
+    n_validation : int or None, default=None
         Samples of the training set that take the place of the test set, the same in
         all trials: settings chosen by them leave the test set unseen.
     n_initial : int, default=10
@@ -104,7 +104,7 @@ class Protocol:
         are so many annotations.
     max_annotations : int, default=100
         Annotations at the end, the initial ones included.
-    n_candidates : int, default=800
+    n_candidates : int or None, default=800
         Candidates K of the strategies that do not look at the whole pool, those whose
         ``describe(name).n_candidates`` is a number; None shows it to all.
     candidates : dict of str to int, default={}
@@ -112,9 +112,9 @@ class Protocol:
         otherwise look at the whole pool, such as ``{"uncertainty": 300}``.
     max_epochs : int, default=50
         Epochs of each training, at most.
-    max_batches : int, default=None
+    max_batches : int or None, default=None
         Batches after which a training ends with the epoch; None sets no bound.
-    patience : int, default=None
+    patience : int or None, default=None
         Epochs without improvement before training stops early; None never stops.
     n_restarts : int, default=1
         Trainings in each round, of which the best is kept.

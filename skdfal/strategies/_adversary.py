@@ -190,7 +190,7 @@ def unlabeled_log_odds(vaal, net, ranks=None, batch_size=None):
         Of the samples.
     ranks : Tensor of shape (n_samples,), default=None
         For TA-VAAL.
-    batch_size : int, default=None
+    batch_size : int or None, default=None
         Samples in one forward pass.
 
     Returns

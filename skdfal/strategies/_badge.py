@@ -89,14 +89,13 @@ def badge_sampling(
         Pool to query from, as for ``fit``.
     n_instances : int, default=1
         Number of samples to query, the paper's B.
-    layer : str or nn.Module, default=None
+    layer : str, nn.Module or None, default=None
         Whose output is the h below, flattened; a name is one of the module's
         ``named_modules``. None takes what goes into the last linear layer.
-    n_candidates : int, default=None
+    n_candidates : int or None, default=None
         Query among this many samples, drawn at random. None takes the whole pool.
     batch_size : int or None, default=None
-        Samples in one forward pass. None chooses by the memory that
-        a sample needs.
+        Samples in one forward pass. None chooses by the memory that a sample needs.
     random_state : int, RandomState instance or None, default=None
         Determines the candidates, and what is drawn among them.
 

@@ -155,7 +155,7 @@ def bald_sampling(
         Number of samples to query.
     n_draws : int >= 2, default=10
         Forward passes with dropout, the papers' T.
-    n_candidates : int, default=None
+    n_candidates : int or None, default=None
         Score this many samples, drawn at random. None scores the whole pool.
     batch_size : int or None, default=None
         Rows in one forward pass, one row for each sample and draw. None chooses by the

@@ -43,12 +43,11 @@ def ceal_sampling(
         Pool to query from.
     n_instances : int, default=1
         Number of samples to query.
-    n_candidates : int, default=None
+    n_candidates : int or None, default=None
         Score this many samples, drawn at random. None scores the whole pool, as CEAL's
         authors do; the DFAL paper's counts of pseudo-labels are those of candidates.
     batch_size : int or None, default=None
-        Samples in one forward pass. None chooses by the memory that
-        a sample needs.
+        Samples in one forward pass. None chooses by the memory that a sample needs.
     random_state : int, RandomState instance or None, default=None
         Determines the candidates.
 

@@ -87,7 +87,7 @@ def core_set_sampling(
         learner was taught; :class:`ActiveLearningClassifier` gives what was annotated.
         Without any, the first sample found is the one nearest to the mean of all
         features.
-    layer : str or nn.Module, default=None
+    layer : str, nn.Module or None, default=None
         Features are what this layer gives out, flattened; a name is one of the
         module's ``named_modules``. None takes what goes into the last linear layer,
         the activations of the last hidden layer.
@@ -106,12 +106,11 @@ def core_set_sampling(
     time_limit : float, default=60
         Deterministic seconds that "mip" may take, about as long as a clock's: the
         answer does not depend on the machine. See :func:`k_center_mip`.
-    n_candidates : int, default=None
+    n_candidates : int or None, default=None
         Query among this many samples, drawn at random, and cover only them. None
         takes the whole pool.
     batch_size : int or None, default=None
-        Samples in one forward pass. None chooses by the memory that
-        a sample needs.
+        Samples in one forward pass. None chooses by the memory that a sample needs.
     random_state : int, RandomState instance or None, default=None
         Determines the candidates.
 

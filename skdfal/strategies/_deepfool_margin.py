@@ -59,12 +59,11 @@ def deepfool_margin_score(
         Upper bound on DeepFool steps; most samples stop much earlier.
     overshoot : float >= 0, default=0.02
         How far the iterates go beyond the boundary, relative to the perturbation.
-    n_top_classes : int >= 2, default=None
+    n_top_classes : int >= 2 or None, default=None
         Attack only towards the likeliest classes, the predicted one included. None
         takes all of up to 20 classes, and of more the ten likeliest.
     batch_size : int or None, default=None
-        Samples under attack at a time. None chooses by the memory that
-        a sample needs.
+        Samples under attack at a time. None chooses by the memory that a sample needs.
 
     Returns
     -------
@@ -170,13 +169,13 @@ def dfal(
         Number of samples to query, the paper's n_query.
     p : float in [1, inf], default=2
         Norm of the margin.
-    n_candidates : int, default=None
+    n_candidates : int or None, default=None
         Search among this many samples, drawn at random: the paper's K. None takes all.
     max_iter : int, default=50
         Upper bound on DeepFool steps.
     overshoot : float >= 0, default=0.02
         How far the iterates go beyond the boundary, relative to the perturbation.
-    n_top_classes : int >= 2, default=None
+    n_top_classes : int >= 2 or None, default=None
         Attack only towards the likeliest classes, the predicted one included. None
         takes all of up to 20 classes, and of more the ten likeliest.
     prune : bool, default=True
@@ -267,13 +266,13 @@ def deepfool_margin_sampling(
         Number of samples to query, the paper's n_query.
     p : float in [1, inf], default=2
         Norm of the margin.
-    n_candidates : int, default=None
+    n_candidates : int or None, default=None
         Score this many samples, drawn at random: the paper's K. None scores all.
     max_iter : int, default=50
         Upper bound on DeepFool steps.
     overshoot : float >= 0, default=0.02
         How far the iterates go beyond the boundary, relative to the perturbation.
-    n_top_classes : int >= 2, default=None
+    n_top_classes : int >= 2 or None, default=None
         Attack only towards the likeliest classes, the predicted one included. None
         takes all of up to 20 classes, and of more the ten likeliest.
     prune : bool, default=True
@@ -281,8 +280,7 @@ def deepfool_margin_sampling(
         candidate, which is what False does, and nearly always the same answer; see
         Notes.
     batch_size : int or None, default=None
-        Samples under attack at a time. None chooses by the memory that
-        a sample needs.
+        Samples under attack at a time. None chooses by the memory that a sample needs.
     random_state : int, RandomState instance or None, default=None
         Determines the candidates.
 

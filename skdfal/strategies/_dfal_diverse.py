@@ -125,22 +125,21 @@ def dfal_diverse_sampling(
         Choose among the ``shortlist * n_instances`` smallest margins.
     p : float in [1, inf], default=2
         Norm of the margin.
-    n_candidates : int, default=None
+    n_candidates : int or None, default=None
         Search among this many samples, drawn at random: the paper's K. None takes all.
     max_iter : int, default=50
         Upper bound on DeepFool steps.
     overshoot : float >= 0, default=0.02
         How far the iterates go beyond the boundary, relative to the perturbation.
-    n_top_classes : int >= 2, default=None
+    n_top_classes : int >= 2 or None, default=None
         Attack only towards the likeliest classes, the predicted one included. None
         takes all of up to 20 classes, and of more the ten likeliest.
-    layer : str or nn.Module, default=None
+    layer : str, nn.Module or None, default=None
         Features to differ in are what this layer gives out, flattened; a name is one
         of the module's ``named_modules``. None takes what goes into the last linear
         layer.
     batch_size : int or None, default=None
-        Samples under attack at a time. None chooses by the memory that
-        a sample needs.
+        Samples under attack at a time. None chooses by the memory that a sample needs.
     random_state : int, RandomState instance or None, default=None
         Determines the candidates.
 

@@ -112,19 +112,18 @@ def dfal_plus_sampling(
         of DFAL.
     p : float in [1, inf], default=2
         Norm of the margin.
-    n_candidates : int, default=None
+    n_candidates : int or None, default=None
         Query among this many samples, drawn at random, both what is typical and what
         has a small margin. None takes the whole pool.
     max_iter : int, default=50
         Upper bound on DeepFool steps.
     overshoot : float >= 0, default=0.02
         How far the iterates go beyond the boundary, relative to the perturbation.
-    n_top_classes : int >= 2, default=None
+    n_top_classes : int >= 2 or None, default=None
         Attack only towards the likeliest classes, the predicted one included. None
         takes all of up to 20 classes, and of more the ten likeliest.
     batch_size : int or None, default=None
-        Samples under attack at a time. None chooses by the memory that
-        a sample needs.
+        Samples under attack at a time. None chooses by the memory that a sample needs.
     random_state : int, RandomState instance or None, default=None
         Determines what is drawn, and how clusters start.
 

@@ -63,8 +63,7 @@ def egl_score(estimator, X, *, layers="all", batch_size=None):
         Gradients of all trainable weights, or of the last linear layer alone, which
         costs one forward pass.
     batch_size : int or None, default=None
-        Samples in one forward pass. None chooses by the memory that
-        a sample needs.
+        Samples in one forward pass. None chooses by the memory that a sample needs.
 
     Returns
     -------
@@ -159,11 +158,10 @@ def egl_sampling(
         Number of samples to query.
     layers : {"all", "last"}, default="all"
         Gradients of all trainable weights, or of the last linear layer alone.
-    n_candidates : int, default=None
+    n_candidates : int or None, default=None
         Score this many samples, drawn at random. None scores the whole pool.
     batch_size : int or None, default=None
-        Samples in one forward pass. None chooses by the memory that
-        a sample needs.
+        Samples in one forward pass. None chooses by the memory that a sample needs.
     random_state : int, RandomState instance or None, default=None
         Determines the candidates.
 

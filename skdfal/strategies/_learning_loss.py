@@ -29,8 +29,7 @@ def learning_loss_score(estimator, X, *, batch_size=None):
     X : array-like of shape (n_samples, ...)
         Pool to score, as for ``fit``.
     batch_size : int or None, default=None
-        Samples in one forward pass. None chooses by the memory that
-        a sample needs.
+        Samples in one forward pass. None chooses by the memory that a sample needs.
 
     Returns
     -------
@@ -111,12 +110,11 @@ def learning_loss_sampling(
         Pool to query from.
     n_instances : int, default=1
         Number of samples to query.
-    n_candidates : int, default=None
+    n_candidates : int or None, default=None
         Score this many samples, drawn at random; 10,000 in the papers, against queries
         of many samples that are alike. None scores the whole pool.
     batch_size : int or None, default=None
-        Samples in one forward pass. None chooses by the memory that
-        a sample needs.
+        Samples in one forward pass. None chooses by the memory that a sample needs.
     random_state : int, RandomState instance or None, default=None
         Determines the candidates.
 

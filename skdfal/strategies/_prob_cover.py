@@ -172,15 +172,14 @@ def prob_cover_sampling(
         Part of the balls that should lie within one cluster, the paper's α; k-means
         makes as many clusters as there are classes. Of more than 5,000 samples, so
         many balls are looked at, drawn at random.
-    layer : str or nn.Module, default=None
+    layer : str, nn.Module or None, default=None
         Features are what this layer gives out, flattened; a name is one of the
         module's ``named_modules``. None takes what goes into the last linear layer.
-    n_candidates : int, default=None
+    n_candidates : int or None, default=None
         Cover and query among this many samples, drawn at random. None takes the whole
         pool.
     batch_size : int or None, default=None
-        Samples in one forward pass. None chooses by the memory that
-        a sample needs.
+        Samples in one forward pass. None chooses by the memory that a sample needs.
     random_state : int, RandomState instance or None, default=None
         Determines the candidates, the clusters, and what is asked for once all is
         covered.

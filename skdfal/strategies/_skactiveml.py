@@ -42,7 +42,7 @@ def from_skactiveml(strategy, *, layer=None):
     strategy : query strategy of ``skactiveml.pool``
         One that chooses from a pool and asks for nothing but samples, labels and a
         classifier. It is left as it is: each query works with a clone.
-    layer : str or nn.Module, default=None
+    layer : str, nn.Module or None, default=None
         Features are what this layer gives out, flattened; a name is one of the
         module's ``named_modules``. None takes what goes into the last linear layer.
 

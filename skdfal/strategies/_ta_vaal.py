@@ -179,7 +179,7 @@ def ta_vaal_sampling(
         gives what was annotated.
     n_latent, width, max_epochs, lr, beta, adversarial_weight, train_batch_size : number
         As for :func:`vaal_score`.
-    n_candidates : int, default=None
+    n_candidates : int or None, default=None
         Train on, and score, this many samples, drawn at random; 10,000 in the paper.
         None takes the whole pool.
     batch_size : int or None, default=None

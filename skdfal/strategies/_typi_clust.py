@@ -59,7 +59,7 @@ def typi_clust_sampling(
     X_labeled : array-like of shape (n_labeled, ...), default=None
         Samples labelled already, of the kind of ``X``. None takes what a modAL
         learner was taught; :class:`ActiveLearningClassifier` gives what was annotated.
-    layer : str or nn.Module, default=None
+    layer : str, nn.Module or None, default=None
         Features are what this layer gives out, flattened; a name is one of the
         module's ``named_modules``. None takes what goes into the last linear layer.
     n_neighbors : int, default=20
@@ -67,12 +67,11 @@ def typi_clust_sampling(
         most half of the cluster.
     max_clusters : int, default=500
         Clusters at most.
-    n_candidates : int, default=None
+    n_candidates : int or None, default=None
         Cluster and query among this many samples, drawn at random. None takes the
         whole pool.
     batch_size : int or None, default=None
-        Samples in one forward pass. None chooses by the memory that
-        a sample needs.
+        Samples in one forward pass. None chooses by the memory that a sample needs.
     random_state : int, RandomState instance or None, default=None
         Determines the candidates and the clusters.
 

@@ -52,8 +52,7 @@ def entropy_score(estimator, X, *, batch_size=None):
     X : array-like of shape (n_samples, ...)
         Pool to score, as for ``fit``.
     batch_size : int or None, default=None
-        Samples in one forward pass. None chooses by the memory that
-        a sample needs.
+        Samples in one forward pass. None chooses by the memory that a sample needs.
 
     Returns
     -------
@@ -111,11 +110,10 @@ def entropy_sampling(
         Pool to query from.
     n_instances : int, default=1
         Number of samples to query.
-    n_candidates : int, default=None
+    n_candidates : int or None, default=None
         Score this many samples, drawn at random. None scores the whole pool.
     batch_size : int or None, default=None
-        Samples in one forward pass. None chooses by the memory that
-        a sample needs.
+        Samples in one forward pass. None chooses by the memory that a sample needs.
     random_state : int, RandomState instance or None, default=None
         Determines the candidates.
 
@@ -169,8 +167,7 @@ def least_confidence_score(estimator, X, *, batch_size=None):
     X : array-like of shape (n_samples, ...)
         Pool to score, as for ``fit``.
     batch_size : int or None, default=None
-        Samples in one forward pass. None chooses by the memory that
-        a sample needs.
+        Samples in one forward pass. None chooses by the memory that a sample needs.
 
     Returns
     -------
@@ -229,11 +226,10 @@ def least_confidence_sampling(
         Pool to query from.
     n_instances : int, default=1
         Number of samples to query.
-    n_candidates : int, default=None
+    n_candidates : int or None, default=None
         Score this many samples, drawn at random. None scores the whole pool.
     batch_size : int or None, default=None
-        Samples in one forward pass. None chooses by the memory that
-        a sample needs.
+        Samples in one forward pass. None chooses by the memory that a sample needs.
     random_state : int, RandomState instance or None, default=None
         Determines the candidates.
 
@@ -276,8 +272,7 @@ def margin_score(estimator, X, *, batch_size=None):
     X : array-like of shape (n_samples, ...)
         Pool to score, as for ``fit``.
     batch_size : int or None, default=None
-        Samples in one forward pass. None chooses by the memory that
-        a sample needs.
+        Samples in one forward pass. None chooses by the memory that a sample needs.
 
     Returns
     -------
@@ -335,11 +330,10 @@ def margin_sampling(
         Pool to query from.
     n_instances : int, default=1
         Number of samples to query.
-    n_candidates : int, default=None
+    n_candidates : int or None, default=None
         Score this many samples, drawn at random. None scores the whole pool.
     batch_size : int or None, default=None
-        Samples in one forward pass. None chooses by the memory that
-        a sample needs.
+        Samples in one forward pass. None chooses by the memory that a sample needs.
     random_state : int, RandomState instance or None, default=None
         Determines the candidates.
 
