@@ -16,6 +16,7 @@ from skdfal.experiment._jobs import run_jobs
 from skdfal.experiment._trial import samples_to_score
 from skdfal.reproduce._pictures import save_figure
 from skdfal.reproduce._reports import text_table
+from skdfal.reproduce._transfer import shared_settings
 from skdfal.strategies import learning_loss_score
 
 _PREDICTORS = {"margin": "Learning Loss", "ranking": "Learning Loss v2"}
@@ -50,13 +51,8 @@ def loss_curves(
         for trial in range(n_trials)
         for kind in _PREDICTORS
     }
-    settings = {
-        **protocol.settings(),
-        "n_labeled": n_labeled,
-        "seed": seed,
-        "device": device,
-        "n_threads": processes.get("n_threads", 1),
-    }
+    settings = shared_settings(protocol, seed, device, processes)
+    settings["n_labeled"] = n_labeled
     found = run_jobs(
         Path(out_dir) / "losses", settings, jobs, what="loss predictors", **processes
     )

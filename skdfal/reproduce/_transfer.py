@@ -40,7 +40,7 @@ def full_training_set(
         str(trial): (_train_on_all, (protocol, trial, seed, device))
         for trial in range(n_trials)
     }
-    settings = _settings(protocol, seed, device, processes)
+    settings = shared_settings(protocol, seed, device, processes)
     what = "trainings on the full training set"
     found = run_jobs(Path(out_dir) / "full", settings, jobs, what=what, **processes)
     return list(found.values())
@@ -93,7 +93,7 @@ def transfer(
         name: (_transfer, (trained, TrialFiles(out_dir, *key[:2]), key, seed, device))
         for name, key in keys.items()
     }
-    settings = _settings(trained, seed, device, processes)
+    settings = shared_settings(trained, seed, device, processes)
     settings["chosen_with"] = chosen_with.net
     what = f"trainings of {trained.net} on what {chosen_with.net} chose"
     folder = Path(out_dir) / f"transfer-{trained.net}"
@@ -112,7 +112,8 @@ def transfer(
     ]
 
 
-def _settings(protocol, seed, device, processes):
+def shared_settings(protocol, seed, device, processes):
+    """Return what jobs must share for their results to stand side by side."""
     return {
         **protocol.settings(),
         "seed": seed,
