@@ -196,6 +196,7 @@ def test_a_full_disk_is_said_and_the_page_does_not_advance(opened, project):
     saved(opened)
     assert opened.is_hidden("#banner")
     opened.wait_for_function("name => document.all.name.textContent !== name", arg=name)
+    opened.wait_for_timeout(PAUSE)
     assert len(project.store.events()) == n_before + 1
     label(opened, 1)
     labels = [e.picture for e in project.store.events() if e.annotator != "filler"]
