@@ -59,8 +59,6 @@ def decode(path, mode, max_side):
 
 
 def _decode(path, mode, max_side):
-    from PIL import ImageOps
-
     with _open(path) as picture:
         if picture.width * picture.height > MAX_PIXELS:
             raise PictureError(
@@ -69,10 +67,21 @@ def _decode(path, mode, max_side):
             )
         picture.draft(None, (max_side, max_side))
         picture.load()
-        upright = ImageOps.exif_transpose(picture)
+        upright = _upright(picture)
         if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
             upright = _in_8_bits(upright, is_16_bits=picture.format in ("PNG", "PPM"))
         return _on_white(upright).convert(mode)
+
+
+def _upright(picture):
+    """Return a picture turned as its camera says, if what that says can be read."""
+    from PIL import ImageOps
+
+    try:
+        picture.getexif()
+    except Exception:  # Pillow raises of every kind, and the pixels are there
+        return picture
+    return ImageOps.exif_transpose(picture)
 
 
 def _open(path):
@@ -181,7 +190,8 @@ def from_pixels(pixels):
     """Return the picture of which these are the pixels."""
     from PIL import Image
 
-    return Image.fromarray(np.ascontiguousarray(np.moveaxis(pixels, 0, 2).squeeze()))
+    grey_or_colour = pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, 2)
+    return Image.fromarray(np.ascontiguousarray(grey_or_colour))
 
 
 def encode(picture):

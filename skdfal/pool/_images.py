@@ -444,7 +444,7 @@ def _list_pictures(folder, excluded):
         try:
             entries = list(os.scandir(folder / prefix))
         except OSError as error:
-            refused[prefix] = error.strerror
+            refused[_printable(prefix)] = error.strerror
             continue
         for entry in entries:
             name = prefix + entry.name
@@ -455,18 +455,23 @@ def _list_pictures(folder, excluded):
                     folders.append(name + "/")
             elif entry.name.lower().endswith(tuple(SUFFIXES)):
                 try:
-                    _check_file(entry, folder)
+                    _check_file(name, entry, folder)
                     found[name] = _stamp(entry.stat())
                 except (PictureError, OSError) as error:
-                    name = name.encode(errors="replace").decode()
-                    refused[name] = getattr(error, "strerror", None) or str(error)
+                    reason = getattr(error, "strerror", None) or str(error)
+                    refused[_printable(name)] = reason
     return found, refused
 
 
-def _check_file(entry, folder):
+def _printable(name):
+    """Return a name whose bytes that are no UTF-8 are question marks."""
+    return name.encode(errors="replace").decode()
+
+
+def _check_file(name, entry, folder):
     """Raise where a file is refused before it is opened."""
     try:
-        entry.name.encode()
+        name.encode()
     except UnicodeEncodeError:
         raise PictureError("A name that is not UTF-8.") from None
     if entry.is_symlink() and not _is_within(entry.path, folder):

@@ -10,7 +10,7 @@ import json
 import os
 import sqlite3
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -95,13 +95,19 @@ class PictureCache:
     def _writing(self):
         """All or nothing, and one process at a time."""
         with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
             try:
+                self._db.execute("BEGIN IMMEDIATE")
                 yield
-            except BaseException:
-                self._db.execute("ROLLBACK")
+                self._db.execute("COMMIT")
+            except BaseException as error:
+                with suppress(sqlite3.Error):  # a full disk has rolled it back
+                    self._db.execute("ROLLBACK")
+                if isinstance(error, sqlite3.OperationalError):
+                    raise OSError(
+                        f"The cache of pictures in {self.folder} cannot be written: "
+                        f"{error}."
+                    ) from error
                 raise
-            self._db.execute("COMMIT")
 
     # Settings
 

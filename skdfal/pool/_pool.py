@@ -5,6 +5,7 @@ view of some samples; nobody copies, casts or checks the whole.
 """
 
 import hashlib
+import os
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -257,6 +258,7 @@ def positions(indices, n_samples):
             f"positions should be in [{-n_samples}, {n_samples}), got some in "
             f"[{indices.min()}, {indices.max()}]"
         )
+    indices = indices.astype(np.intp)  # where n_samples fits, as it may not in int8
     return np.where(indices < 0, indices + n_samples, indices)
 
 
@@ -414,7 +416,7 @@ def _memmap_under(X):
     """Return the memmap whose file an array is a part of, or None."""
     found = None
     while isinstance(X, np.ndarray):
-        if isinstance(X, np.memmap):
+        if isinstance(X, np.memmap) and X.mode is not None:  # a copy of one has none
             found = X
         X = X.base
     return found
@@ -426,10 +428,7 @@ def _reopened(path, dtype, shape, offset, strides):
 
 
 def _stacked(samples):
-    samples = [
-        s.detach().cpu().numpy() if isinstance(s, torch.Tensor) else np.asarray(s)
-        for s in samples
-    ]
+    samples = [_as_arrays(sample) for sample in samples]
     shapes = {s.shape for s in samples}
     if len(shapes) > 1:
         some = ", ".join(map(str, sorted(shapes)[:3]))
@@ -443,7 +442,7 @@ def _stacked(samples):
 def _dtype_of(sample):
     if isinstance(sample, torch.Tensor):
         sample = torch.empty(0, dtype=sample.dtype)
-    return np.asarray(sample).dtype
+    return _as_arrays(sample).dtype
 
 
 class ListPool(Pool):
@@ -557,7 +556,7 @@ class ChunkedPool(Pool):
     def __reduce_ex__(self, protocol):
         if type(self.X).__module__.partition(".")[0] != "h5py":
             return super().__reduce_ex__(protocol)
-        return _reopened_hdf5, (self.X.file.filename, self.X.name)
+        return _reopened_hdf5, (os.path.abspath(self.X.file.filename), self.X.name)
 
     def __len__(self):
         return self.X.shape[0]

@@ -240,9 +240,44 @@ def test_what_is_no_file_with_a_name_is_not_opened(tmp_path):
     bad = os.fsencode(tmp_path) + b"/\xff.png"
     with open(bad, "wb") as file:
         quarters().save(file, "PNG")
+    os.mkdir(os.fsencode(tmp_path) + b"/\xff")
+    shutil.copy(tmp_path / "good.png", os.fsencode(tmp_path) + b"/\xff/in.png")
     pool = ImagePool(tmp_path)
     assert pool.names == ["good.png"]
-    assert sorted(pool.broken) == ["?.png", "pipe.png"]
+    assert sorted(pool.broken) == ["?.png", "?/in.png", "pipe.png"]
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize("image_size", [(1, 5), (5, 1), 1])
+def test_one_pixel_high_or_wide(tmp_path, image_size, mode):
+    quarters().save(tmp_path / "a.png")
+    pool = ImagePool(tmp_path, image_size=image_size, mode=mode)
+    sample = (pool.take([0])[0] * 255).round()
+    sample = sample[0] if mode == "L" else np.moveaxis(sample, 0, 2)
+    np.testing.assert_array_equal(shown(pool, 0, max_side=None), sample)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+def test_damaged_exif_leaves_the_picture_as_it_lies(tmp_path, suffix):
+    Image.new("L", (20, 10), 200).save(tmp_path / f"a.{suffix}", exif=b"no exif")
+    with ImagePool(tmp_path, image_size=20) as pool:
+        pool.decode()
+        assert pool.broken == {}
+        assert pool.take([0])[0, 0, 10].min() > 0.7  # lying: all of its middle row
+
+
+def test_a_full_disk_is_an_oserror_and_is_over_when_there_is_room(tmp_path):
+    quarters().save(tmp_path / "a.png")
+    with ImagePool(tmp_path, image_size=8) as pool:
+        database = pool._cache._db
+        (n_pages,) = database.execute("PRAGMA page_count").fetchone()
+        database.execute(f"PRAGMA max_page_count = {n_pages}")
+        for i in range(200):
+            shutil.copy(tmp_path / "a.png", tmp_path / f"{i:0200}.png")
+        with pytest.raises(OSError, match="full"):
+            pool.refresh()
+        database.execute("PRAGMA max_page_count = 1000000")
+        assert len(pool.refresh()) == 200
 
 
 def test_hidden_and_excluded_folders_are_left_out(tmp_path):

@@ -230,6 +230,38 @@ def test_indices_out_of_range():
             pool.take(indices)
 
 
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.uint64])
+def test_indices_of_a_narrow_dtype_reach_into_a_long_pool(dtype):
+    X = np.arange(1000)
+    np.testing.assert_array_equal(as_pool(X).take(np.array([9, 100], dtype)), [9, 100])
+
+
+def test_a_list_of_half_precision_tensors_is_taken_in_single():
+    pool = as_pool([torch.full((3,), 0.5, dtype=torch.bfloat16)] * 2)
+    assert pool.dtype == pool.take([1]).dtype == np.float32
+    np.testing.assert_array_equal(pool.take([1]), [[0.5] * 3])
+
+
+def test_a_copy_of_a_memmap_lies_in_memory_where_all_of_it_is_looked_at(tmp_path):
+    mapped = np.memmap(tmp_path / "X", np.uint8, "w+", shape=(2000, 2))
+    assert not as_pool(mapped[::-1]).is_in_memory
+    for copy in (mapped.copy(), mapped.astype(np.float32)):
+        digest = as_pool(copy).digest()
+        copy[1] = 7  # none of the few samples that tell a pool beyond memory
+        assert as_pool(copy).digest() != digest
+
+
+def test_an_hdf5_file_is_found_again_from_another_folder(X, tmp_path, monkeypatch):
+    h5py = pytest.importorskip("h5py")
+    monkeypatch.chdir(tmp_path)
+    with h5py.File("X.h5", "w") as file:
+        file["X"] = X
+    with h5py.File("X.h5", "r") as file:
+        content = pickle.dumps(as_pool(file["X"]))
+    monkeypatch.chdir("/")
+    np.testing.assert_array_equal(pickle.loads(content).take([3]), X[[3]])
+
+
 @every_kind
 def test_the_digest_is_that_of_the_contents(kind, X, tmp_path):
     pool = as_pool(KINDS[kind](X, tmp_path))
