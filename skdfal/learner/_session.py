@@ -15,6 +15,7 @@ from skdfal._utils._seeds import seeded
 from skdfal._utils._validation import (
     COUNT,
     HasMethods,
+    Interval,
     StrOptions,
     check_values,
 )
@@ -28,6 +29,7 @@ from skdfal.learner._store import RunStore, read_labels
 from skdfal.learner._trainer import Trainer
 from skdfal.learner._view import samples_of, spilled
 
+_FROM_ZERO = Interval(Integral, 0, None, closed="left")
 _INITIAL, _TRAIN, _CANDIDATES, _QUERY, _TWINS = range(5)  # purposes of random numbers
 _OF_RULE = "rule: "  # before the names of what a stopping rule has seen
 _N_KEPT = 2  # rounds whose weights stay in the file: a short last one may be redone
@@ -338,7 +340,7 @@ class LabelingSession:
             If ``n_instances`` is no count, or a strategy does not answer with indices.
         """
         n = self._n_instances if n_instances is None else n_instances
-        if not isinstance(n, Integral) or n < 1:
+        if not COUNT.is_satisfied_by(n):
             raise ValueError(f"{n_instances=} should be an int >= 1.")
         free = np.zeros(len(self._pool), dtype=bool)
         free[self._labels.open_questions()] = True
@@ -494,7 +496,7 @@ class LabelingSession:
         """
         self._check_can_fit()
         n = self._n_instances if n_instances is None else n_instances
-        if not isinstance(n, Integral) or n < 0:
+        if not _FROM_ZERO.is_satisfied_by(n):
             raise ValueError(f"{n_instances=} should be an int >= 0.")
         k, labels = len(self.history_), self._labels
         n_extras, rule = len(labels.extras), self._rule_state()

@@ -173,6 +173,8 @@ def test_what_is_asked(data):
     assert session.fit().ask(2).shape == (2,)
     assert session.labels_ == {i: labels[i] for i in [*first, more[1]]}
     assert set(session.predict(X)) <= set(NAMES)
+    with pytest.raises(ValueError, match="n_instances=True"):
+        session.ask(True)
     with pytest.raises(ValueError, match="n_instances=0"):
         session.ask(0)
 
@@ -335,7 +337,7 @@ class NotNow(Callback):
         raise AssertionError("A net is trained.")
 
 
-@pytest.mark.parametrize("n", [-1, 2.5, "3"])
+@pytest.mark.parametrize("n", [-1, 2.5, "3", True])
 def test_a_number_to_rank_that_is_none_costs_no_training(n, data):
     session = make_session(data[0], estimator=make_net(callbacks=[NotNow()]))
     session.tell(range(8), data[1][:8])
