@@ -26,7 +26,7 @@ class Answers:
 
     def __init__(self, events=()):
         self._by_picture = {}  # picture: {annotator: [(number, event), ...]}
-        self._ids = set()
+        self._ids, self._undone = set(), set()
         self._standing = {}  # picture: event
         self._n_events = 0
         for event in events:
@@ -47,8 +47,9 @@ class Answers:
         of_picture = self._by_picture.setdefault(event.picture, {})
         stack = of_picture.setdefault(event.annotator, [])
         if event.kind == "undo":
+            self._undone.add((event.annotator, event.undoes))
             stack[:] = [entry for entry in stack if entry[1].id != event.undoes]
-        else:
+        elif (event.annotator, event.id) not in self._undone:  # which may be here first
             stack.append((self._n_events, event))
         standing = _resolve(of_picture)
         if standing is None:

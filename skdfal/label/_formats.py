@@ -88,7 +88,7 @@ def read_labels(path, columns=None):
         If it is no such CSV, a column is missing, or a time is none.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        text = Path(path).read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(
             f"{path} is not in UTF-8. Save it as 'CSV UTF-8', as Excel calls it."

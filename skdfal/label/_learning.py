@@ -31,7 +31,7 @@ class Learning:
     predictions : dict of str to list
         Class, probability and margin by picture.
     since : float or None
-        When the training that goes on began.
+        When the training that goes on began, by the clock that is never set back.
     error : str or None
         Of the last training.
     """
@@ -81,10 +81,10 @@ class Learning:
         started : bool
             Whether it began.
         """
-        if self.since or len(set(job.labels.values())) < 2:
+        if self.since is not None or len(set(job.labels.values())) < 2:
             return False
         self._trained_on, self.error = job.labels, None
-        self.since = time.time()
+        self.since = time.monotonic()
         self._trainer.start(job)
         return True
 
@@ -124,9 +124,10 @@ class Learning:
             As the page reads it.
         """
         last = self.rounds[-1] if self.rounds else {}
+        is_busy = self.since is not None
         return {
-            "is_busy": self.since is not None,
-            "seconds": time.time() - self.since if self.since else None,
+            "is_busy": is_busy,
+            "seconds": time.monotonic() - self.since if is_busy else None,
             "last_seconds": last.get("seconds"),
             "rounds": len(self.rounds),
             "n_labels": last.get("n_labels", 0),

@@ -3,6 +3,8 @@
 All that the page shows and does, without HTTP.
 """
 
+import hashlib
+import json
 import secrets
 import threading
 import time
@@ -175,6 +177,28 @@ class Project:
             self.pool.decode([row])  # which notes that it is broken
             self._take_up_pictures()
             raise
+
+    def tag(self, number):
+        """Return what tells a picture from others, and from what its file was before.
+
+        Parameters
+        ----------
+        number : int
+            Of the picture.
+
+        Returns
+        -------
+        tag : str
+            32 hexadecimal digits. The file is not read.
+
+        Raises
+        ------
+        KeyError
+            If there is no such picture, now or at all.
+        """
+        row = self._rows[self._names[number]]
+        known = json.dumps([self._id, *self.pool.contents([row])])
+        return hashlib.sha256(known.encode()).hexdigest()[:32]
 
     # Answers
 

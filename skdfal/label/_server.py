@@ -36,7 +36,6 @@ _LARGEST_BODY = 1_000_000  # bytes
 _MOST_QUEUED = 50
 _LONGEST_CLIENT = 100  # characters of what is kept of a page's name
 _SIDES = {"picture": 1600, "thumbnail": 200}  # pixels
-_KEPT = {"Cache-Control": "private, max-age=3600"}
 _HEADERS = {
     # Notebooks on this machine may show the page in a frame.
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; "
@@ -141,13 +140,19 @@ class _Page:
 
     def picture(self, request):
         side = _SIDES[request.url.path.split("/")[1]]
+        number = request.path_params["number"]
         try:
-            content, kind = self._project.picture(request.path_params["number"], side)
+            # Another project may have had this address and number an hour ago.
+            tag = f'"{self._project.tag(number)}"'
+            headers = {"Cache-Control": "private, no-cache", "ETag": tag}
+            if request.headers.get("if-none-match") == tag:
+                return Answer(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+            content, kind = self._project.picture(number, side)
         except KeyError:
             return PlainTextResponse("There is no such picture.", 404)
         except (ValueError, OSError) as exc:
             return PlainTextResponse(f"It cannot be read: {exc}", 410)
-        return Answer(content, media_type=kind, headers=_KEPT)
+        return Answer(content, media_type=kind, headers=headers)
 
 
 def _whole(text):

@@ -135,7 +135,9 @@ class Store:
         """
         marks = ", ".join("?" * len(Event._fields))
         self._write(
-            f"INSERT OR IGNORE INTO events ({_FIELDS}) VALUES ({marks})", events
+            f"INSERT INTO events ({_FIELDS}) VALUES ({marks}) "
+            "ON CONFLICT (id) DO NOTHING",
+            events,
         )
 
     def events(self):

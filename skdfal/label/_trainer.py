@@ -235,8 +235,9 @@ class _Learner:
     def _open(self, askable):
         """Have a session on the pictures there are now."""
         if self._pool is None:
-            self._pool = self._recipe.open_pool()
-            self._samples = samples_for(self._recipe.net, self._pool)
+            pool = self._recipe.open_pool()
+            self._samples = samples_for(self._recipe.net, pool)
+            self._pool = pool
         else:
             self._pool.refresh()
         self._pool.decode()
@@ -246,9 +247,10 @@ class _Learner:
             return
         if self._session is not None:
             self._session.close()
-        self._names, self._rows = names, np.array(rows)
+        self._names = self._session = None  # until there is one of these pictures
         self._session = self._new_session(self._samples.view(rows))
         self._settling, self._margins = StabilizingPredictions(), SmallestMargin()
+        self._names, self._rows = names, np.array(rows)
 
     def _new_session(self, pool):
         recipe = self._recipe

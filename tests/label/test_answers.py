@@ -50,6 +50,12 @@ def test_each_persons_last_event_that_was_not_undone_is_the_answer(events):
 
 
 @given(histories())
+def test_an_undo_that_comes_before_what_it_undoes_counts(events):
+    undos_first = sorted(events, key=lambda e: e.kind != "undo")
+    assert Answers(undos_first).labels() == Answers(events).labels()
+
+
+@given(histories())
 def test_most_votes_stand_and_of_equals_the_latest(events):
     answers = Answers(events)
     for picture in PICTURES:

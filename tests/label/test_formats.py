@@ -23,7 +23,7 @@ NAMES = [
     "sub/# % space ü.png",
     'with, comma and "quotes".png',
     "semi;colon.png",
-    " two\nlines .png",
+    " two\nlines\r .png",
 ]
 CLASSES = ["cat", 'a "dog", or <two> & more', "ünicode; class"]
 PROBA = np.array(

@@ -148,6 +148,21 @@ def test_undo_goes_on_after_a_reload(opened, project):
     assert project.answers.labels() == dict(pressed[:1])
 
 
+def test_answers_that_wait_keep_their_order_where_the_clock_is_set_back(
+    opened, project
+):
+    opened.context.set_offline(True)
+    name = shown(opened)
+    press(opened, KEYS[truth(name)])
+    opened.evaluate("() => { const now = Date.now(); Date.now = () => now - 3.6e6; }")
+    press(opened, "Control+z")
+    press(opened, "x")
+    opened.context.set_offline(False)
+    saved(opened)
+    assert [e.kind for e in project.store.events()] == ["label", "undo", "exclude"]
+    assert project.answers.of(name).kind == "exclude"
+
+
 def test_the_overview_corrects(opened, project):
     pressed = label(opened, 3)
     opened.keyboard.press("o")

@@ -6,10 +6,12 @@ import pytest
 
 from tests.label.projects import (
     TOKEN,
+    client_of,
     make_project,
     server,
     stranger_to,
     truth,
+    write_pictures,
 )
 from tests.label.test_store import fill
 
@@ -232,6 +234,27 @@ def test_pictures_are_what_the_pool_has(client, project):
     answer = client.get(f"/picture/{entry['picture']}")
     row = project.pool.names.index(entry["name"])
     assert (answer.content, answer.headers["content-type"]) == project.pool.image(row)
+
+
+def test_a_picture_is_kept_as_long_as_it_is_the_same(client, project, tmp_path):
+    entry = client.get("/api/queue?n=1").json()["pictures"][0]
+    address = f"/picture/{entry['picture']}"
+    first = client.get(address)
+    assert first.headers["cache-control"] == "private, no-cache"
+    known = {"If-None-Match": first.headers["etag"]}
+    again = client.get(address, headers=known)
+    assert (again.status_code, again.content) == (304, b"")
+    # The same number of another project, on the same port an hour later.
+    other = make_project(write_pictures(tmp_path / "other", size=8))
+    with client_of(other) as client_of_other:
+        answer = client_of_other.get(address, headers=known)
+        assert (answer.status_code, answer.content != first.content) == (200, True)
+    other.close()
+    # Another picture of the same name.
+    (project.pool.folder / entry["name"]).write_bytes(answer.content)
+    project.pool.refresh()
+    answer = client.get(address, headers=known)
+    assert (answer.status_code, answer.content != first.content) == (200, True)
 
 
 def test_two_people_get_different_pictures(client):

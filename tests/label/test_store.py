@@ -30,6 +30,12 @@ def test_events_come_back_in_order_and_once(store):
     again.close()
 
 
+def test_what_sqlite_would_not_keep_is_not_passed_over(store):
+    with pytest.raises(NotSavedError, match="time"):
+        store.add([Event("1", "a.png", "label", "cat", time=float("nan"))])
+    assert store.events() == []
+
+
 def test_numbers_of_pictures_are_for_ever(store):
     first = store.numbers(["b.png", "a.png"])
     again = reopened(store)

@@ -7,9 +7,16 @@ import signal
 import numpy as np
 import pytest
 
+from skdfal.label import _trainer
 from skdfal.label._net_file import load_net
-from skdfal.label._trainer import NET, PREDICTIONS, ROUND
-from tests.label.projects import make_project, truth, wait_until, write_pictures
+from skdfal.label._trainer import NET, PREDICTIONS, ROUND, Job
+from tests.label.projects import (
+    CLASSES,
+    make_project,
+    truth,
+    wait_until,
+    write_pictures,
+)
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills as POSIX does")
 
@@ -101,6 +108,39 @@ def test_the_estimate_is_of_what_is_held_out_alone(learned):
     labels = learned.answers.labels()
     held_out = [name for name in labels if learned._order.is_held_out(name)]
     assert learned.status()["quality"]["n"] == len(held_out)
+
+
+def test_after_a_session_that_could_not_be_opened_comes_one_of_all(
+    tmp_path, monkeypatch
+):
+    """It was the one before, in which each index was another picture's."""
+    project = make_project(write_pictures(tmp_path / "pictures"))
+    project.close()
+    names, learner = sorted(project.pool.names), _trainer._Learner(project.recipe)
+    learner._open(names)
+
+    def full_disk(*args, **kwargs):
+        raise OSError("No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_trainer, "LabelingSession", full_disk)
+        with pytest.raises(OSError, match="space"):
+            learner._open(names[1:])
+    learner._open(names[1:])
+    assert learner._names == names[1:]
+    assert len(learner._session.ask(40)) == 39
+    learner._session.close()
+    learner._pool.close()
+
+
+def test_a_clock_that_is_set_back_does_not_shorten_a_training(project, monkeypatch):
+    monkeypatch.setattr(project._learning._trainer, "start", lambda job: None)
+    names = sorted(project.pool.names)
+    assert project._learning.begin(
+        Job(dict(zip(names[:2], CLASSES, strict=True)), names, set())
+    )
+    monkeypatch.setattr("time.time", lambda: 0.0)
+    assert 0 <= training(project)["seconds"] < 60
 
 
 def test_a_killed_trainer_is_told_of_and_replaced(tmp_path):

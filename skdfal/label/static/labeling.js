@@ -128,7 +128,8 @@ export class Labeling {
   undo() {
     if (this.outbox.isFull || !this.past.length) return false;
     const last = this.past.pop();
-    this.send({ picture: last.picture, kind: "undo", label: null, undoes: last.id });
+    const annotator = last.annotator ?? this.annotator(); // whose it was: undo is one's own
+    this.send({ picture: last.picture, kind: "undo", label: null, undoes: last.id, annotator });
     if (this.current) this.queue.unshift(this.current);
     this.queue = this.queue.filter((entry) => entry.picture !== last.picture);
     this.show(last.img ? { ...last } : this.load(last), last);

@@ -15,11 +15,12 @@ export class Outbox {
     addEventListener("online", () => this.send());
   }
 
+  keys() {
+    return Object.keys(localStorage).filter((key) => key.startsWith(this.prefix)).sort();
+  }
+
   events() {
-    return Object.keys(localStorage)
-      .filter((key) => key.startsWith(this.prefix))
-      .sort()
-      .map((key) => JSON.parse(localStorage.getItem(key)));
+    return this.keys().map((key) => JSON.parse(localStorage.getItem(key)));
   }
 
   get isFull() {
@@ -27,8 +28,13 @@ export class Outbox {
   }
 
   add(event) {
-    localStorage.setItem(this.key(event), JSON.stringify(event));
+    localStorage.setItem(this.nextKey(event), JSON.stringify(event));
     this.send();
+  }
+
+  remove(id) {
+    const key = this.keys().find((one) => one.endsWith(`/${id}`));
+    if (key) localStorage.removeItem(key);
   }
 
   // Resolves once nothing waits any more.
@@ -38,9 +44,11 @@ export class Outbox {
     return new Promise((resolve) => this.waiting.push(resolve));
   }
 
-  key(event) {
-    const order = String(Math.round(event.time * 1000)).padStart(16, "0");
-    return `${this.prefix}${order}/${event.id}`;
+  // Behind all that wait, also where the clock was set back since.
+  nextKey(event) {
+    const last = this.keys().pop()?.slice(this.prefix.length).split("/")[0] ?? 0;
+    const order = Math.max(Math.round(event.time * 1000), Number(last) + 1);
+    return `${this.prefix}${String(order).padStart(16, "0")}/${event.id}`;
   }
 
   async send() {
@@ -79,7 +87,7 @@ export class Outbox {
       const { saved } = await answer.json();
       events
         .filter((event) => saved.includes(event.id))
-        .forEach((event) => localStorage.removeItem(this.key(event)));
+        .forEach((event) => this.remove(event.id));
       this.size = BATCH;
       return true;
     }
@@ -89,7 +97,7 @@ export class Outbox {
       return true;
     }
     if (answer.status === 400) {
-      localStorage.removeItem(this.key(events[0]));
+      this.remove(events[0].id);
       this.become("refused", reason);
       return true;
     }
