@@ -55,7 +55,6 @@ def make_net(seed=0, n_outputs=None, **kwargs):
         "batch_size": 16,
         "train_split": None,
         "verbose": 0,
-        "callbacks__print_log": None,  # which makes its table though nobody reads it
     }
     if n_outputs is not None:
         settings["module__n_outputs"] = n_outputs
