@@ -264,7 +264,7 @@ def test_readme_claims_of_dfal_plus_what_the_intervals_say(monkeypatch):
     readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     assert (
         "above that of softmax margin, BADGE and random choice on all four data sets "
-        "that we tried, and above DFAL's on three (fifteen trials"
+        "that we tried, and above DFAL's on three (fifteen trials, equal training"
     ) in readme
 
 

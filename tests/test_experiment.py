@@ -36,7 +36,7 @@ from skdfal.experiment import (
     summarize,
 )
 from skdfal.experiment._folder import TrialFiles, opened
-from skdfal.experiment._table import guessing_note
+from skdfal.experiment._table import guessing_note, training_note
 from skdfal.experiment._workers import check_end
 from skdfal.nets import MLP, make_classifier
 from skdfal.reproduce import (
@@ -343,6 +343,22 @@ def test_nets_that_guess_are_named():
     assert "20.0% by the commonest class" in note
     assert "--epochs" in note
     assert not guessing_note(records[:2], 20, y)
+
+
+def test_longer_training_is_told_where_nothing_is_trained_as_long():
+    def rows(*names):
+        twice = {"dfal": 20, "random+copies": 20}
+        return [
+            {"strategy": n, "annotations": 10, "labeled_data": twice.get(n, 10)}
+            for n in names
+        ]
+
+    note = training_note(rows("dfal", "random", "entropy"))
+    assert note.startswith("dfal trained on more samples than were annotated")
+    assert "random+copies" in note
+    assert not training_note(rows("dfal", "random", "random+copies"))
+    assert not training_note(rows("dfal"))
+    assert not training_note(rows("random", "entropy"))
 
 
 @pytest.mark.parametrize("y", [[1] * 50, [0] * 29 + [1], [0, 1], []])

@@ -8,7 +8,7 @@ from skdfal._utils._files import write_text
 from skdfal.cli._arguments import RESULTS
 from skdfal.cli._names import find_modules_here, strategy_names
 from skdfal.experiment import Protocol, accuracy_table, load_data, run_experiment
-from skdfal.experiment._table import guessing_note
+from skdfal.experiment._table import guessing_note, training_note
 from skdfal.experiment._trial import samples_to_score
 from skdfal.reproduce._files import draw_or_say, name_files
 from skdfal.reproduce._pictures import save_learning_curves, save_twins
@@ -83,9 +83,9 @@ def _report(records, protocol, arguments):
     kind = "Test" if protocol.n_validation is None else "Validation"
     title = f"{kind} accuracy in percent at annotation marks, mean ± standard deviation"
     _, y_true = samples_to_score(protocol, load_data(protocol), arguments.seed)
-    note = guessing_note(records, marks[-1], y_true)
+    notes = [guessing_note(records, marks[-1], y_true), training_note(records)]
     texts = [
-        "\n\n".join(filter(None, [title, table, note]))
+        "\n\n".join(filter(None, [title, table, *notes]))
         for table in (
             accuracy_table(records, marks),
             accuracy_table(records, marks, tablefmt="github"),

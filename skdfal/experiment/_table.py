@@ -167,6 +167,34 @@ def guessing_note(records, mark, y_true):
     )
 
 
+def training_note(records):
+    """Say which strategies trained for longer, where nothing stands beside them.
+
+    Parameters
+    ----------
+    records : list of dict
+        Rows as of :func:`run_experiment`.
+
+    Returns
+    -------
+    note : str
+        A sentence on the strategies that trained on more samples than were annotated,
+        and how to compare at equal training; empty where there are none, or where all
+        did, or one with copies is there.
+    """
+    more = dict.fromkeys(
+        row["strategy"] for row in records if row["labeled_data"] > row["annotations"]
+    )
+    names = {row["strategy"] for row in records}
+    if not more or names == set(more) or any(n.endswith("+copies") for n in names):
+        return ""
+    return (
+        f"{', '.join(more)} trained on more samples than were annotated, so for more "
+        "steps. For random choice that is trained as long as with twins, add "
+        "random+copies to --strategies."
+    )
+
+
 def in_percent(summary):
     """Return a summary as text, such as "87.1 ± 1.2"."""
     std = summary.std

@@ -48,6 +48,7 @@ def label(arguments):
             if pictures
             else "Name the folder of the pictures, or --demo."
         )
+    print(f"Reading what is in {pictures} ...", flush=True)
     folder = arguments.project or pictures / PROJECT
     folder.mkdir(parents=True, exist_ok=True)
     token = settle_token(folder / _TOKEN)

@@ -729,6 +729,13 @@ class LabelingSession:
             if self._store is not None:
                 self._store.close()
 
+    def __repr__(self):
+        n_labels, n_samples = len(self._labels.told), len(self._pool)
+        return (
+            f"<{type(self).__name__}: {n_labels} of {n_samples} samples labelled, "
+            f"{len(self.classes_)} classes>"
+        )
+
     def __reduce_ex__(self, protocol):
         raise TypeError(
             "A LabelingSession is neither copied nor pickled: two of them would not "

@@ -114,7 +114,8 @@ def dfal_plus_sampling(
         Norm of the margin.
     n_candidates : int or None, default=None
         Query among this many samples, drawn at random, both what is typical and what
-        has a small margin. None takes the whole pool.
+        has a small margin. None, the whole pool, finds better clusters; ``n_margins``
+        bounds the cost of margins.
     max_iter : int, default=50
         Upper bound on DeepFool steps.
     overshoot : float >= 0, default=0.02

@@ -247,6 +247,7 @@ def test_telling_is_all_or_nothing(data, tmp_path):
             session.tell(indices, labels)
     session.tell([], [])
     assert session.labels_ == {1: "ant", 2: "bee"}
+    assert "2 of 160 samples labelled, " in repr(session)
     session.close()
     again = make_session(data[0], classes=NAMES, path=tmp_path / "s")
     assert again.labels_ == {1: "ant", 2: "bee"}
