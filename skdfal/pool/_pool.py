@@ -268,7 +268,8 @@ def _hash_samples(state, X):
             state.update(str(name).encode())
             _hash_samples(state, X[name])
     elif hasattr(X, "columns"):
-        state.update(str([(str(c), str(X[c].dtype)) for c in X.columns]).encode())
+        names, dtypes = map(str, X.columns), map(str, X.dtypes)
+        state.update(str(list(zip(names, dtypes, strict=True))).encode())
         for column in X.columns:
             _hash_samples(state, np.asarray(X[column]))
     else:
@@ -554,9 +555,14 @@ class ChunkedPool(Pool):
         return self.X[indices]
 
     def __reduce_ex__(self, protocol):
-        if type(self.X).__module__.partition(".")[0] != "h5py":
-            return super().__reduce_ex__(protocol)
-        return _reopened_hdf5, (os.path.abspath(self.X.file.filename), self.X.name)
+        if type(self.X).__module__.partition(".")[0] == "h5py":
+            path = os.path.abspath(self.X.file.filename)
+            return _reopened_hdf5, (path, self.X.name)
+        store = getattr(self.X, "store", None)
+        if (where := _FOLDER_STORES.get(type(store).__name__)) is not None:
+            path = os.path.abspath(getattr(store, where))
+            return _reopened_zarr, (path, self.X.path)
+        return super().__reduce_ex__(protocol)
 
     def __len__(self):
         return self.X.shape[0]
@@ -574,12 +580,20 @@ class ChunkedPool(Pool):
 
 
 _STORES_IN_MEMORY = {"MemoryStore", "KVStore", "dict"}  # of zarr
+_FOLDER_STORES = {"LocalStore": "root", "DirectoryStore": "path"}  # of zarr 3 and 2
 
 
 def _reopened_hdf5(path, name):
     import h5py
 
     return ChunkedPool(h5py.File(path, "r")[name])
+
+
+def _reopened_zarr(folder, name):
+    """Open an array anew: one that was pickled is zero where its folder is not seen."""
+    import zarr
+
+    return ChunkedPool(zarr.open_array(folder, path=name, mode="r"))
 
 
 class DatasetPool(Pool):

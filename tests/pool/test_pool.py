@@ -251,15 +251,39 @@ def test_a_copy_of_a_memmap_lies_in_memory_where_all_of_it_is_looked_at(tmp_path
         assert as_pool(copy).digest() != digest
 
 
-def test_an_hdf5_file_is_found_again_from_another_folder(X, tmp_path, monkeypatch):
+def _hdf5(X):
     h5py = pytest.importorskip("h5py")
-    monkeypatch.chdir(tmp_path)
-    with h5py.File("X.h5", "w") as file:
+    with h5py.File("X", "w") as file:
         file["X"] = X
-    with h5py.File("X.h5", "r") as file:
-        content = pickle.dumps(as_pool(file["X"]))
+    return h5py.File("X", "r")["X"]
+
+
+def _zarr(X):
+    zarr = pytest.importorskip("zarr")
+    zarr.open("X", mode="w", shape=X.shape, chunks=(7, 1, 8, 8), dtype="f4")[:] = X
+    return zarr.open("X", mode="r")
+
+
+@pytest.mark.parametrize("make", [_hdf5, _zarr])
+def test_a_relative_file_is_found_from_another_folder_or_missed(
+    X, make, tmp_path, monkeypatch
+):
+    """A zarr array that was pickled with a relative path gave zeros without a word."""
+    monkeypatch.chdir(tmp_path)
+    content = pickle.dumps(as_pool(make(X)))
     monkeypatch.chdir("/")
     np.testing.assert_array_equal(pickle.loads(content).take([3]), X[[3]])
+    (tmp_path / "X").rename(tmp_path / "away")
+    with pytest.raises((OSError, ValueError)):
+        pickle.loads(content)
+
+
+def test_a_frame_with_two_columns_of_one_name_has_a_digest():
+    frame = pd.DataFrame([[1, 2.5], [3, 4.5]], columns=["a", "a"])
+    digest = as_pool(frame).digest()
+    assert digest == as_pool(frame.copy()).digest()
+    frame.iloc[1, 1] = 7
+    assert as_pool(frame).digest() != digest
 
 
 @every_kind
