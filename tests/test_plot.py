@@ -553,3 +553,10 @@ def test_message_without_matplotlib(monkeypatch):
         name = type(display).__name__
         with pytest.raises(ImportError, match=rf"{name}.*pip install matplotlib"):
             display.plot()
+
+
+def test_dollars_in_the_name_of_a_class_are_no_formula():
+    X = np.zeros((1, 8, 8))
+    display = AdversarialDisplay.from_arrays(X, X + 1, y=["US$"], y_twin=["$\\foo$"])
+    display.plot().figure_.draw_without_rendering()
+    assert not display.axes_[0, 0].title.get_parse_math()

@@ -258,7 +258,8 @@ class AdversarialDisplay(NotebookPicture):
             # Symmetric, so that the middle colour is "unchanged".
             changes = _show(column[1], self.perturbation[i], -limit, limit, "RdBu_r")
             _show(column[2], self.X_twin[i], low, high, "gray")
-            column[0].set_title(self._title(i), fontsize="small")
+            # A class may have dollars in its name, which are no formula.
+            column[0].set_title(self._title(i), fontsize="small", parse_math=False)
             for ax in column:
                 ax.set_xticks([])
                 ax.set_yticks([])
