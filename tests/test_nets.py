@@ -362,6 +362,19 @@ def test_other_callbacks_see_the_last_epoch_of_a_bounded_training(data):
     assert Counts.n_epochs == 1
     with pytest.raises(ValueError, match="max_batches=1 is kept by a callback"):
         make_classifier(**CHEAP, max_batches=1, callbacks="disable")
+    with pytest.raises(ValueError, match="patience=5 is kept by a callback"):
+        make_classifier(**CHEAP, patience=5, callbacks="disable")
+
+
+@pytest.mark.parametrize("module", ["lenet5", "vgg8", "resnet18"])
+def test_images_without_channels(module):
+    X, y = np.zeros((10, 16, 16), np.float32), np.arange(10) % 2
+    net = make_classifier(module, n_classes=2, image_size=16, width=0.05, max_epochs=1)
+    with pytest.raises(ValueError, match=r"\(10, 16, 16\), but .* pass X\[:, None\]"):
+        net.fit(X, y)
+    net.fit(X[:, None], y)
+    with pytest.raises(ValueError, match=r"of shape \(10, 256\), but .*width\)\.$"):
+        net.predict(X.reshape(10, -1))
 
 
 def test_nan_losses_never_win(data):

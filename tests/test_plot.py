@@ -345,6 +345,11 @@ def test_an_error_of_nothing_is_not_drawn(mpl):
     )
     with pytest.raises(ValueError, match=r"needs scores in \[0, 1\], but 'a' has 97"):
         percent.plot(scale="log_error")
+    perfect = ActiveLearningCurveDisplay(
+        annotations={"a": [[10, 20]]}, scores={"a": [[1.0, 1.0]]}
+    )
+    with pytest.raises(ValueError, match="nothing to draw: all scores are 1"):
+        perfect.plot(scale="log_error")
 
 
 def test_single_trial_has_no_band(mpl):

@@ -172,7 +172,7 @@ def annotations_saved(records, baseline="random", *, at=None):
         "n_reached", "saved_mean", "saved_std" and "saved_median", in annotations, the
         median -inf unless more than half of the trials reached the target; and
         "saved_fraction", the mean saving as a share of the mean that the baseline
-        took.
+        took, NaN where it took none.
 
     Raises
     ------
@@ -240,7 +240,7 @@ def annotations_saved(records, baseline="random", *, at=None):
                     "saved_median": _median(
                         [row["saved"] if row["reached"] else -math.inf for row in rows]
                     ),
-                    "saved_fraction": float(mean / spent),
+                    "saved_fraction": float(mean / spent) if spent else math.nan,
                 }
             )
     return PerTrial(trials, summary)

@@ -97,6 +97,7 @@ def _open(arguments, pictures, folder, store):
     wanted = arguments.classes
     if wanted is None and arguments.labels_from_folders:
         wanted = sorted(set(filter(None, pool.labels_from_folders()))) or None
+        _check_folders(set(wanted or ()).difference(store.setting("classes", [])))
     classes = settle_classes(store, wanted)
     recipe = Recipe(
         open_pool=open_pool,
@@ -126,6 +127,16 @@ def _open(arguments, pictures, folder, store):
     if arguments.labels_from_folders:
         project.add_labels_from_folders()
     return project
+
+
+def _check_folders(names):
+    """Raise where a folder's name would not come back from a CSV of labels."""
+    for name in sorted(names):
+        if name != name.strip():
+            raise ValueError(
+                f"The folder {name!r} is no name of a class: it begins or ends with a "
+                "space, which a CSV of labels loses. Rename the folder."
+            )
 
 
 def settle_classes(store, wanted):

@@ -113,6 +113,10 @@ def _export_tasks(arguments, answers):
     done = {*answers.labels(), *answers.standing("exclude")}
     with _open_pool(arguments, saved.image_size, saved.mode) as pool:
         unlabeled = [i for i, name in enumerate(pool.names) if name not in done]
+        if not unlabeled:
+            raise ValueError(
+                f"All pictures in {pool.folder} have an answer: there is no task left."
+            )
         names, proba = _predict(saved, pool, unlabeled)
         _say_broken(pool)
     prefix = LOCAL_FILES if arguments.prefix is None else arguments.prefix
@@ -228,7 +232,7 @@ def _open_pool(arguments, image_size, mode=None):
 
 def _predict(saved, pool, indices):
     """Return names and probabilities of the pictures that can be read."""
-    good = _good(pool, indices)
+    good = _some_good(pool, indices)
     samples = samples_for(saved.net_name, pool).view(good)
     proba = predict_proba(saved.estimator, samples)
     return [pool.names[i] for i in good], proba
@@ -258,7 +262,7 @@ def _ranking(pool, labels, arguments):
         n_instances=arguments.n,
         random_state=arguments.seed,
     )
-    told = _good(pool, told)
+    told = _some_good(pool, told, "labelled ")
     session.tell(told, [labels[pool.names[i]] for i in told])
     session.fit()
     while (asked := session.ask()).size:
@@ -270,6 +274,19 @@ def _good(pool, indices):
     pool.decode(indices)
     available = pool.available
     return [i for i in indices if available[i]]
+
+
+def _some_good(pool, indices, which=""):
+    """Return the indices of those that can be read, and raise where none can."""
+    good = _good(pool, indices)
+    if not good:
+        names, broken = [pool.names[i] for i in indices], pool.broken
+        first = next((name for name in names if name in broken), names[0])
+        raise ValueError(
+            f"None of the {len(names)} {which}pictures in {pool.folder} can be read, "
+            f"such as {first}: {broken.get(first, 'It is gone.')}"
+        )
+    return good
 
 
 def _known(events, names, folder):

@@ -102,9 +102,10 @@ class Trainer:
             if bad.any():
                 raise ValueError(
                     "X contains NaN or infinity in the labelled samples "
-                    f"{indices[start:][: len(block)][bad].tolist()[:5]}: a net that is "
-                    "trained on them answers NaN everywhere. Mend these samples, or "
-                    "skip them."
+                    f"{indices[start:][: len(block)][bad].tolist()[:5]} (or values "
+                    f"beyond {np.finfo(block.dtype).max:.2g}, the range of "
+                    f"{block.dtype}): a net that is trained on them answers NaN "
+                    "everywhere. Mend these samples, or skip them."
                 )
             start += len(block)
 

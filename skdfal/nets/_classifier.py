@@ -16,6 +16,9 @@ from torch.utils.data import BatchSampler, DataLoader, random_split
 
 from skdfal._utils._progress import progress
 from skdfal._utils._validation import COUNT
+from skdfal.nets._lenet5 import LeNet5
+from skdfal.nets._resnet18 import ResNet18
+from skdfal.nets._vgg8 import VGG8
 
 
 def _random_fifth(dataset, y=None):
@@ -388,7 +391,15 @@ class RestartingClassifier(skorch.NeuralNetClassifier):
         output : Tensor or tuple
             What the module returns; of an object with a field ``logits``, as models
             of transformers return, that field.
+
+        Raises
+        ------
+        ValueError
+            If the module is a network of this package for images, and the batch is
+            none of images with channels.
         """
+        if type(self.module_) in (LeNet5, VGG8, ResNet18):  # not in one's subclass
+            _check_images(x)
         output = super().infer(x, **fit_params)
         return getattr(output, "logits", output)
 
@@ -418,6 +429,17 @@ class RestartingClassifier(skorch.NeuralNetClassifier):
         batches = list(self.get_iterator(dataset_valid, training=False))
         losses = [self.validation_step(batch)["loss"].item() for batch in batches]
         return float(np.average(losses, weights=[len(batch[0]) for batch in batches]))
+
+
+def _check_images(x):
+    """Raise a ValueError unless a batch has the axes of images."""
+    shape = tuple(np.shape(x))
+    if len(shape) != 4:
+        remedy = " For grey images, pass X[:, None]." if len(shape) == 3 else ""
+        raise ValueError(
+            f"X gave a batch of shape {shape}, but the network takes images of shape "
+            f"(n_samples, n_channels, height, width).{remedy}"
+        )
 
 
 def _check_device(device):

@@ -230,11 +230,13 @@ default="lenet5"
             max_batches,
             kwargs.pop("callbacks", None),
         )
-    elif max_batches is not None:
-        raise ValueError(
-            f"max_batches={max_batches} is kept by a callback, but callbacks="
-            f"{kwargs['callbacks']!r}. Leave one of them out."
-        )
+    else:
+        for name, value in {"max_batches": max_batches, "patience": patience}.items():
+            if value is not None:
+                raise ValueError(
+                    f"{name}={value} is kept by a callback, but callbacks="
+                    f"{kwargs['callbacks']!r}. Leave one of them out."
+                )
 
     module = _MODULES.get(module, module) if isinstance(module, str) else module
     if isinstance(module, type) and not issubclass(module, nn.Module):

@@ -449,7 +449,7 @@ class ActiveLearningCurveDisplay(NotebookPicture):
             If matplotlib is not installed.
         ValueError
             If `spread` is none of the four, or a reference or point is no number, or
-            if `scale` is "log_error" and a score is no fraction.
+            if `scale` is "log_error" and a score is no fraction, or all are 1.
 
         Examples
         --------
@@ -583,6 +583,11 @@ class ActiveLearningCurveDisplay(NotebookPicture):
                     f"scale='log_error' needs scores in [0, 1], but {strategy!r} has "
                     f"{scores.min():g} to {scores.max():g}."
                 )
+        if all((curve.mean == 1).all() for curve in self.curves.values()):
+            raise ValueError(
+                "scale='log_error' has nothing to draw: all scores are 1, and errors "
+                "of 0 have no logarithm. Take scale='score'."
+            )
 
     def _shown(self, score):
         """Return what is drawn of scores: themselves, or errors above 0."""

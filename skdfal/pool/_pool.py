@@ -687,7 +687,8 @@ class FilePool(Pool):
     names : sequence of str or path-like
         The files.
     loader : callable
-        Takes a name and returns the sample, an array or tensor of one shape for all.
+        Takes a name and returns the sample, an array or tensor of one shape for all;
+        the dtype of the first is that of the pool.
 
     Examples
     --------
@@ -715,7 +716,19 @@ class FilePool(Pool):
         indices = positions(indices, len(self))
         if not len(indices):
             return np.empty((0, *self.sample_shape), self.dtype)
-        return _stacked([self.loader(self.names[i]) for i in indices])
+        return self._as_first(_stacked([self.loader(self.names[i]) for i in indices]))
+
+    def _as_first(self, X):
+        """Return a batch in the dtype of the first file, whoever is in it."""
+        dtype = X.dtype if self.dtype is None else self.dtype
+        if not np.can_cast(
+            X.dtype, dtype, "same_kind" if dtype.kind == "f" else "safe"
+        ):
+            raise ValueError(
+                f"The first file is of {dtype}, which cannot hold others, of "
+                f"{X.dtype}. Return one dtype from the loader, such as float32."
+            )
+        return X.astype(dtype, copy=False)
 
 
 class MappingPool(Pool):

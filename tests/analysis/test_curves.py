@@ -154,6 +154,15 @@ def test_a_strategy_saves_nothing_against_its_twin():
     )
 
 
+@pytest.mark.filterwarnings("error")
+def test_there_is_no_share_of_no_annotations():
+    rows = records({"random": [[0.1, 0.2]], "dfal": [[0.1, 0.2]]}, [0, 10])
+    none, all_ = annotations_saved(rows, at=[0, 10]).summary
+    assert none["saved_mean"] == 0
+    assert math.isnan(none["saved_fraction"])
+    assert all_["saved_fraction"] == 0
+
+
 # Paired difference
 
 

@@ -136,6 +136,14 @@ def test_folders_as_labels(tmp_path, quick):
     assert all(e.label == truth(e.picture) for e in labels)
 
 
+def test_a_folder_that_no_csv_can_name(tmp_path, quick, capsys):
+    picture = next(write_pictures(tmp_path / "all").glob("*.png"))
+    (tmp_path / "all" / " cat").mkdir()
+    picture.rename(tmp_path / "all" / " cat" / picture.name)
+    assert run(tmp_path / "all", "--labels-from-folders", "--no-browser") == 2
+    assert "The folder ' cat' is no name of a class" in capsys.readouterr().err
+
+
 @pytest.mark.skipif(os.name != "posix", reason="modes are of POSIX")
 def test_the_token_is_the_owners_and_stays(tmp_path):
     token = settle_token(tmp_path / "token")

@@ -89,6 +89,21 @@ def test_predict(pictures, net, capsys):
     assert f"{N} pictures" in err
 
 
+def test_pictures_of_which_none_can_be_read(pictures, net, capsys):
+    for path in pictures.rglob("*.png"):
+        path.write_text("broken by now")
+    write_labels("labels.csv", events(truth(pictures)))
+    reason = "No picture of a known format."
+    for command, told in [
+        ("predict pictures --net net.skdfal", f"{N + 1} pictures"),
+        ("query pictures --labels labels.csv", f"{N} labelled pictures"),
+    ]:
+        assert main(command.split()) == 2
+        err = capsys.readouterr().err
+        assert f"None of the {told} in pictures can be read, such as " in err
+        assert f".png: {reason}" in err
+
+
 def test_predict_with_no_net(pictures, capsys):
     assert main(["predict", "pictures", "--net", "pictures/broken.png"]) == 2
     assert "broken.png is no net of skdfal" in capsys.readouterr().err
@@ -234,6 +249,16 @@ def test_export_label_studio(pictures, project, net):
     )
     with open("tasks.xml", encoding="utf-8") as file:
         assert '<Choice value="light"/>' in file.read()
+
+
+def test_export_where_no_task_is_left(pictures, project, net, capsys):
+    labels, _ = stored(pictures)
+    for path in pictures.rglob("*.png"):
+        if path.relative_to(pictures).as_posix() not in labels.labels():
+            path.unlink()
+    arguments = ["export", "pictures", "--to", "label-studio", "--net", "net.skdfal"]
+    assert main(arguments) == 2
+    assert "there is no task left" in capsys.readouterr().err
 
 
 def test_export_overwrites_no_other_interface(pictures, project, net, capsys):

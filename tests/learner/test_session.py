@@ -376,6 +376,13 @@ def test_no_net_is_trained_on_nan(data, tmp_path):
     assert session.history_ == []
     session.skip(5)
     assert np.isfinite(session.fit().predict_proba(data[0])).all()
+    session = make_session(np.full(X.shape, 1e39), query_strategy="random")
+    session.tell(range(8), data[1][:8])
+    with (
+        pytest.warns(RuntimeWarning, match="overflow"),
+        pytest.raises(ValueError, match=r"beyond 3.4e\+38, the range of float32"),
+    ):
+        session.fit()
     initial = np.arange(8)
     classifier = ActiveLearningClassifier(make_net(), "random", initial=initial)
     with pytest.raises(ValueError, match=r"samples \[5\]"):

@@ -223,6 +223,17 @@ def test_a_list_is_of_the_dtype_that_holds_all_its_samples():
         np.testing.assert_array_equal(taken, [np.asarray(X[i]) for i in indices])
 
 
+def test_files_are_of_the_dtype_of_the_first():
+    samples = {"a": np.zeros(3, np.float32), "b": np.ones(3), "c": torch.ones(3).int()}
+    pool = FilePool("abc", samples.get)
+    for indices in ([0], [1], [2, 0], [0, 1, 2]):
+        taken = pool.take(indices)
+        assert taken.dtype == pool.dtype == np.float32
+        np.testing.assert_array_equal(taken[:, 0], np.minimum(indices, 1))
+    with pytest.raises(ValueError, match="first file is of int32, which cannot hold"):
+        FilePool("cb", samples.get).take([1])
+
+
 def test_indices_out_of_range():
     pool = as_pool(np.zeros((4, 2)))
     for indices in ([4], [-5], [[0]], [0.5], [True]):
