@@ -55,6 +55,7 @@ LEFT_OUT |= {f"ablation.{suffix}" for suffix in ("md", "csv", "png", "svg")}
 # the paper's, so that its numbers stand beside ours.
 TABLES = {
     "mnist-lenet5": ((100, 300, 500, 1000), True),
+    "mnist-lenet5-paper": ((100, 300, 500, 800, 1000), True),
     "mnist-vgg8": ((50, 100, 200, 300), True),
     "quickdraw-lenet5": ((50, 100, 200, 500), False),
     "quickdraw_animals-lenet5": ((50, 100, 200, 500), False),
@@ -62,6 +63,7 @@ TABLES = {
 }
 NAMES = {
     "mnist-lenet5": "MNIST, LeNet5",
+    "mnist-lenet5-paper": "MNIST, LeNet5, the paper's training",
     "mnist-vgg8": "MNIST, VGG8 of a quarter of the width",
     "quickdraw-lenet5": "Quick-Draw (cat, face, angel, dolphin), LeNet5",
     "quickdraw_animals-lenet5": "Quick-Draw (bird, cat, dog, fish), LeNet5",
@@ -69,6 +71,7 @@ NAMES = {
 }
 SHORT = {
     "mnist-lenet5": "MNIST",
+    "mnist-lenet5-paper": "MNIST, the paper's training",
     "mnist-vgg8": "MNIST, VGG8",
     "quickdraw-lenet5": "Quick-Draw, four classes of the paper",
     "quickdraw_animals-lenet5": "Quick-Draw, four animals",
@@ -230,6 +233,7 @@ def texts():
     found["tried/table.md"] = tried_table()
     found["dfal_plus/table.md"] = dfal_plus_table()
     found["core_set-cosine/table.md"] = metric_table((50, 100, 200, 300))
+    found["plain_tail/table.md"] = tail_table()
     found |= {f"lines/{name}.inc": text for name, text in lines_of_pages().items()}
     # No number is to be broken over two lines.
     space = "\N{NO-BREAK SPACE}"
@@ -259,8 +263,13 @@ def _published(name):
 
 
 def accuracies(records, marks, published):
-    """Return accuracies at marks, the paper's in brackets; largest area first."""
+    """Return accuracies at marks, the paper's in brackets; largest area first.
+
+    Ranks are at the last mark that the paper has, among its methods.
+    """
     summaries = summarize(records, marks)
+    both = [name for name in summaries if published.get(name)]
+    last = [mark for mark in marks if both and mark in published[both[0]]][-1:]
     lines = []
     for row in area_under_curve(records).summary:
         name = row["strategy"]
@@ -269,8 +278,19 @@ def accuracies(records, marks, published):
             theirs = published.get(name, {}).get(mark)
             beside = "" if theirs is None else f" ({100 * theirs:.1f})"
             cells.append(in_percent(summaries[name][mark]) + beside)
+        for mark in last:
+            ours = {other: summaries[other][mark].mean for other in both}
+            theirs = {other: published[other][mark] for other in both}
+            ranks = f"{_rank(name, ours)} ({_rank(name, theirs)})"
+            cells.append(ranks if name in both else "")
         lines.append([name_of(name), *cells, row["n_trials"]])
-    return _table(["method", *(f"{mark} labels" for mark in marks), "trials"], lines)
+    headers = ["method", *(f"{mark} labels" for mark in marks)]
+    headers += [f"rank at {mark}" for mark in last]
+    return _table([*headers, "trials"], lines)
+
+
+def _rank(name, accuracy):
+    return 1 + sum(v > accuracy.get(name, 0) for v in accuracy.values())
 
 
 def areas(records, strategy="dfal"):
@@ -447,6 +467,31 @@ def metric_table(marks):
         for name, at in summaries.items()
     ]
     return _table(["", *(f"{mark} labels" for mark in marks), "trials"], lines)
+
+
+def tail_table(mark=100):
+    """Return accuracies with the paper's training by how many dense layers LeNet5 has.
+
+    Rows of one layer are those of the protocol of scale "paper" with `net_params={}`.
+    """
+    plain = read_records(RESULTS / "plain_tail" / "rounds.csv")
+    authors = records_of("mnist-lenet5-paper")
+    one, two = (summarize(records, [mark]) for records in (plain, authors))
+    published = _published("mnist-lenet5")
+    lines = [
+        [
+            name_of(name),
+            in_percent(two[name][mark]),
+            in_percent(one[name][mark])
+            if one[name][mark].n_trials >= MIN_TRIALS
+            else f"{100 * one[name][mark].mean:.1f}",
+            f"{100 * published[name][mark]:.1f}",
+            one[name][mark].n_trials,
+        ]
+        for name in sorted(one, key=lambda name: -published[name][mark])
+    ]
+    headers = [f"{mark} labels", "two dense layers, five trials", "one", "paper"]
+    return _table([*headers, "trials of one"], lines)
 
 
 def tried_table():

@@ -113,7 +113,7 @@ def test_the_trainer_goes_with_the_server(tmp_path):
         wait_until(server.children)
         children = server.children()
         command.kill()
-        _, alive = psutil.wait_procs(children, timeout=20)
+        _, alive = psutil.wait_procs(children, timeout=60)
         assert not alive
 
 
