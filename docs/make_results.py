@@ -42,6 +42,7 @@ from skdfal.reproduce._ablation import (
     label_of,
     p_text,
 )
+from skdfal.reproduce._paper import ranks_of
 from skdfal.reproduce._reports import MIN_TRIALS
 from skdfal.strategies import STRATEGIES
 
@@ -270,6 +271,13 @@ def accuracies(records, marks, published):
     summaries = summarize(records, marks)
     both = [name for name in summaries if published.get(name)]
     last = [mark for mark in marks if both and mark in published[both[0]]][-1:]
+    ranks = [
+        (
+            ranks_of({name: summaries[name][mark].mean for name in both}),
+            ranks_of({name: published[name][mark] for name in both}),
+        )
+        for mark in last
+    ]
     lines = []
     for row in area_under_curve(records).summary:
         name = row["strategy"]
@@ -278,19 +286,12 @@ def accuracies(records, marks, published):
             theirs = published.get(name, {}).get(mark)
             beside = "" if theirs is None else f" ({100 * theirs:.1f})"
             cells.append(in_percent(summaries[name][mark]) + beside)
-        for mark in last:
-            ours = {other: summaries[other][mark].mean for other in both}
-            theirs = {other: published[other][mark] for other in both}
-            ranks = f"{_rank(name, ours)} ({_rank(name, theirs)})"
-            cells.append(ranks if name in both else "")
+        for ours, papers in ranks:
+            cells.append(f"{ours[name]} ({papers[name]})" if name in both else "")
         lines.append([name_of(name), *cells, row["n_trials"]])
     headers = ["method", *(f"{mark} labels" for mark in marks)]
     headers += [f"rank at {mark}" for mark in last]
     return _table([*headers, "trials"], lines)
-
-
-def _rank(name, accuracy):
-    return 1 + sum(v > accuracy.get(name, 0) for v in accuracy.values())
 
 
 def areas(records, strategy="dfal"):

@@ -343,8 +343,8 @@ def paper_table(records, marks, published, *, tablefmt="simple"):
             less = {n: ours[n].mean - value for n, value in theirs.items()}
             add("diff.", {n: in_points(value) for n, value in less.items()})
     if theirs:  # at the last mark
-        add("rank", _ranks({name: ours[name].mean for name in theirs}))
-        add("paper", _ranks(theirs))
+        add("rank", ranks_of({name: ours[name].mean for name in theirs}))
+        add("paper", ranks_of(theirs))
     add("trials", {name: found.n_trials for name, found in ours.items()})
     headers, *lines = zip(*columns, strict=True)
     align = ["left"] + ["right"] * (len(headers) - 1)
@@ -353,7 +353,7 @@ def paper_table(records, marks, published, *, tablefmt="simple"):
     )
 
 
-def _ranks(scores):
+def ranks_of(scores):
     """Return 1 for the highest score; equals share the better rank."""
     return {
         name: 1 + sum(other > score for other in scores.values())
