@@ -111,6 +111,8 @@ def affine_margins(
         Norm of the distance.
     n_top_classes : int >= 2 or None, default=None
         Look only at boundaries to the likeliest classes, the sample's own included.
+        None looks at all, of which :func:`deepfool` leaves out the unlikely ones
+        where there are more than 20: here they cost nothing.
 
     Returns
     -------

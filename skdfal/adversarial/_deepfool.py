@@ -20,6 +20,12 @@ from skdfal._utils._torch import (
 _FEW_CLASSES = 20
 _N_LIKELIEST = 10
 
+_NO_GRADIENT = (
+    "The module's output does not depend on x by anything that torch can "
+    "differentiate. Return logits, undetached, rather than classes; freeze weights by "
+    "requires_grad_(False) rather than run layers under torch.no_grad."
+)
+
 
 class DeepFoolResult(NamedTuple):
     """What :func:`deepfool` found, one row per sample.
@@ -105,7 +111,8 @@ def deepfool(
         If ``module`` is not a module or ``x`` not a floating point tensor.
     ValueError
         If ``x`` has no samples or holds NaN or infinity, if a parameter is out of its
-        range, or if the module's output is not of shape (n_samples, n_classes).
+        range, or if the module's output is not of shape (n_samples, n_classes) or has
+        no gradient by ``x``.
 
     Notes
     -----
@@ -265,7 +272,7 @@ def deepfool_within(
             size = logits.detach().abs().amax(1) + (
                 w * x_i.detach().flatten(1)
             ).abs().sum(1)
-            rounding = n_iter[active] * precision * size
+            rounding = n_iter[active] * precision * size.clamp_min(precision)
             r_i = step_onto_plane(torch.maximum(f.abs(), rounding), w, p)
             r_next = r[active].flatten(1) + r_i
             alive = ratio.isfinite() & r_next.abs().amax(1).isfinite()
@@ -293,17 +300,16 @@ def nearest_plane(
     (a,), w'_l of shape (a, D) and the ratio of shape (a,), infinite where undefined.
     """
     if not top_logits.requires_grad:
-        raise ValueError(
-            "The module's output does not depend on x by anything that torch can "
-            "differentiate. Return logits, undetached, rather than classes."
-        )
+        raise ValueError(_NO_GRADIENT)
     q = _dual(p)
     n_classes = top_logits.shape[1]
     for k in range(1, n_classes):
         f_k = top_logits[:, k] - top_logits[:, 0]  # f'_k = f_k - f_k0
         (w_k,) = torch.autograd.grad(  # w'_k = ∇f_k - ∇f_k0
-            f_k.sum(), x_i, retain_graph=k < n_classes - 1
+            f_k.sum(), x_i, retain_graph=k < n_classes - 1, allow_unused=True
         )
+        if w_k is None:
+            raise ValueError(_NO_GRADIENT)
         f_k, w_k = f_k.detach(), w_k.flatten(1)
         ratio_k = f_k.abs() / _norm(w_k, q)
         ratio_k = ratio_k.nan_to_num(nan=math.inf, posinf=math.inf)

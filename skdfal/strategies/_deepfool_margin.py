@@ -95,7 +95,8 @@ def deepfool_margin_score(
     The score is :math:`-\|\sum_i r_i\|_p`, with the steps r_i of :func:`deepfool`.
     Where the module is one ``Linear``, alone or in a ``Sequential`` with nothing but
     ``Flatten``, ``Identity``, dropout and a softmax at its end, one step is exact and
-    its length is taken from the closed form: a forward pass.
+    its length is taken from the closed form: a forward pass. There ``n_top_classes``
+    of None is all classes, however many.
 
     References
     ----------

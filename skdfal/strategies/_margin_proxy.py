@@ -46,7 +46,7 @@ def _first_order(net):
             if not gap.requires_grad:  # which the attack refuses
                 yield gap
                 continue
-            (w,) = torch.autograd.grad(gap.sum(), x_0)
+            (w,) = torch.autograd.grad(gap.sum(), x_0, materialize_grads=True)
         yield (gap.detach() / w.flatten(1).norm(dim=1)).nan_to_num(torch.inf)
 
 

@@ -276,6 +276,17 @@ def test_exact_tie_of_logits():
     assert float(result.norm) == pytest.approx(0, abs=1e-5)
 
 
+@pytest.mark.parametrize("overshoot", [0, 0.02])
+def test_an_exact_tie_where_all_is_zero(overshoot):
+    # No bias and a black picture: neither logits nor w · x give a scale for rounding.
+    module = nn.Sequential(
+        nn.Linear(3, 4, bias=False), nn.Tanh(), nn.Linear(4, 2, bias=False)
+    )
+    result = deepfool(module, torch.zeros(1, 3), overshoot=overshoot)
+    assert bool(result.converged)
+    assert float(result.norm) == pytest.approx(0, abs=1e-6)
+
+
 @pytest.mark.parametrize("n_top_classes", [2, 3, 4, 99])
 def test_only_the_likeliest_classes_are_attacked(n_top_classes):
     module = affine(n_classes=4)
@@ -468,6 +479,26 @@ def test_logits_within_the_output(after):
 def test_output_without_logits():
     with pytest.raises(ValueError, match=r"returned dict; .* as \.logits"):
         deepfool(Wrapped(small_cnn(), after=lambda f: {"f": f}), images(2))
+
+
+@pytest.mark.parametrize("norm", [nn.Identity, lambda: nn.LayerNorm(5)])
+def test_layers_under_no_grad_are_no_way_to_freeze_them(norm):
+    class HalfFrozen(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.backbone, self.norm = nn.Linear(3, 5), norm()
+            self.head = nn.Linear(5, 2)
+
+        def forward(self, x):
+            with torch.no_grad():
+                h = self.backbone(x)
+            return self.head(self.norm(h))
+
+    net = NeuralNetClassifier(HalfFrozen, criterion=nn.CrossEntropyLoss).initialize()
+    with pytest.raises(ValueError, match=r"freeze weights by requires_grad_\(False\)"):
+        dfal(net, np.ones((4, 3), dtype=np.float32), 2)
+    with pytest.raises(ValueError, match="by anything that torch can differentiate"):
+        deepfool(net.module_, torch.ones(4, 3))
 
 
 def test_what_gets_too_far_is_told_from_what_does_not_converge():
