@@ -131,7 +131,7 @@ class _Drawer:
                 logits = self._draw_together(x, rows)
             else:
                 logits = self._draw_one_by_one(x, rows)
-        return logits.double().softmax(-1).cpu().numpy()
+        return self.net.finite(logits.double().softmax(-1).cpu().numpy())
 
     def _draw_together(self, x, rows):
         masks = _Masks(self.seed, rows, self.n_draws, self.net.device)

@@ -209,7 +209,23 @@ class TorchNet:
 
     def proba(self, batch_size: int | None = None) -> np.ndarray:
         """Return class probabilities of shape (n_samples, n_classes)."""
-        return self.logits(batch_size).double().softmax(1).cpu().numpy()
+        return self.finite(self.logits(batch_size).double().softmax(1).cpu().numpy())
+
+    def finite(self, answers):
+        """Return what the net makes of finite samples as it is.
+
+        Raises
+        ------
+        ValueError
+            If there is NaN or infinity in it.
+        """
+        if not torch.as_tensor(answers).isfinite().all():
+            raise ValueError(
+                f"{self.name} answers NaN or infinity to some samples of a finite X: "
+                "its training has diverged, or it divides by 0 or takes a logarithm of "
+                "it there. Lower the learning rate or scale X, and fit again."
+            )
+        return answers
 
     def features(
         self, batch_size: int | None = None, layer: str | nn.Module | None = None
@@ -242,7 +258,7 @@ class TorchNet:
                     seen.clear()
         finally:
             hook.remove()
-        return torch.cat(features)
+        return self.finite(torch.cat(features))
 
     def _last_hidden(self) -> nn.Linear:
         if self.linear is None:

@@ -20,12 +20,6 @@ from skdfal._utils._torch import (
 _FEW_CLASSES = 20
 _N_LIKELIEST = 10
 
-_NO_GRADIENT = (
-    "The module's output does not depend on x by anything that torch can "
-    "differentiate. Return logits, undetached, rather than classes; freeze weights by "
-    "requires_grad_(False) rather than run layers under torch.no_grad."
-)
-
 
 class DeepFoolResult(NamedTuple):
     """What :func:`deepfool` found, one row per sample.
@@ -299,17 +293,11 @@ def nearest_plane(
     ``top_logits`` is (a, K) with the logit of k0 in column 0. Returns f'_l of shape
     (a,), w'_l of shape (a, D) and the ratio of shape (a,), infinite where undefined.
     """
-    if not top_logits.requires_grad:
-        raise ValueError(_NO_GRADIENT)
     q = _dual(p)
     n_classes = top_logits.shape[1]
     for k in range(1, n_classes):
         f_k = top_logits[:, k] - top_logits[:, 0]  # f'_k = f_k - f_k0
-        (w_k,) = torch.autograd.grad(  # w'_k = ∇f_k - ∇f_k0
-            f_k.sum(), x_i, retain_graph=k < n_classes - 1, allow_unused=True
-        )
-        if w_k is None:
-            raise ValueError(_NO_GRADIENT)
+        w_k = _gradient(f_k, x_i, k < n_classes - 1)  # w'_k = ∇f_k - ∇f_k0
         f_k, w_k = f_k.detach(), w_k.flatten(1)
         ratio_k = f_k.abs() / _norm(w_k, q)
         ratio_k = ratio_k.nan_to_num(nan=math.inf, posinf=math.inf)
@@ -321,6 +309,22 @@ def nearest_plane(
             w = torch.where(nearer[:, None], w_k, w)
             ratio = torch.where(nearer, ratio_k, ratio)
     return f, w, ratio
+
+
+def _gradient(f: Tensor, x_i: Tensor, retain_graph: bool) -> Tensor:
+    """Take ∇f of each sample, of the shape of ``x_i``."""
+    w = None
+    if f.requires_grad:
+        (w,) = torch.autograd.grad(
+            f.sum(), x_i, retain_graph=retain_graph, allow_unused=True
+        )
+    if w is None:
+        raise ValueError(
+            "The module's output does not depend on x by anything that torch can "
+            "differentiate. Return logits, undetached, rather than classes, and freeze "
+            "weights by requires_grad_(False) rather than by torch.no_grad."
+        )
+    return w
 
 
 def step_onto_plane(f: Tensor, w: Tensor, p: float) -> Tensor:

@@ -3,6 +3,7 @@
 import warnings
 from contextlib import contextmanager
 from functools import partial
+from operator import itemgetter
 
 import numpy as np
 import torch
@@ -10,7 +11,12 @@ from torch import nn
 from torch.func import functional_call, jacrev, vmap
 from torch.nn import functional as F
 
-from skdfal._utils._torch import HALVES, as_two_classes, evaluation_mode
+from skdfal._utils._torch import (
+    HALVES,
+    as_two_classes,
+    evaluation_mode,
+    map_tensors,
+)
 from skdfal._utils._validation import (
     QUERY_PARAMETERS,
     SCORE_PARAMETERS,
@@ -198,7 +204,7 @@ def _score_last(net, batch_size):
     _check_last(net)
     batch_size = net.batch_size(batch_size)
     work = partial(_score_last_of_block, batch_size)
-    return np.concatenate(list(net.map_blocks(work, batch_size)))
+    return net.finite(np.concatenate(list(net.map_blocks(work, batch_size))))
 
 
 def _score_last_of_block(batch_size, net):
@@ -226,14 +232,16 @@ def _check_last(net):
     if is_last:
         x = net.batch(np.arange(min(2, len(net))))
         with evaluation_mode(net.module), torch.no_grad():
-            with _recording([net.linear]) as seen:
+            with _recording([net.linear]) as calls:
                 logits = net.module(x)
-            out = seen[net.linear][1].to(logits)
+            out = calls[-1][-1].to(logits)
             f = logits[:, 1:] - logits[:, :1]
             out = out if out.shape[1:] == (1,) else out[:, 1:] - out[:, :1]
             out = out[:, : f.shape[1]]
-            is_last = f.shape == out.shape and torch.allclose(
-                f, out, rtol=1e-3, atol=1e-4
+            is_last = (
+                len(calls) == 1
+                and f.shape == out.shape
+                and torch.allclose(f, out, rtol=1e-3, atol=1e-4)
             )
     if not is_last:
         raise ValueError(
@@ -267,7 +275,7 @@ def _score_all(net, batch_size):
             size = net.n_classes * sum(p.numel() for p in parameters.values())
             batch_size = min(batch_size, max(1, _JACOBIAN_SIZE // size))
     work = partial(_score_all_of_block, gram, batch_size)
-    return np.concatenate(list(net.map_blocks(work, batch_size)))
+    return net.finite(np.concatenate(list(net.map_blocks(work, batch_size))))
 
 
 def _score_all_of_block(gram, batch_size, net):
@@ -284,14 +292,18 @@ def _layers_suffice(net):
     """Whether all layers with trainable weights have a rule, and the rules hold.
 
     They do not where a weight is used twice, or where samples are not in the first
-    dimension: plain gradients of one sample, in a batch of two, tell.
+    dimension. Where the layers do not tell, plain gradients of one sample, in a batch
+    of two, do.
     """
-    if not all(_has_rule(layer) for layer in _trainable_layers(net.module)):
+    layers = _trainable_layers(net.module)
+    weights = [w for layer in layers for w in layer.parameters(recurse=False)]
+    is_shared = len(set(weights)) < len(weights)
+    if is_shared or not all(map(_has_rule, layers)):
         return False
     x = net.batch(np.arange(min(2, len(net))))
     try:
         _, G = _gram_by_layers(net.module, x)
-    except (RuntimeError, IndexError):
+    except (RuntimeError, IndexError, ValueError):
         return False
     parameters = [p for p in net.module.parameters() if p.requires_grad]
     expected = []
@@ -329,10 +341,13 @@ def _centred(logits):
 
 def _gram_by_layers(module, x):
     """Return logits (n, C) and the Gram matrix of their gradients (n, C, C)."""
-    with _recording(_trainable_layers(module)) as seen:
+    with _recording(_trainable_layers(module)) as calls:
         logits = module(x)
+    layers, inputs, outputs = zip(*calls, strict=True)
+    if len(set(layers)) < len(layers):
+        raise RuntimeError("A layer runs twice: its gradient is a sum over its calls.")
     n, C = logits.shape
-    f, outputs = _centred(logits), [out for _, out in seen.values()]
+    f = _centred(logits)
     delta = [
         torch.autograd.grad(
             f[:, c].sum(), outputs, retain_graph=c < C - 1, materialize_grads=True
@@ -340,24 +355,23 @@ def _gram_by_layers(module, x):
         for c in range(C)
     ]
     G = logits.new_zeros(n, C, C)
-    for layer, *delta_c in zip(seen, *delta, strict=True):
-        h, _ = seen[layer]
+    for layer, h, *delta_c in zip(layers, inputs, *delta, strict=True):
         G = G + _gram_of_layer(layer, h, torch.stack(delta_c, dim=1))
     return logits.detach(), G
 
 
 @contextmanager
 def _recording(layers):
-    """Collect {layer: (input, output)} of a forward pass."""
-    seen = {}
+    """Collect (layer, input, output) of each call in a forward pass."""
+    calls = []
 
     def record(layer, args, out):
-        seen[layer] = (args[0].detach(), out)
+        calls.append((layer, args[0].detach(), out))
         return out.clone()  # what follows may work in place
 
     hooks = [layer.register_forward_hook(record) for layer in layers]
     try:
-        yield seen
+        yield calls
     finally:
         for hook in hooks:
             hook.remove()
@@ -424,18 +438,39 @@ def _patches(conv, h):
 
 def _gram_by_jacobians(module, x):
     """Return what `_gram_by_layers` does, for any module, with J written out."""
-    parameters = {n: p for n, p in module.named_parameters() if p.requires_grad}
+    places = _places(module)
+    weights = list(dict.fromkeys(places.values()))
+    number = {w: i for i, w in enumerate(weights)}
+    with torch.no_grad():
+        logits = module(x)
 
-    def f(parameters, x):
-        return _centred(functional_call(module, parameters, (x[None],)))[0]
+    def f(weights, x_i):
+        parameters = {place: weights[number[w]] for place, w in places.items()}
+        x = map_tensors(lambda part: part[None], x_i)
+        return _centred(functional_call(module, parameters, (x,), tie_weights=False))[0]
 
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "There is a performance drop")
-            J = vmap(jacrev(f), (None, 0))(parameters, x)
+            J = vmap(jacrev(f), (None, 0))(weights, x)
     except RuntimeError:  # some layers have no batching rule: a row at a time
-        rows = [jacrev(f, chunk_size=1)(parameters, x_i) for x_i in x]
-        J = {name: torch.stack([row[name] for row in rows]) for name in parameters}
+        samples = [map_tensors(itemgetter(i), x) for i in range(len(logits))]
+        rows = [jacrev(f, chunk_size=1)(weights, x_i) for x_i in samples]
+        J = [torch.stack(J_w) for J_w in zip(*rows, strict=True)]
     with torch.no_grad():
-        J = torch.cat([J_w.flatten(2) for J_w in J.values()], dim=2)  # (n, C, P)
-        return module(x), J.detach() @ J.detach().mT
+        J = torch.cat([J_w.flatten(2) for J_w in J], dim=2)  # (n, C, P)
+        return logits, J.detach() @ J.detach().mT
+
+
+def _places(module):
+    """{name: weight} for each place where a layer has a trainable weight.
+
+    A layer with several names comes once: `functional_call` would not put its weights
+    back. A weight that several layers share comes with each of them.
+    """
+    return {
+        f"{prefix}.{name}": w
+        for prefix, layer in module.named_modules()
+        for name, w in layer.named_parameters(recurse=False, remove_duplicate=False)
+        if w.requires_grad
+    }

@@ -379,6 +379,37 @@ def test_a_dataset_that_makes_nan_of_samples_is_no_divergence(pool):
         skdfal.entropy_score(net, pool)
 
 
+class Contrast(nn.Module):
+    """Divides by the spread of a picture, which is zero where all of it is black."""
+
+    def __init__(self, n_classes=4, seed=0):
+        super().__init__()
+        self.cnn = small_cnn(n_classes, seed)
+
+    def forward(self, x):
+        return self.cnn(x / x.std(dim=(1, 2, 3), keepdim=True))
+
+
+def asks_the_net(case):
+    return case.strategy.needs not in ("nothing", "input")
+
+
+@pytest.mark.parametrize("case", [*filter(asks_the_net, CASES)], ids=str)
+@pytest.mark.filterwarnings("ignore:DeepFool did not change")
+def test_a_net_that_answers_nan_to_some_samples(case, pool):
+    net = make_net(module=Contrast).initialize()
+    pool = pool.copy()
+    pool[7] = 0
+    if case.needs_gradients_of_x and case.strategy.name != "dfal_diverse":
+        assert 7 not in sample(case, net, pool)  # no step changes its class
+        return
+    with pytest.raises(ValueError, match="answers NaN or infinity to some samples"):
+        sample(case, net, pool)
+    if case.score:
+        with pytest.raises(ValueError, match="answers NaN or infinity"):
+            case.score(net, pool, **case.score_params)
+
+
 class Counting(nn.Module):
     """No parameter of floating point tells the precision: torch's default is taken."""
 

@@ -1,5 +1,7 @@
 """EGL: equal to one backward pass per sample and class, whatever the layers."""
 
+import operator
+
 import numpy as np
 import pytest
 import torch
@@ -122,6 +124,84 @@ def test_equals_one_backward_pass_a_sample_and_class(name, pool):
         np.testing.assert_allclose(found, expected, rtol=2e-4)
     (unwrapped,) = torch_nets(net, pool)
     assert _layers_suffice(unwrapped) == (name in BY_LAYERS)
+
+
+class DeadAtFirst(nn.Module):
+    """A weight used twice, the first time by nothing but dead units where x is 0."""
+
+    def __init__(self, by_two_layers):
+        super().__init__()
+        self.first, self.outer = nn.Linear(64, 64), nn.Linear(64, 4)
+        self.first.bias.data.fill_(-0.1)
+        self.second = nn.Linear(64, 64) if by_two_layers else self.first
+        self.second.weight = self.first.weight
+
+    def forward(self, x):
+        return self.outer(torch.tanh(self.second(self.first(x.flatten(1)).relu())))
+
+
+@pytest.mark.parametrize("by_two_layers", [True, False])
+def test_a_weight_used_twice_is_found_whatever_the_first_samples(by_two_layers, pool):
+    pool = np.concatenate([np.zeros_like(pool[:2]), pool])
+    net = initialized(DeadAtFirst(by_two_layers))
+    expected, weights = egl(net.module_, pool), list(net.module_.parameters())
+    np.testing.assert_allclose(egl_score(net, pool), expected, rtol=1e-4)
+    assert all(map(operator.is_, net.module_.parameters(), weights))
+
+
+class Words(nn.Module):
+    """Means of the vectors of words, and two numbers beside them."""
+
+    def __init__(self, between=None):
+        super().__init__()
+        self.vectors, self.outer = nn.Embedding(9, 4), nn.Linear(6, 3)
+        self.between = between or nn.Identity()
+
+    def forward(self, words, numbers):
+        h = self.between(self.vectors(words))
+        h = h[0] if isinstance(h, tuple) else h
+        return self.outer(torch.cat([h.mean(1), numbers], dim=1))
+
+
+class Sentences(torch.utils.data.Dataset):
+    def __init__(self):
+        rng = np.random.default_rng(0)
+        self.words = rng.integers(9, size=(6, 5))
+        self.numbers = rng.random((6, 2), dtype=np.float32)
+
+    def __len__(self):
+        return len(self.words)
+
+    def __getitem__(self, i):
+        return {"words": self.words[i], "numbers": self.numbers[i]}, 0
+
+
+@pytest.mark.parametrize("between", [None, nn.LSTM(4, 4, batch_first=True)])
+def test_several_inputs(between):
+    """Batched, and one sample after the other where a layer has no batching rule."""
+    net, sentences = initialized(Words(between)), Sentences()
+
+    class OfOne(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = net.module_
+
+        def forward(self, rows):
+            rows = rows.tolist()
+            words = torch.as_tensor(sentences.words[rows])
+            return self.net(words, torch.as_tensor(sentences.numbers[rows]))
+
+    expected = egl(OfOne(), np.arange(len(sentences)))
+    np.testing.assert_allclose(egl_score(net, sentences), expected, rtol=1e-4)
+
+
+def test_a_trainable_layer_that_never_runs(pool):
+    module = small_cnn()
+    module.requires_grad_(False)
+    net = initialized(module)
+    net.module_.beside = nn.Linear(2, 2)
+    net.module_.forward = lambda x: nn.Sequential(*net.module_[:-1])(x)
+    np.testing.assert_array_equal(egl_score(net, pool), 0)
 
 
 @pytest.mark.parametrize("trained", [["0."], ["6.", "9.bias"], ["1.", "9.weight"]])
