@@ -8,8 +8,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -37,7 +39,7 @@ from skdfal.experiment import (
 )
 from skdfal.experiment._folder import TrialFiles, opened
 from skdfal.experiment._table import guessing_note, training_note
-from skdfal.experiment._workers import check_end
+from skdfal.experiment._workers import Task, _run_task, check_end, run_tasks
 from skdfal.nets import MLP, make_classifier
 from skdfal.reproduce import (
     PAPER_DATASETS,
@@ -256,6 +258,46 @@ def test_a_trial_that_fails_says_which():
     failed.set_exception(ValueError("query_params has 'temperature'"))
     with pytest.raises(TrialError, match="Trial 1 of random failed: query_params has"):
         check_end(failed, "trial 1 of random")
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_trial_that_ends_its_process_in_order_has_failed_too(code):
+    failed = Future()
+    failed.set_exception(SystemExit(code))
+    with pytest.raises(TrialError, match="Trial 1 of random failed"):
+        check_end(failed, "trial 1 of random")
+
+
+class Picky(Exception):
+    """It is pickled, but cannot be unpickled: that takes one argument more."""
+
+    def __init__(self, code, text):
+        super().__init__(f"{code}: {text}")
+
+
+def raise_picky():
+    raise Picky(7, "no such thing")
+
+
+def test_errors_that_cannot_travel_say_what_they_were():
+    with pytest.raises(RuntimeError, match="^Picky: 7: no such thing$"):
+        _run_task("a", raise_picky, ())
+
+
+def test_a_worker_that_is_killed_ends_the_run():
+    """The run comes back: it waits for no process that is no longer there."""
+    found = []
+
+    def run():
+        try:
+            run_tasks({"a": Task(os._exit, (1,))}, "tasks", n_jobs=1, verbose=0)
+        except BrokenProcessPool as error:
+            found.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(60)
+    assert found
 
 
 def test_folders_are_not_overwritten(tmp_path):

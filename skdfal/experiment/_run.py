@@ -90,6 +90,8 @@ def run_experiment(
         If it holds an experiment with other settings, or another process works in it.
     TrialError
         If a trial failed. The others are ended, and can be resumed.
+    BrokenProcessPool
+        If a worker process was killed, such as for want of memory; likewise.
     ValueError
         If a strategy is unknown, the data too few, the net too large, or the device not
         there.

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import threading
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing.connection import wait as wait_for
 from queue import Empty
 from typing import NamedTuple
 
@@ -74,6 +76,8 @@ def run_tasks(tasks, what, *, n_jobs=None, n_threads=1, verbose=1):
     ------
     TrialError
         If a task failed.
+    BrokenProcessPool
+        If a worker was killed.
     """
     if not tasks:
         return
@@ -81,7 +85,9 @@ def run_tasks(tasks, what, *, n_jobs=None, n_threads=1, verbose=1):
     if verbose:
         print(f"{what}: {len(tasks)} to run, {n_jobs} at a time", file=sys.stderr)
     context = multiprocessing.get_context("spawn")
-    reports, stop = context.Queue(), context.Event()
+    reports = context.Queue()
+    # Not an event: to set one waits for those who wait for it, killed ones included.
+    stop, end_of_all = context.Pipe(duplex=False)
     executor = ProcessPoolExecutor(
         n_jobs, context, _initialize_worker, (reports, stop, n_threads)
     )
@@ -103,8 +109,9 @@ def run_tasks(tasks, what, *, n_jobs=None, n_threads=1, verbose=1):
                     progress.advance(*reported)
                 progress.say_where_it_stands()
     finally:
-        stop.set()
+        end_of_all.close()
         executor.shutdown(cancel_futures=True)
+        stop.close()
         reports.close()
 
 
@@ -128,7 +135,7 @@ def check_end(future, name):
         future.result()
     except BrokenProcessPool:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise TrialError(f"{name[0].upper()}{name[1:]} failed: {error}") from error
 
 
@@ -206,7 +213,20 @@ def _sigint_ignored():
 def _run_task(name, function, arguments):
     global _task
     _task = name
-    function(*arguments)
+    try:
+        function(*arguments)
+    except Exception as error:
+        if not _travels(error):  # or it would end the other tasks, and say nothing
+            raise RuntimeError(f"{type(error).__name__}: {error}") from error
+        raise
+
+
+def _travels(error):
+    """Whether an exception comes out of another process as it went in."""
+    try:
+        return type(pickle.loads(pickle.dumps(error))) is type(error)
+    except Exception:
+        return False
 
 
 def _initialize_worker(reports, stop, n_threads):
@@ -217,10 +237,10 @@ def _initialize_worker(reports, stop, n_threads):
     torch.set_num_threads(n_threads)
     # Tasks are long, and all files are written whole: so a worker may just vanish,
     # when it is told to or when the process that started it is no longer there.
-    for ended in (stop.wait, multiprocessing.parent_process().join):
-        threading.Thread(target=_exit_after, args=[ended], daemon=True).start()
+    ends = [stop, multiprocessing.parent_process().sentinel]
+    threading.Thread(target=_exit_after, args=[ends], daemon=True).start()
 
 
-def _exit_after(ended):
-    ended()
+def _exit_after(ends):
+    wait_for(ends)
     os._exit(1)
