@@ -158,9 +158,9 @@ def gather(folder):
             continue
         published = target / path.name
         if published.exists() and path.name in ("rounds.csv", "seconds.csv"):
-            _merge_rows(path, published)
+            _merge_rows(*_rows(path), published)
         elif published.exists() and path.name == "run.json":
-            _merge_trials(path, published)
+            _merge_trials(_read_json(path), published)
         else:
             shutil.copyfile(path, published)
 
@@ -170,22 +170,23 @@ def gather_running(folder, target):
     rows = []
     for path in (folder / "trials").glob("*.csv"):
         rows += _rows(path)[0]
-    write_csv(target / "rounds.csv", sorted(rows, key=_place), COLUMNS)
-    settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
+    _merge_rows(rows, COLUMNS, target / "rounds.csv")
+    settings = _read_json(folder / "settings.json")
     run = {
         "settings": settings,
         "versions": package_versions(),
         "machine": machine_name(settings["n_threads"]),
         "cores": n_cores(),
+        "trials": {},  # that are finished
     }
-    write_json(target / "run.json", run)
+    _merge_trials(run, target / "run.json")
 
 
-def _merge_rows(new, published):
-    """Put the trials of a file in the place of those of the same name."""
-    rows, columns = _rows(new)
+def _merge_rows(rows, columns, published):
+    """Put trials in the place of those of the same name, beside the others."""
     there = {_trial(row) for row in rows}
-    kept = [row for row in _rows(published)[0] if _trial(row) not in there]
+    known = _rows(published)[0] if published.exists() else []
+    kept = [row for row in known if _trial(row) not in there]
     write_csv(published, sorted(kept + rows, key=_place), columns)
 
 
@@ -208,12 +209,15 @@ def _place(row):
     return training, place, name, int(row["trial"]), int(row["round"])
 
 
-def _merge_trials(new, published):
-    """Add the trials of a run.json to those of the published one."""
-    found, known = (json.loads(path.read_text()) for path in (new, published))
-    trials = known["trials"] | found["trials"]
-    text = json.dumps(found | {"trials": dict(sorted(trials.items()))}, indent=2)
-    published.write_text(f"{text}\n", encoding="utf-8")
+def _merge_trials(found, published):
+    """Write a run.json, with the trials of the published one beside its own."""
+    known = _read_json(published) if published.exists() else {}
+    trials = known.get("trials", {}) | found["trials"]
+    write_json(published, found | {"trials": dict(sorted(trials.items()))})
+
+
+def _read_json(path):
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 # What the page shows

@@ -17,10 +17,10 @@ from tabulate import tabulate
 
 from skdfal._utils._records import in_points
 from skdfal.experiment import read_records
+from skdfal.experiment._names import find_strategy
 from skdfal.experiment._table import summary_of
 from skdfal.reproduce import TASK_AWARE_DATASETS
 from skdfal.reproduce._task_aware import improvements
-from skdfal.strategies import describe
 
 RESULTS = Path(__file__).parent / "results"
 SUFFIXES = {".md", ".csv", ".json", ".png", ".svg"}
@@ -60,10 +60,10 @@ def task_aware_overview(folders):
             fit.append(float(row["fit_seconds"]))
             query += [float(row["query_seconds"])] if row["query_seconds"] else []
     order = [name for name in seconds if name in gains]
-    improvement = [{"method": describe(n).label, **gains[n]} for n in order]
+    improvement = [{"method": find_strategy(n).label, **gains[n]} for n in order]
     timing = [
         {
-            "method": describe(name).label,
+            "method": find_strategy(name).label,
             "training": f"{statistics.median(fit):.1f}",
             "query": f"{statistics.median(query):.2f}" if query else "",
             "query / training": (

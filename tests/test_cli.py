@@ -1,6 +1,7 @@
 """The command: what it prints, writes and refuses."""
 
 import errno
+import io
 import itertools
 import os
 import re
@@ -76,6 +77,15 @@ def test_compare_writes_tables_and_pictures(folder, capsys):
     for text in (table, out):  # of nets trained for one epoch
         assert "no better than guessing" in text
         assert "try more epochs (--epochs)" in text
+
+
+def test_an_output_without_the_sign_of_deviations(folder, monkeypatch):
+    """As of a pipe on Windows, or ``PYTHONIOENCODING=ascii``: the table is printed."""
+    output = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", output)
+    monkeypatch.setattr("skdfal.cli._comparison.draw_or_say", lambda draw: None)
+    assert main([*TINY, "--out", str(folder), "--resume"]) == 0
+    assert b"mean ? standard deviation" in output.buffer.getvalue()
 
 
 def test_results_are_never_lost(folder, capsys):

@@ -533,6 +533,34 @@ def test_published_tables_follow_from_the_published_rows(monkeypatch):
         assert (RESULTS / name).read_text(encoding="utf-8") == text, name
 
 
+def test_results_of_a_run_stand_beside_those_published(monkeypatch, tmp_path):
+    """Of one that still runs too, and when it has come to its end."""
+    monkeypatch.syspath_prepend(str(DOCS))
+    import make_results
+
+    monkeypatch.setattr(make_results, "RESULTS", tmp_path / "results")
+    published, folder = tmp_path / "results" / "x", tmp_path / "x-seed0"
+    columns = make_results.COLUMNS
+
+    def rows(strategy):
+        values = ("digits", "lenet5", strategy, 0, 0, 10, 10, 0.5)
+        return [dict(zip(columns, values, strict=True))]
+
+    make_results.write_csv(published / "rounds.csv", rows("random"), columns)
+    make_results.write_json(published / "run.json", {"trials": {"random-0": {}}})
+    make_results.write_csv(folder / "trials" / "dfal-0.csv", rows("dfal"), columns)
+    make_results.write_json(folder / "settings.json", {"n_threads": 1})
+    make_results.gather(folder)
+    found = make_results.read_records(published / "rounds.csv")
+    assert [row["strategy"] for row in found] == ["dfal", "random"]
+    make_results.write_csv(folder / "rounds.csv", rows("dfal"), columns)
+    make_results.write_json(folder / "run.json", {"trials": {"dfal-0": {}}})
+    make_results.gather(folder)
+    assert make_results.read_records(published / "rounds.csv") == found
+    run = make_results.json.loads((published / "run.json").read_text())
+    assert run["trials"] == {"dfal-0": {}, "random-0": {}}
+
+
 def test_results_page_shows_all_that_is_published():
     pages = (path.read_text(encoding="utf-8") for path in DOCS.glob("results*.md"))
     page = "\n".join(pages)

@@ -25,6 +25,7 @@ from skdfal import ActiveLearningClassifier
 from skdfal._utils._records import in_points
 from skdfal.cli import main
 from skdfal.experiment import (
+    DATASETS,
     PAPER_STRATEGIES,
     FolderError,
     Protocol,
@@ -253,6 +254,16 @@ def test_more_trials_reuse_the_earlier_ones(uninterrupted, tmp_path):
     ]
 
 
+def test_a_kill_at_the_end_of_a_trial_leaves_no_checkpoint(finished, tmp_path):
+    folder = tmp_path / "results"
+    shutil.copytree(finished, folder)
+    left = TrialFiles(folder, "random", 0).checkpoint
+    left.touch()
+    settings = {"out_dir": folder, "n_jobs": 1, "verbose": 0, "resume": True}
+    assert len(run_experiment(TINY, ["random"], 1, **settings)) == 6
+    assert not left.exists()
+
+
 def test_a_trial_that_fails_says_which():
     failed = Future()
     failed.set_exception(ValueError("query_params has 'temperature'"))
@@ -280,7 +291,7 @@ def raise_picky():
 
 
 def test_errors_that_cannot_travel_say_what_they_were():
-    with pytest.raises(RuntimeError, match="^Picky: 7: no such thing$"):
+    with pytest.raises(RuntimeError, match=r"^Picky: 7: no such thing$"):
         _run_task("a", raise_picky, ())
 
 
@@ -427,6 +438,9 @@ def test_settings_that_are_none_are_refused(finished, tmp_path):
         ({"n_trials": 1.0}, r"n_trials=1\.0 should be an integer >= 0"),
         ({"seed": -1}, "seed=-1 should be an integer >= 0"),
         ({"n_jobs": -1}, "n_jobs=-1 should be an integer >= 1"),
+        ({"n_threads": 0}, "n_threads=0 should be an integer >= 1"),
+        ({"n_threads": 1.0}, r"n_threads=1\.0 should be an integer >= 1"),
+        ({"device": torch.device("cpu")}, "should be a name, such as 'cpu'"),
     ],
 )
 def test_bad_arguments_of_an_experiment_leave_no_folder(changed, message, tmp_path):
@@ -649,6 +663,21 @@ def test_names_that_stand_for_nothing_are_refused(changed, message, mine):
         Protocol(**OF_MINE | changed)
 
 
+def test_parameters_of_data_may_be_nested(mine, monkeypatch):
+    """The last data set is kept, whatever its parameters are made of."""
+    asked = []
+
+    def bunch(**params):
+        asked.append(params)
+        return dict.fromkeys(("X_train", "y_train", "X_test", "y_test", "target_names"))
+
+    monkeypatch.setitem(DATASETS, "nested", bunch)
+    for sizes in ({"a": [1]}, {"a": [1]}, {"a": [2]}):
+        data = load_data(Protocol("nested", dataset_params={"sizes": sizes}))
+    assert asked == [{"sizes": {"a": [1]}}, {"sizes": {"a": [2]}}]
+    assert load_data(Protocol("nested", dataset_params={"sizes": sizes})) is data
+
+
 def test_data_of_ones_own_must_be_whole(mine):
     protocol = Protocol(dataset="mine:half_a_bunch")
     with pytest.raises(ValueError, match="a dict without y_train, X_test, y_test, tar"):
@@ -690,6 +719,12 @@ def test_protocol_takes_the_integers_of_numpy():
     protocol = Protocol(max_annotations=np.int64(50), n_instances=np.int32(20))
     assert protocol == Protocol(max_annotations=50, n_instances=20)
     assert json.dumps(protocol.settings())
+
+
+def test_parameters_that_json_cannot_hold_are_named():
+    protocol = Protocol(query_params={"random": {"random_state": np.random.mtrand}})
+    with pytest.raises(ValueError, match="module is not JSON serializable"):
+        protocol.settings()
 
 
 def test_protocol_survives_json():

@@ -6,11 +6,9 @@ import warnings
 
 import sklearn
 
-_OURS = tuple(
-    os.path.dirname(os.path.dirname(path))
-    if "_utils" in path
-    else os.path.dirname(path)
-    for path in (os.path.abspath(__file__), os.path.abspath(sklearn.__file__))
+_OURS = tuple(  # folders, each with a separator at its end
+    os.path.join(os.path.dirname(os.path.abspath(path)), "")
+    for path in (os.path.dirname(__file__), sklearn.__file__)
 )
 
 

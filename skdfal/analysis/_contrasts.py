@@ -1,5 +1,6 @@
 """Several comparisons at once: what is at work in a set of paired experiments."""
 
+import math
 from collections.abc import Mapping
 from numbers import Real
 from typing import NamedTuple
@@ -73,8 +74,9 @@ def paired_contrasts(records, contrasts, *, annotations="area", confidence=0.95)
     Raises
     ------
     ValueError
-        If there are no contrasts, weights do not add up to zero, a strategy is not in
-        the records, or the strategies of a contrast share fewer than two trials.
+        If there are no contrasts, weights are no finite numbers or do not add up to
+        zero, a strategy is not in the records, or the strategies of a contrast share
+        fewer than two trials.
 
     See Also
     --------
@@ -129,6 +131,14 @@ def paired_contrasts(records, contrasts, *, annotations="area", confidence=0.95)
 
 def _values(curves, name, weights, annotations):
     """Return the weighted sum of the strategies in each trial that all have."""
+    if not isinstance(weights, Mapping) or not all(
+        isinstance(weight, Real) and math.isfinite(weight)
+        for weight in weights.values()
+    ):
+        raise ValueError(
+            f"{name!r} has weights={weights!r}; they should be a dict of strategies "
+            "to finite numbers."
+        )
     unknown = [strategy for strategy in weights if strategy not in curves]
     if unknown:
         raise ValueError(

@@ -10,7 +10,7 @@ from skdfal.cli._names import find_modules_here, strategy_names
 from skdfal.experiment import Protocol, accuracy_table, load_data, run_experiment
 from skdfal.experiment._table import guessing_note, training_note
 from skdfal.experiment._trial import samples_to_score
-from skdfal.reproduce._files import draw_or_say, name_files
+from skdfal.reproduce._files import draw_or_say, name_files, say
 from skdfal.reproduce._pictures import save_learning_curves, save_twins
 
 # Fields of a protocol by the arguments that say what they are.
@@ -91,7 +91,7 @@ def _report(records, protocol, arguments):
             accuracy_table(records, marks, tablefmt="github"),
         )
     ]
-    print(f"\n{texts[0]}\n")
+    say(f"\n{texts[0]}\n")
     write_text(out_dir / "table.md", f"{texts[1]}\n")
 
     def draw():

@@ -19,7 +19,9 @@ def n_cores():
 
 
 def check_device(device):
-    """Raise a ValueError where torch cannot compute on a device."""
+    """Raise a ValueError where torch cannot compute on a device, given by its name."""
+    if not isinstance(device, str):
+        raise ValueError(f"{device=!r} should be a name, such as 'cpu' or 'cuda:0'.")
     try:
         torch.zeros(1, device=device).item()  # meta has no values
     except (RuntimeError, AssertionError) as error:

@@ -1,12 +1,13 @@
 """What an experiment does, as data: Protocol, its data sets, its seeds."""
 
+import copy
 import dataclasses
 import hashlib
 import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import partial
 from numbers import Real
 
 import numpy as np
@@ -47,6 +48,8 @@ PAPER_STRATEGIES = tuple(
 _DATA = ("X_train", "y_train", "X_test", "y_test", "target_names")
 
 _N_MARKS = 4
+
+_last = {"wanted": None, "data": None}  # the data set that was loaded last
 
 # Fields that folders made by earlier versions do not have.
 _YOUNGER = {
@@ -239,13 +242,24 @@ class Protocol:
             All fields but ``marks``, which change nothing but the table, and but
             the younger fields where they have their defaults, as older folders do not
             name them; it is equal to itself after a way through JSON.
+
+        Raises
+        ------
+        ValueError
+            If there is a parameter that JSON cannot hold.
         """
         settings = dataclasses.asdict(self)
         del settings["marks"]
         for name, default in _YOUNGER.items():
             if settings[name] == default:
                 del settings[name]
-        return json.loads(json.dumps(settings))
+        try:
+            return json.loads(json.dumps(settings))
+        except TypeError as error:
+            raise ValueError(
+                f"What is known of an experiment goes to a file: {error}. Give "
+                "parameters as numbers, texts, lists and dicts of such."
+            ) from error
 
     def make_net(self, data, device="cpu", strategy=None):
         """Return the unfitted classifier for a data set.
@@ -506,16 +520,15 @@ def load_data(protocol):
     >>> load_data(Protocol("digits")).X_train.shape
     (1297, 1, 24, 24)
     """
-    params = tuple(
-        (name, tuple(value) if isinstance(value, list) else value)
-        for name, value in protocol.dataset_params.items()
-    )
-    return _load(protocol.dataset, params, protocol.n_validation, protocol.imbalance)
+    names = ("dataset", "dataset_params", "n_validation", "imbalance")
+    wanted = [getattr(protocol, name) for name in names]
+    if _last["wanted"] != wanted:
+        _last.update(data=_load(*wanted), wanted=copy.deepcopy(wanted))
+    return _last["data"]
 
 
-@lru_cache(maxsize=1)
 def _load(dataset, params, n_validation, imbalance):
-    data = find("dataset", dataset, DATASETS)(**dict(params))
+    data = find("dataset", dataset, DATASETS)(**params)
     has = data if isinstance(data, Mapping) else {}
     absent = [name for name in _DATA if name not in has]
     if absent:

@@ -112,7 +112,7 @@ def run_experiment(
     ...     )
     """
     strategies = _checked_strategies(strategies)
-    _check_counts(n_trials, seed, n_jobs)
+    _check_counts(n_trials, seed, n_jobs, n_threads)
     out_dir = Path(out_dir)
     check_device(device)
     data = load_data(protocol)  # downloaded once, before there are several workers
@@ -122,7 +122,7 @@ def run_experiment(
         **protocol.settings(),
         "seed": int(seed),
         "device": device,
-        "n_threads": n_threads,
+        "n_threads": int(n_threads),
     }
     with opened(out_dir, settings, resume=resume):
         # All strategies of a trial before the next trial: what an interrupted run
@@ -156,12 +156,14 @@ def _checked_strategies(strategies):
     return [strategy_name(strategy) for strategy in strategies]
 
 
-def _check_counts(n_trials, seed, n_jobs):
+def _check_counts(n_trials, seed, n_jobs, n_threads):
     for name, value in [("n_trials", n_trials), ("seed", seed)]:
         if not _WHOLE.is_satisfied_by(value):
             raise ValueError(f"{name}={value!r} should be an integer >= 0.")
     if n_jobs is not None and not COUNT.is_satisfied_by(n_jobs):
         raise ValueError(f"n_jobs={n_jobs!r} should be an integer >= 1, or None.")
+    if not COUNT.is_satisfied_by(n_threads):
+        raise ValueError(f"n_threads={n_threads!r} should be an integer >= 1.")
 
 
 def _check_net(protocol, data, device):
@@ -211,6 +213,7 @@ def _sum_up(out_dir, settings):
     records, seconds, trials = [], [], {}
     for files in finished_trials(out_dir):
         rows, end = files.read()
+        files.clean()  # of a checkpoint, where a kill came as the trial ended
         records += rows
         for row, fit, query in zip(
             rows, end["fit_seconds"], end["query_seconds"], strict=True

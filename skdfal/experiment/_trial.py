@@ -282,7 +282,8 @@ def load_training_set(path, data, annotations):
             saved[name] for name in ("indices", "X_twins", "y_twins")
         )
     is_twin = indices < 0
-    X, y = data.X_train[indices], data.y_train[indices]  # twins: any, for now
+    X = data.X_train[indices].astype(X_twins.dtype, copy=False)  # as it was trained on
+    y = data.y_train[indices]  # of twins: any, for now
     X[is_twin], y[is_twin] = X_twins, y_twins
     # The twins of a round follow its samples: all up to the next sample belong to it.
     bought = np.cumsum(~is_twin)

@@ -281,7 +281,8 @@ class RunStore:
         """Close the file and let others have it."""
         with _OPENING:
             self._db.close()
-            _IN_USE.pop(self._identity, None)
+            if _IN_USE.get(self._identity) is self:  # not another one, opened since
+                del _IN_USE[self._identity]
 
     def _of_round(self, column, number):
         query = f"SELECT {column} FROM rounds WHERE number = ?"

@@ -85,6 +85,12 @@ def ablation(arguments, results):
         Where the folder is made unless ``arguments.out`` says otherwise.
     """
     plan = Ablation(arguments.dataset, arguments.scale)
+    known = dict.fromkeys(cell for cells in plan.cells.values() for cell in cells)
+    unknown = [name for name in arguments.strategies or () if name not in known]
+    if unknown:
+        raise ValueError(
+            f"The ablation has no cell {', '.join(unknown)}; it has {', '.join(known)}."
+        )
     n_trials = arguments.trials or plan.n_trials
     name = f"{plan.dataset}-ablation-{plan.scale}-seed{arguments.seed}"
     out_dir = arguments.out or results / name
@@ -109,11 +115,6 @@ def ablation(arguments, results):
             resume=True,
         )
         write_ablation(plan, records, out_dir, arguments)
-    if not records:
-        raise ValueError(
-            f"None of {', '.join(arguments.strategies)} is a cell of the ablation: "
-            f"{', '.join(dict.fromkeys(c for cs in plan.cells.values() for c in cs))}."
-        )
     names = ["ablation.md", "ablation.csv", "rounds.csv", "ablation.json"]
     name_files(out_dir, names + [f"ablation.{suffix}" for suffix in PICTURES])
 

@@ -4,10 +4,10 @@ import numpy as np
 
 from skdfal.experiment import load_data
 from skdfal.experiment._folder import finished_trials
+from skdfal.experiment._names import find_strategy
 from skdfal.experiment._table import in_percent, summary_of
 from skdfal.reproduce._pictures import save_figure
 from skdfal.reproduce._reports import text_table
-from skdfal.strategies import describe
 
 _N_PICTURES = 12  # of each strategy
 _MAX_CLASSES = 30  # with more, counts of single classes cannot be read
@@ -121,7 +121,11 @@ def save_chosen(out_dir, protocol, path, formats=("png",)):
         chosen = _queried(files, protocol)[:_N_PICTURES]
         _draw_pictures(left, data.X_train[chosen])
         left.set_ylabel(
-            describe(name).label, rotation=0, ha="right", va="center", fontsize="small"
+            find_strategy(name).label,
+            rotation=0,
+            ha="right",
+            va="center",
+            fontsize="small",
         )
         _draw_counts(right, [row for row in rows if row["strategy"] == name])
     grid[0, 0].set_title("first pictures of the first query, best first")

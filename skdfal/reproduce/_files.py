@@ -172,7 +172,7 @@ def write_tables(path, title, note, tables, more=""):
     more : str, default=""
         What the note says in the file alone.
     """
-    print("\n" + "\n\n".join([f"{title}\n{note}", *tables("simple")]) + "\n")
+    say("\n" + "\n\n".join([f"{title}\n{note}", *tables("simple")]) + "\n")
     text = "\n\n".join([title, note + more, *tables("github")])
     write_text(path, f"{text}\n")
 
@@ -224,4 +224,16 @@ def name_files(out_dir, names):
         Their names.
     """
     found = [name for name in names if (out_dir / name).exists()]
-    print(f"Results in {out_dir}: {', '.join(found)}")
+    say(f"Results in {out_dir}: {', '.join(found)}")
+
+
+def say(text):
+    """Print text, with "?" for what the encoding of the output does not have.
+
+    Parameters
+    ----------
+    text : str
+        The text, such as a table with ±.
+    """
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    print(text.encode(encoding, "replace").decode(encoding))

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from skdfal._utils._files import write_csv
 from skdfal._utils._records import in_points
 from skdfal.experiment import Protocol, accuracy_table, summarize
+from skdfal.experiment._names import find_strategy
 from skdfal.experiment._table import summary_of
 from skdfal.reproduce._chosen import chosen_rows, rare_share_table, save_chosen
 from skdfal.reproduce._files import PICTURES, Run, draw_or_say, trials_of
@@ -14,7 +15,6 @@ from skdfal.reproduce._loss_curves import loss_curve_table, loss_curves, save_lo
 from skdfal.reproduce._paper import SCALES, protocol_values, sections
 from skdfal.reproduce._reports import text_table
 from skdfal.reproduce._transfer import transfer
-from skdfal.strategies import describe
 
 # Ours -> what the pages call it.
 TASK_AWARE_DATASETS = {
@@ -83,7 +83,8 @@ def load_task_aware(dataset, imbalance=1, scale="paper"):
     values = protocol_values(values)
     n_trials, deviations = values.pop("n_trials"), list(values.pop("deviations"))
     if imbalance > 1 and dataset != "cifar10":
-        deviations.append("the paper has rare classes in CIFAR-10 alone")
+        for listed in (deviations, *(p.get("deviations", []) for p in parts.values())):
+            listed.append("the paper has rare classes in CIFAR-10 alone")
     return TaskAware(Protocol(**values), n_trials, deviations, strategies, parts)
 
 
@@ -169,7 +170,7 @@ TASK_AWARE = {
 
 def needs_head(name):
     """Whether a strategy asks for a net with a loss-prediction head."""
-    return "loss_prediction" in (describe(name).net_params or {})
+    return "loss_prediction" in (find_strategy(name).net_params or {})
 
 
 def reproduce_task_aware(arguments, results):
@@ -193,7 +194,10 @@ def reproduce_task_aware(arguments, results):
     paper = load_task_aware(arguments.dataset, arguments.imbalance, arguments.scale)
     part = paper.parts.get(arguments.what.removeprefix("task-aware-"), {})
     changes = {k: v for k, v in part.items() if hasattr(paper.protocol, k)}
-    paper = paper._replace(protocol=replace(paper.protocol, **changes))
+    paper = paper._replace(
+        protocol=replace(paper.protocol, **changes),
+        deviations=part.get("deviations", paper.deviations),
+    )
     if arguments.out is None:
         ratio = f"-x{arguments.imbalance:g}" if arguments.imbalance > 1 else ""
         name = f"task-aware-{arguments.dataset}{ratio}-{arguments.scale}"

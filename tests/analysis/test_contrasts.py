@@ -55,6 +55,8 @@ def test_trials_that_one_lacks_are_left_out():
         ({}, "one at least"),
         ({"x": {"a": 1, "z": -1}}, "'z', which is not among"),
         ({"x": {"a": 1, "b": -2}}, "add up to -1"),
+        ({"x": {"a": np.nan, "b": -1}}, "'x' has .* finite numbers"),
+        ({"x": ["a", "b"]}, "dict of strategies to finite numbers"),
     ],
 )
 def test_what_is_no_contrast(contrasts, message):

@@ -1,5 +1,6 @@
 """The file of a run: what is written is there, and nothing else is touched."""
 
+import contextlib
 import os
 import sqlite3
 
@@ -101,6 +102,16 @@ def error_of_another_program(path):
         sqlite3.connect(path, timeout=0).execute("SELECT * FROM meta").fetchall()
     except sqlite3.OperationalError as error:
         return str(error)
+
+
+def test_closing_twice_leaves_the_next_session_its_lock(path):
+    first = fill(path)
+    first.close()
+    with contextlib.closing(RunStore(path, RUN, {})):
+        first.close()
+        with pytest.raises(CheckpointError, match="in use"):
+            RunStore(path, RUN, {})
+        assert "locked" in run_in_another_process(error_of_another_program, path)
 
 
 def error_of_another_run(path):

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import Bunch
 
 from skdfal.cli import main
 from skdfal.experiment import Protocol, load_data, read_records, run_experiment
@@ -213,6 +214,17 @@ def test_a_training_set_is_what_the_trial_had(tiny, tmp_path):
         known = (data.X_train[:, None] == X[None, :]).all(axis=(2, 3, 4)).any(axis=0)
         assert known.sum() == row["annotations"]
         assert set(y) <= set(range(10))
+
+
+def test_twins_of_whole_numbers_are_not_cut(tmp_path):
+    """The pixels were trained on as float32, whatever the data set has."""
+    path = tmp_path / "set.npz"
+    twin = np.full((1, 1, 2, 2), 1.5, dtype=np.float32)
+    np.savez(path, indices=[1, -1], X_twins=twin, y_twins=[0])
+    data = Bunch(X_train=np.ones((2, 1, 2, 2), np.uint8), y_train=np.array([0, 0]))
+    X, y = load_training_set(path, data, 1)
+    assert X.ravel().tolist() == [1.0] * 4 + [1.5] * 4
+    assert y.tolist() == [0, 0]
 
 
 def test_a_job_is_done_once(tmp_path, monkeypatch):

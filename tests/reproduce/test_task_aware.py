@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from skdfal.cli import main
-from skdfal.experiment import load_data, read_records
+from skdfal.experiment import Protocol, load_data, read_records, run_trial
 from skdfal.experiment._folder import TrialFiles
 from skdfal.reproduce import TASK_AWARE_DATASETS, load_task_aware
-from skdfal.reproduce._chosen import chosen_rows, rare_share_table
+from skdfal.reproduce._chosen import chosen_rows, rare_share_table, save_chosen
 from skdfal.reproduce._loss_curves import loss_curve_table
 from skdfal.reproduce._task_aware import (
+    TASK_AWARE,
     improvement_table,
     improvements,
     needs_head,
@@ -28,8 +29,43 @@ def test_every_protocol_can_be_read(dataset, scale):
     assert found.protocol.net == "resnet18"
     assert found.strategies[0] == "random"
     assert (scale == "paper") == (len(found.deviations) < 3)
+    others = "the paper has rare classes in CIFAR-10 alone"
+    assert (others in found.deviations) == (dataset != "cifar10")
     for part in found.parts.values():
         assert part, "every part has settings at every scale"
+        if scale != "paper":
+            assert (others in part["deviations"]) == (dataset != "cifar10")
+
+
+@pytest.mark.parametrize("scale", ["laptop", "smoke"])
+def test_each_experiment_says_how_it_departs_itself(scale, monkeypatch, tmp_path):
+    """Losses have no stages, and large budgets others than the usual ones."""
+    notes = {}
+    for what in TASK_AWARE:
+        monkeypatch.setitem(
+            TASK_AWARE, what, lambda run, what=what: notes.update({what: run.note()})
+        )
+        assert main(["reproduce", what, "--scale", scale, "--out", str(tmp_path)]) == 0
+    usual, large = notes["task-aware"], notes["task-aware-large"]
+    assert notes["task-aware-independent"] == usual
+    assert "stages" not in notes["task-aware-losses"]
+    found = {"laptop": ("of 100 labels", "of 500"), "smoke": ("of 30", "of 60")}[scale]
+    assert f"stages {found[0]}" in usual
+    assert f"stages {found[1]}" in large
+    assert f"stages {found[0]}" not in large
+
+
+def test_a_strategy_with_an_addition_needs_what_it_needs_alone():
+    assert needs_head("learning_loss+copies")
+    assert not needs_head("random+copies")
+
+
+def test_choices_of_a_strategy_with_an_addition_are_drawn(tmp_path):
+    pytest.importorskip("matplotlib")
+    protocol = Protocol(n_test=50, max_annotations=20, max_epochs=1)
+    run_trial(protocol, "random+copies", 0, out_dir=tmp_path)
+    (path,) = save_chosen(tmp_path, protocol, tmp_path / "chosen.png")
+    assert path.stat().st_size > 0
 
 
 def test_settings_of_the_paper():
