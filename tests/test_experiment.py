@@ -722,8 +722,10 @@ def test_protocol_takes_the_integers_of_numpy():
 
 
 def test_parameters_that_json_cannot_hold_are_named():
-    protocol = Protocol(query_params={"random": {"random_state": np.random.mtrand}})
-    with pytest.raises(ValueError, match="module is not JSON serializable"):
+    protocol = Protocol(
+        query_params={"random": {"random_state": np.random.RandomState(0)}}
+    )
+    with pytest.raises(ValueError, match="RandomState is not JSON"):
         protocol.settings()
 
 
