@@ -252,10 +252,18 @@ def test_labels_and_inputs_of_other_kinds(data):
         (torch.from_numpy(X), torch.from_numpy(y)),
         (X, y.astype(np.uint8)),
         (X, y.astype(np.int32)),
+        (X.astype(np.float64), y),
         (dataset, None),
     ]:
         two = weights(seeded_fit(net, *inputs))
         assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+
+
+def test_pictures_of_bytes(data):
+    X = (20 * data[0]).astype(np.uint8)
+    net = make_classifier(**CHEAP, max_epochs=2)
+    one, two = (weights(seeded_fit(net, x, data[1])) for x in (X, X.astype("float32")))
+    assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
 
 
 def test_array_dataset_falls_back_to_single_samples():

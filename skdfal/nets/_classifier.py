@@ -382,7 +382,8 @@ class RestartingClassifier(skorch.NeuralNetClassifier):
         Parameters
         ----------
         x : tensor, or dict or tuple of such
-            A batch.
+            A batch. Floating point numbers, such as numpy's doubles, are cast to the
+            precision of the module; to a network of this package integers are, too.
         **fit_params : dict
             Handed to the module.
 
@@ -398,10 +399,18 @@ class RestartingClassifier(skorch.NeuralNetClassifier):
             If the module is a network of this package for images, and the batch is
             none of images with channels.
         """
-        if type(self.module_) in (LeNet5, VGG8, ResNet18):  # not in one's subclass
+        is_own = type(self.module_) in (LeNet5, VGG8, ResNet18)  # no subclass of them
+        if is_own:
             _check_images(x)
+        if isinstance(x, torch.Tensor) and (is_own or x.is_floating_point()):
+            x = x.to(self._precision(x.dtype))
         output = super().infer(x, **fit_params)
         return getattr(output, "logits", output)
+
+    def _precision(self, default):
+        """Return the dtype of the module's first weights, or a default."""
+        dtypes = (p.dtype for p in self.module_.parameters() if p.is_floating_point())
+        return next(dtypes, default)
 
     def _check_restarts(self):
         if not COUNT.is_satisfied_by(self.n_restarts):

@@ -853,6 +853,15 @@ def test_what_repr_does_not_show_is_told_apart(one_and_other, tmp_path):
         make_session(estimator=other, path=tmp_path / "s")
 
 
+def test_goes_on_where_the_net_works_elsewhere(tmp_path):
+    for device in ("cpu", torch.device("cpu"), None):
+        net = make_net(max_epochs=1, device=device)
+        with make_session(estimator=net, path=tmp_path / "s") as session:
+            asked = session.ask(2)
+            session.tell(asked, [0, 1])
+    assert len(session.labels_) == 6
+
+
 def two_modules():
     for seed in (0, 1):
         with torch.random.fork_rng():

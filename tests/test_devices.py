@@ -1,5 +1,6 @@
-"""What holds on a CPU holds on a GPU; the whole file is skipped where there is none."""
+"""What holds on the CPU holds on a GPU; where there is none, on a pretended device."""
 
+import pickle
 import warnings
 
 import numpy as np
@@ -8,32 +9,43 @@ import torch
 
 import skdfal
 from skdfal import ActiveLearningClassifier, AdversarialAugmenter, LabelingSession
-from tests.conftest import make_net, make_net_for
+from tests import pretended
+from tests.conftest import make_net, make_net_for, make_net_with_head
 from tests.strategy_cases import CASES, cheap_params
 from tests.test_common import sample
 
-pytestmark = pytest.mark.skipif(
-    not torch.cuda.is_available(), reason="there is no CUDA device"
-)
+# A device is compiled first, and what is slow there is quick on a GPU.
+pytestmark = [] if torch.cuda.is_available() else pytest.mark.slow
 all_cases = pytest.mark.parametrize("case", CASES, ids=str)
 
 
 @pytest.fixture(scope="module")
-def nets(data):
+def device(tmp_path_factory):
+    if torch.cuda.is_available():
+        return "cuda"
+    return pretended.register(tmp_path_factory.mktemp("pretended"))
+
+
+@pytest.fixture(scope="module")
+def nets(data, device):
     """The same weights on both devices."""
     X, y = data
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        on_cpu = make_net().fit(X[:60], y[:60])
-    on_gpu = make_net(device="cuda").initialize()
-    on_gpu.module_.load_state_dict(on_cpu.module_.state_dict())
-    return on_cpu, on_gpu
+        on_cpu = make_net_with_head().fit(X[:60], y[:60])
+    there = make_net_with_head(device=device).initialize()
+    for ours, theirs in [
+        (there.module_, on_cpu.module_),
+        (there.loss_head_, on_cpu.loss_head_),
+    ]:
+        ours.load_state_dict(theirs.state_dict())
+    return on_cpu, there
 
 
 @all_cases
 def test_the_same_indices_as_on_the_cpu(case, nets, pool):
-    on_cpu, on_gpu = nets
-    found = sample(case, on_gpu, pool, 8)
+    on_cpu, there = nets
+    found = sample(case, there, pool, 8)
     assert len(set(found.tolist())) == 8
     if case.is_random and case.needs_net:
         return  # the same seed draws other numbers
@@ -47,39 +59,39 @@ def test_the_same_indices_as_on_the_cpu(case, nets, pool):
 
 
 @all_cases
-@pytest.mark.parametrize("where", ["cpu", "cuda"])
-def test_tensors_of_any_device_are_pools(case, where, nets, pool):
-    X = torch.from_numpy(pool).to(where)
+def test_tensors_of_any_device_are_pools(case, nets, pool, device):
     expected = sample(case, nets[1], pool)
-    np.testing.assert_array_equal(sample(case, nets[1], X), expected)
+    for where in ("cpu", device):
+        X = torch.from_numpy(pool).to(where)
+        np.testing.assert_array_equal(sample(case, nets[1], X), expected)
 
 
 @all_cases
-def test_leaves_no_trace(case, nets, pool):
-    net = nets[1]
+def test_leaves_no_trace(case, nets, pool, device):
+    net, draws = nets[1], getattr(torch, device)
     net.module_.train()
     weights = {k: v.clone() for k, v in net.module_.state_dict().items()}
-    states = torch.get_rng_state(), torch.cuda.get_rng_state()
+    states = torch.get_rng_state(), draws.get_rng_state()
     sample(case, net, pool)
     assert torch.equal(torch.get_rng_state(), states[0])
-    assert torch.equal(torch.cuda.get_rng_state(), states[1])
+    assert torch.equal(draws.get_rng_state(), states[1])
     for name, value in net.module_.state_dict().items():
         assert torch.equal(value, weights[name])
-        assert value.is_cuda
+        assert value.device.type == device
     assert all(module.training for module in net.module_.modules())
 
 
 def test_twins_come_back_to_the_samples(nets, pool):
-    on_cpu, on_gpu = (
+    on_cpu, there = (
         AdversarialAugmenter(net, prefit=True).transform(pool) for net in nets
     )
-    assert isinstance(on_gpu, np.ndarray)
-    np.testing.assert_allclose(on_gpu, on_cpu, atol=1e-3)
+    assert isinstance(there, np.ndarray)
+    np.testing.assert_allclose(there, on_cpu, atol=1e-3)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_half_precision(dtype, nets, pool):
-    net = make_net(device="cuda").initialize()
+def test_half_precision(dtype, nets, pool, device):
+    net = make_net(device=device).initialize()
     net.module_.load_state_dict(nets[0].module_.state_dict())
     net.module_.to(dtype)
     exact = skdfal.deepfool_margin_score(nets[0], pool)
@@ -89,24 +101,24 @@ def test_half_precision(dtype, nets, pool):
     assert np.median(np.abs(found[both] / exact[both] - 1)) < 0.1
 
 
-def test_loop_and_session(data, tmp_path):
+def test_loop_and_session(data, tmp_path, device):
     X, y = data
     settings = {"query_strategy": "dfal", "random_state": 0}
     clf = ActiveLearningClassifier(
-        make_net(device="cuda", max_epochs=3),
+        make_net(device=device, max_epochs=3),
         n_initial=8,
         n_instances=4,
         max_annotations=16,
         **settings,
     ).fit(X, y, X_val=X[:40], y_val=y[:40])
     assert len(clf.X_train_) == 24
-    assert next(clf.estimator_.module_.parameters()).is_cuda
-    path = tmp_path / "gpu.skdfal"
+    assert next(clf.estimator_.module_.parameters()).device.type == device
+    path = tmp_path / "labels.skdfal"
     for n_told in (10, 20):  # the second time in a session that goes on
         with LabelingSession(
             X,
             range(4),
-            make_net(device="cuda", max_epochs=3),
+            make_net(device=device, max_epochs=3),
             path=path,
             **settings,
         ) as session:
@@ -116,12 +128,36 @@ def test_loop_and_session(data, tmp_path):
             assert len(session.labels_) == n_told
 
 
+def test_a_session_goes_on_on_another_device(data, tmp_path, device):
+    X, y = data
+    found = []
+    for where in (device, "cpu", device):
+        net = make_net(device=where, max_epochs=3)
+        with LabelingSession(
+            X, range(4), net, random_state=0, path=tmp_path / "labels.skdfal"
+        ) as session:
+            if found:
+                np.testing.assert_allclose(
+                    session.estimator_.predict_proba(X), found[-1], atol=1e-4
+                )
+            asked = session.ask(10)
+            session.tell(asked, y[asked])
+            found.append(session.fit().predict_proba(X))
+            assert len(session.labels_) == 10 * len(found)
+
+
+def test_a_net_travels(nets, pool):
+    there = pickle.loads(pickle.dumps(nets[1]))
+    expected = nets[0].predict_proba(pool)
+    np.testing.assert_allclose(there.predict_proba(pool), expected, atol=1e-4)
+
+
 @pytest.mark.parametrize("strategy", sorted(skdfal.STRATEGIES))
-def test_every_strategy_in_the_loop(strategy, data):
+def test_every_strategy_in_the_loop(strategy, data, device):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         clf = ActiveLearningClassifier(
-            make_net_for(strategy, device="cuda", max_epochs=2),
+            make_net_for(strategy, device=device, max_epochs=2),
             strategy,
             n_initial=8,
             n_instances=4,
