@@ -143,9 +143,13 @@ def test_dropout_rates():
         ({"image_size": 15}, r"image_size=15 is too small .* should be >= 16"),
         ({"image_size": (28, 8)}, r"image_size=\(28, 8\) is too small"),
         ({"image_size": (28, 28, 1)}, r"image_size=.* or \(height, width\)"),
+        ({"image_size": 28.0}, r"image_size=28.0 .* or \(height, width\)"),
+        ({"image_size": None}, r"image_size=None .* or \(height, width\)"),
         ({"width": 0}, r"width=0 should be a positive number"),
         ({"width": float("nan")}, r"width=nan should be a positive number"),
         ({"dropout": 1.0}, r"dropout=1.0 should be a rate in \[0, 1\)"),
+        ({"dropout": None}, r"dropout=None should be a rate in \[0, 1\)"),
+        ({"dropout": ("a", "b")}, r"dropout=.* or two of them"),
         ({"dropout": (0.1, 0.2, 0.3)}, r"dropout=.* or two of them"),
     ],
 )
@@ -343,6 +347,39 @@ def test_the_best_restart_is_kept(data):
         a is b for a, b in zip(parameters, net.module_.parameters(), strict=True)
     )
 
+    net.set_params(n_restarts=1, max_epochs=1)
+    assert not hasattr(seeded_fit(net, X, y), "valid_losses_")
+
+
+class OfTwo(nn.Module):
+    """Takes a batch of two inputs by name."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = nn.Linear(4, 2)
+
+    def forward(self, a, b):
+        return self.dense(a + b)
+
+
+def test_the_loss_of_a_restart_is_a_mean_over_samples_of_several_inputs():
+    rng = np.random.default_rng(0)
+    a, b = 9 * rng.normal(size=(2, 30, 4)).astype(np.float32)
+    y = np.arange(30) % 2
+    held_out = []
+
+    def first_six(dataset, y=None):
+        held_out.append(torch.utils.data.Subset(dataset, range(6)))
+        return torch.utils.data.Subset(dataset, range(6, 30)), held_out[0]
+
+    settings = {"n_classes": 2, "max_epochs": 1, "batch_size": 4, "n_restarts": 2}
+    net = make_classifier(OfTwo, patience=9, train_split=first_six, **settings)
+    seeded_fit(net, {"a": a, "b": b}, y)
+    with torch.no_grad():
+        logits = net.module_(torch.as_tensor(a[:6]), torch.as_tensor(b[:6]))
+    expected = nn.functional.cross_entropy(logits, torch.as_tensor(y[:6]))
+    assert min(net.valid_losses_) == pytest.approx(float(expected), rel=1e-5)
+
 
 @pytest.mark.parametrize(("max_batches", "n_epochs"), [(1, 1), (6, 2), (7, 3), (99, 5)])
 @pytest.mark.parametrize("patience", [None, 9])
@@ -446,6 +483,24 @@ def test_a_single_left_over_sample_joins_the_batch_before(n_samples, expected, d
     net.fit(X[:n_samples], y[:n_samples])
     for epoch in range(2):
         assert batch_sizes(net, epoch) == expected
+
+
+class Counted(torch.utils.data.DataLoader):
+    """A loader of the user's own."""
+
+    n_epochs = 0
+
+    def __iter__(self):
+        type(self).n_epochs += 1
+        return super().__iter__()
+
+
+def test_a_loader_of_the_user_s_own_folds_too(data):
+    X, y = data[0][:33], data[1][:33]
+    net = make_classifier(Normalized, n_classes=2, batch_size=16, max_epochs=3)
+    net.set_params(iterator_train=Counted).fit(X, y)
+    assert batch_sizes(net) == [16, 17]
+    assert Counted.n_epochs == 3
 
 
 def test_each_sample_is_seen_once_an_epoch_and_in_another_order(data):

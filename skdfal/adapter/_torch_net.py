@@ -235,14 +235,14 @@ class TorchNet:
         Flattened, of shape (n_samples, n_features).
         """
         batch_size = self.batch_size(batch_size)
-        seen: list[Tensor] = []
+        seen: list[Tensor] = []  # copies: what follows may work in place
         if layer is None:
             hook = self._last_hidden().register_forward_pre_hook(
-                lambda _, args: seen.append(args[0].flatten(1))
+                lambda _, args: seen.append(args[0].flatten(1).clone())
             )
         else:
             hook = self._layer(layer).register_forward_hook(
-                lambda _, args, out: seen.append(first_output(out).flatten(1))
+                lambda _, args, out: seen.append(first_output(out).flatten(1).clone())
             )
         features = []
         try:
@@ -254,7 +254,7 @@ class TorchNet:
                             f"{layer=} gives no row for each sample in a forward pass "
                             f"of {self.name}. Name a layer that it runs once a batch."
                         )
-                    features.append(seen[-1].clone())
+                    features.append(seen[-1])
                     seen.clear()
         finally:
             hook.remove()

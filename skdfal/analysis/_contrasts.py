@@ -131,10 +131,11 @@ def paired_contrasts(records, contrasts, *, annotations="area", confidence=0.95)
 
 def _values(curves, name, weights, annotations):
     """Return the weighted sum of the strategies in each trial that all have."""
-    if not isinstance(weights, Mapping) or not all(
+    are_numbers = isinstance(weights, Mapping) and all(
         isinstance(weight, Real) and math.isfinite(weight)
         for weight in weights.values()
-    ):
+    )
+    if not weights or not are_numbers:
         raise ValueError(
             f"{name!r} has weights={weights!r}; they should be a dict of strategies "
             "to finite numbers."
@@ -145,7 +146,7 @@ def _values(curves, name, weights, annotations):
             f"{name!r} has {unknown[0]!r}, which is not among the strategies of the "
             f"records: {', '.join(curves)}."
         )
-    if not weights or abs(sum(weights.values())) > 1e-9:
+    if abs(sum(weights.values())) > 1e-9:
         raise ValueError(
             f"{name!r} has weights that add up to {sum(weights.values()):g}; they "
             "should add up to 0."

@@ -82,8 +82,17 @@ def of_strategy(curves, strategy, name):
 
 
 def overlap(curves):
-    """Return the range of annotations that all the given curves cover."""
-    curves = list(curves)
+    """Return the range of annotations that all the given curves cover, or raise."""
+    start, stop = _overlap(curves)
+    if start > stop:
+        raise ValueError(
+            "The annotations of the trials do not overlap: one begins with "
+            f"{start:g} where another has ended with {stop:g}."
+        )
+    return start, stop
+
+
+def _overlap(curves):
     start = max(curve.annotations[0] for curve in curves)
     stop = min(curve.annotations[-1] for curve in curves)
     return start, stop
@@ -96,7 +105,7 @@ def score_at(curve, annotations):
 
 def mean_curve(curves):
     """Return the mean over trials at all marks in their common range, or None."""
-    start, stop = overlap(curves)
+    start, stop = _overlap(curves)
     marks = np.unique(np.concatenate([curve.annotations for curve in curves]))
     marks = marks[(marks >= start) & (marks <= stop)]
     if not len(marks):

@@ -181,8 +181,6 @@ def _measure(pairs, annotations):
         raise ValueError(
             f"annotations={mark:g} is not covered by all pairs of trials, which have "
             f"{first:g} to {last:g} in common."
-            if first <= last
-            else "The annotations of the paired trials do not overlap."
         )
     return float(mark), lambda curve: float(score_at(curve, mark))
 

@@ -11,6 +11,7 @@ from skdfal.analysis._curves import (
     PerTrial,
     mean_curve,
     of_strategy,
+    overlap,
     reach,
     read_curves,
     score_at,
@@ -274,8 +275,7 @@ def _saved(curve, baseline, mark):
 
 
 def _marks(at, baseline_curves, baseline):
-    first = max(curve.annotations[0] for curve in baseline_curves)
-    last = min(curve.annotations[-1] for curve in baseline_curves)
+    first, last = overlap(baseline_curves)
     if at is None:
         return [float(last)]
     marks = np.atleast_1d(np.asarray(at, dtype=float))

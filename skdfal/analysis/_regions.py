@@ -105,7 +105,8 @@ def same_region(
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If there is no torch net in the estimator.
+        If there is no torch net in the estimator, or it takes the numbers of tokens or
+        several inputs, between which there is no path.
     ValueError
         If the samples do not match in shape, or where the net cannot take them.
 
@@ -213,7 +214,8 @@ def region_agreement(
     NotFittedError
         If a network is not fitted.
     TypeError
-        If there is no torch net in it.
+        If there is no torch net in it, or it takes the numbers of tokens or several
+        inputs, between which there is no path.
     ValueError
         If there is no anchor of which both networks predict the same class, or where
         a net cannot take the samples.
@@ -290,7 +292,8 @@ def _net_and_batch(estimator, X):
             "The members of the Committee transform X differently and share no input "
             "space in which a path could run. Pass one of them."
         )
-    return nets[0], nets[0].batch(np.arange(len(nets[0])))
+    net = nets[0].for_attack()
+    return net, net.batch(np.arange(len(net)))
 
 
 def _flat(X):

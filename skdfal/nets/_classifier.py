@@ -10,9 +10,10 @@ import numpy as np
 import skorch
 import torch
 from skorch.callbacks import Callback
+from skorch.dataset import get_len
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.utils.data import BatchSampler, DataLoader, random_split
+from torch.utils.data import BatchSampler, random_split
 
 from skdfal._utils._progress import progress
 from skdfal._utils._validation import COUNT
@@ -195,6 +196,7 @@ class RestartingClassifier(skorch.NeuralNetClassifier):
             ``warm_start`` is set, which would carry on rather than restart.
         """
         self._check_restarts()
+        vars(self).pop("valid_losses_", None)
         if self.n_restarts == 1:
             return super().fit(X, y, **fit_params)
 
@@ -316,7 +318,8 @@ class RestartingClassifier(skorch.NeuralNetClassifier):
         params = self.get_params_for("iterator_train")
         for name in ("batch_size", "shuffle", "sampler", "drop_last"):
             params.pop(name, None)
-        return DataLoader(dataset, batch_sampler=_FoldedBatches(batches), **params)
+        folded = _FoldedBatches(batches)
+        return self.iterator_train(dataset, batch_sampler=folded, **params)
 
     def initialize(self):
         """Make module, criterion, optimizer and callbacks, on the device.
@@ -437,7 +440,8 @@ class RestartingClassifier(skorch.NeuralNetClassifier):
         _, dataset_valid = self._split
         batches = list(self.get_iterator(dataset_valid, training=False))
         losses = [self.validation_step(batch)["loss"].item() for batch in batches]
-        return float(np.average(losses, weights=[len(batch[0]) for batch in batches]))
+        n_samples = [get_len(batch[0]) for batch in batches]
+        return float(np.average(losses, weights=n_samples))
 
 
 def _check_images(x):

@@ -21,11 +21,12 @@ def check_image_size(
     image_size: int | tuple[int, int], *, minimum: int, net: str
 ) -> tuple[int, int]:
     """Height and width, each at least minimum."""
-    size = (image_size,) * 2 if isinstance(image_size, Integral) else tuple(image_size)
-    if len(size) != 2 or not all(isinstance(side, Integral) for side in size):
+    size = (image_size,) * 2 if isinstance(image_size, Integral) else image_size
+    if not _is_pair(size, Integral):
         raise ValueError(
             f"image_size={image_size!r} should be an integer or (height, width)."
         )
+    size = tuple(size)
     if min(size) < minimum:
         raise ValueError(
             f"image_size={image_size!r} is too small for the pools of {net}: height "
@@ -36,13 +37,18 @@ def check_image_size(
 
 def dropout_rates(dropout: float | tuple[float, float]) -> tuple[float, float]:
     """Rates of the convolutional and of the dense part."""
-    rates = (dropout,) * 2 if isinstance(dropout, Real) else tuple(dropout)
-    if len(rates) != 2 or not all(0 <= rate < 1 for rate in rates):
+    rates = (dropout,) * 2 if isinstance(dropout, Real) else dropout
+    if not _is_pair(rates, Real) or not all(0 <= rate < 1 for rate in rates):
         raise ValueError(
             f"dropout={dropout!r} should be a rate in [0, 1), or two of them: after "
             "the pools, and between the dense layers."
         )
-    return rates
+    return tuple(rates)
+
+
+def _is_pair(values: object, kind: type) -> bool:
+    is_long = isinstance(values, Sequence) and len(values) == 2
+    return is_long and all(isinstance(value, kind) for value in values)
 
 
 def scaled(n_units: int, width: float) -> int:

@@ -211,7 +211,8 @@ def pooled_maps(module: nn.Module, layers: Sequence[str]) -> Iterator[list[Tenso
     def hook_for(name):
         def pool(layer, args, out):
             out = first_output(out)
-            seen[name] = out if out.ndim == 2 else out.flatten(2).mean(2)
+            # A copy: what follows may work in place.
+            seen[name] = out.clone() if out.ndim == 2 else out.flatten(2).mean(2)
 
         return pool
 

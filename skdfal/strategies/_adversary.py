@@ -148,6 +148,8 @@ def train_vaal(
     max_epochs, n_samples = settings["max_epochs"], len(unlabeled)
     batch_size = min(settings.pop("train_batch_size"), n_samples)
     with (
+        torch.inference_mode(False),
+        torch.enable_grad(),
         seeded(_seed(random_state)),
         progress(max_epochs * n_samples, f"Training for {caller}") as advance,
     ):

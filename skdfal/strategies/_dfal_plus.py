@@ -32,6 +32,12 @@ def _typical(X, X_labeled, n_instances, random_state):
     """Return positions of typical samples, of clusters that have no label yet."""
     from sklearn.decomposition import PCA  # slow to import
 
+    shape, of_labeled = X.sample_shape, as_pool(X_labeled).sample_shape
+    if None not in (shape, of_labeled) and shape != of_labeled:
+        raise ValueError(
+            f"X_labeled has samples of shape {tuple(of_labeled)}, X of shape "
+            f"{tuple(shape)}: give both as in fit."
+        )
     S, samples = _draw_at_most(_MAX_SAMPLES, X, n_instances, random_state)
     instead = "Set labels_per_class=0, which asks for small margins at once"
     values = [sample_values(part, instead) for part in (samples, X_labeled)]
@@ -142,8 +148,8 @@ def dfal_plus_sampling(
         If there is no torch net in the estimator.
     ValueError
         If ``n_instances`` or ``n_candidates`` is larger than the pool, if samples are
-        no arrays of finite numbers while typical ones are looked for, or where
-        :func:`deepfool_margin_score` raises.
+        no arrays of finite numbers, or those of ``X_labeled`` of another shape, while
+        typical ones are looked for, or where :func:`deepfool_margin_score` raises.
 
     Warns
     -----

@@ -30,7 +30,7 @@ def _most_typical(Z, cluster, is_labeled, n_instances, n_neighbors):
     n_labels = np.bincount(cluster[is_labeled], minlength=len(n_members))
     is_small = n_members < _MIN_CLUSTER_SIZE
     order = np.lexsort([-n_members, n_labels, is_small])
-    n_proper = max(1, int((~is_small).sum()))
+    n_proper = int((~is_small).sum()) or len(order)
     free, chosen = ~is_labeled, []
     while len(chosen) < n_instances:
         n_before = len(chosen)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from skdfal import features
+from skdfal import features, make_classifier
 from skdfal.adapter import _batches
 from tests.conftest import make_net
 
@@ -18,6 +19,15 @@ def test_features_go_into_the_last_layer(estimators, pool, monkeypatch):
         found = features(net, pool, batch_size=batch_size)
         assert found.dtype == np.float32
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_what_follows_a_layer_may_work_in_place():
+    module = nn.Sequential(nn.Linear(5, 8), nn.ReLU(inplace=True), nn.Linear(8, 2))
+    net = make_classifier(module).initialize()
+    X = np.random.default_rng(0).normal(size=(9, 5)).astype(np.float32)
+    with torch.no_grad():
+        expected = net.module_[0](torch.as_tensor(X)).numpy()
+    np.testing.assert_allclose(features(net, X, layer="0"), expected, rtol=1e-5)
 
 
 def test_a_committee_has_those_of_its_members_side_by_side(estimators, pool):

@@ -53,6 +53,7 @@ def test_trials_that_one_lacks_are_left_out():
     ("contrasts", "message"),
     [
         ({}, "one at least"),
+        ({"x": {}}, "'x' has weights={}; they should be a dict"),
         ({"x": {"a": 1, "z": -1}}, "'z', which is not among"),
         ({"x": {"a": 1, "b": -2}}, "add up to -1"),
         ({"x": {"a": np.nan, "b": -1}}, "'x' has .* finite numbers"),

@@ -235,6 +235,10 @@ def test_marks_area_and_unpaired_trials():
 
 TWO = records({"a": [[0.1, 0.2, 0.3]] * 2, "random": [[0.1, 0.2, 0.3]] * 2})
 ONE_EACH = records({"a": [[0.1, 0.2, 0.3]], "random": [[0.1, 0.2, 0.3]]})
+LATER = [{**row, "annotations": row["annotations"] + 30} for row in TWO]
+NO_OVERLAP = TWO[:6] + LATER[6:]  # the trials of a, and later those of random
+ONE_LATER = TWO[:9] + LATER[9:]
+BEGINS = "do not overlap: one begins with 40 where another has ended with 30"
 APART = ONE_EACH[:3] + [{**row, "trial": 7} for row in ONE_EACH[3:]]
 
 
@@ -253,6 +257,9 @@ APART = ONE_EACH[:3] + [{**row, "trial": 7} for row in ONE_EACH[3:]]
         (lambda: area_under_curve(TWO, start=30), "The range 30 to 30"),
         (lambda: area_under_curve(TWO, stop=31), "10 to 31 should be within 10 to 30"),
         (lambda: paired_difference(ONE_EACH, "a"), "one trial in common, '0'.* two"),
+        (lambda: area_under_curve(NO_OVERLAP), BEGINS),
+        (lambda: paired_difference(NO_OVERLAP, "a"), BEGINS),
+        (lambda: annotations_saved(ONE_LATER), BEGINS),
         (lambda: paired_difference(TWO, "egl"), "strategy='egl' is not in"),
         (lambda: paired_difference(TWO, "a", annotations=40), "annotations=40 is not"),
         (lambda: paired_difference(TWO, "a", annotations="auc"), "'annotations' param"),

@@ -172,7 +172,40 @@ def test_anchor_has_to_be_the_same_in_both():
     assert not result.agree[0]
 
 
+class OfPixels(nn.Module):
+    """Class 1 where a pixel is near the middle of 0 to 255; casts them itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1))
+
+    def forward(self, x):
+        near = self.scale * (50 - (x.float() - 127).abs())
+        return torch.cat([torch.zeros_like(near), near], dim=1)
+
+
+def test_between_integers_there_are_paths_too():
+    net = as_net(OfPixels())
+    a, b = (np.array([[x], [100]], dtype=np.uint8) for x in (10, 250))
+    for kind in (np.uint8, np.float32):
+        result = same_region(net, a.astype(kind), b.astype(kind), max_depth=2)
+        assert result.connected.tolist() == [False, True]
+        assert region_agreement(net, net, a.astype(kind), a.astype(kind)).agree.all()
+
+
+class Words(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.bag = nn.EmbeddingBag(9, 2)
+
+    def forward(self, x):
+        return self.bag(x)
+
+
 def test_bad_input():
+    words = np.zeros((3, 4), dtype=np.int64)
+    with pytest.raises(TypeError, match=r"Words takes tensors of torch\.int64"):
+        same_region(as_net(Words()), words, words)
     net, X = as_net(Rings()), on_circle([0, 90, 180])
     with pytest.raises(ValueError, match="each sample of one should have its partner"):
         same_region(net, X, X[:2])

@@ -107,6 +107,14 @@ def test_maps_are_averaged_over_all_places_and_leave_no_hook():
     assert not any(m._forward_hooks for m in net.modules())
 
 
+def test_maps_are_those_of_the_layer_whatever_follows_works_in_place():
+    net = nn.Sequential(nn.Linear(5, 8), nn.ReLU(inplace=True), nn.Linear(8, 2))
+    x = torch.randn(9, 5, generator=torch.Generator().manual_seed(0))
+    with pooled_maps(net, ["0"]) as maps:
+        net(x)
+    torch.testing.assert_close(maps[0], net[0](x))
+
+
 # The classifier
 
 

@@ -103,6 +103,11 @@ def test_what_has_no_values_to_cluster(estimators, pool):
         ask(estimators["net"], X, X_labeled=pool[:2])
 
 
+def test_labelled_samples_of_another_shape(estimators, pool):
+    with pytest.raises(ValueError, match=r"shape \(1, 8, 4\), X of shape \(1, 8, 8\)"):
+        ask(estimators["net"], pool, X_labeled=pool[:2, :, :, :4])
+
+
 def test_sparse_samples_are_asked_for_as_dense_ones():
     X = np.random.default_rng(0).random((30, 4)).astype(np.float32)
     net = make_classifier(MLP, module__n_features=4, n_classes=2).initialize()

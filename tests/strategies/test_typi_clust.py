@@ -37,6 +37,13 @@ def test_clusters_take_turns():
     assert sorted(asked) == [i for i in range(40) if i != 4]
 
 
+def test_small_clusters_take_turns_where_there_are_no_others():
+    cluster = np.repeat([0, 1, 2], [5, 4, 3])
+    Z = np.random.default_rng(0).normal(size=(12, 3))
+    asked = _most_typical(Z, cluster, np.arange(12) == 0, 6, 5)
+    assert cluster[asked].tolist() == [1, 2, 0, 1, 2, 0]
+
+
 def test_asks_what_scikit_activeml_asks():
     pool_module = pytest.importorskip("skactiveml.pool")
     Z = blobs().astype(np.float32)

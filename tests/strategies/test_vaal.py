@@ -210,6 +210,17 @@ def test_pools_smaller_than_a_batch(n, n_labeled, plain_estimators, pool, X_labe
     assert np.isfinite(score).all()
 
 
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize("score", [vaal_score, ta_vaal_score])
+def test_the_game_is_trained_where_gradients_are_off(
+    score, mode, estimators_with_heads, pool, X_labeled
+):
+    net, given = estimators_with_heads["net"], CHEAP | {"X_labeled": X_labeled}
+    with mode():
+        found = score(net, torch.as_tensor(pool), **given)
+    np.testing.assert_array_equal(found, score(net, pool, **given))
+
+
 @pytest.mark.parametrize("score", [vaal_score, ta_vaal_score])
 def test_bad_input(score, estimators_with_heads, pool, X_labeled, monkeypatch):
     net = estimators_with_heads["net"]
