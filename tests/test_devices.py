@@ -67,6 +67,13 @@ def test_tensors_of_any_device_are_pools(case, nets, pool, device):
 
 
 @all_cases
+def test_doubles_are_samples_where_the_device_has_none(case, nets, pool):
+    expected = sample(case, nets[1], pool)
+    found = sample(case, nets[1], pool.astype(np.float64))
+    np.testing.assert_array_equal(found, expected)
+
+
+@all_cases
 def test_leaves_no_trace(case, nets, pool, device):
     net, draws = nets[1], getattr(torch, device)
     net.module_.train()
@@ -87,6 +94,10 @@ def test_twins_come_back_to_the_samples(nets, pool):
     )
     assert isinstance(there, np.ndarray)
     np.testing.assert_allclose(there, on_cpu, atol=1e-3)
+    of_doubles = AdversarialAugmenter(nets[1], prefit=True).transform(
+        pool.astype(float)
+    )
+    np.testing.assert_allclose(of_doubles, on_cpu, atol=1e-3)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

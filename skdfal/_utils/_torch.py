@@ -19,6 +19,20 @@ _CUDA_SAMPLES = 4096
 HALVES = (torch.float16, torch.bfloat16)
 
 
+def has_doubles(device: torch.device) -> bool:
+    """Whether a device computes in double precision; Apple's GPUs do not."""
+    try:
+        torch.empty(0, dtype=torch.float64, device=device)
+    except (RuntimeError, TypeError):
+        return False
+    return True
+
+
+def in_double(x: Tensor) -> Tensor:
+    """Return a tensor in double precision, on the CPU where its device has none."""
+    return (x if has_doubles(x.device) else x.cpu()).double()
+
+
 @contextmanager
 def evaluation_mode(module: nn.Module) -> Iterator[None]:
     """Switch ``module`` to evaluation; every submodule gets its own mode back."""

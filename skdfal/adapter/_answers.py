@@ -207,7 +207,7 @@ def _of_head_on_block(batch_size, net):
         for x in net.batches(batch_size):
             with pooled_maps(net.walk.module, layers) as maps:
                 net.module(x)
-            found.append(head(maps).double().cpu())
+            found.append(head(maps).cpu().double())
     return torch.cat(found).numpy()
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import skorch
 import torch
 from sklearn.utils import check_array
-from skorch.utils import to_tensor
+from skorch.utils import to_device, to_tensor
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -105,7 +105,8 @@ class Walk:
             )
         for batch in batches:
             x, _ = skorch.dataset.unpack_data(batch)
-            yield self._cast(to_tensor(x, device=self.device))
+            # Cast first: a device may have no doubles, as numpy's samples are.
+            yield to_device(self._cast(to_tensor(x, device=None)), self.device)
 
     def samples(self, pool, indices):
         """Take a block out of the pool and through the Pipeline, and check it."""

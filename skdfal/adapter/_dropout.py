@@ -15,7 +15,7 @@ import torch
 from sklearn.utils import check_random_state, gen_batches
 from torch import nn
 
-from skdfal._utils._torch import evaluation_mode, map_tensors
+from skdfal._utils._torch import evaluation_mode, in_double, map_tensors
 from skdfal.adapter._batches import PROCESS_STATE, batches_a_block
 from skdfal.adapter._probe import member_nets
 from skdfal.pool import map_blocks
@@ -131,7 +131,7 @@ class _Drawer:
                 logits = self._draw_together(x, rows)
             else:
                 logits = self._draw_one_by_one(x, rows)
-        return self.net.finite(logits.double().softmax(-1).cpu().numpy())
+        return self.net.finite(in_double(logits).softmax(-1).cpu().numpy())
 
     def _draw_together(self, x, rows):
         masks = _Masks(self.seed, rows, self.n_draws, self.net.device)

@@ -16,6 +16,8 @@ from skdfal._utils._torch import (
     batch_size_for,
     evaluation_mode,
     first_output,
+    has_doubles,
+    in_double,
     sample_bytes,
 )
 from skdfal.adapter._batches import Walk, batches_a_block
@@ -181,7 +183,8 @@ class TorchNet:
     def in_precision_of_X(self) -> TorchNet:
         """Return the net in float64 if the samples are, on a copy of the module."""
         X = self.walk.samples(self.pool, [0])
-        if getattr(X, "dtype", None) not in (np.float64, torch.float64):
+        is_double = getattr(X, "dtype", None) in (np.float64, torch.float64)
+        if not is_double or not has_doubles(self.device):
             return self
         walk = copy.copy(self.walk)
         walk.dtype = torch.float64
@@ -209,7 +212,7 @@ class TorchNet:
 
     def proba(self, batch_size: int | None = None) -> np.ndarray:
         """Return class probabilities of shape (n_samples, n_classes)."""
-        return self.finite(self.logits(batch_size).double().softmax(1).cpu().numpy())
+        return self.finite(in_double(self.logits(batch_size)).softmax(1).cpu().numpy())
 
     def finite(self, answers):
         """Return what the net makes of finite samples as it is.

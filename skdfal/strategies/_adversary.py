@@ -210,7 +210,7 @@ def unlabeled_log_odds(vaal, net, ranks=None, batch_size=None):
         rank = None if ranks is None else ranks[n : n + len(x)]
         found.append(-vaal.log_odds(x.float(), rank))
         n += len(x)
-    score = torch.cat(found).double().cpu().numpy()
+    score = torch.cat(found).cpu().double().numpy()
     n_bad = (~np.isfinite(score)).sum()
     if n_bad:
         raise ValueError(

@@ -389,7 +389,7 @@ def _margins_of_block(attack, net):
             norm = affine_margins(form, x, attack["p"], attack["n_top_classes"])
         else:
             norm = deepfool(net.module, x, **attack).norm
-        norms.append(norm.double().cpu().numpy())
+        norms.append(norm.cpu().double().numpy())
     return np.concatenate(norms)
 
 

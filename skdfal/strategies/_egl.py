@@ -15,6 +15,7 @@ from skdfal._utils._torch import (
     HALVES,
     as_two_classes,
     evaluation_mode,
+    in_double,
     map_tensors,
 )
 from skdfal._utils._validation import (
@@ -212,8 +213,8 @@ def _score_last_of_block(batch_size, net):
     h = net.features(batch_size)  # (n, D)
     with torch.no_grad():
         logits = as_two_classes(linear(h))[:, : net.n_classes]
-        proba = logits.double().softmax(1)
-    h = h.double()
+        proba = in_double(logits).softmax(1)
+    h = in_double(h)
     squared = torch.zeros_like(h[:, 0])
     if linear.weight.requires_grad:
         squared += h.square().sum(1)
@@ -283,8 +284,8 @@ def _score_all_of_block(gram, batch_size, net):
     with evaluation_mode(net.module), torch.inference_mode(False), torch.enable_grad():
         for x in net.batches(batch_size):
             logits, G = gram(net.module, x)
-            proba = logits.double().softmax(1)
-            score.append(_expected_length(proba, G.double()).cpu().numpy())
+            proba = in_double(logits).softmax(1)
+            score.append(_expected_length(proba, in_double(G)).cpu().numpy())
     return np.concatenate(score)
 
 

@@ -110,7 +110,7 @@ def _margins_within(worst, attack, net):
     x = net.batch(np.arange(len(net)))
     result, too_far = deepfool_within(net.module, x, worst, **attack)
     n_unconverged = int((~result.converged & ~too_far).sum())
-    return result.norm.double().cpu().numpy(), n_unconverged
+    return result.norm.cpu().double().numpy(), n_unconverged
 
 
 class _Search:

@@ -1,7 +1,8 @@
 // A device for torch, "pretended", whose memory is the CPU's under another name.
 //
 // torch refuses to mix it with the CPU, as it refuses CUDA, and so do the kernels below:
-// code that runs on it forgets no tensor on the wrong side. It computes what the CPU does.
+// code that runs on it forgets no tensor on the wrong side. It computes what the CPU does,
+// but for doubles, which it has not, as Apple's GPUs.
 
 #include <ATen/ATen.h>
 #include <ATen/EmptyTensor.h>
@@ -83,20 +84,26 @@ struct Hooks final : at::PrivateUse1HooksInterface {
 Hooks hooks;
 const bool is_registered = (at::RegisterPrivateUse1HooksInterface(&hooks), true);
 
+at::ScalarType checked(Maybe<at::ScalarType> dtype) {
+  auto wanted = c10::dtype_or_default(dtype);
+  TORCH_CHECK(wanted != at::kDouble, "pretended has no float64");
+  return wanted;
+}
+
 // Memory: new, seen in another shape, copied.
 
 Tensor empty(
     Ints size, Maybe<at::ScalarType> dtype, Maybe<at::Layout>, Maybe<at::Device>,
     Maybe<bool>, Maybe<at::MemoryFormat> format) {
   return at::detail::empty_generic(
-      ints(size), &allocator, KEYS, c10::dtype_or_default(dtype), format);
+      ints(size), &allocator, KEYS, checked(dtype), format);
 }
 
 Tensor empty_strided(
     Ints size, Ints stride, Maybe<at::ScalarType> dtype, Maybe<at::Layout>,
     Maybe<at::Device>, Maybe<bool>) {
   return at::detail::empty_strided_generic(
-      ints(size), ints(stride), &allocator, KEYS, c10::dtype_or_default(dtype));
+      ints(size), ints(stride), &allocator, KEYS, checked(dtype));
 }
 
 Tensor as_strided(const Tensor& t, Ints size, Ints stride, Maybe<c10::SymInt> offset) {
