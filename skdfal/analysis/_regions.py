@@ -326,6 +326,7 @@ class _PathSearch:
     def predict(self, x):
         return self._logits(x).argmax(1).cpu().numpy()
 
+    @torch.inference_mode(False)
     def run(self, ends_a, ends_b):
         """Connect the rows of ``ends_a`` with those of ``ends_b``."""
         label_a, label_b = self.predict(ends_a), self.predict(ends_b)

@@ -63,8 +63,13 @@ class _BothKinds(Dataset):
 
 
 def _pictures(net, indices):
-    """Return samples as the net sees them, float32 of shape (n, C, H, W)."""
-    return net.batch(np.asarray(indices)).float()
+    """Return samples as the net sees them, of shape (n, C, H, W)."""
+    return _in_own_precision(net.batch(np.asarray(indices)))
+
+
+def _in_own_precision(x):
+    """Cast to what autoencoder and discriminator are made of, whatever the net is."""
+    return x.to(torch.get_default_dtype())
 
 
 def _as_it_is(batch):
@@ -208,7 +213,7 @@ def unlabeled_log_odds(vaal, net, ranks=None, batch_size=None):
     found, n = [], 0
     for x in net.batches(net.batch_size(batch_size)):
         rank = None if ranks is None else ranks[n : n + len(x)]
-        found.append(-vaal.log_odds(x.float(), rank))
+        found.append(-vaal.log_odds(_in_own_precision(x), rank))
         n += len(x)
     score = torch.cat(found).cpu().double().numpy()
     n_bad = (~np.isfinite(score)).sum()

@@ -111,7 +111,7 @@ def ta_vaal_score(
     ranks = tuple(
         torch.as_tensor(
             predicted_losses(estimator, net.pool, batch_size),
-            dtype=torch.float32,
+            dtype=torch.get_default_dtype(),
             device=net.device,
         )
         for net in (labeled, unlabeled)

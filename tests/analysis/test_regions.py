@@ -79,6 +79,14 @@ def test_a_bent_path_through_a_ring():
     assert all(len(path) == 2 for path in near.paths)
 
 
+def test_works_under_inference_mode():
+    net, ends = as_net(Rings()), (on_circle([0]), on_circle([170]))
+    with torch.inference_mode():
+        result = same_region(net, *ends)
+    assert result.connected.all()
+    np.testing.assert_array_equal(result.paths[0], same_region(net, *ends).paths[0])
+
+
 def test_no_path_where_there_is_none():
     # Class 1 is two rings with class 0 between them.
     net = as_net(Rings(rings=((1.0, 2.0), (3.0, 4.0))))

@@ -222,6 +222,18 @@ def test_the_game_is_trained_where_gradients_are_off(
 
 
 @pytest.mark.parametrize("score", [vaal_score, ta_vaal_score])
+def test_where_the_default_precision_is_another(
+    score, estimators_with_heads, pool, X_labeled
+):
+    net, given = estimators_with_heads["net"], CHEAP | {"X_labeled": X_labeled}
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert np.isfinite(score(net, pool, **given)).all()
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize("score", [vaal_score, ta_vaal_score])
 def test_bad_input(score, estimators_with_heads, pool, X_labeled, monkeypatch):
     net = estimators_with_heads["net"]
 
