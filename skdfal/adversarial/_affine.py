@@ -43,8 +43,9 @@ def affine_form(module: nn.Module) -> AffineForm | None:
     """Read the affine form off a module that certainly has one.
 
     That is a ``Linear``, or a ``Sequential`` of one ``Linear`` and layers that change
-    no value in evaluation mode (``Identity``, ``Flatten``, dropout), a ``LogSoftmax``
-    over the classes at its end left aside: differences of logits stay what they are.
+    no value in evaluation mode (``Identity``, dropout, ``Flatten`` before it), a
+    ``LogSoftmax`` over the classes at its end left aside: differences of logits stay
+    what they are.
 
     Parameters
     ----------
@@ -73,14 +74,17 @@ def affine_form(module: nn.Module) -> AffineForm | None:
         layers = layers[:-1]
     if any(getattr(m, name) for m in module.modules() for name in _HOOKS):
         return None
-    linear = [layer for layer in layers if type(layer) is nn.Linear]
-    others = [layer for layer in layers if type(layer) not in (nn.Linear, *_PASS_ON)]
-    if len(linear) != 1 or others:
+    kinds = [type(layer) for layer in layers]
+    if kinds.count(nn.Linear) != 1 or not {nn.Linear, *_PASS_ON}.issuperset(kinds):
         return None
-    W = linear[0].weight.detach()
+    place = kinds.index(nn.Linear)
+    linear, after = layers[place], layers[place + 1 :]
+    if any(type(layer) is nn.Flatten and layer.start_dim != 0 for layer in after):
+        return None  # it may have been given several vectors a sample
+    W = linear.weight.detach()
     if W.dtype not in (torch.float32, torch.float64):
         return None
-    b = linear[0].bias
+    b = linear.bias
     b = W.new_zeros(len(W)) if b is None else b.detach()
     if len(W) == 1:
         return AffineForm(torch.cat([torch.zeros_like(W), W]), torch.cat([0 * b, b]))

@@ -70,6 +70,7 @@ def hooked():
         nn.Sequential(nn.LogSoftmax(1), nn.Linear(4, 3)),
         nn.Sequential(nn.Linear(4, 3), nn.LogSoftmax(0)),
         nn.Sequential(nn.Linear(4, 3), nn.Softmax(1)),
+        nn.Sequential(nn.Linear(4, 3), nn.Dropout(), nn.Flatten()),
         nn.Linear(4, 3).half(),
         nn.utils.parametrizations.weight_norm(nn.Linear(4, 3)),
         OwnLinear(4, 3),
@@ -82,6 +83,15 @@ def hooked():
 )
 def test_what_is_not_certainly_affine_is_attacked(module):
     assert affine_form(module) is None
+
+
+def test_a_linear_layer_on_several_vectors_a_sample():
+    # 15 logits, three for each of five vectors of a sample: affine, but not by W.
+    module = nn.Sequential(nn.Linear(4, 3), nn.Flatten())
+    net = NeuralNetClassifier(module, criterion=nn.CrossEntropyLoss).initialize()
+    X = np.random.default_rng(0).normal(size=(9, 5, 4)).astype(np.float32)
+    expected = deepfool(net.module_, torch.as_tensor(X)).norm
+    np.testing.assert_allclose(-deepfool_margin_score(net, X), expected, rtol=1e-5)
 
 
 NETS = {
