@@ -1,6 +1,7 @@
 """The networks have the layers of the paper; the classifier trains as it says."""
 
 import pickle
+import signal
 from functools import partial
 from itertools import pairwise
 
@@ -349,6 +350,20 @@ def test_the_best_restart_is_kept(data):
 
     net.set_params(n_restarts=1, max_epochs=1)
     assert not hasattr(seeded_fit(net, X, y), "valid_losses_")
+
+
+def test_ctrl_c_ends_all_restarts(data):
+    class Interrupt(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            if len(net.history) == 2:
+                signal.raise_signal(signal.SIGINT)
+
+    settings = {"max_epochs": 4, "patience": 9, "n_restarts": 3}
+    net = make_classifier(**CHEAP, **settings, callbacks=[Interrupt()])
+    net.fit(*data)
+    assert len(net.valid_losses_) == 1
+    assert len(net.history) == 2
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 class OfTwo(nn.Module):

@@ -1,7 +1,5 @@
 """How the meta-estimators train a net: label codes, the default net."""
 
-import signal
-import threading
 from contextlib import contextmanager
 
 import numpy as np
@@ -12,6 +10,7 @@ from skorch.utils import to_tensor
 from torch import nn
 from torch.utils.data import Dataset
 
+from skdfal._utils._interrupts import noting_interrupts
 from skdfal._utils._seeds import seeded
 from skdfal._utils._torch import first_output
 from skdfal._utils._warnings import warn_caller
@@ -140,24 +139,12 @@ def _module_of(net):
 @contextmanager
 def _interruptible():
     """Let Ctrl-C end more than the training of one net, at which skorch stops it."""
-    previous = signal.getsignal(signal.SIGINT)
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    if not in_main_thread or not callable(previous):
-        yield
-        return
-    interrupted = []
-
-    def note_and_pass_on(signum, frame):
-        interrupted.append(True)
-        previous(signum, frame)
-
-    signal.signal(signal.SIGINT, note_and_pass_on)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous)
-        if interrupted:
-            raise KeyboardInterrupt
+    with noting_interrupts() as interrupts:
+        try:
+            yield
+        finally:
+            if interrupts:
+                raise KeyboardInterrupt
 
 
 def fit_own(estimator, X, y, n_classes, random_state=None):

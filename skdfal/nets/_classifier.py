@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import BatchSampler, random_split
 
+from skdfal._utils._interrupts import noting_interrupts
 from skdfal._utils._progress import progress
 from skdfal._utils._validation import COUNT
 from skdfal.nets._lenet5 import LeNet5
@@ -175,6 +176,8 @@ class RestartingClassifier(skorch.NeuralNetClassifier):
     def fit(self, X, y, **fit_params):
         """Fit from scratch, as often as there are restarts, and keep the best.
 
+        Ctrl-C ends the restart at hand, as in skorch, and leaves out the others.
+
         Parameters
         ----------
         X : array-like of shape (n_samples, ...), or torch Dataset
@@ -203,13 +206,14 @@ class RestartingClassifier(skorch.NeuralNetClassifier):
         self._split = self.get_split_datasets(X, y, **fit_params)
         losses, best = [], {}
         try:
-            for _ in range(self.n_restarts):
-                super().fit(X, y, **fit_params)
-                losses.append(self._valid_loss())
-                # The first restart stays where all losses are NaN.
-                if not best or losses[-1] < np.nanmin([*losses[:-1], np.inf]):
-                    # initialize() makes all of these anew: references suffice.
-                    best = {k: v for k, v in vars(self).items() if k.endswith("_")}
+            with noting_interrupts() as interrupts:
+                while len(losses) < self.n_restarts and not interrupts:
+                    super().fit(X, y, **fit_params)
+                    losses.append(self._valid_loss())
+                    # The first restart stays where all losses are NaN.
+                    if not best or losses[-1] < np.nanmin([*losses[:-1], np.inf]):
+                        # initialize() makes all of these anew: references suffice.
+                        best = {k: v for k, v in vars(self).items() if k.endswith("_")}
         finally:
             del self._split
         vars(self).update(best)

@@ -112,7 +112,8 @@ def margin_pair_loss(predicted: Tensor, loss: Tensor, margin: float = 1.0) -> Te
     Sample i of a batch of B is paired with sample B + 1 - i; in an odd batch the one
     in the middle has no pair. With s = 1 where :math:`l_i > l_j` and -1 elsewhere,
 
-    .. math:: \frac2B \sum_{(i, j)} \max(0, -s (\hat l_i - \hat l_j) + \xi).
+    .. math:: \frac{1}{\lfloor B / 2 \rfloor} \sum_{(i, j)}
+        \max(0, -s (\hat l_i - \hat l_j) + \xi).
 
     References
     ----------
@@ -151,7 +152,7 @@ def ranking_pair_loss(predicted: Tensor, loss: Tensor) -> Tensor:
     -----
     With the pairs of :func:`margin_pair_loss` and σ the logistic function,
 
-    .. math:: \frac2B \sum_{(i, j)}
+    .. math:: \frac{1}{\lfloor B / 2 \rfloor} \sum_{(i, j)}
         \mathrm{BCE}(\sigma(\hat l_i - \hat l_j), 1[l_i > l_j]).
 
     References
