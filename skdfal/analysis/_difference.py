@@ -11,7 +11,8 @@ from skdfal.analysis._area import area, covered_range
 from skdfal.analysis._curves import of_strategy, overlap, read_curves, score_at
 from skdfal.analysis._reach import paired_trials
 
-_ROUNDING = 1e-12  # of differences of scores
+_DIGITS = 12  # of differences of scores that are not rounding
+_ROUNDING = 10.0**-_DIGITS
 _MAX_EXACT_TRIALS = 14  # 2^14 sign flips are enumerated, more trials are sampled
 
 
@@ -197,10 +198,15 @@ def _t_test(differences, confidence):
 def _sign_flip_test(differences, random_state):
     test = permutation_test(
         (differences,),
-        np.mean,
+        _rounded_mean,
         permutation_type="samples",
         vectorized=True,
         n_resamples=2**_MAX_EXACT_TRIALS,
         random_state=random_state,
     )
     return float(test.pvalue)
+
+
+def _rounded_mean(differences, axis):
+    """Return means that are equal where they differ by rounding: flips often tie."""
+    return np.round(np.mean(differences, axis=axis), _DIGITS)

@@ -190,6 +190,16 @@ def test_p_values_and_interval_by_enumeration_and_textbook(n_trials):
     assert result.p_value_t == pytest.approx(stats.ttest_rel(a, b).pvalue)
 
 
+def test_sign_flips_of_accuracies_tie():
+    """Accuracies are on a grid, so that flips often have the same mean: all count."""
+    points = np.array([1, 4, -4, -2, 6, 5, -6, -6])
+    flips = np.array(list(itertools.product([1, -1], repeat=8)))
+    share = np.mean(np.abs(flips @ points) >= abs(points.sum()))
+    a, b = (80 + points) / 100, np.full(8, 0.8)
+    result = paired_difference(scores_at_one_mark(a, b), "a", "b")
+    assert result.p_value_sign_flip == pytest.approx(share)
+
+
 def test_five_trials_cannot_get_below_their_least_p_value():
     a, b = np.arange(5) / 10 + 0.3, np.arange(5) / 20
     result = paired_difference(scores_at_one_mark(a, b), "a", "b")
