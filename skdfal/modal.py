@@ -161,7 +161,10 @@ def as_learner(estimator, X_training, y_training):
         learner = copy.copy(estimator)
     else:
         learner = FittedLearner(estimator, uncertainty_sampling)
-    learner.X_training, learner.y_training = X_training, y_training
+    learner.X_training, learner.y_training = (
+        given if hasattr(given, "shape") else np.asarray(given)
+        for given in (X_training, y_training)
+    )
     return learner
 
 

@@ -535,8 +535,11 @@ def test_a_full_disk_loses_nothing(uninterrupted, tmp_path, monkeypatch):
 
 
 MINE = """
+import warnings
+
 import numpy as np
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Bunch
 from torch import nn
 
@@ -559,6 +562,11 @@ class Net(nn.Sequential):
 
 def make_linear(n_features, n_classes):
     return nn.Linear(n_features, n_classes)
+
+
+def slow_ones(estimator, X, n_instances=1):
+    warnings.warn("It reached its time_limit.", ConvergenceWarning)
+    return np.arange(n_instances)
 
 
 def last_ones(estimator, X, n_instances=1, *, offset=0):
@@ -611,6 +619,24 @@ def test_strategy_net_and_data_of_a_module_of_ones_own(mine, tmp_path):
     again = run_experiment(protocol, ["mine:last_ones"], 1, resume=True, **arguments)
     assert again == records
     assert "mine:last_ones" in accuracy_table(records, [8])
+
+
+@pytest.mark.parametrize("breaks", [(), (0, 1)])
+def test_queries_that_were_cut_short_are_counted_across_kills(mine, tmp_path, breaks):
+    """Two of two queries, each counted once, though a round is begun again."""
+    protocol = Protocol(**OF_MINE | {"query_params": {}})
+    for after in breaks:
+
+        def kill(row, after=after):
+            if row["round"] > after:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            run_trial(protocol, "mine:slow_ones", 0, out_dir=tmp_path, monitor=kill)
+    run_trial(protocol, "mine:slow_ones", 0, out_dir=tmp_path)
+    files = TrialFiles(tmp_path, "mine:slow_ones", 0)
+    assert files.read()[1]["n_cut_short"] == 2
+    assert not files.cut_short.exists()
 
 
 def test_a_function_is_run_under_the_name_by_which_it_is_found(mine, tmp_path):

@@ -258,6 +258,18 @@ def test_expected_error_reduction_minimizes_the_expected_error(data):
     assert chosen.tolist() == [np.argmin(errors)]
 
 
+def test_as_learner_takes_lists(data):
+    X, y = data[0].reshape(160, -1), data[1]
+    classifier, pool = LogisticRegression().fit(X[:24], y[:24]), X[60:66]
+    learners = [
+        as_learner(classifier, X[:24], y[:24]),
+        as_learner(classifier, X[:24].tolist(), y[:24].tolist()),
+    ]
+    for ask in (uncertainty_batch_sampling, expected_error_reduction):
+        one, other = (ask(learner, pool, n_instances=2) for learner in learners)
+        assert one.tolist() == other.tolist()
+
+
 def test_as_learner_trains_nothing_and_changes_nothing(fitted, data):
     before = fitted.predict_proba(data[0])
     learner = as_learner(fitted, data[0][:24], data[1][:24])

@@ -109,6 +109,7 @@ class TrialFiles:
         self.twins = self.folder / f"{stem}-twins.npz"
         self.training_set = self.folder / f"{stem}-training_set.npz"
         self.checkpoint = self.folder / f"{stem}.checkpoint"
+        self.cut_short = self.folder / f"{stem}.cut_short"
 
     def is_finished(self):
         """Whether the trial came to its end."""
@@ -134,13 +135,25 @@ class TrialFiles:
             ) from error
         return rows, end
 
+    def rounds_cut_short(self):
+        """Return the rounds so far whose query has reached its time limit."""
+        if not self.cut_short.exists():
+            return []
+        return json.loads(self.cut_short.read_text(encoding="utf-8"))
+
+    def note_cut_short(self):
+        """Note it of the round that has the last row, once if it is asked again."""
+        rounds = {*self.rounds_cut_short(), len(read_records(self.rows)) - 1}
+        write_json(self.cut_short, sorted(rounds))
+
     def clean(self):
-        """Remove what a kill left behind, and the checkpoint of a finished trial."""
-        files = self.rows, self.end, self.twins, self.training_set, self.checkpoint
-        for path in files:
+        """Remove what a kill left behind, and what only a running trial needs."""
+        passing = self.checkpoint, self.cut_short
+        for path in (self.rows, self.end, self.twins, self.training_set, *passing):
             remove_unfinished(self.folder, path.name)
         if self.is_finished():
-            self.checkpoint.unlink(missing_ok=True)
+            for path in passing:
+                path.unlink(missing_ok=True)
 
 
 def finished_trials(folder):

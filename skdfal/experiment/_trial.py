@@ -100,7 +100,7 @@ def run_trial(
         random_state=derive_seed(*names, "training"),
     )
     X_test, y_test = samples_to_score(protocol, data, seed)
-    with _cut_short() as cut_short:
+    with _cut_short_noted(files):
         learner.fit(
             data.X_train[used],
             data.y_train[used],
@@ -125,7 +125,7 @@ def run_trial(
             None if math.isnan(row["query_seconds"]) else row["query_seconds"]
             for row in learner.history_
         ],
-        "n_cut_short": len(cut_short),
+        "n_cut_short": len(files.rounds_cut_short()),
     }
     write_json(files.end, end)
     files.clean()
@@ -182,17 +182,17 @@ def _write_row(protocol, files, monitor, _, row):
 
 
 @contextmanager
-def _cut_short():
-    """Yield a list of the warnings that a query has reached its ``time_limit``.
+def _cut_short_noted(files):
+    """Note the rounds whose query has reached its ``time_limit``, across kills.
 
     Other queries need no warning: early nets have samples that DeepFool cannot move,
     and the column labeled_data tells how many twins there are.
     """
-    found, show = [], warnings.showwarning
+    show = warnings.showwarning
 
     def keep(message, category, *rest):
         if issubclass(category, ConvergenceWarning):
-            found.append(message)
+            files.note_cut_short()
         else:
             show(message, category, *rest)
 
@@ -200,7 +200,7 @@ def _cut_short():
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.filterwarnings("always", "(?s).*time_limit", ConvergenceWarning)
         warnings.showwarning = keep
-        yield found
+        yield
 
 
 def samples_of_trial(protocol, data, trial, seed):
