@@ -40,6 +40,7 @@ from skdfal.experiment import (
 )
 from skdfal.experiment._folder import TrialFiles, opened
 from skdfal.experiment._table import guessing_note, training_note
+from skdfal.experiment._trial import samples_of_trial
 from skdfal.experiment._workers import Task, _run_task, check_end, run_tasks
 from skdfal.nets import MLP, make_classifier
 from skdfal.reproduce import (
@@ -169,6 +170,16 @@ def test_a_trial_broken_off_goes_on(uninterrupted, tmp_path, after):
     assert sorted(p.name for p in files.folder.iterdir()) == sorted(
         p.name for p in expected.folder.glob("dfal-0*")
     )
+
+
+def test_a_class_that_only_the_test_set_has(tmp_path):
+    """A small pool may lack one, which the net is then never right about."""
+    protocol = replace(TINY, n_pool=12, n_initial=2, max_annotations=4)
+    rows = run_trial(protocol, "random", 0, out_dir=tmp_path)
+    data = load_data(protocol)
+    assert len(np.unique(data.y_train[samples_of_trial(protocol, data, 0, 0)])) < 10
+    assert [row["annotations"] for row in rows] == [2, 4]
+    assert 0 <= ends(tmp_path, "random", 0)["calibration_error"] <= 1
 
 
 @pytest.mark.parametrize("strategy", PAPER_STRATEGIES)

@@ -116,8 +116,8 @@ def run_trial(
         "initial": used[learner.annotated_indices_[: protocol.n_initial]].tolist(),
         "annotated": used[learner.annotated_indices_].tolist(),
         "stopped": learner.termination_condition_,
-        "calibration_error": calibration_error(
-            y_test, learner.predict_proba(X_test), classes=learner.classes_
+        "calibration_error": _calibration_error(
+            learner, X_test, y_test, len(data.target_names)
         ),
         "seconds": time.perf_counter() - started,
         "fit_seconds": [row["fit_seconds"] for row in learner.history_],
@@ -221,6 +221,13 @@ def samples_to_score(protocol, data, seed):
     rng = np.random.RandomState(derive_seed(seed, protocol.dataset, "test"))
     chosen = rng.permutation(len(data.y_test))[: protocol.n_test]
     return data.X_test[chosen], data.y_test[chosen]
+
+
+def _calibration_error(learner, X, y, n_classes):
+    """Return it of all classes; one that is not in the pool has probability 0."""
+    proba = np.zeros((len(y), n_classes))
+    proba[:, learner.classes_] = learner.predict_proba(X)
+    return calibration_error(y, proba)
 
 
 def _save_twins(path, learner, data, used):

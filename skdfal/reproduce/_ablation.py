@@ -274,7 +274,7 @@ def contrast_rows(contrasts, records):
     -------
     rows : list of dict
         "contrast", "training", "difference", "low", "high", "p_value" and "n_trials";
-        of contrasts that have a pair of cells with two trials in common. A pair that
+        of contrasts whose cells have two trials in common. A pair of cells that
         shares fewer trials than another one of its contrast is left out. Of fewer than
         ``MIN_TRIALS`` there is the difference alone, and they do not count among what
         the others are corrected for.
@@ -287,14 +287,15 @@ def contrast_rows(contrasts, records):
             every.append(row | {"strategy": f"{row['strategy']} | {training}"})
         for contrast in contrasts:
             shared = {
-                pair: len(trials.get(pair[0], set()) & trials.get(pair[1], set()))
+                pair: trials.get(pair[0], set()) & trials.get(pair[1], set())
                 for pair in zip(contrast["of"], contrast["less"], strict=True)
             }
-            most = max(shared.values())
-            if most < 2:
+            most = max(map(len, shared.values()))
+            pairs = [pair for pair, common in shared.items() if len(common) == most]
+            n_common = len(set.intersection(*(shared[pair] for pair in pairs)))
+            if n_common < 2:
                 continue
-            pairs = [pair for pair, n_trials in shared.items() if n_trials == most]
-            n_shared[contrast["name"], training] = most
+            n_shared[contrast["name"], training] = n_common
             of_cells = weights.setdefault((contrast["name"], training), {})
             for pair in pairs:
                 for cell, weight in zip(pair, (1, -1), strict=True):

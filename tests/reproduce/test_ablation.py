@@ -112,6 +112,13 @@ def test_a_contrast_is_the_mean_of_its_pairs():
     fewer = [r for r in rows if r["strategy"] != "random+twins" or r["trial"] < 4]
     (found,) = contrast_rows([contrast], {"x": fewer})
     assert (found["difference"], found["n_trials"]) == (pytest.approx(each[0]), 5)
+    # Where pairs have as many trials, but others: those that all have, if any.
+    # Four are too few for an interval.
+    others = [r | {"trial": r["trial"] + ("random" in r["strategy"])} for r in rows]
+    (found,) = contrast_rows([contrast], {"x": others})
+    assert (found["n_trials"], found["p_value"]) == (4, None)
+    others = [r | {"trial": r["trial"] + 9 * ("random" in r["strategy"])} for r in rows]
+    assert contrast_rows([contrast], {"x": others}) == []
 
 
 @pytest.mark.parametrize("scale", SCALES)
