@@ -67,6 +67,11 @@ def first_output(out):
     return out[0] if isinstance(out, tuple) else out
 
 
+def first_input(args: tuple, kwargs: Mapping) -> Any:
+    """Return what a layer is given first, by position or by name."""
+    return next(iter((*args, *kwargs.values())))
+
+
 def map_tensors(function: Callable[[Tensor], Any], x: Any) -> Any:
     """Apply a function to every tensor of a batch, which may hold several inputs."""
     if isinstance(x, Tensor):

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from skdfal._utils._torch import (
     batch_size_for,
     evaluation_mode,
+    first_input,
     first_output,
     has_doubles,
     in_double,
@@ -238,21 +239,22 @@ class TorchNet:
         Flattened, of shape (n_samples, n_features).
         """
         batch_size = self.batch_size(batch_size)
-        seen: list[Tensor] = []  # copies: what follows may work in place
+        seen: list[Tensor | None] = []
         if layer is None:
             hook = self._last_hidden().register_forward_pre_hook(
-                lambda _, args: seen.append(args[0].flatten(1).clone())
+                lambda _, args, kwargs: seen.append(_rows(first_input(args, kwargs))),
+                with_kwargs=True,
             )
         else:
             hook = self._layer(layer).register_forward_hook(
-                lambda _, args, out: seen.append(first_output(out).flatten(1).clone())
+                lambda _, args, out: seen.append(_rows(first_output(out)))
             )
         features = []
         try:
             with evaluation_mode(self.module), torch.no_grad():
                 for x in self.batches(batch_size):
                     n_rows = len(self.module(x))
-                    if not seen or len(seen[-1]) != n_rows:
+                    if not seen or seen[-1] is None or len(seen[-1]) != n_rows:
                         raise ValueError(
                             f"{layer=} gives no row for each sample in a forward pass "
                             f"of {self.name}. Name a layer that it runs once a batch."
@@ -316,6 +318,13 @@ class TorchNet:
                 "that a twin would go through it twice. Do what it does in the module, "
                 "or in a Pipeline step with inverse_transform."
             )
+
+
+def _rows(out: Any) -> Tensor | None:
+    """Copy what a layer gives out, flattened: what follows may work in place."""
+    if not isinstance(out, Tensor) or not out.ndim:
+        return None
+    return (out.flatten(1) if out.ndim > 1 else out.unsqueeze(1)).clone()
 
 
 def _on_part(function: Callable, net: TorchNet, part: Pool) -> Any:

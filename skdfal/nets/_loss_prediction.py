@@ -107,6 +107,11 @@ def margin_pair_loss(predicted: Tensor, loss: Tensor, margin: float = 1.0) -> Te
     pair_loss : Tensor of shape ()
         0 for a single sample, which has no pair.
 
+    Raises
+    ------
+    ValueError
+        If there is not one number a sample in each of them.
+
     Notes
     -----
     Sample i of a batch of B is paired with sample B + 1 - i; in an odd batch the one
@@ -127,6 +132,7 @@ def margin_pair_loss(predicted: Tensor, loss: Tensor, margin: float = 1.0) -> Te
     >>> margin_pair_loss(torch.tensor([3.0, 1.0]), torch.tensor([0.2, 0.1])).item()
     0.0
     """
+    _check_pairs(predicted, loss)
     if len(predicted) < 2:
         return predicted.sum() * 0
     s = torch.where(_pair_differences(loss.detach()) > 0, 1, -1)
@@ -148,6 +154,11 @@ def ranking_pair_loss(predicted: Tensor, loss: Tensor) -> Tensor:
     pair_loss : Tensor of shape ()
         0 for a single sample, which has no pair.
 
+    Raises
+    ------
+    ValueError
+        If there is not one number a sample in each of them.
+
     Notes
     -----
     With the pairs of :func:`margin_pair_loss` and σ the logistic function,
@@ -167,10 +178,20 @@ def ranking_pair_loss(predicted: Tensor, loss: Tensor) -> Tensor:
     >>> ranking_pair_loss(torch.zeros(4), torch.rand(4)).item()  # log 2
     0.693147...
     """
+    _check_pairs(predicted, loss)
     if len(predicted) < 2:
         return predicted.sum() * 0
     is_larger = (_pair_differences(loss.detach()) > 0).to(predicted.dtype)
     return F.binary_cross_entropy_with_logits(_pair_differences(predicted), is_larger)
+
+
+def _check_pairs(predicted: Tensor, loss: Tensor) -> None:
+    if predicted.ndim != 1 or predicted.shape != loss.shape:
+        raise ValueError(
+            f"predicted has shape {tuple(predicted.shape)} and loss "
+            f"{tuple(loss.shape)}; expected (n_samples,) for both. Take a last axis of "
+            "one away by squeeze(1)."
+        )
 
 
 def _pair_differences(values: Tensor) -> Tensor:
@@ -514,7 +535,7 @@ def _channels(module, layers, sample_shape):
                 module(x)
     except _LayerNotRun:
         raise
-    except (RuntimeError, ValueError, IndexError, TypeError) as exc:
+    except (RuntimeError, ValueError, IndexError, TypeError, AttributeError) as exc:
         raise ValueError(
             f"{name} cannot take sample_shape={tuple(sample_shape)}, or a layer of "
             f"loss_layers={layers} gives out no map of channels: {exc}"

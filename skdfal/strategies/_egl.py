@@ -15,6 +15,7 @@ from skdfal._utils._torch import (
     HALVES,
     as_two_classes,
     evaluation_mode,
+    first_input,
     in_double,
     map_tensors,
 )
@@ -366,11 +367,11 @@ def _recording(layers):
     """Collect (layer, input, output) of each call in a forward pass."""
     calls = []
 
-    def record(layer, args, out):
-        calls.append((layer, args[0].detach(), out))
+    def record(layer, args, kwargs, out):
+        calls.append((layer, first_input(args, kwargs).detach(), out))
         return out.clone()  # what follows may work in place
 
-    hooks = [layer.register_forward_hook(record) for layer in layers]
+    hooks = [layer.register_forward_hook(record, with_kwargs=True) for layer in layers]
     try:
         yield calls
     finally:

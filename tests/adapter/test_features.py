@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from skdfal import features, make_classifier
+from skdfal import egl_score, features, make_classifier
 from skdfal.adapter import _batches
 from tests.conftest import make_net
 
@@ -28,6 +28,41 @@ def test_what_follows_a_layer_may_work_in_place():
     with torch.no_grad():
         expected = net.module_[0](torch.as_tensor(X)).numpy()
     np.testing.assert_allclose(features(net, X, layer="0"), expected, rtol=1e-5)
+
+
+class Various(nn.Module):
+    """Gives the last layer its input by name, and has layers that give out no rows."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(5, 8), nn.Linear(8, 2)
+        self.flat = nn.Flatten(0)
+        self.named = Named()
+
+    def forward(self, x):
+        h = self.first(x)
+        self.flat(h[:, :1]), self.named(h)
+        return self.last(input=h)
+
+
+class Named(nn.Module):
+    def forward(self, x):
+        return {"x": x}
+
+
+def test_whatever_a_layer_is_given_and_gives_out():
+    net = make_classifier(Various).initialize()
+    X = np.random.default_rng(0).normal(size=(9, 5)).astype(np.float32)
+    Z = features(net, X, layer="first")
+    np.testing.assert_array_equal(features(net, X), Z)
+    np.testing.assert_array_equal(features(net, X, layer="flat"), Z[:, :1])
+    with pytest.raises(ValueError, match="layer='named' gives no row for each"):
+        features(net, X, layer="named")
+    with pytest.raises(ValueError, match="gives out no map of channels"):
+        make_classifier(
+            Various, loss_prediction="margin", sample_shape=(5,), loss_layers=["named"]
+        ).initialize()
+    assert egl_score(net, X, layers="last").shape == (9,)
 
 
 def test_a_committee_has_those_of_its_members_side_by_side(estimators, pool):

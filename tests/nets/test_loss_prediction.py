@@ -83,6 +83,15 @@ def test_pair_losses_teach_the_head_alone_and_skip_who_has_no_pair(pair_loss):
 # The head
 
 
+@pytest.mark.parametrize("pair_loss", [margin_pair_loss, ranking_pair_loss])
+@pytest.mark.parametrize("shape", [(6, 1), (4,), (1,), ()])
+def test_pair_losses_of_other_shapes(pair_loss, shape):
+    with pytest.raises(ValueError, match=r"expected \(n_samples,\) for both"):
+        pair_loss(torch.zeros(shape), torch.zeros(6))
+    with pytest.raises(ValueError, match=r"expected \(n_samples,\) for both"):
+        pair_loss(torch.zeros(6), torch.zeros(shape))
+
+
 def test_head_by_hand():
     head = LossPredictionHead([3, 5], n_hidden=4)
     maps = [torch.rand(2, 3), torch.rand(2, 5)]
