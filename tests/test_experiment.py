@@ -706,7 +706,7 @@ def test_parameters_of_data_may_be_nested(mine, monkeypatch):
 
     def bunch(**params):
         asked.append(params)
-        return dict.fromkeys(("X_train", "y_train", "X_test", "y_test", "target_names"))
+        return mine.digits_of_noise()
 
     monkeypatch.setitem(DATASETS, "nested", bunch)
     for sizes in ({"a": [1]}, {"a": [1]}, {"a": [2]}):
@@ -719,6 +719,27 @@ def test_data_of_ones_own_must_be_whole(mine):
     protocol = Protocol(dataset="mine:half_a_bunch")
     with pytest.raises(ValueError, match="a dict without y_train, X_test, y_test, tar"):
         load_data(protocol)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"y_test": np.array(["zero"] * 40)}, r"y_test=.*integers in \[0, 2\)"),
+        (
+            {"y_train": np.arange(40) % 2 + 1},
+            r"y_train=.*positions in its target_names",
+        ),
+        ({"y_train": np.arange(39) % 2}, r"y_train, a ndarray of \(39,\)"),
+        ({"X_train": [[0.0]] * 40}, "X_train, a list of shape"),
+        ({"y_test": [0] * 40}, "y_test, a list of"),
+    ],
+)
+def test_data_of_ones_own_are_arrays_of_samples_and_positions(
+    mine, monkeypatch, changed, message
+):
+    monkeypatch.setitem(DATASETS, "odd", lambda: mine.digits_of_noise() | changed)
+    with pytest.raises(ValueError, match=f"(?s){message}"):
+        load_data(Protocol("odd"))
 
 
 def test_no_parameters_of_augmenters_are_as_before():

@@ -37,7 +37,8 @@ def run_jobs(
         What the functions returned, with "seconds" and "machine".
     """
     trials = Path(folder) / "trials"
-    paths = {name: trials / f"{name}.json" for name in jobs}
+    # No colon, as of a strategy of one's own, on Windows.
+    paths = {name: trials / f"{name.replace(':', '.')}.json" for name in jobs}
     with opened(folder, json.loads(json.dumps(settings)), resume=True):
         tasks = {
             f"{what} {name}": Task(_run_job, (paths[name], n_threads, *job))

@@ -537,6 +537,7 @@ def _load(dataset, params, n_validation, imbalance):
             f"{', '.join(absent)}. It should return a Bunch with {', '.join(_DATA)}."
         )
     data = Bunch(**data)
+    _check_samples(data, dataset)
     if n_validation is not None:
         data = _with_validation(data, dataset, n_validation)
     if imbalance > 1:
@@ -544,6 +545,25 @@ def _load(dataset, params, n_validation, imbalance):
             data.X_train, data.y_train, imbalance
         )
     return data
+
+
+def _check_samples(data, dataset):
+    """Raise unless samples are arrays, and labels positions in ``target_names``."""
+    n_classes = len(data.target_names)
+    for part in ("train", "test"):
+        X, y = data[f"X_{part}"], data[f"y_{part}"]
+        are_arrays = hasattr(X, "shape") and hasattr(y, "dtype")
+        if not are_arrays or y.shape != X.shape[:1]:
+            raise ValueError(
+                f"dataset={dataset!r} returned X_{part}, a {type(X).__name__} of shape "
+                f"{np.shape(X)}, and y_{part}, a {type(y).__name__} of {np.shape(y)}. "
+                "They should be arrays of as many samples and labels."
+            )
+        if y.dtype.kind not in "iu" or not ((y >= 0) & (y < n_classes)).all():
+            raise ValueError(
+                f"dataset={dataset!r} returned y_{part}={y!r}. Labels should be "
+                f"positions in its target_names, integers in [0, {n_classes})."
+            )
 
 
 def _with_validation(data, dataset, n_validation):

@@ -64,11 +64,6 @@ def run_trial(
     OSError
         If a file cannot be written; what was there before is there still.
 
-    Notes
-    -----
-    skorch ends a training at Ctrl-C and goes on; so interrupt :func:`run_experiment`,
-    whose workers do not hear it, rather than this function.
-
     Examples
     --------
     >>> from tempfile import TemporaryDirectory

@@ -232,7 +232,7 @@ def _travels(error):
 def _initialize_worker(reports, stop, n_threads):
     global _reports
     _reports = reports
-    # skorch takes Ctrl-C as the end of a training and goes on with half a net.
+    # Ctrl-C at a terminal goes to all processes; who started this one ends it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(n_threads)
     # Tasks are long, and all files are written whole: so a worker may just vanish,

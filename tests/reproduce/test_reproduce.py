@@ -245,6 +245,13 @@ def test_a_job_is_done_once(tmp_path, monkeypatch):
         run_jobs(tmp_path, settings | {"seed": 1}, jobs, verbose=0)
 
 
+def test_jobs_of_a_strategy_of_ones_own_have_names_of_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(jobs_module, "run_tasks", run_here)
+    job = {"mine:f-0-10": (dict, ())}
+    assert "seconds" in run_jobs(tmp_path, {}, job, verbose=0)["mine:f-0-10"]
+    assert [p.name for p in (tmp_path / "trials").iterdir()] == ["mine.f-0-10.json"]
+
+
 def test_a_time_limit_that_bites_is_said(tiny, tmp_path):
     protocol = Protocol(
         n_pool=30,
