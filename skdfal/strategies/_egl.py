@@ -35,6 +35,9 @@ _LAYERS = {"layers": [StrOptions({"all", "last"})]}
 # Numbers that the Jacobians of a batch may hold where they are written out.
 _JACOBIAN_SIZE = 2**25
 
+# Numbers that the gradients of all logits at the layers' outputs may hold.
+_GRADIENTS_SIZE = 2**27
+
 # Samples that share a Gram matrix of gradients, at most: it fits into caches.
 _BATCH_SIZE = 64
 
@@ -71,7 +74,8 @@ def egl_score(estimator, X, *, layers="all", batch_size=None):
         Gradients of all trainable weights, or of the last linear layer alone, which
         costs one forward pass.
     batch_size : int or None, default=None
-        Samples in one forward pass. None chooses by the memory that a sample needs.
+        Samples in one forward pass, at most: no more than what gradients of all classes
+        have room for. None chooses by the memory that a sample needs.
 
     Returns
     -------
@@ -270,12 +274,13 @@ def _score_all(net, batch_size):
         )
     if batch_size is None:
         batch_size = min(_BATCH_SIZE, net.batch_size(None, with_graph=True))
-    gram = _gram_by_layers
     with evaluation_mode(net.module), torch.inference_mode(False), torch.enable_grad():
-        if not _layers_suffice(net):
-            gram = _gram_by_jacobians
-            size = net.n_classes * sum(p.numel() for p in parameters.values())
-            batch_size = min(batch_size, max(1, _JACOBIAN_SIZE // size))
+        if _layers_suffice(net):
+            gram, room, n_numbers = _gram_by_layers, _GRADIENTS_SIZE, _n_outputs(net)
+        else:
+            gram, room = _gram_by_jacobians, _JACOBIAN_SIZE
+            n_numbers = sum(p.numel() for p in parameters.values())
+    batch_size = min(batch_size, max(1, room // (net.n_classes * n_numbers)))
     work = partial(_score_all_of_block, gram, batch_size)
     return net.finite(np.concatenate(list(net.map_blocks(work, batch_size))))
 
@@ -328,6 +333,13 @@ def _trainable_layers(module):
         for layer in module.modules()
         if any(p.requires_grad for p in layer.parameters(recurse=False))
     ]
+
+
+def _n_outputs(net):
+    """How many numbers the layers with trainable weights give out for one sample."""
+    with _recording(_trainable_layers(net.module)) as calls, torch.no_grad():
+        net.module(net.batch([0]))
+    return sum(out.numel() for _, _, out in calls)
 
 
 def _has_rule(layer):

@@ -9,6 +9,7 @@ from torch import nn
 
 from skdfal import egl_score
 from skdfal.adapter import torch_nets
+from skdfal.strategies import _egl
 from skdfal.strategies._egl import _layers_suffice
 from tests.adversarial_nets import small_cnn
 from tests.conftest import make_net
@@ -147,6 +148,20 @@ def test_a_weight_used_twice_is_found_whatever_the_first_samples(by_two_layers, 
     expected, weights = egl(net.module_, pool), list(net.module_.parameters())
     np.testing.assert_allclose(egl_score(net, pool), expected, rtol=1e-4)
     assert all(map(operator.is_, net.module_.parameters(), weights))
+
+
+def test_many_classes_need_small_batches(pool, monkeypatch):
+    module, seen = conv(), []
+    module.register_forward_pre_hook(lambda _, args: seen.append(len(args[0])))
+    net = initialized(module)
+    expected = egl_score(net, pool, batch_size=16)
+    assert max(seen) == 16
+    n_outputs = 4 * 6 * 6 + 4  # of the convolution and of the last layer
+    monkeypatch.setattr(_egl, "_GRADIENTS_SIZE", 3 * 4 * n_outputs)
+    seen.clear()
+    found = egl_score(net, pool, batch_size=16)
+    assert max(seen) == 3
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 class Words(nn.Module):
