@@ -26,12 +26,15 @@ def chosen_rows(out_dir, protocol):
     Returns
     -------
     rows : list of dict
-        One per trial and class: "strategy", "trial", "label", "n_chosen", and
-        "n_training", how many of the class there were to choose from.
+        One per trial and class: "strategy", "trial", "label", "n_chosen",
+        "n_training", how many of the class there were to choose from, and "is_rare",
+        whether it is one that was made rare.
     """
     data = load_data(protocol)
     n_classes = len(data.target_names)
     n_training = np.bincount(data.y_train, minlength=n_classes)
+    # Every other class, as make_imbalanced has it; counts differ by nature, too.
+    rare = np.unique(data.y_train)[::2] if protocol.imbalance > 1 else []
     rows = []
     for files in finished_trials(out_dir):
         labels = data.y_train[_queried(files, protocol)]
@@ -43,6 +46,7 @@ def chosen_rows(out_dir, protocol):
                     "label": str(data.target_names[label]),
                     "n_chosen": int(n),
                     "n_training": int(n_training[label]),
+                    "is_rare": label in rare,
                 }
             )
     return rows
@@ -69,13 +73,12 @@ def rare_share_table(rows, *, tablefmt="simple"):
     table : str
         One line per strategy, the largest share first.
     """
-    typical = max(row["n_training"] for row in rows)
     shares = {}
     for row in rows:
         of_trial = shares.setdefault(row["strategy"], {}).setdefault(
             row["trial"], [0, 0]
         )
-        of_trial[0] += row["n_chosen"] * (row["n_training"] < typical)
+        of_trial[0] += row["n_chosen"] * row["is_rare"]
         of_trial[1] += row["n_chosen"]
     found = {
         name: summary_of([rare / max(1, n) for rare, n in trials.values()])
@@ -148,12 +151,11 @@ def _draw_pictures(ax, X):
 
 def _draw_counts(ax, rows):
     """Draw the counts of one strategy, rare classes in another colour."""
-    typical = max(row["n_training"] for row in rows)
     labels = list(dict.fromkeys(row["label"] for row in rows))
     for place, label in enumerate(labels):
         of_class = [row for row in rows if row["label"] == label]
-        is_rare = of_class[0]["n_training"] < typical
         mean = np.mean([row["n_chosen"] for row in of_class])
-        ax.bar(place, mean, color="#D55E00" if is_rare else "#56B4E9")
+        color = "#D55E00" if of_class[0]["is_rare"] else "#56B4E9"
+        ax.bar(place, mean, color=color)
     ax.tick_params(labelbottom=False, labelsize="small")
     ax.set_xticks([])

@@ -62,8 +62,11 @@ def test_a_strategy_with_an_addition_needs_what_it_needs_alone():
 
 def test_choices_of_a_strategy_with_an_addition_are_drawn(tmp_path):
     pytest.importorskip("matplotlib")
-    protocol = Protocol(n_test=50, max_annotations=20, max_epochs=1)
+    protocol = Protocol(n_test=50, max_annotations=20, max_epochs=1, imbalance=3)
     run_trial(protocol, "random+copies", 0, out_dir=tmp_path)
+    # Of the frequent digits there are 129 to 132 each, and none of them is rare.
+    found = chosen_rows(tmp_path, protocol)
+    assert [row["label"] for row in found if row["is_rare"]] == list("02468")
     (path,) = save_chosen(tmp_path, protocol, tmp_path / "chosen.png")
     assert path.stat().st_size > 0
 
@@ -132,6 +135,7 @@ def test_rare_shares():
             "label": label,
             "n_chosen": n_chosen,
             "n_training": n_training,
+            "is_rare": n_training < 500,
         }
 
     rows = [
