@@ -38,15 +38,12 @@ def beyond_table(records, calibration, *, tablefmt="simple"):
     """
     areas = area_under_curve(records).summary
     names = [row["strategy"] for row in areas]
-    saved = {}
-    if "random" in names and len(names) > 1:
-        saved = {r["strategy"]: r for r in annotations_saved(records, "random").summary}
     lines = []
     for row in areas:
         name = row["strategy"]
         line = [METHODS.get(name, name), _percent(row["area_mean"], row["area_std"])]
         line += _difference(records, name, names)
-        line.append(_savings(saved.get(name)))
+        line.append(_savings(records, name))
         errors = calibration.get(name)
         line.append(in_percent(summary_of(errors)) if errors else "")
         lines.append([*line, row["n_trials"]])
@@ -77,8 +74,12 @@ def _difference(records, name, names):
     ]
 
 
-def _savings(row):
-    if row is None:
+def _savings(records, name):
+    """Return what a method saves against RANDOM as text, where both have a trial."""
+    both = [row for row in records if row["strategy"] in (name, "random")]
+    try:
+        (row,) = annotations_saved(both, "random").summary
+    except ValueError:  # RANDOM itself, or no trial in common
         return ""
     # A trial that never got there counts with its last round: an upper bound.
     bound = "" if row["n_reached"] == row["n_trials"] else "<= "

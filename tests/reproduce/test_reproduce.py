@@ -337,6 +337,14 @@ def test_beyond_the_paper():
     assert rows["CORE-SET"][2:6] == ["+11.0", "", "", ""]  # of four trials
     # It never got as far as RANDOM, and has one trial only.
     assert rows["EGL"][2:] == ["", "", "", "", "<= 0 (0%)", "50.0", "1"]
+    # What has no trial in common with DFAL and RANDOM, as after a kill, stands alone.
+    records += [
+        row | {"strategy": "bald", "trial": 99}
+        for row in records
+        if row["strategy"] == "egl"
+    ]
+    line = beyond_table(records, {}, tablefmt="github").splitlines()[-1]
+    assert [c.strip() for c in line.split("|")[1:-1]][2:] == [*[""] * 6, "1"]
 
 
 def test_a_target_out_of_reach_says_no():
