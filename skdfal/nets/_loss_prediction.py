@@ -110,7 +110,7 @@ def margin_pair_loss(predicted: Tensor, loss: Tensor, margin: float = 1.0) -> Te
     Raises
     ------
     ValueError
-        If there is not one number a sample in each of them.
+        If there is not one number per sample in each of them.
 
     Notes
     -----
@@ -157,7 +157,7 @@ def ranking_pair_loss(predicted: Tensor, loss: Tensor) -> Tensor:
     Raises
     ------
     ValueError
-        If there is not one number a sample in each of them.
+        If there is not one number per sample in each of them.
 
     Notes
     -----
