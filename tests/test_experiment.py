@@ -461,6 +461,25 @@ def test_bad_arguments_of_an_experiment_leave_no_folder(changed, message, tmp_pa
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.parametrize(
+    ("strategy", "changed", "message"),
+    [
+        ("bald", {"query_params": {"bald": {"n_drawz": 3}}}, "has 'n_drawz', but bald"),
+        ("dfal", {"augmenter_params": {"dfal": {"overshot": 1}}}, "'overshot', but"),
+        (
+            "core_set",
+            {"query_params": {"core_set": {"width": 2}}},
+            "but core_set takes",
+        ),
+    ],
+)
+def test_what_no_trial_could_do_leaves_no_folder(strategy, changed, message, tmp_path):
+    protocol = replace(TINY, **changed)
+    with pytest.raises(ValueError, match=message):
+        run_experiment(protocol, ["random", strategy], 1, out_dir=tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
 def test_one_process_per_folder(tmp_path):
     with (
         opened(tmp_path, {}, resume=False),

@@ -25,7 +25,7 @@ from skdfal.experiment._machine import (
 )
 from skdfal.experiment._names import strategy_name
 from skdfal.experiment._protocol import load_data
-from skdfal.experiment._trial import run_trial
+from skdfal.experiment._trial import check_loop, run_trial
 from skdfal.experiment._workers import Task, report, run_tasks
 
 _WHOLE = Interval(Integral, 0, None, closed="left")
@@ -118,6 +118,8 @@ def run_experiment(
     data = load_data(protocol)  # downloaded once, before there are several workers
     protocol.check_data(data)
     _check_net(protocol, data, device)
+    for strategy in strategies:
+        check_loop(protocol, strategy, data, device)
     settings = {
         **protocol.settings(),
         "seed": int(seed),

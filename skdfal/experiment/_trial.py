@@ -1,5 +1,6 @@
 """One trial: one strategy, one data set, one seed; one row per round."""
 
+import inspect
 import math
 import time
 import warnings
@@ -16,7 +17,7 @@ from skdfal.datasets import split_pool
 from skdfal.experiment._folder import COLUMNS, FolderError, TrialFiles, read_records
 from skdfal.experiment._names import find_strategy, strategy_name
 from skdfal.experiment._protocol import derive_seed, load_data
-from skdfal.learner import ActiveLearningClassifier
+from skdfal.learner import ActiveLearningClassifier, LabelingSession
 from skdfal.strategies import STRATEGIES
 
 _N_TWINS = 8  # in the picture
@@ -125,6 +126,32 @@ def run_trial(
     write_json(files.end, end)
     files.clean()
     return read_records(files.rows)
+
+
+def check_loop(protocol, strategy, data, device="cpu"):
+    """Raise what a trial would raise before its first training.
+
+    Parameters
+    ----------
+    protocol : Protocol
+        The experiment.
+    strategy : str
+        Its name.
+    data : Bunch
+        What :func:`load_data` returned.
+    device : str, default="cpu"
+        Where to train.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the strategy does not take its parameters, or not such samples.
+    """
+    given = _learner(protocol, strategy, data, device).get_params(deep=False)
+    del given["n_instances"]  # a list of them is of the loop alone
+    shared = given.keys() & inspect.signature(LabelingSession).parameters.keys()
+    classes = range(len(data.target_names))
+    LabelingSession(data.X_train, classes, **{name: given[name] for name in shared})
 
 
 def _learner(protocol, strategy, data, device, **settings):
