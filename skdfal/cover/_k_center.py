@@ -15,7 +15,7 @@ from sklearn.utils import check_array, gen_batches
 from torch import Tensor
 
 from skdfal._utils._torch import HALVES
-from skdfal._utils._validation import Interval, validate_params
+from skdfal._utils._validation import COUNT, Interval, validate_params
 from skdfal.cover._program import Budget, solve_cover
 
 # Entries a temporary array may hold (2 MiB of float64, within caches), for any pool.
@@ -213,7 +213,7 @@ def cover_radius(X, centers, *, X_labeled=None, n_outliers=0):
 @validate_params(
     {
         "X": ["array-like"],
-        "n_centers": [Interval(Integral, 1, None, closed="left")],
+        "n_centers": [COUNT],
         "X_labeled": ["array-like", None],
     },
     prefer_skip_nested_validation=True,
@@ -352,7 +352,7 @@ def choose_among_far(index, distance, X, limit, n_centers):
 @validate_params(
     {
         "X": ["array-like"],
-        "n_centers": [Interval(Integral, 1, None, closed="left")],
+        "n_centers": [COUNT],
         "X_labeled": ["array-like", None],
         "outlier_fraction": [Interval(Real, 0, 1, closed="both")],
         "time_limit": [Interval(Real, 0, None, closed="both")],

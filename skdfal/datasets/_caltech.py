@@ -4,11 +4,10 @@ import io
 import re
 import tarfile
 import zipfile
-from numbers import Integral
 
 import numpy as np
 
-from skdfal._utils._validation import Interval, validate_params
+from skdfal._utils._validation import COUNT, validate_params
 from skdfal.datasets import _archive
 from skdfal.datasets._base import COMMON_PARAMS
 
@@ -40,7 +39,7 @@ Authors: Gregory Griffin, Alex Holub, Pietro Perona, CC BY 4.0,
 https://doi.org/10.22002/D1.20087. Its clutter pictures are left out. The test part, a
 fifth of each class, is drawn here: the authors have none.
 """
-_PARAMS = {"image_size": [Interval(Integral, 1, None, closed="left")], **COMMON_PARAMS}
+_PARAMS = {"image_size": [COUNT], **COMMON_PARAMS}
 
 
 @validate_params(_PARAMS, prefer_skip_nested_validation=True)

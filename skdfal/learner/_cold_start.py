@@ -1,11 +1,9 @@
 """Which samples to label before there is a net: a typical one of each cluster."""
 
-from numbers import Integral
-
 import numpy as np
 from sklearn.utils import check_random_state
 
-from skdfal._utils._validation import COUNT, Interval, validate_params
+from skdfal._utils._validation import COUNT, validate_params
 from skdfal.adapter import sample_values
 from skdfal.pool import as_pool
 
@@ -18,7 +16,7 @@ _FEW = 2_000_000  # samples times clusters up to which all are looked at in each
     {
         "X": "no_validation",
         "n_samples": [COUNT],
-        "max_samples": [Interval(Integral, 1, None, closed="left")],
+        "max_samples": [COUNT],
         "random_state": ["random_state"],
     },
     prefer_skip_nested_validation=True,

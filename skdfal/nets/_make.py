@@ -8,7 +8,7 @@ import torch
 from skorch.callbacks import EarlyStopping
 from torch import nn
 
-from skdfal._utils._validation import Interval, StrOptions, validate_params
+from skdfal._utils._validation import COUNT, Interval, StrOptions, validate_params
 from skdfal.nets._augmentation import RandomCropFlip
 from skdfal.nets._classifier import (
     RestartingClassifier,
@@ -47,15 +47,15 @@ _OTHER_NAMES = {
     {
         "module": [StrOptions(set(_MODULES)), callable],
         "n_classes": [Interval(Integral, 2, None, closed="left")],
-        "in_channels": [Interval(Integral, 1, None, closed="left")],
-        "image_size": [Interval(Integral, 1, None, closed="left"), tuple],
+        "in_channels": [COUNT],
+        "image_size": [COUNT, tuple],
         "width": [Interval(Real, 0, None, closed="neither")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "max_batches": [Interval(Integral, 1, None, closed="left"), None],
+        "max_epochs": [COUNT],
+        "max_batches": [COUNT, None],
         "lr": [Interval(Real, 0, None, closed="neither")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "patience": [Interval(Integral, 1, None, closed="left"), None],
-        "n_restarts": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [COUNT],
+        "patience": [COUNT, None],
+        "n_restarts": [COUNT],
         "loss_prediction": [StrOptions(set(PAIR_LOSSES)), None],
         "optimizer": [StrOptions(set(_OPTIMIZERS)), callable],
         "augmentation": [StrOptions(set(_AUGMENTATIONS)), callable, None],
