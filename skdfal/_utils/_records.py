@@ -75,9 +75,14 @@ def with_std(mean, std, form=".1f"):
     return f"{text} ± {std:{form.lstrip('+')}}"
 
 
+def percent(share, std=None, form=".1f"):
+    """Return a share in percent: "87.1", or "87.1 ± 1.2"."""
+    return with_std(100 * share, None if std is None else 100 * std, form)
+
+
 def in_points(difference, std=None):
     """Return a difference of shares in percentage points: "+1.2", or "+1.2 ± 0.4"."""
-    return with_std(100 * difference, None if std is None else 100 * std, "+.1f")
+    return percent(difference, std, "+.1f")
 
 
 def _number(value, form):

@@ -7,10 +7,10 @@ from typing import NamedTuple
 from skdfal._utils._chance import accuracy_of_guessing
 from skdfal._utils._records import (
     mean_and_std,
+    percent,
     read_number,
     read_rows,
     read_value,
-    with_std,
 )
 
 
@@ -197,5 +197,4 @@ def training_note(records):
 
 def in_percent(summary):
     """Return a summary as text, such as "87.1 ± 1.2"."""
-    std = summary.std
-    return with_std(100 * summary.mean, None if std is None else 100 * std)
+    return percent(summary.mean, summary.std)

@@ -4,7 +4,7 @@ import sys
 from importlib.resources import files
 
 from skdfal._utils._files import write_csv, write_json
-from skdfal._utils._records import in_points
+from skdfal._utils._records import in_points, percent
 from skdfal.analysis import area_under_curve, paired_contrasts
 from skdfal.experiment import Protocol, run_experiment, summarize
 from skdfal.experiment._machine import machine_name, package_versions
@@ -245,13 +245,11 @@ def cell_table(records, marks, *, tablefmt="simple"):
         summaries = summarize(rows, marks)
         for row in area_under_curve(rows).summary:
             at = summaries[row["strategy"]]
-            std = row["n_trials"] > 1
-            area = f"{100 * row['area_mean']:.1f}"
             lines.append(
                 [
                     training,
                     label_of(row["strategy"]),
-                    f"{area} ± {100 * row['area_std']:.1f}" if std else area,
+                    percent(row["area_mean"], row["area_std"]),
                     *(in_percent(at[mark]) for mark in marks),
                     row["n_trials"],
                 ]

@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from importlib.resources import files
 from typing import NamedTuple
 
-from skdfal._utils._records import in_points
+from skdfal._utils._records import in_points, percent
 from skdfal.experiment import Protocol
 from skdfal.experiment._table import in_percent, summarize_all
 from skdfal.strategies import STRATEGIES, describe
@@ -339,7 +339,7 @@ def paper_table(records, marks, published, *, tablefmt="simple"):
         theirs = {n: published[n][mark] for n in ours if mark in published.get(n, {})}
         add(str(mark), {name: in_percent(found) for name, found in ours.items()})
         if theirs:
-            add("paper", {n: f"{100 * value:.1f}" for n, value in theirs.items()})
+            add("paper", {n: percent(value) for n, value in theirs.items()})
             less = {n: ours[n].mean - value for n, value in theirs.items()}
             add("diff.", {n: in_points(value) for n, value in less.items()})
     if theirs:  # at the last mark

@@ -4,7 +4,7 @@ import math
 
 from tabulate import tabulate
 
-from skdfal._utils._records import in_points, mean_and_std, with_std
+from skdfal._utils._records import in_points, mean_and_std, percent, with_std
 from skdfal.analysis import (
     annotations_saved,
     annotations_to_reach,
@@ -41,7 +41,7 @@ def beyond_table(records, calibration, *, tablefmt="simple"):
     lines = []
     for row in areas:
         name = row["strategy"]
-        line = [METHODS.get(name, name), _percent(row["area_mean"], row["area_std"])]
+        line = [METHODS.get(name, name), percent(row["area_mean"], row["area_std"])]
         line += _difference(records, name, names)
         line.append(_savings(records, name))
         errors = calibration.get(name)
@@ -269,9 +269,9 @@ def transfer_table(rows, chosen_with, trained, *, tablefmt="simple"):
         lines.append(
             [
                 METHODS.get(row["strategy"], row["strategy"]),
-                _percent(row["chooser_mean"], row["chooser_std"]),
-                _percent(row["score_mean"], row["score_std"]),
-                "" if paper is None else f"{100 * paper:.1f}",
+                percent(row["chooser_mean"], row["chooser_std"]),
+                percent(row["score_mean"], row["score_std"]),
+                "" if paper is None else percent(paper),
                 "" if difference is None else in_points(difference),
                 row["n_trials"],
             ]
@@ -301,10 +301,6 @@ def value_table(values, headers, *, tablefmt="simple"):
         for name, found in values.items()
     ]
     return text_table(headers, lines, tablefmt)
-
-
-def _percent(mean, std):
-    return with_std(100 * mean, None if std is None else 100 * std)
 
 
 def text_table(headers, lines, tablefmt, n_left=1):
