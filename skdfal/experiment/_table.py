@@ -111,8 +111,6 @@ def accuracy_table(records, marks, *, tablefmt="simple"):
     strategy      10    trials
     dfal        50.0         1
     """
-    from tabulate import tabulate
-
     summaries = summarize_all(records, marks)
     ranked = sorted(
         summaries,
@@ -126,13 +124,7 @@ def accuracy_table(records, marks, *, tablefmt="simple"):
         ]
         for name in ranked
     ]
-    return tabulate(
-        lines,
-        headers=["strategy", *map(str, marks), "trials"],
-        tablefmt=tablefmt,
-        colalign=["left", *["right"] * len(marks), "right"],
-        disable_numparse=True,
-    )
+    return text_table(["strategy", *map(str, marks), "trials"], lines, tablefmt)
 
 
 def guessing_note(records, mark, y_true):
@@ -198,3 +190,30 @@ def training_note(records):
 def in_percent(summary):
     """Return a summary as text, such as "87.1 ± 1.2"."""
     return percent(summary.mean, summary.std)
+
+
+def text_table(headers, lines, tablefmt, n_left=1):
+    """Return a table, the first columns to the left and all others to the right.
+
+    Parameters
+    ----------
+    headers : sequence of str
+        Names of the columns.
+    lines : list of list
+        Their values.
+    tablefmt : str
+        A format of tabulate.
+    n_left : int, default=1
+        Columns of words.
+
+    Returns
+    -------
+    table : str
+        The table.
+    """
+    from tabulate import tabulate
+
+    align = ["left"] * n_left + ["right"] * (len(headers) - n_left)
+    return tabulate(
+        lines, headers=headers, tablefmt=tablefmt, colalign=align, disable_numparse=True
+    )

@@ -9,11 +9,11 @@ from skdfal.analysis import area_under_curve, paired_contrasts
 from skdfal.experiment import Protocol, run_experiment, summarize
 from skdfal.experiment._machine import machine_name, package_versions
 from skdfal.experiment._names import find_strategy
-from skdfal.experiment._table import in_percent
+from skdfal.experiment._table import in_percent, text_table
 from skdfal.reproduce._files import PICTURES, draw_or_say, name_files, write_tables
 from skdfal.reproduce._paper import SCALES
 from skdfal.reproduce._pictures import save_learning_curves
-from skdfal.reproduce._reports import MIN_TRIALS, text_table
+from skdfal.reproduce._reports import MIN_TRIALS
 
 ABLATION_DATASETS = (
     "mnist",

@@ -5,9 +5,8 @@ import numpy as np
 from skdfal.experiment import load_data
 from skdfal.experiment._folder import finished_trials
 from skdfal.experiment._names import find_strategy
-from skdfal.experiment._table import in_percent, summary_of
+from skdfal.experiment._table import in_percent, summary_of, text_table
 from skdfal.reproduce._pictures import save_figure
-from skdfal.reproduce._reports import text_table
 
 _N_PICTURES = 12  # of each strategy
 _MAX_CLASSES = 30  # with more, counts of single classes cannot be read

@@ -13,9 +13,9 @@ from skdfal._utils._seeds import seeded
 from skdfal.adapter._training import fit_encoded
 from skdfal.experiment import derive_seed, load_data
 from skdfal.experiment._jobs import run_jobs
+from skdfal.experiment._table import text_table
 from skdfal.experiment._trial import samples_to_score
 from skdfal.reproduce._pictures import save_figure
-from skdfal.reproduce._reports import text_table
 from skdfal.reproduce._transfer import shared_settings
 from skdfal.strategies import learning_loss_score
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from skdfal._utils._records import in_points, percent
 from skdfal.experiment import Protocol
-from skdfal.experiment._table import in_percent, summarize_all
+from skdfal.experiment._table import in_percent, summarize_all, text_table
 from skdfal.strategies import STRATEGIES, describe
 
 SCALES = ("paper", "laptop", "smoke")
@@ -326,8 +326,6 @@ def paper_table(records, marks, published, *, tablefmt="simple"):
     method      100    paper    diff.    rank    paper    trials
     DFAL       85.0     82.8     +2.2       1        1         1
     """
-    from tabulate import tabulate
-
     summaries = summarize_all(records, marks)
     columns = [["method", *(METHODS.get(name, name) for name in summaries)]]
 
@@ -347,10 +345,7 @@ def paper_table(records, marks, published, *, tablefmt="simple"):
         add("paper", ranks_of(theirs))
     add("trials", {name: found.n_trials for name, found in ours.items()})
     headers, *lines = zip(*columns, strict=True)
-    align = ["left"] + ["right"] * (len(headers) - 1)
-    return tabulate(
-        lines, headers=headers, tablefmt=tablefmt, colalign=align, disable_numparse=True
-    )
+    return text_table(headers, lines, tablefmt)
 
 
 def ranks_of(scores):

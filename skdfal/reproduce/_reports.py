@@ -2,8 +2,6 @@
 
 import math
 
-from tabulate import tabulate
-
 from skdfal._utils._records import in_points, mean_and_std, percent, with_std
 from skdfal.analysis import (
     annotations_saved,
@@ -12,7 +10,7 @@ from skdfal.analysis import (
     paired_difference,
 )
 from skdfal.experiment import summarize
-from skdfal.experiment._table import in_percent, summary_of
+from skdfal.experiment._table import in_percent, summary_of, text_table
 from skdfal.reproduce._paper import METHODS
 
 MIN_TRIALS = 5  # with fewer there are no intervals and no p-values
@@ -301,28 +299,3 @@ def value_table(values, headers, *, tablefmt="simple"):
         for name, found in values.items()
     ]
     return text_table(headers, lines, tablefmt)
-
-
-def text_table(headers, lines, tablefmt, n_left=1):
-    """Return a table, the first columns to the left and all others to the right.
-
-    Parameters
-    ----------
-    headers : sequence of str
-        Names of the columns.
-    lines : list of list
-        Their values.
-    tablefmt : str
-        A format of tabulate.
-    n_left : int, default=1
-        Columns of words.
-
-    Returns
-    -------
-    table : str
-        The table.
-    """
-    align = ["left"] * n_left + ["right"] * (len(headers) - n_left)
-    return tabulate(
-        lines, headers=headers, tablefmt=tablefmt, colalign=align, disable_numparse=True
-    )

@@ -8,12 +8,11 @@ from skdfal._utils._files import write_csv
 from skdfal._utils._records import in_points
 from skdfal.experiment import Protocol, accuracy_table, summarize
 from skdfal.experiment._names import find_strategy
-from skdfal.experiment._table import summary_of
+from skdfal.experiment._table import summary_of, text_table
 from skdfal.reproduce._chosen import chosen_rows, rare_share_table, save_chosen
 from skdfal.reproduce._files import PICTURES, Run, draw_or_say, trials_of
 from skdfal.reproduce._loss_curves import loss_curve_table, loss_curves, save_losses
 from skdfal.reproduce._paper import SCALES, protocol_values, sections
-from skdfal.reproduce._reports import text_table
 from skdfal.reproduce._transfer import transfer
 
 # Ours -> what the pages call it.
