@@ -1,8 +1,5 @@
 """What is at work in DFAL: query, twins, or training? No experiment of the paper."""
 
-import sys
-from importlib.resources import files
-
 from skdfal._utils._files import write_csv, write_json
 from skdfal._utils._records import in_points, percent
 from skdfal.analysis import area_under_curve, paired_contrasts
@@ -11,7 +8,7 @@ from skdfal.experiment._machine import machine_name, package_versions
 from skdfal.experiment._names import find_strategy
 from skdfal.experiment._table import in_percent, text_table
 from skdfal.reproduce._files import PICTURES, draw_or_say, name_files, write_tables
-from skdfal.reproduce._paper import SCALES
+from skdfal.reproduce._paper import SCALES, check_one_of, protocol_values, sections
 from skdfal.reproduce._pictures import save_learning_curves
 from skdfal.reproduce._reports import MIN_TRIALS
 
@@ -22,7 +19,6 @@ ABLATION_DATASETS = (
     "quickdraw_animals",
     "cifar10",
 )
-_NOT_OF_A_PROTOCOL = ("cells", "additions", "contrasts", "trainings", "datasets")
 
 
 class Ablation:
@@ -37,41 +33,20 @@ class Ablation:
     """
 
     def __init__(self, dataset, scale):
-        if dataset not in ABLATION_DATASETS:
-            raise ValueError(
-                f"{dataset=} should be one of {', '.join(ABLATION_DATASETS)}."
-            )
-        if scale not in SCALES:
-            raise ValueError(f"{scale=} should be one of {', '.join(SCALES)}.")
-        sections = _read()
-        values = {}
-        for name in dict.fromkeys(["paper", scale]):
-            values |= {k: v for k, v in sections[name].items() if k != "datasets"}
-        for name in dict.fromkeys(["paper", scale]):
-            values |= sections[name].get("datasets", {}).get(dataset, {})
+        check_one_of("dataset", dataset, ABLATION_DATASETS)
+        check_one_of("scale", scale, SCALES)
+        of_paper, of_scale = sections("ablation", scale)
+        values = {"dataset": dataset} | of_paper | of_scale
+        for section in (of_paper, of_scale):
+            values |= section.get("datasets", {}).get(dataset, {})
         self.dataset, self.scale = dataset, scale
         self.n_trials = values.pop("n_trials")
         self.contrasts = values["contrasts"]
         self.cells, self.protocols = {}, {}
-        shared = {k: v for k, v in values.items() if k not in _NOT_OF_A_PROTOCOL}
         for training, changed in values["trainings"].items():
-            changed = dict(changed)
-            lists = changed.pop("cells")
+            lists = changed["cells"]
             self.cells[training] = [cell for name in lists for cell in values[name]]
-            fields = {"dataset": dataset, **shared, **changed}
-            self.protocols[training] = Protocol(
-                **{k: None if v == "none" else v for k, v in fields.items()}
-            )
-
-
-def _read():
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-
-    path = files("skdfal.reproduce") / "protocols" / "ablation.toml"
-    return tomllib.loads(path.read_text(encoding="utf-8"))
+            self.protocols[training] = Protocol(**protocol_values(values | changed))
 
 
 def ablation(arguments, results):

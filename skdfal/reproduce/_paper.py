@@ -77,12 +77,8 @@ def load_protocol(dataset, net, scale="paper"):
     >>> load_protocol("mnist", "lenet5").protocol.max_annotations
     1000
     """
-    for name, value, allowed in [
-        ("dataset", dataset, PAPER_DATASETS),
-        ("net", net, PAPER_NETS),
-    ]:
-        if value not in list(allowed):
-            raise ValueError(f"{name}={value!r} should be one of {', '.join(allowed)}.")
+    check_one_of("dataset", dataset, PAPER_DATASETS)
+    check_one_of("net", net, PAPER_NETS)
     values, changed = sections(f"{dataset}-{net}", scale)
     if not changed:
         raise ValueError(f"scale={scale!r} should be one of {', '.join(SCALES)}.")
@@ -92,6 +88,12 @@ def load_protocol(dataset, net, scale="paper"):
     n_trials, deviations = values.pop("n_trials"), values.pop("deviations")
     deviations = [*changed.get("deviations_of_loop", []), *deviations]
     return PaperProtocol(Protocol(**values), n_trials, deviations)
+
+
+def check_one_of(name, value, allowed):
+    """Raise a ValueError unless the value of a parameter is one of some names."""
+    if value not in list(allowed):
+        raise ValueError(f"{name}={value!r} should be one of {', '.join(allowed)}.")
 
 
 def load_experiment(what, dataset, net, scale):

@@ -12,7 +12,7 @@ from skdfal.experiment._table import summary_of, text_table
 from skdfal.reproduce._chosen import chosen_rows, rare_share_table, save_chosen
 from skdfal.reproduce._files import PICTURES, Run, draw_or_say, trials_of
 from skdfal.reproduce._loss_curves import loss_curve_table, loss_curves, save_losses
-from skdfal.reproduce._paper import SCALES, protocol_values, sections
+from skdfal.reproduce._paper import SCALES, check_one_of, protocol_values, sections
 from skdfal.reproduce._transfer import transfer
 
 # Ours -> what the pages call it.
@@ -66,12 +66,8 @@ def load_task_aware(dataset, imbalance=1, scale="paper"):
     >>> load_task_aware("cifar10", imbalance=100).protocol.imbalance
     100.0
     """
-    for name, value, allowed in [
-        ("dataset", dataset, TASK_AWARE_DATASETS),
-        ("scale", scale, SCALES),
-    ]:
-        if value not in allowed:
-            raise ValueError(f"{name}={value!r} should be one of {', '.join(allowed)}.")
+    check_one_of("dataset", dataset, TASK_AWARE_DATASETS)
+    check_one_of("scale", scale, SCALES)
     values = {"dataset": dataset, "imbalance": imbalance}
     of_paper, of_scale = sections("task_aware", scale)
     for section in (of_paper, of_scale):

@@ -37,7 +37,7 @@ TINY = {
 def tiny(monkeypatch):
     monkeypatch.setattr(ablation_module, "ABLATION_DATASETS", ("digits",))
     monkeypatch.setattr(ablation_module, "SCALES", ("paper", "tiny"))
-    monkeypatch.setattr(ablation_module, "_read", lambda: {"paper": TINY, "tiny": {}})
+    monkeypatch.setattr(ablation_module, "sections", lambda *_: (TINY, {}))
     monkeypatch.setattr(run_module, "run_tasks", run_here)
     drawn = []
     monkeypatch.setattr(
