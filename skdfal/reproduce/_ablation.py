@@ -1,5 +1,7 @@
 """What is at work in DFAL: query, twins, or training? No experiment of the paper."""
 
+from collections import defaultdict
+
 from skdfal._utils._files import write_csv, write_json
 from skdfal._utils._records import in_points, percent
 from skdfal.analysis import area_under_curve, paired_contrasts
@@ -252,48 +254,41 @@ def contrast_rows(contrasts, records):
         ``MIN_TRIALS`` there is the difference alone, and they do not count among what
         the others are corrected for.
     """
-    weights, n_shared, every = {}, {}, []
+    weights, every = {True: {}, False: {}}, []  # of enough trials, and of fewer
     for training, rows in records.items():
-        trials = {}
+        trials = defaultdict(set)
         for row in rows:
-            trials.setdefault(row["strategy"], set()).add(row["trial"])
+            trials[row["strategy"]].add(row["trial"])
             every.append(row | {"strategy": f"{row['strategy']} | {training}"})
         for contrast in contrasts:
-            shared = {
-                pair: trials.get(pair[0], set()) & trials.get(pair[1], set())
-                for pair in zip(contrast["of"], contrast["less"], strict=True)
-            }
-            most = max(map(len, shared.values()))
-            pairs = [pair for pair, common in shared.items() if len(common) == most]
-            n_common = len(set.intersection(*(shared[pair] for pair in pairs)))
-            if n_common < 2:
+            pairs, n_trials = _comparable_pairs(contrast, trials)
+            if n_trials < 2:
                 continue
-            n_shared[contrast["name"], training] = n_common
-            of_cells = weights.setdefault((contrast["name"], training), {})
+            of_cells = defaultdict(float)
             for pair in pairs:
                 for cell, weight in zip(pair, (1, -1), strict=True):
-                    key = f"{cell} | {training}"
-                    of_cells[key] = of_cells.get(key, 0) + weight / len(pairs)
+                    of_cells[f"{cell} | {training}"] += weight / len(pairs)
+            weights[n_trials >= MIN_TRIALS][contrast["name"], training] = of_cells
     found = {}
-    for is_enough in (True, False):
-        of_kind = {
-            name: of_cells
-            for name, of_cells in weights.items()
-            if (n_shared[name] >= MIN_TRIALS) == is_enough
-        }
-        results = paired_contrasts(every, of_kind) if of_kind else []
-        for one in results:
-            rest = (one.low, one.high, one.p_value) if is_enough else [None] * 3
-            found[one.name] = (one.difference, *rest, one.n_trials)
-    columns = ("difference", "low", "high", "p_value", "n_trials")
-    return [
-        {
-            "contrast": name[0],
-            "training": name[1],
-            **dict(zip(columns, found[name], strict=True)),
-        }
-        for name in weights
-    ]
+    for is_enough, of_kind in weights.items():
+        untold = {} if is_enough else dict.fromkeys(("low", "high", "p_value"))
+        for one in paired_contrasts(every, of_kind) if of_kind else ():
+            values = one._asdict() | untold
+            name, training = values.pop("name")
+            found[name, training] = {"contrast": name, "training": training} | values
+    places = ((one["name"], training) for training in records for one in contrasts)
+    return [found[place] for place in places if place in found]
+
+
+def _comparable_pairs(contrast, trials):
+    """Return the pairs that share the most trials, and how many all of these share."""
+    shared = {
+        (cell, other): trials[cell] & trials[other]
+        for cell, other in zip(contrast["of"], contrast["less"], strict=True)
+    }
+    most = max(map(len, shared.values()))
+    shared = {pair: common for pair, common in shared.items() if len(common) == most}
+    return list(shared), len(set.intersection(*shared.values()))
 
 
 def contrast_table(rows, *, tablefmt="simple"):
