@@ -8,9 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from skdfal._utils._validation import Interval, StrOptions, validate_params
-from skdfal.analysis._area import area, covered_range
-from skdfal.analysis._curves import overlap, read_curves, score_at
-from skdfal.analysis._difference import _t_test
+from skdfal.analysis._curves import read_curves
+from skdfal.analysis._difference import _measure, _t_test
 
 
 class Contrast(NamedTuple):
@@ -158,21 +157,7 @@ def _values(curves, name, weights, annotations):
             "two are needed. Run more trials."
         )
     every = [curves[s][trial] for s in weights for trial in trials]
-    if annotations == "area":
-        start, stop = covered_range(every)
-    else:
-        first, last = overlap(every)
-        if not first <= annotations <= last:
-            raise ValueError(
-                f"{annotations=:g} is not covered by all trials of {name!r}, which "
-                f"have {first:g} to {last:g} in common."
-            )
-
-    def value(curve):
-        if annotations == "area":
-            return area(curve, start, stop)
-        return float(score_at(curve, annotations))
-
+    _, value = _measure(every, annotations, f"trials of {name!r}")
     return np.array(
         [
             sum(w * value(curves[s][trial]) for s, w in weights.items())

@@ -153,7 +153,8 @@ def paired_difference(
             "at least two are needed to tell a difference from chance. Run more trials."
         )
     pairs = [(a[trial], b[trial]) for trial in trials]
-    annotations, value = _measure(pairs, annotations)
+    curves = [curve for pair in pairs for curve in pair]
+    annotations, value = _measure(curves, annotations, "pairs of trials")
     differences = np.array([value(one) - value(other) for one, other in pairs])
     low, high, p_value_t = _t_test(differences, confidence)
     return PairedDifference(
@@ -170,17 +171,16 @@ def paired_difference(
     )
 
 
-def _measure(pairs, annotations):
+def _measure(curves, annotations, whose):
     """Return what is compared, and the function of a curve that gives it."""
-    every = [curve for pair in pairs for curve in pair]
     if annotations == "area":
-        start, stop = covered_range(every)
+        start, stop = covered_range(curves)
         return annotations, lambda curve: area(curve, start, stop)
-    first, last = overlap(every)
+    first, last = overlap(curves)
     mark = last if annotations is None else annotations
     if not first <= mark <= last:
         raise ValueError(
-            f"annotations={mark:g} is not covered by all pairs of trials, which have "
+            f"annotations={mark:g} is not covered by all {whose}, which have "
             f"{first:g} to {last:g} in common."
         )
     return float(mark), lambda curve: float(score_at(curve, mark))
