@@ -184,10 +184,8 @@ def _take_classes(arrays, labels):
     new_label = np.full(max(*labels, arrays.y_train.max(), arrays.y_test.max()) + 1, -1)
     new_label[labels] = np.arange(len(labels))
     y_train, y_test = new_label[arrays.y_train], new_label[arrays.y_test]
-    train, test = y_train >= 0, y_test >= 0
-    return Arrays(
-        arrays.X_train[train], y_train[train], arrays.X_test[test], y_test[test]
-    )
+    arrays = arrays._replace(y_train=y_train, y_test=y_test)
+    return _samples(arrays, y_train >= 0, y_test >= 0)
 
 
 def _take_per_class(arrays, n_classes, n_per_class):
@@ -201,13 +199,7 @@ def _take_per_class(arrays, n_classes, n_per_class):
         if min(map(len, of_class)) < n:
             return None
         kept.append(np.concatenate(of_class))
-    train, test = kept
-    return Arrays(
-        arrays.X_train[train],
-        arrays.y_train[train],
-        arrays.X_test[test],
-        arrays.y_test[test],
-    )
+    return _samples(arrays, *kept)
 
 
 def _fetch_class(name, folder, download_if_missing):
@@ -272,6 +264,11 @@ def _shuffled(arrays):
     rng = np.random.default_rng(_SEED)
     train = rng.permutation(len(arrays.y_train))
     test = rng.permutation(len(arrays.y_test))
+    return _samples(arrays, train, test)
+
+
+def _samples(arrays, train, test):
+    """Some samples of the two parts, in this order."""
     return Arrays(
         arrays.X_train[train],
         arrays.y_train[train],
