@@ -1,6 +1,7 @@
 """The arguments of the commands for people with tools of their own."""
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from skdfal.cli._arguments import (
@@ -64,7 +65,7 @@ def add_for_pictures(commands):
     _add_import(commands)
 
 
-def _add(commands, name, load, text, examples, *, help_text):
+def _add(commands, name, text, examples, *, help_text):
     command = commands.add_parser(
         name,
         help=help_text,
@@ -72,7 +73,7 @@ def _add(commands, name, load, text, examples, *, help_text):
         epilog=examples,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    command.set_defaults(load=load)
+    command.set_defaults(load=partial(_load, name))
     return command
 
 
@@ -80,7 +81,6 @@ def _add_predict(commands):
     command = _add(
         commands,
         "predict",
-        _load_predict,
         "Say what a trained net sees in each picture.",
         _PREDICT_EXAMPLES,
         help_text="predict the classes of pictures by a trained net",
@@ -96,7 +96,6 @@ def _add_query(commands):
     command = _add(
         commands,
         "query",
-        _load_query,
         _QUERY_TEXT,
         _QUERY_EXAMPLES,
         help_text="print the pictures that should be labelled next",
@@ -124,7 +123,6 @@ def _add_export(commands):
     command = _add(
         commands,
         "export",
-        _load_export,
         _EXPORT_TEXT,
         _EXPORT_EXAMPLES,
         help_text="write labels or tasks for other programs",
@@ -148,7 +146,6 @@ def _add_import(commands):
     command = _add(
         commands,
         "import",
-        _load_import,
         _IMPORT_TEXT,
         _IMPORT_EXAMPLES,
         help_text="take over labels of other programs",
@@ -241,25 +238,8 @@ def _columns(text):
     return {name: column for name, _, column in pairs}
 
 
-def _load_predict():
-    from skdfal.label._commands import predict
+def _load(name):
+    from skdfal.label._commands import export, import_, predict, query
 
-    return predict
-
-
-def _load_query():
-    from skdfal.label._commands import query
-
-    return query
-
-
-def _load_export():
-    from skdfal.label._commands import export
-
-    return export
-
-
-def _load_import():
-    from skdfal.label._commands import import_
-
-    return import_
+    work = {"predict": predict, "query": query, "export": export, "import": import_}
+    return work[name]
