@@ -7,6 +7,7 @@ import socket
 import sys
 import threading
 import webbrowser
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -52,17 +53,12 @@ def label(arguments):
     folder = arguments.project or pictures / PROJECT
     folder.mkdir(parents=True, exist_ok=True)
     token = settle_token(folder / _TOKEN)
-    listening = _listen(arguments.host, arguments.port)
-    store = Store(folder / STORE)
-    try:
-        project = _open(arguments, pictures, folder, store)
-        try:
-            _serve(arguments, project, folder, listening, token)
-        finally:
-            project.close()
-    finally:
-        store.close()
-        listening.close()
+    with (
+        closing(_listen(arguments.host, arguments.port)) as listening,
+        closing(Store(folder / STORE)) as store,
+        closing(_open(arguments, pictures, folder, store)) as project,
+    ):
+        _serve(arguments, project, folder, listening, token)
 
 
 def _check_extra():

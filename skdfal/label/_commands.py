@@ -1,6 +1,7 @@
 """The commands for people with tools of their own: no page, files in and files out."""
 
 import sys
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
@@ -81,11 +82,8 @@ def export(arguments):
     path = _folder(arguments) / STORE
     if not path.is_file():
         raise ValueError(f"There is no project here: {path} is missing.")
-    store = Store(path)
-    try:
+    with closing(Store(path)) as store:
         answers = Answers(store.events())
-    finally:
-        store.close()
     if arguments.to == "csv":
         out = _new_file(arguments, LABELS)
         labels = answers.standing("label").values()
@@ -163,14 +161,11 @@ def import_(arguments):
     path = _folder(arguments) / STORE
     wanted = _classes_for(events, path, arguments)
     path.parent.mkdir(parents=True, exist_ok=True)
-    store = Store(path)
-    try:
+    with closing(Store(path)) as store:
         settle_classes(store, wanted)
         n_before = len(store.events())
         store.add(events)
         n_new = len(store.events()) - n_before
-    finally:
-        store.close()
     _say(f"{n_new} new answers of {len(events)} in {arguments.file}.")
 
 
@@ -203,11 +198,8 @@ def _known_classes(path):
     """Return the classes of a project, none where there is no project yet."""
     if not path.exists():
         return []
-    store = Store(path)
-    try:
+    with closing(Store(path)) as store:
         return store.setting("classes", [])
-    finally:
-        store.close()
 
 
 # What they have in common
