@@ -108,6 +108,7 @@ _OF_EVERY_CLASS = {
 }
 _OF_EVERY_MODULE = set(vars(nn.Module()))
 _HOOKS = {name for name in _OF_EVERY_MODULE if name.endswith(("_hooks", "_pre_hooks"))}
+_SCALARS = (bool, int, float, complex, str, bytes)
 _DESCRIPTORS = (
     types.GetSetDescriptorType,
     types.MemberDescriptorType,
@@ -149,15 +150,14 @@ class _Hasher:
     def scalar(self, value, path):
         if isinstance(value, np.generic):
             plain = value.item()
-            if not isinstance(plain, bool | int | float | complex | str | bytes) or (
+            if not isinstance(plain, _SCALARS) or (
                 value.dtype.kind in "fc" and value.dtype.itemsize not in (8, 16)
             ):
                 return self.array(np.asarray(value), path)
             value = plain
         if isinstance(value, enum.Enum):
             return self.parts("enum", path, type(value), value.name)
-        kinds = (bool, int, float, complex, str, bytes)
-        kind = next(kind for kind in kinds if isinstance(value, kind))
+        kind = next(kind for kind in _SCALARS if isinstance(value, kind))
         if type(value) is not kind:  # a subclass may act differently
             return self.parts("subclass", path, type(value), kind(value))
         if kind is float:
@@ -242,16 +242,15 @@ class _Hasher:
         return self.parts("torch.Generator", path, value.get_state())
 
     def frame(self, value, path):
-        names = value.columns if hasattr(value, "columns") else [value.name]
-        columns = (
-            [value.iloc[:, i] for i in range(len(names))]
-            if hasattr(value, "columns")
-            else [value]
-        )
+        if hasattr(value, "columns"):
+            names = list(value.columns)
+            columns = [value.iloc[:, i] for i in range(len(names))]
+        else:
+            names, columns = [value.name], [value]
         return self.parts(
             "frame",
             path,
-            list(names),
+            names,
             value.index.to_numpy(),
             [column.dtype.name for column in columns],
             [column.to_numpy() for column in columns],
@@ -273,10 +272,10 @@ class _Hasher:
         if isinstance(value, types.FunctionType):
             return self.function(value, path)
         owner = getattr(value, "__self__", None)
-        if owner is not None and not isinstance(owner, types.ModuleType):
-            return self.parts("method", path, owner, name)
         if isinstance(owner, types.ModuleType):
             return self.parts("named", path, owner.__name__, name)
+        if owner is not None:
+            return self.parts("method", path, owner, name)
         if hasattr(value, "__objclass__"):
             return self.parts("slot", path, name)
         raise _refusal(path, value, "it cannot be imported by its name")
@@ -396,7 +395,7 @@ class _Hasher:
 
 # The first kind that fits is taken.
 _KINDS = [
-    ((bool, int, float, complex, str, bytes, np.generic, enum.Enum), _Hasher.scalar),
+    ((*_SCALARS, np.generic, enum.Enum), _Hasher.scalar),
     ((list, tuple, bytearray), _Hasher.sequence),
     ((set, frozenset), _Hasher.set),
     ((dict, types.MappingProxyType), _Hasher.mapping),
