@@ -209,7 +209,7 @@ default="lenet5"
         "batch_size": batch_size,
         "max_epochs": max_epochs,
         "n_restarts": n_restarts,
-        "train_split": None,
+        "train_split": None if patience is None else _random_fifth,
         "dataset": ArrayDataset,
         "iterator_train__shuffle": True,
         "iterator_train__collate_fn": (
@@ -220,24 +220,9 @@ default="lenet5"
         "device": device,
         "verbose": verbose,
     }
-    if patience is not None:
-        settings["train_split"] = _random_fifth
-    if not isinstance(kwargs.get("callbacks"), str):  # skorch's "disable"
-        settings["callbacks"] = _callbacks(
-            patience,
-            loss_prediction,
-            optimizer,
-            max_batches,
-            kwargs.pop("callbacks", None),
-        )
-    else:
-        for name, value in {"max_batches": max_batches, "patience": patience}.items():
-            if value is not None:
-                raise ValueError(
-                    f"{name}={value} is kept by a callback, but callbacks="
-                    f"{kwargs['callbacks']!r}. Leave one of them out."
-                )
-
+    settings["callbacks"] = _callbacks(
+        kwargs.pop("callbacks", None), patience, loss_prediction, optimizer, max_batches
+    )
     module = _MODULES.get(module, module) if isinstance(module, str) else module
     if isinstance(module, type) and not issubclass(module, nn.Module):
         raise TypeError(
@@ -269,8 +254,16 @@ default="lenet5"
     return LossPredictionClassifier(module, **(settings | kwargs))
 
 
-def _callbacks(patience, loss_prediction, optimizer, max_batches, own):
+def _callbacks(own, patience, loss_prediction, optimizer, max_batches):
     """Return what watches a training, the user's own among them, or None."""
+    if isinstance(own, str):  # skorch's "disable"
+        for name, value in {"max_batches": max_batches, "patience": patience}.items():
+            if value is not None:
+                raise ValueError(
+                    f"{name}={value} is kept by a callback, but callbacks={own!r}. "
+                    "Leave one of them out."
+                )
+        return own
     callbacks = []
     if patience is not None:
         kind = EarlyStopping if loss_prediction is None else StoppingWithHead
