@@ -273,10 +273,7 @@ def _hash_samples(state, X):
         for column in X.columns:
             _hash_samples(state, np.asarray(X[column]))
     else:
-        if isinstance(X, torch.Tensor):
-            X = X.cpu()
-            X = (X.float() if X.dtype == torch.bfloat16 else X).numpy()
-        X = np.asarray(X)
+        X = _as_arrays(X)
         if X.dtype.kind == "O":
             state.update("\0".join(map(str, X.ravel())).encode())
         else:
