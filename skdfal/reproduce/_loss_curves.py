@@ -115,11 +115,7 @@ def loss_curve_table(rows, *, tablefmt="simple"):
     last = max(row["epoch"] for row in rows)
     lines = []
     for kind, label in _PREDICTORS.items():
-        ends = [
-            row
-            for row in rows
-            if (row["loss_prediction"], row["epoch"]) == (kind, last)
-        ]
+        ends = _rows_at(rows, kind, last)
         cells = [
             with_std(*mean_and_std([row[name] for row in ends]), ".3f")
             for name in ("task_loss", "pair_loss", "spearman")
@@ -127,6 +123,10 @@ def loss_curve_table(rows, *, tablefmt="simple"):
         lines.append([label, *cells, len(ends)])
     headers = ["predictor", "task loss", "pair loss", "Spearman", "trials"]
     return text_table(headers, lines, tablefmt)
+
+
+def _rows_at(rows, kind, epoch):
+    return [r for r in rows if (r["loss_prediction"], r["epoch"]) == (kind, epoch)]
 
 
 def save_losses(rows, path, title, formats=("png",)):
@@ -161,18 +161,8 @@ def save_losses(rows, path, title, formats=("png",)):
         for (kind, predictor), color in zip(
             _PREDICTORS.items(), ("#332288", "#D55E00"), strict=True
         ):
-            means, stds = np.array(
-                [
-                    mean_and_std(
-                        [
-                            row[name]
-                            for row in rows
-                            if (row["loss_prediction"], row["epoch"]) == (kind, epoch)
-                        ]
-                    )
-                    for epoch in epochs
-                ]
-            ).T
+            values = [[r[name] for r in _rows_at(rows, kind, n)] for n in epochs]
+            means, stds = np.transpose([*map(mean_and_std, values)])
             ax.plot(epochs, means, color=color, label=predictor)
             ax.fill_between(epochs, means - stds, means + stds, color=color, alpha=0.15)
         ax.set(xlabel="epoch", ylabel=label)
