@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils import check_consistent_length
 
-from skdfal.plot._display import NotebookPicture, load_matplotlib
+from skdfal.plot._display import NotebookPicture
 
 MANY = 500  # samples; more are drawn smaller and paler
 COLOR = "#0072B2"
@@ -132,12 +132,7 @@ class ConfidenceDisplay(NotebookPicture):
         >>> display.plot().ax_.get_title()
         '2 samples, rank correlation 1.00'
         """
-        matplotlib = load_matplotlib(self)
-        self._owns_figure = ax is None
-        if ax is None:
-            figure = matplotlib.figure.Figure(figsize=(4.6, 4.6), layout="constrained")
-            ax = figure.subplots()
-        self.ax_, self.figure_ = ax, ax.figure
+        ax = self._take_axes(ax, figsize=(4.6, 4.6))
         is_crowded = len(self.confidence_a) > MANY
         self.points_ = ax.scatter(
             self.confidence_a,

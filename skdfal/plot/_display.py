@@ -44,6 +44,16 @@ class NotebookPicture:
 
     _owns_figure = False
 
+    def _take_axes(self, ax, figsize):
+        """Draw on the given axes from now on, or on those of a figure of its own."""
+        matplotlib = load_matplotlib(self)
+        self._owns_figure = ax is None
+        if ax is None:
+            figure = matplotlib.figure.Figure(figsize=figsize, layout="constrained")
+            ax = figure.subplots()
+        self.ax_, self.figure_ = ax, ax.figure
+        return ax
+
     def _repr_html_(self):
         if not self._owns_figure:
             return None

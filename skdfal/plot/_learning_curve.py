@@ -471,11 +471,7 @@ class ActiveLearningCurveDisplay(NotebookPicture):
             )
         reference, points = _checked_references(reference), _checked_points(points)
         self._set_scale(scale)
-        self._owns_figure = ax is None
-        if ax is None:
-            figure = matplotlib.figure.Figure(figsize=(5.6, 4.2), layout="constrained")
-            ax = figure.subplots()
-        self.ax_, self.figure_ = ax, ax.figure
+        ax = self._take_axes(ax, figsize=(5.6, 4.2))
 
         styles = strategy_styles([*self.curves, *(set(points) - set(self.curves))])
         self._draw_curves(styles, spread)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skdfal.plot._display import NotebookPicture, load_matplotlib
+from skdfal.plot._display import NotebookPicture
 
 # What can be the case of a sample: key, colour, marker. Agreement is drawn first.
 STATES = [
@@ -179,12 +179,7 @@ class RegionsDisplay(NotebookPicture):
         >>> display.legend_.get_texts()[0].get_text()
         'same region in both: 2 (100.0 %)'
         """
-        matplotlib = load_matplotlib(self)
-        self._owns_figure = ax is None
-        if ax is None:
-            figure = matplotlib.figure.Figure(figsize=(5.2, 5.6), layout="constrained")
-            ax = figure.subplots()
-        self.ax_, self.figure_ = ax, ax.figure
+        ax = self._take_axes(ax, figsize=(5.2, 5.6))
         is_crowded = len(self.state) > MANY
         for place, (state, color, marker) in enumerate(STATES):
             rows = self.state == state
