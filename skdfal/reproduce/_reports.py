@@ -34,13 +34,11 @@ def beyond_table(records, calibration, *, tablefmt="simple"):
         One line per strategy, largest area under the curve first: DFAL is tested
         against each other one, and annotations are saved against RANDOM.
     """
-    areas = area_under_curve(records).summary
-    names = [row["strategy"] for row in areas]
     lines = []
-    for row in areas:
+    for row in area_under_curve(records).summary:
         name = row["strategy"]
         line = [METHODS.get(name, name), percent(row["area_mean"], row["area_std"])]
-        line += _difference(records, name, names)
+        line += _difference(records, name)
         line.append(_savings(records, name))
         errors = calibration.get(name)
         line.append(in_percent(summary_of(errors)) if errors else "")
@@ -50,16 +48,16 @@ def beyond_table(records, calibration, *, tablefmt="simple"):
     return text_table(headers, lines, tablefmt)
 
 
-def _difference(records, name, names):
+def _difference(records, name):
     """Return what DFAL is better by, interval and p-values as text, where there are.
 
     Of fewer than ``MIN_TRIALS`` there is the difference alone.
     """
-    if name == "dfal" or "dfal" not in names:
+    if name == "dfal":
         return [""] * 4
     try:
         found = paired_difference(records, "dfal", name)
-    except ValueError:  # fewer than two trials in common
+    except ValueError:  # no DFAL, or fewer than two trials in common
         return [""] * 4
     difference = in_points(found.difference)
     if found.n_trials < MIN_TRIALS:
