@@ -136,11 +136,7 @@ class Learning:
 
     def _remember(self, answer, held_out):
         row = {
-            "n_labels": answer["n_labels"],
-            "seconds": answer["seconds"],
-            "kappa": answer["kappa"],
-            "margin": answer["margin"],
-            "is_settled": answer["is_settled"],
+            **answer,
             "time": time.time(),
             "held_out": {
                 name: self.predictions[name][0]
