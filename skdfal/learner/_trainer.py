@@ -126,18 +126,17 @@ class Trainer:
         """Return what :meth:`restore` needs, tensors and plain data, or None."""
         if not self.is_net:
             return None
-        own = vars(estimator)
+        fitted = {k: v for k, v in vars(estimator).items() if k.endswith("_")}
         states = {
             name: part.state_dict()
-            for name, part in own.items()
-            if name.endswith("_")
-            and hasattr(part, "load_state_dict")
+            for name, part in fitted.items()
+            if hasattr(part, "load_state_dict")
             and (self.warm_start or not isinstance(part, torch.optim.Optimizer))
         }
         plain = {
             name: _plain(value)
-            for name, value in own.items()
-            if name.endswith("_") and name not in states and _is_plain(value)
+            for name, value in fitted.items()
+            if name not in states and _is_plain(value)
         }
         return {"states": states, "plain": plain}
 
