@@ -1,6 +1,5 @@
 """One run of an experiment of the paper, and the files that come of it."""
 
-import json
 import sys
 from collections import Counter
 from typing import NamedTuple
@@ -120,11 +119,10 @@ class Run(NamedTuple):
 
     def write_run(self, **found):
         """Write the JSON of versions, settings and what was found."""
-        settings = {**self.protocol.settings(), **self.settings}
         write_json(
             self.path("json"),
             {
-                "settings": json.loads(json.dumps(settings)),
+                "settings": self.protocol.settings() | self.settings,
                 "seed": self.arguments.seed,
                 "device": self.arguments.device,
                 "versions": package_versions(),
