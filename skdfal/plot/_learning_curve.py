@@ -742,10 +742,8 @@ def _band(curve, spread):
         nothing = np.full_like(curve.mean, np.nan)
         return nothing, nothing
     if spread == "minmax":
-        several = curve.n_trials > 1
-        return np.where(several, curve.min, np.nan), np.where(
-            several, curve.max, np.nan
-        )
+        ends = (curve.min, curve.max)
+        return [np.where(curve.n_trials > 1, end, np.nan) for end in ends]
     half = getattr(curve, spread)
     return curve.mean - half, curve.mean + half
 
