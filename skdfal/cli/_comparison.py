@@ -84,15 +84,13 @@ def _report(records, protocol, arguments):
     title = f"{kind} accuracy in percent at annotation marks, mean ± standard deviation"
     _, y_true = samples_to_score(protocol, load_data(protocol), arguments.seed)
     notes = [guessing_note(records, marks[-1], y_true), training_note(records)]
-    texts = [
-        "\n\n".join(filter(None, [title, table, *notes]))
-        for table in (
-            accuracy_table(records, marks),
-            accuracy_table(records, marks, tablefmt="github"),
-        )
-    ]
-    say(f"\n{texts[0]}\n")
-    write_text(out_dir / "table.md", f"{texts[1]}\n")
+
+    def text(tablefmt):
+        table = accuracy_table(records, marks, tablefmt=tablefmt)
+        return "\n\n".join(filter(None, [title, table, *notes]))
+
+    say(f"\n{text('simple')}\n")
+    write_text(out_dir / "table.md", f"{text('github')}\n")
 
     def draw():
         save_learning_curves(
