@@ -239,13 +239,16 @@ def is_missing(y, missing_label):
     is_text = isinstance(missing_label, str)
     if missing_label is not None and not np.isscalar(missing_label):
         raise TypeError(f"{missing_label=!r} should be a single label or None.")
-    if y.dtype.kind in "US" and not is_text:
-        return np.zeros(len(y), dtype=bool)
     if y.dtype.kind in "biuf" and (is_text or missing_label is None):
         raise TypeError(
             f"{missing_label=!r} is not of the kind of y, which is {y.dtype}. Use a "
             "number that is no label, such as -1."
         )
+    _check_absent(y, missing_label)
+    if missing_label is not None and not is_text:
+        _check_empty_texts(y)
+    if y.dtype.kind in "US" and not is_text:
+        return np.zeros(len(y), dtype=bool)
     if missing_label != missing_label:  # NaN
         return np.asarray(y != y)
     missing = np.asarray(y == missing_label)
@@ -257,3 +260,46 @@ def is_missing(y, missing_label):
         )
         return np.zeros(len(y), dtype=bool)
     return missing
+
+
+def _check_absent(y, missing_label):
+    """Raise where ``y`` holds None or NaN, and ``missing_label`` does not say so."""
+    if y.dtype.kind not in "fO":
+        return
+    for value in y[y != y] if y.dtype.kind == "f" else y:
+        is_none, is_nan = value is None, isinstance(value, float | np.floating)
+        is_named = missing_label is None if is_none else missing_label != missing_label
+        if not _is_absent(value) or (is_named and (is_none or is_nan)):
+            continue
+        remedy = "fill it with one text, and pass that as missing_label"  # NA of pandas
+        if is_none or is_nan:
+            remedy = f"pass missing_label={'None' if is_none else 'np.nan'}"
+        raise ValueError(
+            f"y holds {value}, which is no label. Where it stands for a sample without "
+            f"one, {remedy}."
+        )
+
+
+def _is_absent(value):
+    """Whether a value is None, NaN or the NA of pandas, none of which is a label."""
+    try:
+        return value is None or bool(value != value)
+    except TypeError:  # of NA it is not even known whether it is unequal to itself
+        return True
+
+
+def _check_empty_texts(y):
+    """Raise where ``y`` holds what stands for no label among texts.
+
+    These are the empty text, and the "nan" that numpy makes of NaN. Taken for a class,
+    they would be bought.
+    """
+    if y.dtype.kind not in "OU":
+        return
+    for text in ("", "nan"):
+        if (y == text).any():
+            raise ValueError(
+                f"y holds the text {text!r}, which would be a class. Where it stands "
+                f"for a sample without a label, pass missing_label={text!r}; where it "
+                "is a class, missing_label=None."
+            )

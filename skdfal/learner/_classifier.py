@@ -197,8 +197,9 @@ default="random"
     missing_label : scalar, default=-1
         Entries of ``y`` equal to it are never asked for; their samples are unlabelled
         data for what makes use of it, such as CEAL's pseudo-labels. For string labels
-        a string, for floats NaN may be used. Of a masked array, the masked entries
-        are missing too.
+        a string, for floats NaN may be used; None for labels of which none is missing,
+        or where None stands for that. Of a masked array, the masked entries are missing
+        too.
     checkpoint : str or path-like, default=None
         File to save the run in. If it is there, the run continues and ends as it would
         have without the break. A fit on other data, as in cross-validation, has its
@@ -357,7 +358,8 @@ default="random"
         ------
         ValueError
             If there are less than two classes, or fewer labelled samples than are to
-            be annotated first.
+            be annotated first; if ``y`` holds None, NaN or an empty text that
+            ``missing_label`` does not name; if ``X`` is not finite.
         TypeError
             If ``sample_weight`` is given, but the estimator takes none.
         CheckpointError
@@ -553,7 +555,16 @@ default="random"
             return X
         if _is_of_arrays(X):
             X = as_pool(X)[:]  # of one shape, or an error that says so
-        return validate_data(self, X, reset=reset, dtype="numeric", allow_nd=True)
+        X = validate_data(
+            self,
+            X,
+            reset=reset,
+            dtype="numeric",
+            allow_nd=True,
+            ensure_all_finite=False,
+        )
+        _check_finite(X)
+        return X
 
     def _validate_pool(self, X, y):
         """Return X as a pool and y as codes into ``classes_``, -1 where missing."""
@@ -567,7 +578,8 @@ default="random"
         y = column_or_1d(as_numpy(np.ma.getdata(y) if np.ma.isMaskedArray(y) else y),
                          warn=True)  # fmt: skip
         check_consistent_length(pool, y)
-        missing = is_missing(y, self.missing_label) | is_masked
+        missing = np.broadcast_to(is_masked, y.shape).copy()
+        missing[~missing] = is_missing(y[~missing], self.missing_label)
         known = y[~missing]
         if not len(known):
             raise ValueError(
@@ -655,6 +667,19 @@ default="random"
                 turn[of_c] = np.arange(len(of_c))
             order = order[np.argsort(turn, kind="stable")]
         return order
+
+
+def _check_finite(X):
+    """Raise a ValueError that names the first samples with NaN or infinity in them."""
+    try:
+        assert_all_finite(X)
+    except ValueError:
+        is_bad = ~np.isfinite(X.reshape(len(X), -1)).all(axis=1)
+        raise ValueError(
+            f"Input X contains NaN or infinity in {is_bad.sum()} of {len(X)} samples, "
+            f"such as {np.flatnonzero(is_bad)[:5].tolist()}. Leave them out, or fill "
+            "what is missing in them."
+        ) from None
 
 
 def _is_of_arrays(X):

@@ -574,10 +574,10 @@ class LabelingSession:
     def _check_can_fit(self):
         known = self.classes_[np.unique(self._labels.codes())].tolist()
         if len(known) < 2:
+            found = f"labels of {known} only" if known else "no labels yet"
             raise ValueError(
-                f"There are labels of {known or 'no class'} only: a classifier needs "
-                "samples of at least 2 classes. Tell more labels first; ask() draws "
-                "samples at random until then."
+                f"There are {found}: a classifier needs samples of at least 2 classes. "
+                "Tell more labels first; ask() draws samples at random until then."
             )
 
     def _estimator_before(self):

@@ -461,13 +461,15 @@ def _check_images(x):
 
 def _check_device(device):
     """Raise a ValueError unless tensors with numbers can be made on a device."""
+    reason = None
     try:
-        is_there = torch.empty(0, device=device).device.type != "meta"
-        reason = "it holds no numbers"
-    except (RuntimeError, AssertionError, NotImplementedError) as exc:
-        is_there, reason = False, str(exc).partition(". ")[0]
-    if not is_there:
+        if torch.empty(0, device=device).device.type == "meta":
+            reason = "it holds no numbers"
+    except (RuntimeError, AssertionError, NotImplementedError):
+        reason = "there is none here, or torch is not built for it"
+    if reason:
         raise ValueError(
-            f"device={str(device)!r} cannot be trained on: {reason}. Take 'cpu', or "
-            "'cuda' where torch.cuda.is_available()."
+            f"device={str(device)!r} cannot be trained on: {reason}. Take 'cpu', "
+            "'cuda' where torch.cuda.is_available(), or 'mps' where "
+            "torch.backends.mps.is_available()."
         )

@@ -13,6 +13,7 @@ import time
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 import skorch
 import torch
@@ -591,6 +592,23 @@ def test_verbose(data, capsys):
     assert capsys.readouterr().out.count("train_loss") == 3  # a table for each training
 
 
+def _texts(y, missing):
+    """Labels as texts, of which those of one class stand for none."""
+    return np.where(y == 1, missing, np.char.add("digit ", y.astype(str)))
+
+
+def _objects(y, missing):
+    labels = np.array([f"digit {label}" for label in y], dtype=object)
+    labels[y == 1] = missing
+    return labels
+
+
+def test_texts_of_which_each_is_said_to_be_a_class(data):
+    X, y = data
+    clf = make_loop(missing_label=None, max_annotations=8).fit(X, _texts(y, ""))
+    assert clf.classes_[0] == ""
+
+
 @pytest.mark.parametrize(
     ("params", "spoil", "error", "message"),
     [
@@ -600,7 +618,31 @@ def test_verbose(data, capsys):
         ({}, lambda X, y: (X, y * 0 - 1), ValueError, "a LabelingSession"),
         ({}, lambda X, y: (X, y + 0.5), ValueError, "continuous"),
         ({}, lambda X, y: (X[:0], y[:0]), ValueError, "0 sample"),
-        ({}, lambda X, y: (X * np.nan, y), ValueError, "NaN"),
+        ({}, lambda X, y: (X * np.nan, y), ValueError, r"160 of 160 samples, .*\[0, 1"),
+        ({}, lambda X, y: (X, _texts(y, "")), ValueError, "pass missing_label='';"),
+        ({}, lambda X, y: (X, _texts(y, "nan")), ValueError, "missing_label='nan';"),
+        (
+            {"missing_label": np.nan},
+            lambda X, y: (X, _texts(y, "nan")),
+            ValueError,
+            "missing_label='nan';",
+        ),
+        ({}, lambda X, y: (X, _objects(y, "")), ValueError, "pass missing_label='';"),
+        ({}, lambda X, y: (X, _objects(y, None)), ValueError, "missing_label=None"),
+        ({}, lambda X, y: (X, _objects(y, np.nan)), ValueError, "missing_label=np.nan"),
+        ({}, lambda X, y: (X, _objects(y, pd.NA)), ValueError, "<NA>, .*one text"),
+        (
+            {"missing_label": None},
+            lambda X, y: (X, _objects(y, np.nan)),
+            ValueError,
+            "missing_label=np.nan",
+        ),
+        (
+            {},
+            lambda X, y: (X, np.where(y == 1, np.nan, y)),
+            ValueError,
+            "missing_label=np.nan",
+        ),
         ({}, lambda X, y: (X[:4], y[:4]), ValueError, "n_initial=8 should be <= the 4"),
         ({"missing_label": "?"}, lambda X, y: (X, y), TypeError, "not of the kind"),
         ({"missing_label": [1]}, lambda X, y: (X, y), TypeError, "a single label"),

@@ -314,7 +314,7 @@ def test_bad_parameters(params, error, message):
 
 def test_fit_without_labels_of_two_classes(data):
     session = make_session()
-    with pytest.raises(ValueError, match="no class"):
+    with pytest.raises(ValueError, match="There are no labels yet: a classifier"):
         session.fit()
     session.tell([0, 4], [0, 0])
     with pytest.raises(ValueError, match=r"labels of \[0\] only"):
