@@ -29,6 +29,7 @@ from skdfal.analysis import (
     paired_difference,
 )
 from skdfal.experiment import read_records, summarize
+from skdfal.experiment._differences import MIN_TRIALS, p_text
 from skdfal.experiment._folder import COLUMNS
 from skdfal.experiment._machine import machine_name, n_cores, package_versions
 from skdfal.experiment._names import find_strategy
@@ -40,10 +41,8 @@ from skdfal.reproduce._ablation import (
     contrast_rows,
     contrast_table,
     label_of,
-    p_text,
 )
 from skdfal.reproduce._paper import ranks_of
-from skdfal.reproduce._reports import MIN_TRIALS
 from skdfal.strategies import STRATEGIES
 
 RESULTS = Path(__file__).parent / "results"

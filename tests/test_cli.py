@@ -458,10 +458,14 @@ def test_things_of_ones_own_are_found_in_the_working_folder(
     monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
     names = "--dataset of_mine:digits_of_noise --net of_mine:Net --strategies "
     names += "of_mine:last_ones,random --n-initial 4 --max-annotations 8 --epochs 1"
-    assert main(["compare", *names.split(), "--trials", "1", "--jobs", "1"]) == 0
+    assert main(["compare", *names.split(), "--trials", "2", "--jobs", "1"]) == 0
     (folder,) = (tmp_path / "skdfal-results").iterdir()
     assert folder.name.startswith("of_mine.digits_of_noise-of_mine.Net-8-seed0")
-    assert "of_mine:last_ones" in (folder / "table.md").read_text()
+    table = (folder / "table.md").read_text()
+    assert "of_mine:last_ones" in table
+    for text in (table, capsys.readouterr().out):  # of two trials, so without p
+        assert "less that of random, in points" in text
+        assert "need 5 trials" in text
 
 
 def test_help_and_version(capsys):

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.stats import ttest_1samp
 
 import skdfal
 from skdfal import ActiveLearningClassifier
@@ -32,6 +33,7 @@ from skdfal.experiment import (
     TrialError,
     accuracy_table,
     derive_seed,
+    difference_table,
     load_data,
     read_records,
     run_experiment,
@@ -407,6 +409,61 @@ def test_nets_that_guess_are_named():
     assert "20.0% by the commonest class" in note
     assert "--epochs" in note
     assert not guessing_note(records[:2], 20, y)
+
+
+def rows_of_areas(**areas):
+    """Two rounds of each trial, with the same score: that is the area."""
+    return [
+        {"strategy": name, "trial": trial, "annotations": n, "score": area}
+        for name, of_trials in areas.items()
+        for trial, area in enumerate(of_trials)
+        for n in (10, 20)
+    ]
+
+
+def test_differences_are_paired_and_corrected_for_their_number():
+    rng = np.random.default_rng(0)
+    random = rng.uniform(0.5, 0.9, size=6)
+    gains = {"dfal": 0.02 + rng.normal(0, 0.01, 6), "egl": rng.normal(0, 0.01, 6)}
+    areas = {name: random + gain for name, gain in gains.items()}
+    records = rows_of_areas(egl=areas["egl"], dfal=areas["dfal"], random=random)
+    caption, table = difference_table(records, tablefmt="plain").split("\n\n")
+    assert "less that of random" in caption
+    lines = table.splitlines()[1:]
+    p_values = [ttest_1samp(gains[name], 0).pvalue for name in ("dfal", "egl")]
+    corrected = [2 * min(p_values), max(2 * min(p_values), max(p_values))]  # Holm
+    assert p_values[0] < p_values[1]
+    for line, name, p_value in zip(lines, gains, corrected, strict=True):
+        low, high = ttest_1samp(gains[name], 0).confidence_interval(0.975)  # of two
+        points = f"{100 * gains[name].mean():+.1f}"
+        interval = [f"{100 * low:+.1f}", "to", f"{100 * high:+.1f}"]
+        assert line.split() == [name, points, *interval, f"{p_value:.3f}", "6"]
+
+
+def test_differences_of_few_trials_have_no_p_value():
+    """Nor are the others corrected for them; of one trial there is nothing."""
+    of_five = [0.61, 0.72, 0.83, 0.74, 0.65]
+    areas = {"random": [0.6, 0.7, 0.8, 0.7, 0.6], "dfal": of_five}
+    alone = difference_table(rows_of_areas(**areas))
+    assert "need 5 trials" not in alone
+    records = rows_of_areas(**areas, egl=[0.7, 0.8, 0.9, 0.8], bald=[0.5])
+    more = difference_table(records)
+    assert "need 5 trials" in more
+    (of_dfal,) = (line for line in alone.splitlines() if line.startswith("dfal"))
+    assert of_dfal.split() in map(str.split, more.splitlines())
+    assert "bald" not in more
+    few = difference_table(rows_of_areas(a=[0.5, 0.6], b=[0.5, 0.7]), tablefmt="plain")
+    assert "less that of a," in few
+    assert [line.split() for line in few.splitlines()[-2:]] == [
+        ["strategy", "points", "trials"],
+        ["b", "+5.0", "2"],
+    ]
+    # One strategy, one trial, one round: nothing to compare.
+    for lone in (rows_of_areas(a=[0.5, 0.6]), rows_of_areas(a=[0.5], b=[0.6]), []):
+        assert difference_table(lone) == ""
+    assert difference_table([r for r in records if r["annotations"] == 10]) == ""
+    with pytest.raises(ValueError, match="baseline='z' is not among the strategies"):
+        difference_table(records, "z")
 
 
 def test_longer_training_is_told_where_nothing_is_trained_as_long():

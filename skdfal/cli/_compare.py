@@ -23,6 +23,7 @@ examples:
   skdfal compare --dataset mnist --strategies dfal,core_set,random --max-annotations 200
   skdfal compare --trials 5 --resume       (two trials more than the first command)
 
+With five trials or more the command says which differences are more than chance.
 In the results folder: rounds.csv (one row per round), seconds.csv, table.md,
 learning_curves.png, twins.png, and run.json (settings, versions, seeds, seconds).
 Exit status: 0 done, 1 failed, 2 bad arguments, 130 interrupted (go on with --resume).

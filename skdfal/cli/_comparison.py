@@ -7,7 +7,13 @@ import sys
 from skdfal._utils._files import write_text
 from skdfal.cli._arguments import RESULTS
 from skdfal.cli._names import find_modules_here, strategy_names
-from skdfal.experiment import Protocol, accuracy_table, load_data, run_experiment
+from skdfal.experiment import (
+    Protocol,
+    accuracy_table,
+    difference_table,
+    load_data,
+    run_experiment,
+)
 from skdfal.experiment._table import guessing_note, training_note
 from skdfal.experiment._trial import samples_to_score
 from skdfal.reproduce._files import draw_or_say, name_files, say
@@ -77,17 +83,25 @@ def default_folder(arguments):
     return RESULTS / name
 
 
+def _baseline(records, arguments):
+    """Return the strategy to compare with: RANDOM, or the first that was named."""
+    is_random_there = any(row["strategy"] == "random" for row in records)
+    return "random" if is_random_there else strategy_names(arguments.strategies)[0]
+
+
 def _report(records, protocol, arguments):
-    """Print the table; write it and the pictures to the folder."""
+    """Print the tables; write them and the pictures to the folder."""
     marks, out_dir = protocol.table_marks(), arguments.out
     kind = "Test" if protocol.n_validation is None else "Validation"
     title = f"{kind} accuracy in percent at annotation marks, mean ± standard deviation"
     _, y_true = samples_to_score(protocol, load_data(protocol), arguments.seed)
     notes = [guessing_note(records, marks[-1], y_true), training_note(records)]
+    baseline = _baseline(records, arguments)
 
     def text(tablefmt):
         table = accuracy_table(records, marks, tablefmt=tablefmt)
-        return "\n\n".join(filter(None, [title, table, *notes]))
+        differences = difference_table(records, baseline, tablefmt=tablefmt)
+        return "\n\n".join(filter(None, [title, table, *notes, differences]))
 
     say(f"\n{text('simple')}\n")
     write_text(out_dir / "table.md", f"{text('github')}\n")

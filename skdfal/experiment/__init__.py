@@ -4,6 +4,7 @@ One trial is one strategy, one data set, one seed. All strategies of a trial sta
 from the same samples and the same weights, so that they are compared in pairs.
 """
 
+from skdfal.experiment._differences import difference_table
 from skdfal.experiment._folder import FolderError, read_records
 from skdfal.experiment._protocol import (
     DATASETS,
@@ -27,6 +28,7 @@ __all__ = [
     "TrialError",
     "accuracy_table",
     "derive_seed",
+    "difference_table",
     "load_data",
     "read_records",
     "run_experiment",

@@ -6,13 +6,13 @@ from skdfal._utils._files import write_csv, write_json
 from skdfal._utils._records import in_points, percent
 from skdfal.analysis import area_under_curve, paired_contrasts
 from skdfal.experiment import Protocol, run_experiment, summarize
+from skdfal.experiment._differences import MIN_TRIALS, p_text
 from skdfal.experiment._machine import machine_name, package_versions
 from skdfal.experiment._names import find_strategy
 from skdfal.experiment._table import in_percent, text_table
 from skdfal.reproduce._files import PICTURES, draw_or_say, name_files, write_tables
 from skdfal.reproduce._paper import SCALES, check_one_of, protocol_values, sections
 from skdfal.reproduce._pictures import save_learning_curves
-from skdfal.reproduce._reports import MIN_TRIALS
 
 ABLATION_DATASETS = (
     "mnist",
@@ -325,11 +325,6 @@ def contrast_table(rows, *, tablefmt="simple"):
     ]
     headers = ["comparison", "training", "points", "interval", "p", "trials"]
     return _without_the_only_training(headers, lines, 1, tablefmt)
-
-
-def p_text(p_value):
-    """Return a p-value with three digits, "< 0.001" where they are all zero."""
-    return "< 0.001" if p_value < 0.0005 else f"{p_value:.3f}"
 
 
 def _without_the_only_training(headers, lines, place, tablefmt):

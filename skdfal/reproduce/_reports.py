@@ -10,10 +10,9 @@ from skdfal.analysis import (
     paired_difference,
 )
 from skdfal.experiment import summarize
+from skdfal.experiment._differences import MIN_TRIALS
 from skdfal.experiment._table import in_percent, summary_of, text_table
 from skdfal.reproduce._paper import METHODS
-
-MIN_TRIALS = 5  # with fewer there are no intervals and no p-values
 
 
 def beyond_table(records, calibration, *, tablefmt="simple"):

@@ -2,6 +2,7 @@
 
 import statistics
 
+from skdfal.experiment._differences import MIN_TRIALS
 from skdfal.experiment._run import calibration_errors
 from skdfal.reproduce._files import name_files
 from skdfal.reproduce._paper import (
@@ -19,7 +20,6 @@ from skdfal.reproduce._paper import (
 )
 from skdfal.reproduce._query_times import query_time_rows, query_times
 from skdfal.reproduce._reports import (
-    MIN_TRIALS,
     beyond_table,
     query_time_table,
     reach_rows,

@@ -1,0 +1,123 @@
+"""Is a difference between strategies real? Areas, paired over trials."""
+
+from skdfal._utils._records import in_points
+from skdfal.analysis import paired_contrasts
+from skdfal.experiment._table import text_table
+
+MIN_TRIALS = 5  # with fewer there are no intervals and no p-values
+
+
+def difference_table(records, baseline=None, *, tablefmt="simple"):
+    """Return by how much each strategy is better than one, and whether that is chance.
+
+    The area under the curve is the mean score over all rounds, so that no mark has to
+    be chosen. Trials of one number share data, first samples and weights, and are
+    compared in pairs.
+
+    Parameters
+    ----------
+    records : list of dict
+        Rows as of :func:`run_experiment`.
+    baseline : str, default=None
+        Strategy to compare with; None takes "random", or where that is not among them
+        the strategy of the first row.
+    tablefmt : str, default="simple"
+        A format of tabulate, such as "github" for Markdown.
+
+    Returns
+    -------
+    table : str
+        What is shown, and one line per strategy that has two trials or more in common
+        with the baseline, largest difference first: points of area; from five trials on
+        the 95 % interval, by Bonferroni so that all hold together, and the p-value of
+        the paired t-test, corrected by Holm; and the number of trials. Empty where
+        there is no such strategy, or a single round, which has no area.
+
+    Raises
+    ------
+    ValueError
+        If the baseline is not among the strategies.
+
+    See Also
+    --------
+    skdfal.analysis.paired_contrasts : The same as numbers, for any sums of strategies.
+
+    Examples
+    --------
+    >>> from skdfal.experiment import difference_table
+    >>> scores = {"dfal": [0.80, 0.84, 0.82], "random": [0.70, 0.72, 0.75]}
+    >>> records = [
+    ...     {"strategy": name, "trial": trial, "annotations": n, "score": score}
+    ...     for name in scores
+    ...     for trial, score in enumerate(scores[name])
+    ...     for n in (10, 20)
+    ... ]
+    >>> print(difference_table(records, tablefmt="plain"))
+    Area under the curve less that of random, in points, trial by trial.
+    Intervals and p-values need 5 trials or more.
+    <BLANKLINE>
+    strategy      points    trials
+    dfal            +9.7         3
+    """
+    trials = {}
+    for row in records:
+        trials.setdefault(row["strategy"], set()).add(row["trial"])
+    if baseline is None:
+        baseline = "random" if "random" in trials else next(iter(trials), None)
+    elif baseline not in trials:
+        raise ValueError(
+            f"baseline={baseline!r} is not among the strategies of the records: "
+            f"{', '.join(trials)}."
+        )
+    shared = {
+        name: len(own & trials[baseline])
+        for name, own in trials.items()
+        if name != baseline
+    }
+    of_few = [name for name, n_trials in shared.items() if 2 <= n_trials < MIN_TRIALS]
+    of_enough = [name for name, n_trials in shared.items() if n_trials >= MIN_TRIALS]
+    if not of_few + of_enough or len({row["annotations"] for row in records}) < 2:
+        return ""
+    found = _less(records, of_enough, baseline) + _less(records, of_few, baseline)
+    found.sort(key=lambda one: -one.difference)
+    lines = [
+        [one.name, in_points(one.difference), *_chance(one), one.n_trials]
+        for one in found
+    ]
+    headers = ["strategy", "points", "95 % interval", "p", "trials"]
+    if not of_enough:
+        headers, *lines = (line[:2] + line[4:] for line in [headers, *lines])
+    table = text_table(headers, lines, tablefmt)
+    return f"{_caption(baseline, of_enough, of_few)}\n\n{table}"
+
+
+def _less(records, names, baseline):
+    """Return each strategy less the baseline, corrected for their number."""
+    if not names:
+        return []
+    return paired_contrasts(records, {name: {name: 1, baseline: -1} for name in names})
+
+
+def _chance(one):
+    """Return interval and p-value as text, of enough trials."""
+    if one.n_trials < MIN_TRIALS:
+        return "", ""
+    return f"{in_points(one.low)} to {in_points(one.high)}", p_text(one.p_value)
+
+
+def _caption(baseline, of_enough, of_few):
+    """Say what the table shows, and what of it needs more trials."""
+    says = [f"Area under the curve less that of {baseline}, in points, trial by trial."]
+    if of_enough:
+        says.append(
+            "The intervals hold together with 95 % (Bonferroni); p-values are of the "
+            "paired t-test, corrected by Holm."
+        )
+    if of_few:
+        says.append(f"Intervals and p-values need {MIN_TRIALS} trials or more.")
+    return "\n".join(says)
+
+
+def p_text(p_value):
+    """Return a p-value with three digits, "< 0.001" where they are all zero."""
+    return "< 0.001" if p_value < 0.0005 else f"{p_value:.3f}"
