@@ -207,6 +207,12 @@ def test_clone_pickle_set_params(data):
     assert again.n_restarts == 3
 
 
+def test_a_fit_leaves_the_parameters_as_they_were(data):
+    net = make_classifier(**CHEAP, max_epochs=1)
+    before = set(net.get_params(deep=False))
+    assert set(net.fit(*data).get_params(deep=False)) == before
+
+
 def test_another_optimizer(data):
     # The fused option of Adam does not stick to what replaces it.
     net = make_classifier(**CHEAP, max_epochs=1).set_params(optimizer=torch.optim.Rprop)

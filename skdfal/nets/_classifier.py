@@ -241,13 +241,14 @@ class RestartingClassifier(skorch.NeuralNetClassifier):
         """
         train = partial(super().fit_loop, X, y, epochs, **fit_params)
         self._n_epochs = self.max_epochs if epochs is None else epochs
-        if self.verbose:  # skorch tells
-            return train()
-        with progress(self._n_epochs, "Training", unit="epochs") as self._advance:
-            try:
+        try:
+            if self.verbose:  # skorch tells
                 return train()
-            finally:
-                del self._advance
+            with progress(self._n_epochs, "Training", unit="epochs") as self._advance:
+                return train()
+        finally:  # what is left behind would be a parameter
+            vars(self).pop("_advance", None)
+            del self._n_epochs
 
     def on_epoch_end(self, net, **kwargs):
         """Move the bar on.
