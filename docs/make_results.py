@@ -21,7 +21,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from skdfal._utils._files import write_csv, write_json
-from skdfal._utils._records import in_points, with_std
+from skdfal._utils._records import in_points, percent
 from skdfal.analysis import (
     annotations_saved,
     area_under_curve,
@@ -60,6 +60,11 @@ TABLES = {
     "quickdraw-lenet5": ((50, 100, 200, 500), False),
     "quickdraw_animals-lenet5": ((50, 100, 200, 500), False),
     "fashion_shoe_bag-lenet5": ((50, 100, 200, 500), False),
+}
+VARIANTS = {
+    "one": "one_layer",
+    "two, another choice": "other_choice",
+    "one, another choice": "one_layer-other_choice",
 }
 NAMES = {
     "mnist-lenet5": "MNIST, LeNet5",
@@ -237,7 +242,7 @@ def texts():
     found["tried/table.md"] = tried_table()
     found["dfal_plus/table.md"] = dfal_plus_table()
     found["core_set-cosine/table.md"] = metric_table((50, 100, 200, 300))
-    found["plain_tail/table.md"] = tail_table()
+    found["paper_variants/table.md"] = variants_table()
     found |= {f"lines/{name}.inc": text for name, text in lines_of_pages().items()}
     # No number is to be broken over two lines.
     space = "\N{NO-BREAK SPACE}"
@@ -312,7 +317,7 @@ def areas(records, strategy="dfal"):
         lines.append(
             [
                 name_of(name),
-                _in_percent(row["area_mean"], row["area_std"]),
+                percent(row["area_mean"], row["area_std"]),
                 _with_interval(lead) if lead else "",
                 p_text(lead.p_value) if lead else "",
                 f"{of_random['saved_fraction']:.0%}"
@@ -330,10 +335,6 @@ def areas(records, strategy="dfal"):
 def _with_interval(found):
     low, high = in_points(found.low), in_points(found.high)
     return f"{in_points(found.difference)} ({low} to {high})"
-
-
-def _in_percent(mean, std):
-    return with_std(100 * mean, None if std != std else 100 * std)
 
 
 def summary_table():
@@ -473,29 +474,31 @@ def metric_table(marks):
     return _table(["", *(f"{mark} labels" for mark in marks), "trials"], lines)
 
 
-def tail_table(mark=100):
-    """Return accuracies with the paper's training by how many dense layers LeNet5 has.
+def variants_table(mark=100):
+    """Return accuracies at scale "paper", and with its open choices made otherwise.
 
-    Rows of one layer are those of the protocol of scale "paper" with `net_params={}`.
+    Rows of one layer are those of its protocol with `net_params={}`; another choice is
+    that of the whole pool (`candidates={}` or `n_candidates=None`), and of CORE-SET by
+    features of unit length.
     """
-    plain = read_records(RESULTS / "plain_tail" / "rounds.csv")
-    authors = records_of("mnist-lenet5-paper")
-    one, two = (summarize(records, [mark]) for records in (plain, authors))
     published = _published("mnist-lenet5")
+    columns = {"two dense layers": summarize(records_of("mnist-lenet5-paper"), [mark])}
+    for header, name in VARIANTS.items():
+        rows = read_records(RESULTS / "paper_variants" / f"{name}.csv")
+        columns[header] = summarize(rows, [mark])
+
+    def cell(found, name):
+        return in_percent(found[name][mark]) if name in found else ""
+
     lines = [
         [
             name_of(name),
-            in_percent(two[name][mark]),
-            in_percent(one[name][mark])
-            if one[name][mark].n_trials >= MIN_TRIALS
-            else f"{100 * one[name][mark].mean:.1f}",
+            *(cell(found, name) for found in columns.values()),
             f"{100 * published[name][mark]:.1f}",
-            one[name][mark].n_trials,
         ]
-        for name in sorted(one, key=lambda name: -published[name][mark])
+        for name in sorted(published, key=lambda name: -published[name][mark])
     ]
-    headers = [f"{mark} labels", "two dense layers, five trials", "one", "paper"]
-    return _table([*headers, "trials of one"], lines)
+    return _table([f"{mark} labels", *columns, "paper"], lines)
 
 
 def tried_table():
