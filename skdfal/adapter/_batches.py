@@ -93,7 +93,7 @@ class Walk:
 
     def _of_block(self, pool, indices, batch_size: int) -> Iterator[Any]:
         vars(self.net)["iterator_valid__batch_size"] = batch_size
-        with _generators_kept():
+        with generators_kept():
             dataset = self.net.get_dataset(self.samples(pool, indices))
             batches = list(self.net.get_iterator(dataset, training=False))
         n_expected = -(-len(indices) // batch_size)
@@ -145,7 +145,7 @@ class Walk:
 
 
 @contextmanager
-def _generators_kept() -> Iterator[None]:
+def generators_kept() -> Iterator[None]:
     """Put the global generators back: a DataLoader draws from them, a dataset may."""
     with PROCESS_STATE:
         numpy_state = np.random.get_state()  # noqa: NPY002

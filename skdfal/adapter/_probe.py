@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from skdfal._utils._torch import HALVES, evaluation_mode, first_output, map_tensors
 from skdfal._utils._warnings import warn_caller
 from skdfal.adapter._batches import Walk, lean_copy
+from skdfal.adapter._check import in_short
 from skdfal.adapter._find import nets_within
 from skdfal.adapter._logits import Consensus, LogitModule, as_module_takes
 from skdfal.adapter._outputs import output_convention
@@ -106,8 +107,8 @@ def _first_pass(walk, pool, name):
                 pass
         shape = (len(pool), *x.shape[1:]) if isinstance(x, Tensor) else type(x).__name__
         raise ValueError(
-            f"{name} cannot take X of shape {shape}: {exc} Pass X as in fit, "
-            "(n_samples, n_channels, height, width) for a CNN."
+            f"{name} cannot take X of shape {shape}: {in_short(exc)}. Pass X as in "
+            "fit, (n_samples, n_channels, height, width) for a CNN."
         ) from exc
 
 

@@ -14,6 +14,7 @@ from skdfal._utils._interrupts import noting_interrupts
 from skdfal._utils._seeds import seeded
 from skdfal._utils._torch import first_output
 from skdfal._utils._warnings import warn_caller
+from skdfal.adapter._check import has_channels_last
 from skdfal.adapter._find import inner_net, is_net, wants_float_targets
 from skdfal.nets import MLP, RestartingClassifier, make_classifier
 from skdfal.pool import Pool, as_pool
@@ -213,6 +214,13 @@ def default_classifier(X, n_classes, net_params=None):
     ``net_params``, of a strategy, are further parameters of ``make_classifier``.
     """
     shape = X.shape[1:]
+    if has_channels_last(shape):
+        warn_caller(
+            f"X has samples of shape {tuple(shape)}, as pictures with the channels "
+            "last; the net made for them takes the first axis for the channels. Pass "
+            "X.transpose(0, 3, 1, 2), or a net of your own if these are no pictures.",
+            UserWarning,
+        )
     net_params = dict(net_params or {})
     if "loss_prediction" in net_params:
         net_params["sample_shape"] = tuple(shape)

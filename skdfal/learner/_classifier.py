@@ -359,7 +359,8 @@ default="random"
         ValueError
             If there are less than two classes, or fewer labelled samples than are to
             be annotated first; if ``y`` holds None, NaN or an empty text that
-            ``missing_label`` does not name; if ``X`` is not finite.
+            ``missing_label`` does not name; if ``X`` is not finite; if a net cannot
+            take it, or has fewer outputs than there are classes.
         TypeError
             If ``sample_weight`` is given, but the estimator takes none.
         CheckpointError

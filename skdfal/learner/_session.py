@@ -20,6 +20,7 @@ from skdfal._utils._validation import (
     check_values,
 )
 from skdfal.adapter import proba_of_classes
+from skdfal.adapter._check import check_net
 from skdfal.adapter._training import as_numpy
 from skdfal.learner._identity import digest, parameter_digests
 from skdfal.learner._labeled_set import Extra, LabeledSet, TrainingSet
@@ -144,7 +145,8 @@ class LabelingSession:
     Raises
     ------
     ValueError
-        If a parameter is out of its range.
+        If a parameter is out of its range; if a net cannot take the samples, or has
+        fewer outputs than there are classes.
     CheckpointError
         A ValueError, if ``path`` holds another run, is in use by another session, or
         is no saved session. The file is left as it is.
@@ -244,6 +246,8 @@ class LabelingSession:
             self._method.strategy.net_params,
         )
         self._method.check_samples(self._pool, self._trainer.template)
+        if estimator is not None:  # what is made here is made for the samples
+            check_net(self._trainer.template, self._pool, self.classes_)
         if verbose > 1:
             self._trainer.show_epochs()
         self._n_instances, self._verbose = n_instances, verbose

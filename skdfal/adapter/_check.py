@@ -1,0 +1,122 @@
+"""Whether a net can take the samples, and answer all classes, before any training."""
+
+import numpy as np
+import torch
+from sklearn.base import clone
+from torch import Tensor, nn
+
+from skdfal._utils._seeds import seeded
+from skdfal._utils._torch import HALVES, evaluation_mode, first_output
+from skdfal.adapter._batches import generators_kept, sees_samples_as_they_are
+from skdfal.adapter._find import wants_float_targets
+from skdfal.nets import VGG8, LeNet5, ResNet18
+
+_OWN = (LeNet5, VGG8, ResNet18)
+_KNOWN_PACKAGES = {"skorch", "skdfal"}
+_N_CHANNELS = (1, 3, 4)  # of pictures: grey, colours, colours and transparency
+
+
+def check_net(estimator, pool, classes):
+    """Raise where a net cannot take the samples of a pool, or has too few outputs.
+
+    One forward pass of a clone in evaluation mode, on two samples of zeros: none is
+    read, and no generator of random numbers is moved. Where that would not tell, it is
+    left to the training: of estimators that are no net; of steps or datasets that
+    change samples; of samples of unknown shape; of modules of half precision, and
+    of nets that make themselves ready only in their training.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The template of what is to be trained.
+    pool : Pool
+        The samples, of the dtype of the training.
+    classes : ndarray of shape (n_classes,)
+        All labels that there are.
+
+    Raises
+    ------
+    ValueError
+        If the module refuses the samples, or has fewer outputs than there are classes.
+    """
+    shape = pool.sample_shape
+    if not shape or pool.dtype is None or not sees_samples_as_they_are(estimator):
+        return
+    with generators_kept(), seeded(0):
+        net = clone(estimator).initialize()
+        if _is_made_ready_in_training(net):
+            return
+        # As it is before torch.compile, which takes long.
+        module = vars(net)["module_"] = getattr(net.module_, "_orig_mod", net.module_)
+        if any(p.dtype in HALVES for p in module.parameters()):
+            return
+        name = type(module).__name__
+        try:
+            with evaluation_mode(module), torch.no_grad():
+                out = first_output(net.infer(_zeros(shape, pool.dtype, net.device)))
+        except (TypeError, AttributeError, KeyError):
+            return  # another parameter, or what a training sets
+        except (RuntimeError, ValueError, IndexError) as exc:
+            if isinstance(module, _OWN) and len(shape) != 3:
+                raise  # it says what images are
+            raise ValueError(
+                f"{name} cannot take X of shape {(len(pool), *shape)}: "
+                f"{in_short(exc)}. {_remedy(module, shape)}"
+            ) from exc
+    if not isinstance(out, Tensor) or out.ndim != 2 or wants_float_targets(net):
+        return
+    if 1 < out.shape[1] < len(classes):
+        raise ValueError(
+            f"{name} has {out.shape[1]} outputs, but there are {len(classes)} classes, "
+            f"{_some(classes)}. Give it one output per class, as by n_classes in "
+            "make_classifier."
+        )
+
+
+def in_short(exc):
+    """Return the first line of an error, without a full stop."""
+    return str(exc).partition("\n")[0].strip().rstrip(".")
+
+
+def has_channels_last(shape):
+    """Whether a sample looks like a picture whose channels are its last axis."""
+    if len(shape) != 3 or shape[2] not in _N_CHANNELS:
+        return False
+    return shape[0] not in _N_CHANNELS and shape[1] > max(_N_CHANNELS)
+
+
+def _zeros(shape, dtype, device):
+    if isinstance(dtype, torch.dtype):
+        return torch.zeros((2, *shape), dtype=dtype, device=device)
+    return torch.from_numpy(np.zeros((2, *shape), dtype)).to(device)
+
+
+def _is_made_ready_in_training(net):
+    """Whether a method of the user's own may change net or samples as a fit begins."""
+    watchers = [callback for _, callback in net.callbacks_]
+    methods = [type(watcher).on_train_begin for watcher in watchers]
+    names = ("fit", "partial_fit", "fit_loop", "on_train_begin", "get_dataset")
+    methods += [getattr(type(net), name) for name in names]
+    packages = {str(method.__module__).partition(".")[0] for method in methods}
+    return not packages <= _KNOWN_PACKAGES
+
+
+def _remedy(module, shape):
+    """Say what to do with samples, or with the module, that do not fit together."""
+    if has_channels_last(shape):
+        return "The channels stand last: pass X.transpose(0, 3, 1, 2)."
+    if not isinstance(module, _OWN):
+        return (
+            "Pass X of shape (n_samples, n_channels, height, width) to a CNN, and make "
+            "the module for samples of this shape."
+        )
+    wanted = f"image_size={shape[1:]}"
+    first = next(m for m in module.modules() if isinstance(m, nn.Conv2d))
+    if shape[0] != first.in_channels:
+        wanted = f"in_channels={shape[0]}, {wanted}"
+    return f"Make the network for these images: {wanted}."
+
+
+def _some(classes):
+    shown = [repr(label) for label in classes.tolist()]
+    return ", ".join(shown if len(shown) <= 5 else [*shown[:3], "...", shown[-1]])
