@@ -468,6 +468,19 @@ def test_things_of_ones_own_are_found_in_the_working_folder(
         assert "need 5 trials" in text
 
 
+@pytest.mark.parametrize("command", ["label", "query", "export"])
+def test_help_has_formats_and_the_size_of_pictures(command, capsys):
+    from skdfal.label._nets import image_size_for
+
+    assert main([command, "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    if command == "export":
+        assert "csv (the labels) or label-studio" in text
+    else:
+        sizes = image_size_for("lenet5"), image_size_for("timm/resnet18")
+        assert "default: {}; {} before a pretrained net".format(*sizes) in text
+
+
 def test_help_and_version(capsys):
     assert main(["--version"]) == 0
     assert __version__ in capsys.readouterr().out

@@ -150,7 +150,8 @@ def _values(curves, name, weights, annotations):
             f"{name!r} has weights that add up to {sum(weights.values()):g}; they "
             "should add up to 0."
         )
-    trials = sorted(set.intersection(*(set(curves[s]) for s in weights)))
+    first, *others = (curves[s] for s in weights)
+    trials = [trial for trial in first if all(trial in other for other in others)]
     if len(trials) < 2:
         raise ValueError(
             f"The strategies of {name!r} have {len(trials)} trials in common: at least "

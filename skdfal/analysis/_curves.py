@@ -36,7 +36,8 @@ def read_curves(records):
     """Return the curves of all trials, a dict of strategy to dict of trial to Curve."""
     found = {}
     for i, row in enumerate(read_rows(records)):
-        strategy, trial = (str(read_value(row, k, i)) for k in ("strategy", "trial"))
+        strategy = str(read_value(row, "strategy", i))
+        trial = read_value(row, "trial", i)
         labeled_data = row.get("labeled_data")
         if labeled_data is None or labeled_data != labeled_data:  # not counted
             labeled_data = np.nan

@@ -36,8 +36,8 @@ class PairedDifference(NamedTuple):
         Never below 2 / 2^n_trials.
     n_trials : int
         Number of pairs.
-    trials : list of str
-        Their names.
+    trials : list
+        Their names, as in the records.
     differences : ndarray of shape (n_trials,)
         Strategy less baseline in each.
     annotations : float or "area"

@@ -68,7 +68,11 @@ def add_learner(command):
     )
     command.add_argument(
         "--size",
-        **count(None, "height and width in pixels at which the net sees the pictures"),
+        **count(
+            None,
+            "height and width in pixels at which the net sees the pictures",
+            "64; 224 before a pretrained net",
+        ),
     )
 
 

@@ -23,6 +23,7 @@ best first, one per line. Without labels of two classes they are drawn at random
 """
 _QUERY_EXAMPLES = """\
 examples:
+  skdfal query pictures/ -n 20    (the first ones, drawn at random)
   skdfal query pictures/ --labels labels.csv -n 20
   skdfal query pictures/ --labels mine.csv --columns file=image,label=kind
   skdfal query pictures/ --labels labels.csv --cache cache --dask tcp://head:8786
@@ -104,8 +105,8 @@ def _add_query(commands):
     command.add_argument(
         "--labels",
         type=Path,
-        required=True,
-        help="CSV with a file and a label in each row",
+        help="CSV with a file and a label in each row (default: no labels yet, so that "
+        "all pictures are drawn at random)",
         metavar="FILE",
     )
     command.add_argument(
@@ -129,7 +130,11 @@ def _add_export(commands):
     )
     _add_pictures(command)
     command.add_argument(
-        "--to", choices=["csv", "label-studio"], required=True, metavar="FORMAT"
+        "--to",
+        choices=["csv", "label-studio"],
+        required=True,
+        help="csv (the labels) or label-studio (tasks, and the interface for them)",
+        metavar="FORMAT",
     )
     _add_project(command)
     _add_net(command, required=False)

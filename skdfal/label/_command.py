@@ -49,8 +49,10 @@ def label(arguments):
             if pictures
             else "Name the folder of the pictures, or --demo."
         )
-    print(f"Reading what is in {pictures} ...", flush=True)
     folder = arguments.project or pictures / PROJECT
+    if arguments.classes is None and not arguments.labels_from_folders:
+        _check_classes(known_classes(folder / STORE))
+    print(f"Reading what is in {pictures} ...", flush=True)
     folder.mkdir(parents=True, exist_ok=True)
     token = settle_token(folder / _TOKEN)
     with (
@@ -135,6 +137,22 @@ def _check_folders(names):
             )
 
 
+def known_classes(path):
+    """Return the classes of a project by its file, none where there is none yet."""
+    from skdfal.label._store import Store
+
+    if not path.exists():
+        return []
+    with closing(Store(path)) as store:
+        return store.setting("classes", [])
+
+
+def _check_classes(names):
+    """Raise where nobody has named the classes yet."""
+    if not names:
+        raise ValueError("Name the classes the first time: --classes cat,dog,other.")
+
+
 def settle_classes(store, wanted):
     """Return the classes of a project, and remember them.
 
@@ -156,8 +174,7 @@ def settle_classes(store, wanted):
         If there are none, or a former one is missing.
     """
     known = store.setting("classes", [])
-    if not known and wanted is None:
-        raise ValueError("Name the classes the first time: --classes cat,dog,other.")
+    _check_classes(wanted or known)
     missing = [name for name in known if wanted is not None and name not in wanted]
     if missing:
         raise ValueError(

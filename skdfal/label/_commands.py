@@ -10,7 +10,7 @@ import numpy as np
 from skdfal._utils._files import write_text
 from skdfal.adapter import predict_proba
 from skdfal.label._answers import Answers
-from skdfal.label._command import PROJECT, STORE, settle_classes
+from skdfal.label._command import PROJECT, STORE, known_classes, settle_classes
 from skdfal.label._formats import (
     LOCAL_FILES,
     label_studio_config,
@@ -60,7 +60,8 @@ def query(arguments):
     arguments : argparse.Namespace
         Of the command.
     """
-    events = read_labels(arguments.labels, arguments.columns)
+    given = arguments.labels
+    events = [] if given is None else read_labels(given, arguments.columns)
     size = arguments.size or image_size_for(arguments.net)
     with on_cluster(arguments.dask), _open_pool(arguments, size) as pool:
         known = _known(events, pool.names, arguments.pictures)
@@ -85,8 +86,10 @@ def export(arguments):
     with closing(Store(path)) as store:
         answers = Answers(store.events())
     if arguments.to == "csv":
-        out = _new_file(arguments, LABELS)
         labels = answers.standing("label").values()
+        if not labels:
+            raise ValueError(f"There is no label in {path} yet: nothing to export.")
+        out = _new_file(arguments, LABELS)
         write_labels(out, labels)
         _say(f"{out}: {len(labels)} labels.")
     else:
@@ -175,7 +178,7 @@ def _classes_for(events, path, arguments):
     A new project takes the labels for its classes.
     """
     labels = sorted({event.label for event in events} - {None})
-    known, wanted = _known_classes(path), arguments.classes
+    known, wanted = known_classes(path), arguments.classes
     if wanted is None and not known:
         if not labels:
             raise ValueError(
@@ -192,14 +195,6 @@ def _classes_for(events, path, arguments):
             "imported."
         )
     return wanted
-
-
-def _known_classes(path):
-    """Return the classes of a project, none where there is no project yet."""
-    if not path.exists():
-        return []
-    with closing(Store(path)) as store:
-        return store.setting("classes", [])
 
 
 # What they have in common

@@ -85,8 +85,13 @@ def read_labels(path, columns=None):
     Raises
     ------
     ValueError
-        If it is no such CSV, a column is missing, or a time is none.
+        If it is a folder or no such CSV, a column is missing, or a time is none.
     """
+    if Path(path).is_dir():
+        raise ValueError(
+            f"{path} is a folder; a CSV with a file and a label in each row was "
+            "expected. Name that file."
+        )
     try:
         text = Path(path).read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -141,7 +146,7 @@ def _find_columns(path, header, columns):
         elif name in _NEEDED or name in columns:
             raise ValueError(
                 f"{path} has no column {columns.get(name, name)!r}; it has {header}. "
-                f"Say which of them is the {name}."
+                f"Say which of them is the {name}: --columns {name}=..."
             )
     return places
 

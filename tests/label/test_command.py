@@ -79,6 +79,14 @@ def test_bad_arguments_are_refused_in_one_line(
     assert error.count("\n") == 1
 
 
+def test_without_classes_there_is_no_project(pictures, quick, capsys):
+    assert run(pictures) == 2
+    out, err = capsys.readouterr()
+    assert "Name the classes the first time" in err
+    assert not out  # not even that it reads
+    assert not (pictures / "skdfal").exists()
+
+
 def test_without_a_folder(tmp_path, quick, capsys):
     assert run() == 2
     assert run(tmp_path / "none") == 2

@@ -178,6 +178,23 @@ def test_query_without_labels_of_two_classes(pictures, capsys):
     assert sorted(out.splitlines()) == sorted(set(truth(pictures)) - set(labels))
 
 
+def test_query_without_labels(pictures, capsys):
+    assert main(["query", "pictures", "-n", "100", "--size", "16"]) == 0
+    out, err = capsys.readouterr()
+    assert "drawn at random" in err
+    assert sorted(out.splitlines()) == sorted(truth(pictures))
+
+
+def test_labels_that_are_a_folder(pictures, capsys):
+    for command in (
+        ["query", "pictures", "--labels", "pictures"],
+        ["import", "pictures", "pictures"],
+    ):
+        assert main(command) == 2
+        error = capsys.readouterr().err
+        assert "pictures is a folder; a CSV with a file and a label in each" in error
+
+
 def test_query_knows_names_given_as_paths(pictures, capsys):
     labels = truth(pictures)
     first, second, third, *_ = labels
@@ -197,7 +214,9 @@ def test_query_with_columns_of_others(pictures, capsys):
         )
     arguments = ["query", "pictures", "--labels", "mine.csv", "--strategy", "random"]
     assert main([*arguments, "--size", "16", "--epochs", "1"]) == 2
-    assert "no column 'file'; it has ['kind', 'where']" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "no column 'file'; it has ['kind', 'where']" in error
+    assert "--columns file=..." in error
     columns = ["--columns", "file=where,label=kind"]
     assert main([*arguments, "--size", "16", "--epochs", "1", *columns]) == 0
     assert main([*arguments, "--columns", "what=where"]) == 2
@@ -288,6 +307,16 @@ def test_export_makes_no_folder(pictures, capsys):
         assert "There is no project here" in capsys.readouterr().err
         assert main(["import", "labels.csv", "typo"]) == 2
         assert not (pictures.parent / folder / "skdfal").exists()
+
+
+def test_export_of_no_labels_writes_nothing(tmp_path, monkeypatch, capsys):
+    """As of a project that was begun in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty" / "skdfal").mkdir(parents=True)
+    Store(tmp_path / "empty" / "skdfal" / "labels.sqlite").close()
+    assert main(["export", "empty", "--to", "csv"]) == 2
+    assert "There is no label in" in capsys.readouterr().err
+    assert not Path("labels.csv").exists()
 
 
 def stored(pictures):
