@@ -19,11 +19,11 @@ _N_CHANNELS = (1, 3, 4)  # of pictures: grey, colours, colours and transparency
 def check_net(estimator, pool, classes):
     """Raise where a net cannot take the samples of a pool, or has too few outputs.
 
-    One forward pass of a clone in evaluation mode, on two samples of zeros: none is
-    read, and no generator of random numbers is moved. Where that would not tell, it is
-    left to the training: of estimators that are no net; of steps or datasets that
-    change samples; of samples of unknown shape; of modules of half precision, and
-    of nets that make themselves ready only in their training.
+    One forward pass of a clone in evaluation mode, on two samples that are drawn: none
+    is read, and no generator of random numbers is moved. Where that would not tell, it
+    is left to the training: of estimators that are no net; of steps or datasets that
+    change samples; of samples of unknown shape; of modules of half precision, or with
+    errors of their own; and of nets that make themselves ready only in their training.
 
     Parameters
     ----------
@@ -53,9 +53,7 @@ def check_net(estimator, pool, classes):
         name = type(module).__name__
         try:
             with evaluation_mode(module), torch.no_grad():
-                out = first_output(net.infer(_zeros(shape, pool.dtype, net.device)))
-        except (TypeError, AttributeError, KeyError):
-            return  # another parameter, or what a training sets
+                out = first_output(net.infer(_draw(shape, pool.dtype, net.device)))
         except (RuntimeError, ValueError, IndexError) as exc:
             if isinstance(module, _OWN) and len(shape) != 3:
                 raise  # it says what images are
@@ -63,6 +61,8 @@ def check_net(estimator, pool, classes):
                 f"{name} cannot take X of shape {(len(pool), *shape)}: "
                 f"{in_short(exc)}. {_remedy(module, shape)}"
             ) from exc
+        except Exception:
+            return  # another parameter, what a training sets, a check of its own
     if not isinstance(out, Tensor) or out.ndim != 2 or wants_float_targets(net):
         return
     if 1 < out.shape[1] < len(classes):
@@ -85,10 +85,11 @@ def has_channels_last(shape):
     return shape[0] not in _N_CHANNELS and shape[1] > max(_N_CHANNELS)
 
 
-def _zeros(shape, dtype, device):
-    if isinstance(dtype, torch.dtype):
-        return torch.zeros((2, *shape), dtype=dtype, device=device)
-    return torch.from_numpy(np.zeros((2, *shape), dtype)).to(device)
+def _draw(shape, dtype, device):
+    """Return two samples: numbers in [0, 1), and whole numbers that are 0."""
+    if not isinstance(dtype, torch.dtype):
+        dtype = torch.from_numpy(np.zeros(0, dtype)).dtype
+    return torch.rand(2, *shape).to(dtype).to(device)
 
 
 def _is_made_ready_in_training(net):

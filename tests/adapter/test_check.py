@@ -115,6 +115,28 @@ def test_what_only_training_tells_is_left_to_it(kwargs):
         check_net(NeuralNetClassifier(Drawing), pool, classes)
 
 
+class Suspicious(nn.Linear):
+    """Has a check of its own, which samples that are drawn need not pass."""
+
+    def forward(self, X):
+        assert X.max() > 9, "not in my units"
+        return super().forward(X)
+
+
+class Inverting(nn.Linear):
+    """Divides by what zeros do not have."""
+
+    def forward(self, X):
+        squares = X[:, :4].unflatten(1, (2, 2))
+        return super().forward(X) + torch.linalg.inv(squares).sum()
+
+
+@pytest.mark.parametrize("kind", [Suspicious, Inverting])
+def test_modules_with_errors_of_their_own_are_not_refused(kind):
+    net = NeuralNetClassifier(kind(8, 2))
+    check_net(net, as_pool(zeros(8)), np.arange(2))
+
+
 class Unreadable:
     """A file whose samples nobody can read."""
 
