@@ -126,7 +126,8 @@ def _is_folder(path):
 def _data_once_there(path):
     """Return what data a file is about, waiting while another process begins it."""
     for _ in range(_LONGEST_WAIT):
-        if (found := data_of(path)) is not None or not _is_being_made(path):
+        is_being_made = _is_being_made(path)  # first: it may be done in between
+        if (found := data_of(path)) is not None or not is_being_made:
             return found
         time.sleep(0.02)
     return None

@@ -11,7 +11,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from skdfal import ActiveLearningClassifier
-from skdfal.learner import CheckpointError, UnidentifiableError
+from skdfal.learner import CheckpointError, UnidentifiableError, _classifier
 from tests.conftest import make_net, make_steps
 from tests.learner.test_session import net_of
 
@@ -158,6 +158,19 @@ def test_cross_validation_with_a_checkpoint(n_jobs, data, tmp_path):
     assert np.isfinite(scores).all()
     np.testing.assert_array_equal(scores, again)
     assert len(list(tmp_path.glob("run*.ckpt"))) == 3
+
+
+def test_a_file_may_be_begun_between_two_looks(tmp_path, monkeypatch):
+    path = tmp_path / "run.ckpt"
+    path.touch()
+
+    def data_of(path):
+        if path.stat().st_size:
+            return 7
+        path.write_bytes(b"by another process, just after this look")
+
+    monkeypatch.setattr(_classifier, "data_of", data_of)
+    assert _classifier._data_once_there(path) == 7
 
 
 def search_with_folder(folder, n_jobs, is_there, X, y):
