@@ -14,16 +14,16 @@ from tests.conftest import make_net, make_net_for, make_net_with_head
 from tests.strategy_cases import CASES, cheap_params
 from tests.test_common import sample
 
-# A device is compiled first, and what is slow there is quick on a GPU.
-pytestmark = [] if torch.cuda.is_available() else pytest.mark.slow
+DEVICE = "cuda" if torch.cuda.is_available() else pretended.name
+pytestmark = pytest.mark.skipif(
+    DEVICE is None, reason="there is no GPU; tests/test_pretended.py pretends one"
+)
 all_cases = pytest.mark.parametrize("case", CASES, ids=str)
 
 
 @pytest.fixture(scope="module")
-def device(tmp_path_factory):
-    if torch.cuda.is_available():
-        return "cuda"
-    return pretended.register(tmp_path_factory.mktemp("pretended"))
+def device():
+    return DEVICE
 
 
 @pytest.fixture(scope="module")

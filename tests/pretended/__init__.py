@@ -1,13 +1,19 @@
-"""The device "pretended": what runs on it forgets no tensor on the CPU, as on a GPU."""
+"""The device "pretended": what runs on it forgets no tensor on the CPU, as on a GPU.
+
+`python -m pytest -p tests.pretended ...` has it: torch counts the devices as it first
+computes a gradient, so that it cannot come later.
+"""
 
 import contextlib
-import shutil
 import subprocess
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-import pytest
 import torch
 from torch.utils import cpp_extension
+
+COMPILER = "c++"
+name = None  # of the device, once there is one
 
 
 class _Device:
@@ -48,21 +54,24 @@ class _Device:
         pass
 
 
-def register(folder):
-    """Compile the device in a folder and make it known to torch; returns its name."""
-    compiler = shutil.which("c++")
-    if compiler is None:
-        pytest.skip("there is no CUDA device, and no c++ to compile a pretended one")
-    library = Path(folder, "device.so")
+def pytest_configure(config):
+    """Compile the device and make it known to torch."""
+    global name
+    with TemporaryDirectory() as folder:
+        library = Path(folder, "device.so")
+        _compile(library)
+        torch.utils.rename_privateuse1_backend("pretended")
+        torch._register_device_module("pretended", _Device)
+        torch.utils.generate_methods_for_privateuse1_backend()
+        torch.ops.load_library(library)
+    name = "pretended"
+
+
+def _compile(library):
     includes = [f"-I{path}" for path in cpp_extension.include_paths()]
     links = [f"-L{path}" for path in cpp_extension.library_paths()]
     abi = f"-D_GLIBCXX_USE_CXX11_ABI={int(torch.compiled_with_cxx11_abi())}"
     options = ["-std=c++20", "-shared", "-fPIC", abi, *includes, *links]
     source = Path(__file__).with_name("device.cpp")
     parts = [source, "-o", library, "-ltorch_cpu", "-lc10"]
-    subprocess.run([compiler, *options, *parts], check=True)
-    torch.utils.rename_privateuse1_backend("pretended")
-    torch._register_device_module("pretended", _Device)
-    torch.utils.generate_methods_for_privateuse1_backend()
-    torch.ops.load_library(library)
-    return "pretended"
+    subprocess.run([COMPILER, *options, *parts], check=True)
