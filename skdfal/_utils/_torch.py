@@ -72,6 +72,11 @@ def first_input(args: tuple, kwargs: Mapping) -> Any:
     return next(iter((*args, *kwargs.values())))
 
 
+def first_float(module: nn.Module) -> Tensor | None:
+    """Return the first weights that are floating point, whose precision is its own."""
+    return next((p for p in module.parameters() if p.is_floating_point()), None)
+
+
 def map_tensors(function: Callable[[Tensor], Any], x: Any) -> Any:
     """Apply a function to every tensor of a batch, which may hold several inputs."""
     if isinstance(x, Tensor):

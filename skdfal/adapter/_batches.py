@@ -20,7 +20,7 @@ from skorch.utils import to_device, to_tensor
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from skdfal._utils._torch import HALVES
+from skdfal._utils._torch import HALVES, first_float
 from skdfal.adapter._find import is_net
 from skdfal.nets._dataset import ArrayDataset, collate
 
@@ -207,8 +207,8 @@ def _device_and_dtype(net) -> tuple[torch.device, torch.dtype]:
     A module of half precision gets its samples in float32, and rounds them itself:
     steps of an attack would be lost in its rounding.
     """
-    for parameter in net.module_.parameters():
-        if parameter.is_floating_point():
-            dtype = torch.float32 if parameter.dtype in HALVES else parameter.dtype
-            return parameter.device, dtype
-    return torch.device(net.device or "cpu"), torch.get_default_dtype()
+    weights = first_float(net.module_)
+    if weights is None:
+        return torch.device(net.device or "cpu"), torch.get_default_dtype()
+    dtype = torch.float32 if weights.dtype in HALVES else weights.dtype
+    return weights.device, dtype

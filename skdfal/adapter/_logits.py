@@ -12,7 +12,13 @@ from skorch import NeuralNet, NeuralNetBinaryClassifier
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from skdfal._utils._torch import HALVES, as_two_classes, first_output, map_tensors
+from skdfal._utils._torch import (
+    HALVES,
+    as_two_classes,
+    first_float,
+    first_output,
+    map_tensors,
+)
 from skdfal.adapter._batches import lean_copy
 from skdfal.adapter._outputs import Convention
 from skdfal.adversarial import AffineForm, affine_form
@@ -46,11 +52,13 @@ def as_module_takes(module: nn.Module, x: Any) -> Any:
 
     A module of half precision gets its samples rounded to its own.
     """
-    dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), None)
+    weights = first_float(module)
+    is_half = weights is not None and weights.dtype in HALVES
 
     def copied(part: Tensor) -> Tensor:
-        is_half = dtype in HALVES and part.is_floating_point()
-        return part.to(dtype, copy=True) if is_half else part.clone()
+        if is_half and part.is_floating_point():
+            return part.to(weights.dtype, copy=True)
+        return part.clone()
 
     return map_tensors(copied, x)
 

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from skdfal._utils._interrupts import noting_interrupts
 from skdfal._utils._seeds import seeded
-from skdfal._utils._torch import first_output
+from skdfal._utils._torch import first_float, first_output
 from skdfal._utils._warnings import warn_caller
 from skdfal.adapter._check import has_channels_last
 from skdfal.adapter._find import inner_net, is_net, wants_float_targets
@@ -172,8 +172,8 @@ def training_dtype(estimator, pool):
         return np.dtype(np.float32)
     with seeded(0):
         net = clone(net).initialize()
-    floats = [p.dtype for p in net.module_.parameters() if p.is_floating_point()]
-    is_double = bool(floats) and floats[0] == torch.float64
+    weights = first_float(net.module_)
+    is_double = weights is not None and weights.dtype == torch.float64
     wanted = np.dtype(np.float64 if is_double else np.float32)
     if is_net(estimator) and _is_integer(pool.dtype):
         x = as_numpy(pool.take([0, 0] if len(pool) > 1 else [0]))

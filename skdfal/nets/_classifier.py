@@ -17,6 +17,7 @@ from torch.utils.data import BatchSampler, random_split
 
 from skdfal._utils._interrupts import noting_interrupts
 from skdfal._utils._progress import progress
+from skdfal._utils._torch import first_float
 from skdfal._utils._validation import COUNT
 from skdfal.nets._lenet5 import LeNet5
 from skdfal.nets._resnet18 import ResNet18
@@ -411,14 +412,10 @@ class RestartingClassifier(skorch.NeuralNetClassifier):
         if is_own:
             _check_images(x)
         if isinstance(x, torch.Tensor) and (is_own or x.is_floating_point()):
-            x = x.to(self._precision(x.dtype))
+            weights = first_float(self.module_)
+            x = x if weights is None else x.to(weights.dtype)
         output = super().infer(x, **fit_params)
         return getattr(output, "logits", output)
-
-    def _precision(self, default):
-        """Return the dtype of the module's first weights, or a default."""
-        dtypes = (p.dtype for p in self.module_.parameters() if p.is_floating_point())
-        return next(dtypes, default)
 
     def _check_restarts(self):
         if not COUNT.is_satisfied_by(self.n_restarts):
