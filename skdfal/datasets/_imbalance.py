@@ -91,7 +91,7 @@ def make_imbalanced(X, y, ratio, *, rare_classes=None):
     if len(classes) < 2:
         raise ValueError(f"y has n_classes={len(classes)}; two or more are needed.")
     if rare_classes is None:
-        rare = classes[::2]
+        rare = usual_rare(classes)
     else:
         rare = np.asarray(rare_classes, dtype=object)  # or True among numbers were 1
     if rare.ndim != 1:
@@ -111,6 +111,11 @@ def make_imbalanced(X, y, ratio, *, rare_classes=None):
         of_class = np.flatnonzero(y == label)
         kept[of_class[max(1, round(len(of_class) / ratio)) :]] = False
     return X[kept], y[kept]
+
+
+def usual_rare(classes):
+    """Return those of all classes that are rare unless others are named."""
+    return classes[::2]
 
 
 def _check_is_array_or_list(data, name):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skdfal.datasets._imbalance import usual_rare
 from skdfal.experiment import load_data
 from skdfal.experiment._folder import finished_trials
 from skdfal.experiment._names import find_strategy
@@ -32,8 +33,8 @@ def chosen_rows(out_dir, protocol):
     data = load_data(protocol)
     n_classes = len(data.target_names)
     n_training = np.bincount(data.y_train, minlength=n_classes)
-    # Every other class, as make_imbalanced has it; counts differ by nature, too.
-    rare = np.unique(data.y_train)[::2] if protocol.imbalance > 1 else []
+    # Not by their counts, which differ by nature, too.
+    rare = usual_rare(np.unique(data.y_train)) if protocol.imbalance > 1 else []
     rows = []
     for files in finished_trials(out_dir):
         labels = data.y_train[_queried(files, protocol)]
