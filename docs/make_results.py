@@ -21,7 +21,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from skdfal._utils._files import write_csv, write_json
-from skdfal._utils._records import in_points, percent
+from skdfal._utils._records import in_points, percent, range_in_points
 from skdfal.analysis import (
     annotations_saved,
     area_under_curve,
@@ -333,8 +333,8 @@ def areas(records, strategy="dfal"):
 
 
 def _with_interval(found):
-    low, high = in_points(found.low), in_points(found.high)
-    return f"{in_points(found.difference)} ({low} to {high})"
+    interval = range_in_points(found.low, found.high)
+    return f"{in_points(found.difference)} ({interval})"
 
 
 def summary_table():

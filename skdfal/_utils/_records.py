@@ -85,6 +85,11 @@ def in_points(difference, std=None):
     return percent(difference, std, "+.1f")
 
 
+def range_in_points(low, high):
+    """Return an interval of differences in percentage points: "-0.2 to +1.4"."""
+    return f"{in_points(low)} to {in_points(high)}"
+
+
 def _number(value, form):
     """Return a number as text; what rounds to zero has no sign."""
     text = f"{value:{form}}"

@@ -1,6 +1,6 @@
 """Is a difference between strategies real? Areas, paired over trials."""
 
-from skdfal._utils._records import in_points
+from skdfal._utils._records import in_points, range_in_points
 from skdfal.analysis import paired_contrasts
 from skdfal.experiment._table import text_table
 
@@ -102,7 +102,7 @@ def _chance(one):
     """Return interval and p-value as text, of enough trials."""
     if one.n_trials < MIN_TRIALS:
         return "", ""
-    return f"{in_points(one.low)} to {in_points(one.high)}", p_text(one.p_value)
+    return range_in_points(one.low, one.high), p_text(one.p_value)
 
 
 def _caption(baseline, of_enough, of_few):

@@ -3,7 +3,7 @@
 from collections import defaultdict
 
 from skdfal._utils._files import write_csv, write_json
-from skdfal._utils._records import in_points, percent
+from skdfal._utils._records import in_points, percent, range_in_points
 from skdfal.analysis import area_under_curve, paired_contrasts
 from skdfal.experiment import Protocol, run_experiment, summarize
 from skdfal.experiment._differences import MIN_TRIALS, p_text
@@ -313,7 +313,7 @@ def contrast_table(rows, *, tablefmt="simple"):
             in_points(row["difference"]),
             *(
                 [
-                    f"{in_points(row['low'])} to {in_points(row['high'])}",
+                    range_in_points(row["low"], row["high"]),
                     p_text(row["p_value"]),
                 ]
                 if row["p_value"] is not None

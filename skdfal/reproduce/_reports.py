@@ -2,7 +2,13 @@
 
 import math
 
-from skdfal._utils._records import in_points, mean_and_std, percent, with_std
+from skdfal._utils._records import (
+    in_points,
+    mean_and_std,
+    percent,
+    range_in_points,
+    with_std,
+)
 from skdfal.analysis import (
     annotations_saved,
     annotations_to_reach,
@@ -63,7 +69,7 @@ def _difference(records, name):
         return [difference, "", "", ""]
     return [
         difference,
-        f"{in_points(found.low)} to {in_points(found.high)}",
+        range_in_points(found.low, found.high),
         f"{found.p_value_t:.3f}",
         f"{found.p_value_sign_flip:.3f}",
     ]
