@@ -40,6 +40,7 @@ class Learning:
         self._recipe, self._store = recipe, store
         self._trainer = Trainer(recipe, on_end)
         self._trained_on = store.setting("trained_on", {})
+        self.rounds = store.rounds()
         self.since = self.error = None
         self._load_round()
 
@@ -150,7 +151,6 @@ class Learning:
 
     def _load_round(self):
         """Take up the ranking and the predictions of the last training."""
-        self.rounds = self._store.rounds()
         self.ranking, self.predictions = [], {}
         with suppress(OSError, ValueError, KeyError):
             found = json.loads(

@@ -9,6 +9,7 @@ import secrets
 import threading
 import time
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from skdfal.label._answers import Answers
@@ -22,8 +23,10 @@ from skdfal.label._store import NotSavedError
 from skdfal.label._trainer import NET, PREDICTIONS, Job
 
 LABELS = "labels.csv"
-_REFRESH = 5  # seconds between two looks for new pictures
+_REFRESH = 5  # seconds between two looks for new pictures, at least
+_REST = 10  # times as long as a look took, as at many files on a slow disk
 _N_UNDOABLE = 100
+_N_TRIED = 1000  # held-out pictures without a label that a net's score may count later
 
 
 class Project:
@@ -140,11 +143,14 @@ class Project:
             self._rows = rows
 
     def _look_for_pictures(self):
-        while not self._closed.wait(_REFRESH):
+        pause = _REFRESH
+        while not self._closed.wait(pause):
+            began = time.monotonic()
             with suppress(OSError):  # a full disk, or a folder that is away: later
                 if len(self.pool.refresh()):
                     self.pool.decode_in_background()
                 self._take_up_pictures()
+            pause = max(_REFRESH, _REST * (time.monotonic() - began))
 
     def picture(self, number, max_side):
         """Return what a person sees of a picture.
@@ -356,7 +362,7 @@ class Project:
             if self._closed.is_set():
                 return
             try:
-                if self._learning.take_up(answer, self._order.held_out):
+                if self._learning.take_up(answer, self._to_try()):
                     self.files()  # what others read keeps up, also with a crash
             except (NotSavedError, OSError) as exc:
                 self._learning.error = str(exc)
@@ -364,6 +370,15 @@ class Project:
             self._train_if_due()
         with suppress(OSError):  # where nobody reads it any more
             self._say(outcome)
+
+    def _to_try(self):
+        """Return held-out pictures that have a label, and those that may get one next.
+
+        All of them, after each of many trainings, would be more than memory holds.
+        """
+        labels = self.answers.labels()
+        later = (name for name in self._order.held_out if name not in labels)
+        return [*self._held_out_of(labels), *islice(later, _N_TRIED)]
 
     def _outcome(self, answer):
         if self._learning.error is not None:
@@ -385,33 +400,33 @@ class Project:
         """
         with self._lock:
             labels = self.answers.labels()
+            held_out = self._held_out_of(labels)
             return {
                 "project": self._id,
                 "title": self.pool.folder.resolve().name,
                 "folder": str(Path(self.recipe.folder).resolve()),
                 "classes": classes_shown(self.recipe.classes, labels),
-                "counts": self._counts(labels),
+                "counts": self._counts(labels, held_out),
                 "training": self._training(),
                 "quality": quality(
-                    self.recipe.classes,
-                    labels,
-                    self._learning.predictions,
-                    self._order.is_held_out,
+                    self.recipe.classes, held_out, self._learning.predictions
                 ),
-                "curve": curve(self._learning.rounds, labels),
+                "curve": curve(self._learning.rounds, held_out),
                 "stopping": stopping(self._learning.rounds),
                 "broken": dict(self.pool.broken),
             }
 
-    def _counts(self, labels):
+    def _held_out_of(self, labels):
+        return {n: one for n, one in labels.items() if self._order.is_held_out(n)}
+
+    def _counts(self, labels, held_out):
         counts = {
             kind: len(self.answers.standing(kind))
             for kind in ("exclude", "dont_know", "skip")
         }
-        held_out = sum(map(self._order.is_held_out, labels))
         return counts | {
             "label": len(labels),
-            "held_out": held_out,
+            "held_out": len(held_out),
             "pictures": len(self._rows),
             "disagreements": len(self.answers.disagreements()),
         }

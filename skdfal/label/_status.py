@@ -31,7 +31,7 @@ def classes_shown(classes, labels):
     ]
 
 
-def quality(classes, labels, predictions, is_held_out):
+def quality(classes, labels, predictions):
     """Return how good the last net is on what no net was trained on.
 
     Parameters
@@ -39,25 +39,22 @@ def quality(classes, labels, predictions, is_held_out):
     classes : sequence of str
         Of the project.
     labels : dict of str to str
-        Class by picture.
+        Class by picture, of those that are not trained on.
     predictions : dict of str to tuple
         Of the net: class, probability and more, by picture.
-    is_held_out : callable
-        Whether a picture is not trained on.
 
     Returns
     -------
     quality : dict
         What :func:`accuracy` returns, and the same for each class in "classes".
     """
-    held_out = list(filter(is_held_out, labels))
-    predicted = {name: guess[0] for name, guess in predictions.items()}
+    predicted = {name: predictions[name][0] for name in labels if name in predictions}
     by_class = [
         {"name": one}
-        | accuracy(labels, predicted, [n for n in held_out if labels[n] == one])
+        | accuracy(labels, predicted, [n for n in labels if labels[n] == one])
         for one in classes
     ]
-    return accuracy(labels, predicted, held_out) | {"classes": by_class}
+    return accuracy(labels, predicted, labels) | {"classes": by_class}
 
 
 def curve(rounds, labels):
@@ -68,7 +65,7 @@ def curve(rounds, labels):
     rounds : list of dict
         With "n_labels", and "held_out", what the net said of these pictures.
     labels : dict of str to str
-        Class by picture, as of now.
+        Class by picture, as of now, of those that are not trained on.
 
     Returns
     -------
@@ -76,7 +73,7 @@ def curve(rounds, labels):
         "labels", and what :func:`accuracy` returns.
     """
     points = (
-        {"labels": row["n_labels"]} | accuracy(labels, row["held_out"], row["held_out"])
+        {"labels": row["n_labels"]} | accuracy(labels, row["held_out"], labels)
         for row in rounds
     )
     return [point for point in points if point["n"] >= _FEWEST_HELD_OUT]

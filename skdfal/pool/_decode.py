@@ -17,6 +17,10 @@ _HEIF = (".heic", ".heif")
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000", "AVIF")
 _GREY = frozenset(["1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"])
 
+_ORIENTATION = 0x0112  # the tag of EXIF
+# What brings a picture of each orientation upright, by the names of Pillow's Transpose.
+_TURNS = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}
+
 # A picture of more pixels is refused: four threads decode at once, in 4 bytes each.
 MAX_PIXELS = 2**26
 _SMALL = 2**16  # up to so many pixels a picture is served without loss
@@ -74,14 +78,16 @@ def _decode(path, mode, max_side):
 
 
 def _upright(picture):
-    """Return a picture turned as its camera says, if what that says can be read."""
-    from PIL import ImageOps
+    """Return a picture turned as its camera says, if what that says can be read.
 
+    ``ImageOps.exif_transpose`` writes all other tags anew, and fails at an odd one.
+    """
     try:
-        picture.getexif()
+        orientation = picture.getexif().get(_ORIENTATION)
     except Exception:  # Pillow raises of every kind, and the pixels are there
         return picture
-    return ImageOps.exif_transpose(picture)
+    turn = _TURNS.get(orientation)
+    return picture if turn is None else picture.transpose(turn)
 
 
 def _open(path):

@@ -391,13 +391,17 @@ def _fill(pool, ending, n):
     The last ones first: a process that reads them all from the first one on, with the
     same cache, meets this one in the middle.
     """
+
+    def until_the_end(read, indices):
+        return (read(i) for i in indices if not ending.is_set())
+
     for start in reversed(range(0, n, _CHUNK)):
         held = pool()
         if held is None or ending.is_set():
             return
         unread = held._unread(range(start, min(start + _CHUNK, n)))
         try:
-            held._decode(unread, map)
+            held._decode(unread, until_the_end)
         except OSError:  # whoever takes a sample meets it again, and is told
             return
         del held
@@ -432,8 +436,7 @@ def _stamp(status):
 
 
 def _is_within(path, folder):
-    root = os.path.realpath(folder)
-    return os.path.commonpath([root, os.path.realpath(path)]) == root
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 
 def _list_pictures(folder, excluded):
@@ -450,16 +453,18 @@ def _list_pictures(folder, excluded):
             name = prefix + entry.name
             if entry.name.startswith("."):
                 continue
-            if entry.is_dir(follow_symlinks=False):
-                if os.path.realpath(entry.path) not in excluded:
-                    folders.append(name + "/")
-            elif entry.name.lower().endswith(tuple(SUFFIXES)):
-                try:
+            try:
+                if entry.is_dir():
+                    if os.path.realpath(entry.path) not in excluded:
+                        _check_link(entry, folder)
+                        if not entry.is_symlink():
+                            folders.append(name + "/")
+                elif entry.name.lower().endswith(tuple(SUFFIXES)):
                     _check_file(name, entry, folder)
                     found[name] = _stamp(entry.stat())
-                except (PictureError, OSError) as error:
-                    reason = getattr(error, "strerror", None) or str(error)
-                    refused[_printable(name)] = reason
+            except (PictureError, OSError) as error:
+                reason = getattr(error, "strerror", None) or str(error)
+                refused[_printable(name)] = reason
     return found, refused
 
 
@@ -474,7 +479,11 @@ def _check_file(name, entry, folder):
         name.encode()
     except UnicodeEncodeError:
         raise PictureError("A name that is not UTF-8.") from None
-    if entry.is_symlink() and not _is_within(entry.path, folder):
-        raise PictureError("A link that leads out of the folder.")
+    _check_link(entry, folder)
     if not entry.is_file():
         raise PictureError("No regular file.")
+
+
+def _check_link(entry, folder):
+    if entry.is_symlink() and not _is_within(entry.path, folder):
+        raise PictureError("A link that leads out of the folder.")

@@ -63,6 +63,8 @@ class PictureCache:
     ------
     ValueError
         If what lies there is damaged, or no cache.
+    OSError
+        If it cannot be made or written.
     """
 
     def __init__(self, folder):
@@ -70,16 +72,30 @@ class PictureCache:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._path = self.folder / "pixels.npy"
         self._lock = threading.RLock()
-        self._db = sqlite3.connect(
-            self.folder / "pictures.sqlite",
-            timeout=_PATIENCE,
-            isolation_level=None,
-            check_same_thread=False,
-        )
+        with self._in_words():
+            self._db = sqlite3.connect(
+                self.folder / "pictures.sqlite",
+                timeout=_PATIENCE,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+            try:
+                self._db.executescript(_TABLES)
+            except sqlite3.Error:
+                self._db.close()
+                raise
+
+    @contextmanager
+    def _in_words(self):
+        """Say what SQLite could not do, and what to do."""
         try:
-            self._db.executescript(_TABLES)
+            yield
+        except sqlite3.OperationalError as error:
+            raise OSError(
+                f"The cache of pictures in {self.folder} cannot be written: {error}. "
+                "Make room, or name another folder for it."
+            ) from error
         except sqlite3.DatabaseError as error:
-            self._db.close()
             raise ValueError(
                 f"The cache of pictures in {self.folder} cannot be read: {error}. "
                 "Delete that folder; the pictures are then decoded again."
@@ -94,19 +110,14 @@ class PictureCache:
     @contextmanager
     def _writing(self):
         """All or nothing, and one process at a time."""
-        with self._lock:
+        with self._lock, self._in_words():
             try:
                 self._db.execute("BEGIN IMMEDIATE")
                 yield
                 self._db.execute("COMMIT")
-            except BaseException as error:
+            except BaseException:
                 with suppress(sqlite3.Error):  # a full disk has rolled it back
                     self._db.execute("ROLLBACK")
-                if isinstance(error, sqlite3.OperationalError):
-                    raise OSError(
-                        f"The cache of pictures in {self.folder} cannot be written: "
-                        f"{error}."
-                    ) from error
                 raise
 
     # Settings
@@ -118,7 +129,7 @@ class PictureCache:
         return None if found is None else found[-1]
 
     def _settings(self):
-        with self._lock:
+        with self._lock, self._in_words():
             return self._db.execute(
                 "SELECT version, height, width, mode FROM settings"
             ).fetchone()
@@ -164,7 +175,7 @@ class PictureCache:
     def _rows(self, where, *values):
         columns = ", ".join(Picture._fields)
         query = f"SELECT {columns} FROM pictures {where}"
-        with self._lock:
+        with self._lock, self._in_words():
             return [Picture(*row) for row in self._db.execute(query, values)]
 
     def join(self, found):
@@ -176,6 +187,7 @@ class PictureCache:
             Size and time of each file, by its name. New ones join at the end.
         """
         with self._writing():
+            self._check_settings()  # or the file would grow by rows of another size
             known = self.pictures()
             names = {picture.name for picture in known}
             changed = [
@@ -261,7 +273,7 @@ class PictureCache:
     def _check_settings(self):
         found = self._settings()
         if found != self._wanted:
-            raise RuntimeError(
+            raise OSError(
                 f"Another process has opened the cache in {self.folder} for pictures "
                 f"of height, width and mode {found[1:]}, this one for "
                 f"{self._wanted[1:]}. Give each a cache of its own."

@@ -3,11 +3,12 @@
 import json
 import os
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from skdfal.label import _trainer
+from skdfal.label import _project, _trainer
 from skdfal.label._net_file import load_net
 from skdfal.label._trainer import NET, PREDICTIONS, ROUND, Job
 from tests.label.projects import (
@@ -131,6 +132,50 @@ def test_after_a_session_that_could_not_be_opened_comes_one_of_all(
     assert len(learner._session.ask(40)) == 39
     learner._session.close()
     learner._pool.close()
+
+
+def test_a_round_remembers_what_its_score_may_need_and_no_more(project, monkeypatch):
+    """All that is held out, after each training, came to gigabytes."""
+    monkeypatch.setattr(_project, "_N_TRIED", 1)
+    held_out = project._order.held_out
+    assert len(held_out) > 2
+    labelled = held_out[-1]
+    row = {"id": "1", "picture": project._numbers[labelled], "kind": "label"}
+    project.add([row | {"label": truth(labelled)}])
+    assert sorted(project._to_try()) == sorted([labelled, held_out[0]])
+
+    guess = {name: [truth(name), 0.9, 0.8] for name in project.pool.names}
+    found = {"ranking": [], "predictions": guess}
+    (Path(project.recipe.folder) / ROUND).write_text(json.dumps(found))
+    monkeypatch.setattr(project.store, "rounds", None)  # those before are known
+    about = {"n_labels": 2, "seconds": 1, "kappa": None, "margin": None}
+    for _ in range(2):
+        project._learning.since = 0.0
+        project._training_ended(about | {"is_settled": False})
+    assert [set(row["held_out"]) for row in project._learning.rounds] == 2 * [
+        {labelled, held_out[0]}
+    ]
+    assert project.status()["quality"]["right"] == 1
+
+
+def test_looks_at_many_files_leave_the_disk_time_to_rest(project, monkeypatch):
+    now, pauses = [0.0], []
+
+    class Closed:
+        def wait(self, seconds):
+            pauses.append(seconds)
+            return len(pauses) > 2
+
+    def slow_look():
+        now[0] += 60
+        return ()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(project, "_closed", Closed())
+        patch.setattr(project.pool, "refresh", slow_look)
+        patch.setattr(_project.time, "monotonic", lambda: now[0])
+        project._look_for_pictures()
+    assert pauses == [5, 600, 600]
 
 
 def test_a_clock_that_is_set_back_does_not_shorten_a_training(project, monkeypatch):

@@ -6,13 +6,17 @@ import os
 import pickle
 import shutil
 import signal
+import struct
 import sys
 import zlib
+from threading import Event
 
 import numpy as np
 import pytest
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+
+from PIL import ImageOps  # noqa: E402
 
 from skdfal.pool import ImagePool, _decode, _images, as_pool  # noqa: E402
 from tests.processes import run_in_another_process  # noqa: E402
@@ -220,10 +224,13 @@ def test_links_that_lead_out_are_refused(tmp_path):
     (pictures / "link.png").symlink_to(tmp_path / "secret.png")
     (pictures / "inside.png").symlink_to(pictures / "mine.png")
     (pictures / "folder").symlink_to(tmp_path, target_is_directory=True)
+    (pictures / "within").symlink_to(pictures, target_is_directory=True)
     (pictures / "dangling.png").symlink_to(pictures / "nothing.png")
     pool = ImagePool(pictures)
     assert pool.names == ["inside.png", "mine.png"]
     assert "leads out" in pool.broken["link.png"]
+    assert "leads out" in pool.broken["folder"]
+    assert "within" not in pool.broken
     assert "regular" in pool.broken["dangling.png"]
     # One that is laid after the listing is not followed either.
     (pictures / "mine.png").unlink()
@@ -264,6 +271,24 @@ def test_damaged_exif_leaves_the_picture_as_it_lies(tmp_path, suffix):
         pool.decode()
         assert pool.broken == {}
         assert pool.take([0])[0, 0, 10].min() > 0.7  # lying: all of its middle row
+
+
+@pytest.mark.parametrize("orientation", range(10))
+def test_an_odd_tag_beside_the_orientation_is_no_damage(tmp_path, orientation):
+    """Pillow's own way to turn a picture writes all tags anew, and fails at this."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    quarters().save(tmp_path / "a.png", exif=exif)
+    with Image.open(tmp_path / "a.png") as picture:
+        expected = np.asarray(ImageOps.exif_transpose(picture))
+    directory = struct.pack("<2sHIH", b"II", 42, 8, 2)
+    directory += struct.pack("<HHI4s", 0x0100, 1, 4, b"odd!")  # bytes for a number
+    directory += struct.pack("<HHIHHI", 0x0112, 3, 1, orientation, 0, 0)
+    quarters().save(tmp_path / "b.png", exif=b"Exif\0\0" + directory)
+    with ImagePool(tmp_path, image_size=16) as pool:
+        assert pool.broken == {}
+        np.testing.assert_array_equal(shown(pool, 0), expected)
+        np.testing.assert_array_equal(shown(pool, 1), expected)
 
 
 def test_a_full_disk_is_an_oserror_and_is_over_when_there_is_room(tmp_path):
@@ -389,8 +414,21 @@ def test_two_pools_on_one_cache_share_the_work(odd, tmp_path, decoded):
 def test_two_pools_of_two_sizes_do_not_mix_their_pixels(odd, tmp_path):
     one = ImagePool(odd, image_size=16, cache=tmp_path / "c")
     ImagePool(odd, image_size=20, cache=tmp_path / "c")
-    with pytest.raises(RuntimeError, match="cache of its own"):
+    with pytest.raises(OSError, match="cache of its own"):
         one.take([0])
+
+
+def test_a_pool_that_lost_its_cache_does_not_make_room_in_the_pixels_of_another(
+    odd, tmp_path
+):
+    one = ImagePool(odd, image_size=16, cache=tmp_path / "c")
+    other = ImagePool(odd, image_size=20, cache=tmp_path / "c")
+    X = other[:]
+    save(quarters().save, odd / "0 new.png")
+    with pytest.raises(OSError, match="cache of its own"):
+        one.refresh()
+    other.refresh()
+    np.testing.assert_array_equal(other[: len(X)], X)
 
 
 def test_it_is_read_in_the_background_until_closed(odd, decoded):
@@ -401,6 +439,25 @@ def test_it_is_read_in_the_background_until_closed(odd, decoded):
         pool.decode_in_background()
     assert not pool._background.is_alive()
     assert len(decoded) == len(ODD)
+
+
+def test_closing_waits_for_the_picture_at_hand_alone(odd, monkeypatch):
+    pool, begun, go_on = ImagePool(odd, image_size=16), Event(), Event()
+    names = []
+
+    def slowly(path, *args):
+        names.append(path.name)
+        begun.set()
+        go_on.wait(60)
+        return _decode.decode(path, *args)
+
+    monkeypatch.setattr(_images, "decode", slowly)
+    pool.decode_in_background()
+    assert begun.wait(60)
+    pool._ending.set()  # as close does, before it waits
+    go_on.set()
+    pool.close()
+    assert len(names) == 1
 
 
 def small_pictures(folder, n):
@@ -496,6 +553,20 @@ def test_a_damaged_cache_says_what_to_do(odd, tmp_path):
     (tmp_path / "cache" / "pictures.sqlite").write_bytes(b"no database" * 100)
     with pytest.raises(ValueError, match="Delete that folder"):
         ImagePool(odd, cache=tmp_path / "cache")
+
+
+def test_a_cache_that_was_damaged_inside_or_cannot_be_made_says_so(tmp_path):
+    folder, cache = small_pictures(tmp_path / "pictures", 200), tmp_path / "cache"
+    ImagePool(folder, image_size=8, cache=cache).close()
+    index = cache / "pictures.sqlite"
+    content = index.read_bytes()
+    index.write_bytes(content[:4096] + bytes(len(content) - 4096))
+    with pytest.raises(ValueError, match="Delete that folder"):
+        ImagePool(folder, cache=cache)
+    index.unlink()
+    index.mkdir()
+    with pytest.raises(OSError, match=r"cannot be written.* name another folder"):
+        ImagePool(folder, cache=cache)
 
 
 def test_the_cache_is_an_array_that_grew(tmp_path):
