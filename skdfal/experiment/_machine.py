@@ -8,7 +8,7 @@ import torch
 
 from skdfal._version import __version__
 
-_PACKAGES = ("modAL-python", "numpy", "ortools", "scikit-learn", "skorch", "torch")
+_PACKAGES = ("modAL-python", "numpy", "ortools", "scikit-learn", "skorch")
 
 
 def n_cores():
@@ -50,4 +50,4 @@ def package_versions():
             versions[package] = version(package)
         except PackageNotFoundError:
             versions[package] = None
-    return versions
+    return versions | {"torch": str(torch.__version__)}  # with its build: "+cu130"
