@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 _PORT = 8765
+_OF_ALL = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # of all addresses, one to open here
 _MINUTE = 60.0  # seconds
 PROJECT = "skdfal"
 STORE = "labels.sqlite"
@@ -92,11 +93,12 @@ def _open(arguments, pictures, folder, store):
     size = arguments.size or image_size_for(arguments.net)
     open_pool = partial(_open_pool, str(pictures), str(folder), size)
     pool = open_pool()
-    wanted = arguments.classes
+    known, wanted = store.setting("classes", []), arguments.classes
     if wanted is None and arguments.labels_from_folders:
-        wanted = sorted(set(filter(None, pool.labels_from_folders()))) or None
-        _check_folders(set(wanted or ()).difference(store.setting("classes", [])))
-    classes = settle_classes(store, wanted)
+        new = sorted({*filter(None, pool.labels_from_folders())}.difference(known))
+        _check_folders(new)
+        wanted = [*known, *new]
+    classes = agreed_classes(known, wanted)
     recipe = Recipe(
         open_pool=open_pool,
         folder=str(folder),
@@ -122,6 +124,7 @@ def _open(arguments, pictures, folder, store):
         holdout=arguments.holdout,
         say=partial(print, flush=True),
     )
+    store.set("classes", classes)
     if arguments.labels_from_folders:
         project.add_labels_from_folders()
     return project
@@ -129,7 +132,7 @@ def _open(arguments, pictures, folder, store):
 
 def _check_folders(names):
     """Raise where a folder's name would not come back from a CSV of labels."""
-    for name in sorted(names):
+    for name in names:
         if name != name.strip():
             raise ValueError(
                 f"The folder {name!r} is no name of a class: it begins or ends with a "
@@ -153,13 +156,13 @@ def _check_classes(names):
         raise ValueError("Name the classes the first time: --classes cat,dog,other.")
 
 
-def settle_classes(store, wanted):
-    """Return the classes of a project, and remember them.
+def agreed_classes(known, wanted):
+    """Return the classes of a project.
 
     Parameters
     ----------
-    store : Store
-        Which knows those of the last time.
+    known : sequence of str
+        Those of the last time.
     wanted : sequence of str or None
         Those of this time; they may be more, but none may be missing.
 
@@ -171,19 +174,21 @@ def settle_classes(store, wanted):
     Raises
     ------
     ValueError
-        If there are none, or a former one is missing.
+        If there are fewer than two, or a former one is missing.
     """
-    known = store.setting("classes", [])
-    _check_classes(wanted or known)
-    missing = [name for name in known if wanted is not None and name not in wanted]
+    classes = tuple(wanted or known)
+    _check_classes(classes)
+    missing = [name for name in known if name not in classes]
     if missing:
         raise ValueError(
             f"--classes lacks {', '.join(missing)}, which were there before. Leave "
             "--classes out, or name all of them and further ones."
         )
-    classes = tuple(wanted or known)
-    if list(classes) != known:
-        store.set("classes", classes)
+    if len(classes) < 2:
+        raise ValueError(
+            f"There is one class alone, {classes[0]!r}, and nothing to tell it from. "
+            "Name all classes: --classes A,B."
+        )
     return classes
 
 
@@ -209,7 +214,10 @@ def _listen(host, port):
         except OSError as exc:
             listening.close()
             reason = exc
-    raise OSError(f"Cannot listen on {host}, port {candidate}: {reason.strerror}.")
+    raise OSError(
+        f"Cannot listen on {host}, port {candidate}: {reason.strerror}. Name another "
+        "--port or --host, or leave them out."
+    )
 
 
 def _serve(arguments, project, folder, listening, token):
@@ -231,7 +239,7 @@ def _serve(arguments, project, folder, listening, token):
         told = (project, ended)
         threading.Thread(target=_say_each_minute, args=told, daemon=True).start()
     port = listening.getsockname()[1]
-    name = "127.0.0.1" if arguments.host == "0.0.0.0" else arguments.host
+    name = _OF_ALL.get(arguments.host, arguments.host)
     name = f"[{name}]" if ":" in name else name
     address = f"http://{name}:{port}/?token={token}"
     _announce(arguments, project, address)

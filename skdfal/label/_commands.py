@@ -1,7 +1,8 @@
 """The commands for people with tools of their own: no page, files in and files out."""
 
+import os
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 from skdfal._utils._files import write_text
 from skdfal.adapter import predict_proba
 from skdfal.label._answers import Answers
-from skdfal.label._command import PROJECT, STORE, known_classes, settle_classes
+from skdfal.label._command import PROJECT, STORE, agreed_classes, known_classes
 from skdfal.label._formats import (
     LOCAL_FILES,
     label_studio_config,
@@ -67,7 +68,7 @@ def query(arguments):
         known = _known(events, pool.names, arguments.pictures)
         labels = {event.picture: event.label for event in known}
         ranking = _ranking(pool, labels, arguments)
-        for i in islice((i for i in ranking if _good(pool, [i])), arguments.n):
+        for i in _first_good(pool, ranking, arguments.n):
             print(pool.names[i])
         _say_broken(pool)
 
@@ -103,7 +104,10 @@ def _new_file(arguments, name):
             f"{name} is there already, and may be yours. Name the file to write by "
             "--out, also to write it anew."
         )
-    return arguments.out or Path(name)
+    out = arguments.out or Path(name)
+    if out.is_dir():
+        raise ValueError(f"{out} is a folder. Name a file in it: --out {out / name}.")
+    return out
 
 
 def _export_tasks(arguments, answers):
@@ -162,10 +166,10 @@ def import_(arguments):
         events = read_labels(arguments.file, arguments.columns)
     events = _known(events, names, arguments.pictures)
     path = _folder(arguments) / STORE
-    wanted = _classes_for(events, path, arguments)
+    classes = _classes_for(events, path, arguments)
     path.parent.mkdir(parents=True, exist_ok=True)
     with closing(Store(path)) as store:
-        settle_classes(store, wanted)
+        store.set("classes", classes)
         n_before = len(store.events())
         store.add(events)
         n_new = len(store.events()) - n_before
@@ -173,7 +177,7 @@ def import_(arguments):
 
 
 def _classes_for(events, path, arguments):
-    """Return the classes to settle, None for those there are; raise, or all fit.
+    """Return the classes of the project, which all labels fit, or raise.
 
     A new project takes the labels for its classes.
     """
@@ -194,7 +198,7 @@ def _classes_for(events, path, arguments):
             "Name all classes, the former ones too: --classes A,B. Nothing was "
             "imported."
         )
-    return wanted
+    return agreed_classes(known, wanted)
 
 
 # What they have in common
@@ -263,6 +267,14 @@ def _good(pool, indices):
     return [i for i in indices if available[i]]
 
 
+def _first_good(pool, ranking, n):
+    """Return the first indices of those that can be read; reads no more than needed."""
+    found = []
+    while chunk := list(islice(ranking, n - len(found))):
+        found += _good(pool, chunk)
+    return found
+
+
 def _some_good(pool, indices, which=""):
     """Return the indices of those that can be read, and raise where none can."""
     good = _good(pool, indices)
@@ -289,14 +301,15 @@ def _known(events, names, folder):
 
 def _name_in(given, names, folder):
     """Return a picture's name, which may have been given as a path to it."""
-    candidates = [given, given.replace("\\", "/")]
-    try:
-        candidates.append(
-            Path(given).absolute().relative_to(folder.absolute()).as_posix()
-        )
-    except ValueError:
-        pass
-    return next((name for name in candidates if name in names), None)
+    return next((name for name in _readings(given, folder) if name in names), None)
+
+
+def _readings(given, folder):
+    yield given
+    yield given.replace("\\", "/")
+    for full in (os.path.abspath, os.path.realpath):  # with links as given, or followed
+        with suppress(ValueError):
+            yield Path(full(given)).relative_to(full(folder)).as_posix()
 
 
 def _say_broken(pool):

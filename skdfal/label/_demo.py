@@ -29,7 +29,7 @@ def load_demo(folder):
     Raises
     ------
     ValueError
-        If other files are there.
+        If other files or folders are there.
 
     Examples
     --------
@@ -47,12 +47,11 @@ def load_demo(folder):
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / TRUTH).exists():
         return folder
-    files = [path.name for path in folder.iterdir() if path.is_file()]
-    others = [name for name in files if not _NAME.fullmatch(name)]
+    others = [p.name for p in folder.iterdir() if not _NAME.fullmatch(p.name)]
     if others:
         raise ValueError(
-            f"{folder} holds other files, such as {others[0]}. Choose a new folder for "
-            "the digits."
+            f"{folder} holds something else, such as {others[0]}. Choose a new folder "
+            "for the digits."
         )
     digits = load_digits()
     X = np.concatenate([digits.X_train, digits.X_test])

@@ -4,13 +4,14 @@ import os
 import signal
 import socket
 import stat
+from contextlib import closing
 
 import numpy as np
 import pytest
 
 from skdfal.cli import main
 from skdfal.label import Project, Recipe, Store, StoreError, load_demo
-from skdfal.label._command import settle_classes, settle_token
+from skdfal.label._command import agreed_classes, settle_token
 from skdfal.label._demo import TRUTH
 from skdfal.label._formats import read_labels
 from skdfal.label._net_file import load_net
@@ -116,27 +117,56 @@ def test_host_says_what_it_opens(pictures, quick, capsys):
     assert "not encrypted" in out
 
 
+@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6")
+def test_all_addresses_are_none_that_a_browser_opens(pictures, quick, capsys):
+    arguments = ["--classes", "dark,light", "--no-browser", "--port", "0"]
+    assert run(pictures, *arguments, "--host", "::") == 0
+    assert "http://[::1]:" in capsys.readouterr().out
+
+
 def test_the_share_held_out_stays(pictures, quick, capsys):
     assert run(pictures, "--classes", "dark,light", "--no-browser") == 0
     assert run(pictures, "--no-browser", "--holdout", "0.3") == 2
     assert "was 0.1 when the labelling began" in capsys.readouterr().err
 
 
-def test_classes_may_become_more_but_not_fewer(tmp_path):
-    store = Store(tmp_path / "labels.sqlite")
-    assert settle_classes(store, ("cat", "dog")) == ("cat", "dog")
-    assert settle_classes(store, None) == ("cat", "dog")
-    assert settle_classes(store, ("cat", "emu", "dog")) == ("cat", "emu", "dog")
+def test_classes_may_become_more_but_not_fewer():
+    assert agreed_classes([], ("cat", "dog")) == ("cat", "dog")
+    assert agreed_classes(["cat", "dog"], None) == ("cat", "dog")
+    more = agreed_classes(["cat", "dog"], ("cat", "emu", "dog"))
+    assert more == ("cat", "emu", "dog")
     with pytest.raises(ValueError, match="lacks emu"):
-        settle_classes(store, ("cat", "dog"))
-    store.close()
+        agreed_classes(more, ("cat", "dog"))
+
+
+def in_folders(folder, *names):
+    """Pictures in a folder for each class."""
+    write_pictures(folder)
+    for name in names:
+        (folder / name).mkdir()
+        for picture in folder.glob(f"*-{name}.png"):
+            picture.rename(folder / name / picture.name)
+    return folder
+
+
+def test_what_is_refused_leaves_no_classes_behind(tmp_path, quick, capsys):
+    pictures = in_folders(tmp_path / "all", "light")
+    assert run(pictures, "--labels-from-folders", "--no-browser") == 2
+    assert "one class alone, 'light'" in capsys.readouterr().err
+    assert run(pictures, "--classes", "cat,dgo", "--net", "nothing") == 2
+    assert run(pictures, "--classes", "dog,cat", "--no-browser") == 0
+
+
+def test_new_folders_are_further_classes(tmp_path, quick):
+    pictures = in_folders(tmp_path / "all", *CLASSES)
+    assert run(pictures, "--classes", "zebra,light", "--no-browser") == 0
+    assert run(pictures, "--labels-from-folders", "--no-browser") == 0
+    with closing(Store(pictures / "skdfal" / "labels.sqlite")) as store:
+        assert store.setting("classes") == ["zebra", "light", "dark"]
 
 
 def test_folders_as_labels(tmp_path, quick):
-    for name in CLASSES:
-        for picture in write_pictures(tmp_path / "all").glob(f"*-{name}.png"):
-            (tmp_path / "all" / name).mkdir(exist_ok=True)
-            picture.rename(tmp_path / "all" / name / picture.name)
+    in_folders(tmp_path / "all", *CLASSES)
     for _ in range(2):
         assert run(tmp_path / "all", "--labels-from-folders", "--no-browser") == 0
     labels = read_labels(tmp_path / "all" / "skdfal" / "labels.csv")

@@ -13,6 +13,7 @@ import torch
 from skdfal.cli import main
 from skdfal.cli._work import run
 from skdfal.label import Answers, Event, Store
+from skdfal.label._commands import _first_good
 from skdfal.label._formats import read_labels, write_labels
 from skdfal.label._net_file import save_net
 from skdfal.label._nets import make_net
@@ -207,6 +208,32 @@ def test_query_knows_names_given_as_paths(pictures, capsys):
     assert "1 rows are of pictures that are not in pictures" in err
 
 
+def test_names_given_as_paths_from_elsewhere(pictures, monkeypatch, capsys):
+    """The folder by dots or by a link, the names by its real path, and the reverse."""
+    name, other = list(truth(pictures))[:2]
+    (pictures.parent / "link").symlink_to(pictures, target_is_directory=True)
+    (pictures.parent / "work").mkdir()
+    monkeypatch.chdir(pictures.parent / "work")
+    given = {str(pictures / name): "dark", f"../link/{other}": "light"}
+    for folder in ("../pictures", "../link"):
+        write_labels("labels.csv", events(given))
+        project = folder.replace("..", "project of")
+        arguments = ["import", "labels.csv", folder, "--project", project]
+        assert main(arguments) == 0
+        assert "2 new answers" in capsys.readouterr().err
+
+
+def test_the_first_that_can_be_read_are_decoded_together(pictures, monkeypatch):
+    calls = []
+    with ImagePool(pictures, image_size=16) as pool:
+        decode = pool.decode
+        monkeypatch.setattr(pool, "decode", lambda rows: calls.append(decode(rows)))
+        ranking = pool.names.index("broken.png"), *range(N)
+        found = _first_good(pool, iter(ranking), 10)
+    assert found == [i for i in ranking if pool.names[i] != "broken.png"][:10]
+    assert len(calls) <= 3
+
+
 def test_query_with_columns_of_others(pictures, capsys):
     with open("mine.csv", "w", newline="") as file:
         csv.writer(file, delimiter=";").writerows(
@@ -363,6 +390,27 @@ def test_import_label_studio(pictures, project):
     answers, _ = stored(pictures)
     assert answers.labels() == project | {names[10]: "dark"}
     assert set(answers.standing("skip")) == {names[11]}
+
+
+def test_a_new_project_of_one_class_is_none(pictures, capsys):
+    write_labels("labels.csv", events({list(truth(pictures))[10]: "grey"}))
+    assert main(["import", "labels.csv", "pictures"]) == 2
+    assert "one class alone, 'grey'" in capsys.readouterr().err
+    assert not (pictures / "skdfal").exists()
+
+
+def test_an_out_that_is_a_folder_is_refused_before_the_work(
+    pictures, net, monkeypatch, capsys
+):
+    monkeypatch.setattr("skdfal.label._commands.predict_proba", None)
+    for command in (
+        ["predict", "pictures", "--net", "net.skdfal"],
+        ["export", "pictures", "--to", "label-studio", "--net", "net.skdfal"],
+    ):
+        (pictures / "skdfal").mkdir(exist_ok=True)
+        Store(pictures / "skdfal" / "labels.sqlite").close()
+        assert main([*command, "--out", "pictures"]) == 2
+        assert "pictures is a folder" in capsys.readouterr().err
 
 
 def test_import_of_unknown_classes_needs_their_names(pictures, project, capsys):
