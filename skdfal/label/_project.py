@@ -181,6 +181,9 @@ class Project:
             return self.pool.image(row, max_side)
         except ValueError:
             self.pool.decode([row])  # which notes that it is broken
+            if self.pool.available[row]:  # it was read before, and has changed since
+                self.pool.refresh()
+                self.pool.decode([row])
             self._take_up_pictures()
             raise
 

@@ -28,7 +28,6 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from skdfal.label._event import InvalidEventError
-from skdfal.label._store import NotSavedError
 
 _STATIC = Path(__file__).parent / "static"
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -81,7 +80,7 @@ def make_app(project, token, hosts=_LOOPBACK):
     gate = Middleware(_Gate, token=token, hosts=frozenset(hosts))
     app = Starlette(routes=routes, middleware=[gate])
     app.add_exception_handler(InvalidEventError, _refuse(HTTPStatus.BAD_REQUEST))
-    app.add_exception_handler(NotSavedError, _refuse(HTTPStatus.INSUFFICIENT_STORAGE))
+    app.add_exception_handler(OSError, _refuse(HTTPStatus.INSUFFICIENT_STORAGE))
     return app
 
 

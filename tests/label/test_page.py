@@ -356,3 +356,27 @@ def test_a_killed_trainer_is_shown(page, tmp_path):
             label(page, 2)
     finally:
         project.close()
+
+
+def test_a_picture_that_broke_before_it_is_shown_stops_nobody(page, tmp_path):
+    """It had been loaded ahead, in vain, and the page waited for it for ever."""
+    pictures = write_pictures(tmp_path / "pictures")
+    project = make_project(pictures)
+    try:
+        ahead = project._next(8, "", ())
+        for name in ahead[1:7]:
+            (pictures / name).write_bytes(b"no picture")
+        with serving(project) as address:
+            open_page(page, address)
+            page.wait_for_timeout(300)  # all that is ahead has been asked for
+            asked = []
+            for _ in range(4):
+                page.wait_for_function(
+                    "document.querySelector('#picture img')?.naturalWidth > 0"
+                )
+                page.wait_for_timeout(PAUSE)
+                asked += [name for name, _ in label(page, 1)]
+        assert not set(asked) & set(ahead[1:7])
+        assert len(set(asked)) == 4
+    finally:
+        project.close()

@@ -1,9 +1,11 @@
 """What the server answers, and whom it refuses."""
 
+import errno
 import json
 
 import pytest
 
+from skdfal.label import _project
 from tests.label.projects import (
     TOKEN,
     client_of,
@@ -227,6 +229,29 @@ def test_a_full_disk_is_507_and_nothing_is_counted(client, project):
     assert answer.status_code == 507
     assert "cannot be written" in answer.json()["error"]
     assert client.get("/api/status").json()["counts"]["label"] == 0
+
+
+def test_labels_that_cannot_be_written_are_507(client, project, monkeypatch):
+    def full_disk(path, labels):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(_project, "write_labels", full_disk)
+    answer = client.get("/labels.csv")
+    assert answer.status_code == 507
+    assert "No space" in answer.json()["error"]
+
+
+def test_a_picture_that_broke_after_it_was_read_is_asked_for_no_more(client, project):
+    project.pool.decode()
+    first, second, *_ = client.get("/api/queue").json()["pictures"]
+    (project.pool.folder / first["name"]).write_bytes(b"no picture")
+    (project.pool.folder / second["name"]).unlink()
+    for entry, status in ((first, 410), (second, 404)):
+        assert client.get(f"/picture/{entry['picture']}").status_code == status
+    names = {e["name"] for e in client.get("/api/queue?n=50").json()["pictures"]}
+    assert len(names) == 38
+    assert not names & {first["name"], second["name"]}
+    assert client.get("/api/status").json()["broken"].keys() == {first["name"]}
 
 
 def test_pictures_are_what_the_pool_has(client, project):

@@ -80,7 +80,9 @@ export class Labeling {
     for (const button of $("classes").children) {
       button.classList.toggle("was", was?.label === button.dataset.label);
     }
-    entry?.img.addEventListener("error", () => this.dropUnreadable(entry), { once: true });
+    if (!entry) return;
+    if (hasFailed(entry.img)) this.dropUnreadable(entry); // ahead of time: it says so no more
+    else entry.img.addEventListener("error", () => this.dropUnreadable(entry), { once: true });
   }
 
   whyNothing() {
@@ -110,7 +112,7 @@ export class Labeling {
   canAnswer() {
     const img = this.current?.img;
     return (
-      img?.complete && img.naturalWidth > 0 && !this.outbox.isFull &&
+      img?.complete && !hasFailed(img) && !this.outbox.isFull &&
       performance.now() - this.shownAt >= TOO_SOON
     );
   }
@@ -172,6 +174,8 @@ export class Labeling {
     else this.next();
   }
 }
+
+const hasFailed = (img) => img.complete && !img.naturalWidth;
 
 // crypto.randomUUID is there on secure pages only, which --host is not.
 function newId() {
