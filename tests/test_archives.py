@@ -230,6 +230,20 @@ def test_a_damaged_cache_is_named_or_made_again(cifar10, tmp_path):
     check_cifar10(data, cifar10)
 
 
+def test_a_damaged_cache_that_another_process_has_mended_stays(
+    cifar10, tmp_path, monkeypatch
+):
+    fetch_cifar10(data_home=tmp_path)
+    kept = tmp_path / "skdfal" / "cifar10.npz"
+    whole = kept.read_bytes()
+    kept.write_bytes(whole[:2000])
+    monkeypatch.setattr(
+        _archive, "warn_caller", lambda *_: kept.write_bytes(whole)
+    )  # between the look at the file and the lock
+    cifar10.pages.clear()  # nothing can be downloaded
+    check_cifar10(fetch_cifar10(data_home=tmp_path, scaled=False), cifar10)
+
+
 def test_other_counts_than_published(cifar10, tmp_path, monkeypatch):
     monkeypatch.setattr(_cifar, "read_cifar10", _cifar.read_cifar10.func)
     with pytest.raises(OSError, match=r"training part of CIFAR-10 .*\(50000, 3, 32"):

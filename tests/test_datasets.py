@@ -3,6 +3,7 @@
 import base64
 import gzip
 import hashlib
+import http.client
 import io
 import json
 import shutil
@@ -362,6 +363,17 @@ def test_mnist_offline(small_mnist, tmp_path):
         fetch_mnist(data_home=tmp_path, download_if_missing=False)
 
 
+def test_mnist_broken_off(tmp_path, monkeypatch):
+    """An answer that ends too early is no OSError of Python's own."""
+
+    def broken_off(**_):
+        raise http.client.IncompleteRead(b"")
+
+    monkeypatch.setattr("sklearn.datasets.fetch_openml", broken_off)
+    with pytest.raises(ConnectionError, match="MNIST could not be downloaded"):
+        fetch_mnist(data_home=tmp_path)
+
+
 # Files in SKDFAL_DATA
 
 
@@ -591,3 +603,16 @@ def test_stratified_pool_with_a_rare_class():
 def test_split_pool_of_too_few():
     with pytest.raises(ValueError, match=r"n_initial=10, n_pool=5 .*n_samples=14"):
         split_pool(np.zeros(14), n_pool=5)
+
+
+@pytest.mark.parametrize(
+    ("y", "error", "message"),
+    [
+        ([0.0, 1.0, np.nan] * 4, ValueError, "4 labels that are NaN"),
+        (np.eye(12, 3), ValueError, r"\(12, 3\); expected one label per sample"),
+        (["cat", None] * 6, TypeError, "mixes labels of the types NoneType, str"),
+    ],
+)
+def test_labels_that_are_none_cannot_be_stratified(y, error, message):
+    with pytest.raises(error, match=message):
+        split_pool(y, n_initial=4, stratified=True, random_state=0)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
 
+from skdfal import AdversarialAugmenter
 from skdfal.plot import ActiveLearningCurveDisplay, AdversarialDisplay
 from skdfal.plot._adversarial import _round_factor
 from skdfal.plot._styles import LINES, strategy_styles
@@ -492,6 +493,19 @@ def test_from_augmenter():
     assert display.y_twin.tolist() == ["light", "light"]
     given = AdversarialDisplay.from_augmenter(augmenter, X, ["true"] * 20, n_samples=1)
     assert given.y.tolist() == ["true"]
+
+
+def test_twins_are_labelled_as_the_augmenter_was_told():
+    """Not by the codes on which its estimator was trained; of an X in doubles too."""
+    X = np.random.default_rng(0).random((12, 1, 4, 4))
+    y = np.array(["cat", "dog"]).repeat(6)
+    augmenter = AdversarialAugmenter(random_state=0).fit(X, y)
+    display = AdversarialDisplay.from_augmenter(
+        augmenter, X, y, class_names={"cat": "Katze", "dog": "Hund"}
+    )
+    assert set(display.y_twin) <= {"cat", "dog"}
+    predicted = AdversarialDisplay.from_augmenter(augmenter, X, n_samples=12)
+    assert (predicted.y != predicted.y_twin).all()
 
 
 def test_adversarial_own_axes(mpl):

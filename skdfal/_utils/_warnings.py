@@ -1,10 +1,12 @@
-"""Warnings that point at the line of the user, however deep they come from."""
+"""Warnings: ours point at the line of the user, some of others are of no use there."""
 
 import os
 import sys
 import warnings
+from contextlib import contextmanager
 
 import sklearn
+from sklearn.exceptions import ConvergenceWarning
 
 _OURS = tuple(  # folders, each with a separator at its end
     os.path.join(os.path.dirname(os.path.abspath(path)), "")
@@ -26,3 +28,12 @@ def warn_caller(message, category):
     while frame is not None and frame.f_code.co_filename.startswith(_OURS):
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level + 1)
+
+
+@contextmanager
+def few_distinct_rows():
+    """Let k-means make fewer clusters than asked for, where rows are copies."""
+    with warnings.catch_warnings():
+        message = "Number of distinct clusters"
+        warnings.filterwarnings("ignore", message, ConvergenceWarning)
+        yield

@@ -92,11 +92,17 @@ class LogitModule(nn.Module):
         logits = self._all_logits(as_module_takes(self.module, x))[:, : self.n_classes]
         return logits.float() if logits.dtype in HALVES else logits
 
+    def _answer(self, x: Any) -> Tensor:
+        out = first_output(self.infer(x))
+        if out.ndim == 1 and not self.convention.is_binary:
+            out = out.unsqueeze(0)  # of a lone sample, whose axis a squeeze() took away
+        return out
+
     def _all_logits(self, x: Any) -> Tensor:
         if self.convention.kind == "logits":
-            return as_two_classes(first_output(self.infer(x)))
+            return as_two_classes(self._answer(x))
         with _SoftmaxTap() as tap:
-            proba = self.convention.nonlinearity(first_output(self.infer(x)))
+            proba = self.convention.nonlinearity(self._answer(x))
         if tap.probabilities is proba:
             return tap.logits
         if proba.ndim == 1 or proba.shape[1] == 1:  # BCELoss: P(class 1)

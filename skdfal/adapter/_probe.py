@@ -147,6 +147,12 @@ def _check_output(out, name: str, is_binary: bool, n_samples: int, x) -> None:
             f"{fact}; expected (n_samples, n_classes). Flatten what is left over, or "
             "check the number of dimensions of X."
         )
+    if is_binary and out.ndim == 2 and out.shape[1] > 1:
+        raise ValueError(
+            f"{fact} under a binary criterion, which takes each output for a question "
+            "of its own. Here a sample has one class: use CrossEntropyLoss, or give "
+            "the module one output for two classes."
+        )
     if not is_binary and (out.ndim == 1 or out.shape[1] < 2):
         raise ValueError(
             f"{fact}: one class only, so there is no decision boundary. Give the "

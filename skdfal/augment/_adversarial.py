@@ -21,6 +21,8 @@ from skdfal.adapter import torch_nets
 from skdfal.adapter._training import as_whole, fit_own
 from skdfal.adversarial import deepfool
 
+_AS_FAR = "They are returned as far as DeepFool came."
+
 
 class _Twins(MetaEstimatorMixin, BaseEstimator):
     """All that augmenter and sampler share: training, twins, resampling."""
@@ -82,6 +84,7 @@ class _Twins(MetaEstimatorMixin, BaseEstimator):
             self.n_iter_ = self._attack(self.estimator_, X)[2]
         return self
 
+    @_fit_context(prefer_skip_nested_validation=False)
     def fit_resample(self, X, y):
         """Fit, then return the samples with their twins below them.
 
@@ -104,8 +107,8 @@ class _Twins(MetaEstimatorMixin, BaseEstimator):
         ConvergenceWarning
             If some samples kept their class and so are not doubled.
         """
-        self.fit(X, y)
-        X_twin, flipped = self._twins(X, "They are not doubled.")
+        self._fit(X, y)
+        X_twin, flipped = self._twins_of_training(X, "They are not doubled.")
         y = column_or_1d(y)
         check_consistent_length(X_twin, y)
         X = self._validate_X(X, reset=False)
@@ -138,7 +141,7 @@ class _Twins(MetaEstimatorMixin, BaseEstimator):
         """
         parameters = self.get_params(deep=False)
         bound = type(self)(**parameters | {"estimator": estimator, "prefit": True})
-        X_twin, flipped = bound._twins(X, "They are not doubled.")
+        X_twin, flipped, _ = bound._twins(X, "They are not doubled.")
         return X_twin[flipped], y[flipped], np.flatnonzero(flipped)
 
     def _fit(self, X, y):
@@ -165,22 +168,29 @@ class _Twins(MetaEstimatorMixin, BaseEstimator):
             self.estimator, X, encoded, len(self.classes_), self.random_state
         )
 
+    def _twins_of_training(self, X, consequence):
+        """Return what `_twins` does, but the steps, which are kept as an attribute."""
+        X_twin, flipped, n_iter = self._twins(X, consequence)
+        if not self.prefit:
+            self.n_iter_ = n_iter
+        return X_twin, flipped
+
     def _twins(self, X, consequence):
-        """Return the twins of ``X`` and whether each is of another class."""
+        """Return twins, whether each is of another class, and the steps it took."""
         self._check_clip_range()
         if self.prefit:
             estimator = self._prefitted()
         else:
             check_is_fitted(self)
             estimator = self.estimator_
-        X_twin, flipped, _ = self._attack(estimator, X)
+        X_twin, flipped, n_iter = self._attack(estimator, X)
         if not flipped.all():
             warn_caller(
                 f"{(~flipped).sum()} of {len(flipped)} samples kept their class after "
                 f"at most {self.max_iter} DeepFool steps. {consequence}",
                 ConvergenceWarning,
             )
-        return X_twin, flipped
+        return X_twin, flipped, n_iter
 
     def _attack(self, estimator, X):
         """Return twins, whether they are of another class, and the steps it took."""
@@ -319,6 +329,7 @@ class AdversarialAugmenter(TransformerMixin, _Twins, auto_wrap_output_keys=None)
     ((120, 2), (120,))
     """
 
+    @_fit_context(prefer_skip_nested_validation=False)
     def fit_transform(self, X, y=None):
         """Fit, then return the twins of the same samples.
 
@@ -334,7 +345,9 @@ class AdversarialAugmenter(TransformerMixin, _Twins, auto_wrap_output_keys=None)
         X_twin : ndarray of the shape of ``X``
             The twins.
         """
-        return self.fit(X, y).transform(X)
+        self._fit(X, y)
+        X_twin, _ = self._twins_of_training(X, _AS_FAR)
+        return _of_kind(X_twin, X)
 
     def transform(self, X):
         """Return the twin of each sample.
@@ -355,8 +368,12 @@ class AdversarialAugmenter(TransformerMixin, _Twins, auto_wrap_output_keys=None)
         ConvergenceWarning
             If some samples kept their class.
         """
-        X_twin, _ = self._twins(X, "They are returned as far as DeepFool came.")
-        return torch.from_numpy(X_twin) if isinstance(X, torch.Tensor) else X_twin
+        X_twin, *_ = self._twins(X, _AS_FAR)
+        return _of_kind(X_twin, X)
+
+
+def _of_kind(X_twin, X):
+    return torch.from_numpy(X_twin) if isinstance(X, torch.Tensor) else X_twin
 
 
 class AdversarialSampler(_Twins):

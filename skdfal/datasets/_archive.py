@@ -6,7 +6,6 @@ never unpacked onto the disk.
 """
 
 import tarfile
-import warnings
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
@@ -14,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skdfal._utils._files import locked, replacing
+from skdfal._utils._warnings import warn_caller
 from skdfal.datasets._base import (
     Arrays,
     absent_error,
@@ -74,8 +74,7 @@ def _find(archived, data_home, download_if_missing):
         except OSError as error:
             if not download_if_missing:
                 raise
-            warnings.warn(f"{error} It will be made again.", stacklevel=4)
-            kept.unlink()
+            warn_caller(f"{error} It will be made again.", UserWarning)
     files = ", ".join(archive.file for archive in archived.archives)
     how_to_place = (
         f"Put {files} into the folder that the environment variable SKDFAL_DATA names."
@@ -83,9 +82,17 @@ def _find(archived, data_home, download_if_missing):
     if not download_if_missing:
         raise absent_error(archived.title, kept, how_to_place)
     with _alone(folder, archived):
-        if not kept.exists():  # or another process was first
+        if not _is_readable(kept):  # or another process was first
             _make(kept, archived, how_to_place)
     return *read_npz(kept), kept
+
+
+def _is_readable(kept):
+    if not kept.exists():
+        return False
+    with suppress(OSError):
+        return bool(read_npz(kept))
+    return False
 
 
 @contextmanager

@@ -6,7 +6,6 @@ the cache below ``data_home``, then downloads. Arrays stay uint8 until `to_bunch
 
 import hashlib
 import os
-import warnings
 import zipfile
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +15,7 @@ from sklearn.datasets import get_data_home
 from sklearn.utils import Bunch
 
 from skdfal._utils._files import replacing
+from skdfal._utils._warnings import warn_caller
 
 COMMON_PARAMS = {
     "data_home": [str, os.PathLike, None],
@@ -118,10 +118,10 @@ def cached(path, download, *, title, how_to_place, download_if_missing):
                     f"The cached file {path} of {title} is damaged ({error}). Remove "
                     "it, or let download_if_missing=True replace it."
                 ) from error
-            warnings.warn(
+            warn_caller(
                 f"The cached file {path} of {title} is damaged and will be downloaded "
                 "again.",
-                stacklevel=2,
+                UserWarning,
             )
     if not download_if_missing:
         raise absent_error(title, path, how_to_place)

@@ -12,7 +12,7 @@ from skdfal.datasets._base import file_digest, offline_error
 
 _TIMEOUT = 60  # seconds without an answer
 _CHUNK = 1 << 20
-_OFFLINE = URLError, TimeoutError, ConnectionError, http.client.HTTPException
+OFFLINE = URLError, TimeoutError, ConnectionError, http.client.HTTPException
 
 
 def download(url, path, *, title, how_to_place, if_absent=""):
@@ -35,7 +35,7 @@ def download(url, path, *, title, how_to_place, if_absent=""):
                 f"{title} is not at {url} (HTTP {error.code}). {if_absent}"
             ) from error
         raise offline_error(title, url, error, how_to_place) from error
-    except _OFFLINE as error:
+    except OFFLINE as error:
         raise offline_error(title, url, error, how_to_place) from error
 
 
@@ -52,7 +52,7 @@ def download_archive(url, path, md5, *, title, how_to_place):
     except HTTPError as error:
         error.close()
         raise offline_error(title, url, error, how_to_place) from error
-    except _OFFLINE as error:
+    except OFFLINE as error:
         raise offline_error(title, url, error, how_to_place) from error
     if expected is not None and n_bytes < expected:
         raise ConnectionError(

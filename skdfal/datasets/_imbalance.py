@@ -76,17 +76,11 @@ def make_imbalanced(X, y, ratio, *, rare_classes=None):
     """
     _check_is_array_or_list(X, "X")
     _check_is_array_or_list(y, "y")
-    _check_are_alike(y)
+    check_are_alike(y)
     X, y = np.asarray(X), np.asarray(y)
     if len(X) != len(y):
         raise ValueError(f"X has {len(X)} samples, but y has {len(y)} labels.")
-    if y.ndim != 1:
-        raise ValueError(
-            f"y has shape {y.shape}; expected one label per sample, shape ({len(y)},). "
-            "Of one-hot labels pass y.argmax(axis=1), of a column y.ravel()."
-        )
-    if (y != y).any():
-        raise ValueError(f"y has {(y != y).sum()} labels that are NaN. Leave them out.")
+    check_labels(y)
     classes = np.unique(y)
     if len(classes) < 2:
         raise ValueError(f"y has n_classes={len(classes)}; two or more are needed.")
@@ -128,7 +122,18 @@ def _check_is_array_or_list(data, name):
         )
 
 
-def _check_are_alike(y):
+def check_labels(y):
+    """Raise unless an array holds one label for each sample."""
+    if y.ndim != 1:
+        raise ValueError(
+            f"y has shape {y.shape}; expected one label per sample, shape ({len(y)},). "
+            "Of one-hot labels pass y.argmax(axis=1), of a column y.ravel()."
+        )
+    if (y != y).any():
+        raise ValueError(f"y has {(y != y).sum()} labels that are NaN. Leave them out.")
+
+
+def check_are_alike(y):
     """Raise where numpy would make text of numbers, or has no order of the labels."""
     labels = np.asarray(y, dtype=object).ravel().tolist()
     is_text = {isinstance(label, str) for label in labels}

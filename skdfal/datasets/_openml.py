@@ -1,11 +1,11 @@
 """Download of an image data set from OpenML, which keeps images as rows of pixels."""
 
 import importlib.util
-from urllib.error import URLError
 
 import numpy as np
 
 from skdfal.datasets._base import Arrays, check_split, offline_error
+from skdfal.datasets._download import OFFLINE
 
 
 def from_openml(
@@ -25,7 +25,7 @@ def from_openml(
             as_frame=False,
             **_parser(),
         )
-    except (URLError, TimeoutError, ConnectionError) as error:
+    except OFFLINE as error:
         url = f"https://www.openml.org/d/{data_id}"
         raise offline_error(title, url, error, how_to_place) from error
 

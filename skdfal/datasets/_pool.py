@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from skdfal._utils._validation import Interval, validate_params
+from skdfal.datasets._imbalance import check_are_alike, check_labels
 
 
 class PoolSplit(NamedTuple):
@@ -67,7 +68,10 @@ def split_pool(
     Raises
     ------
     ValueError
-        If more samples are asked for than there are.
+        If more samples are asked for than there are; if ``stratified``, and ``y`` is
+        not one label per sample.
+    TypeError
+        If ``stratified``, and ``y`` mixes text with numbers.
 
     See Also
     --------
@@ -84,6 +88,8 @@ def split_pool(
     >>> sorted(y[split.initial].tolist())
     ['cat', 'cat', 'face', 'face']
     """
+    if stratified:
+        check_are_alike(y)
     y = np.asarray(y)
     n_asked = n_initial + n_test + (n_pool or 0)
     if n_asked > len(y):
@@ -94,6 +100,7 @@ def split_pool(
     random_state = check_random_state(random_state)
     order = random_state.permutation(len(y))
     if stratified:
+        check_labels(y)
         order = order[np.argsort(_turn_of(y[order]), kind="stable")]
     initial, rest = order[:n_initial], random_state.permutation(order[n_initial:])
     test, rest = rest[:n_test], rest[n_test:]

@@ -1,13 +1,13 @@
 """Drawings of the game Quick, Draw!."""
 
 import re
-import warnings
 from numbers import Integral
 from urllib.parse import quote
 
 import numpy as np
 
 from skdfal._utils._validation import Interval, validate_params
+from skdfal._utils._warnings import warn_caller
 from skdfal.datasets._base import (
     COMMON_PARAMS,
     Arrays,
@@ -211,7 +211,7 @@ def _fetch_class(name, folder, download_if_missing):
         except OSError as error:
             if not download_if_missing:
                 raise
-            warnings.warn(f"{error} It will be downloaded again.", stacklevel=3)
+            warn_caller(f"{error} It will be downloaded again.", UserWarning)
     if not download_if_missing:
         raise absent_error(title, path, _HOW_TO_PLACE)
     download(

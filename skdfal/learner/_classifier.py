@@ -377,6 +377,7 @@ default="random"
                 f"fit() got {', '.join(map(repr, fit_params))}; of parameters for the "
                 "estimator's fit it knows 'sample_weight' alone."
             )
+        vars(self).pop("estimator_", None)  # of a former fit, with its own classes
         pool, y = self._validate_pool(X, y)  # y: codes, -1 where missing
         held_out = self._validate_held_out(X_val, y_val)
         if monitor is not None and not callable(monitor):
@@ -431,8 +432,8 @@ default="random"
         y : ndarray of shape (n_samples,)
             Class labels.
         """
-        check_is_fitted(self)
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        proba = self.predict_proba(X)
+        return self.classes_[proba.argmax(axis=1)]
 
     def predict_proba(self, X):
         """Predict class probabilities.
@@ -448,7 +449,7 @@ default="random"
             Probabilities, in the order of ``classes_``. Outputs of the module beyond
             the classes of ``y`` are left out.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "estimator_")
         pool = self._validate_X(X, reset=False)
         return proba_of_classes(self.estimator_, pool, len(self.classes_))
 

@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from skdfal._utils._validation import COUNT, validate_params
+from skdfal._utils._warnings import few_distinct_rows
 from skdfal.adapter import sample_values
 from skdfal.pool import as_pool
 
@@ -93,7 +94,9 @@ def _nearest_to_middles(Z, n, rng):
     from sklearn.cluster import KMeans, MiniBatchKMeans  # slow to import
 
     kind = KMeans if len(Z) * n <= _FEW else MiniBatchKMeans
-    clusters = kind(n, n_init=3, random_state=rng.randint(2**31 - 1)).fit(Z)
+    clusters = kind(n, n_init=3, random_state=rng.randint(2**31 - 1))
+    with few_distinct_rows():
+        clusters.fit(Z)
     label = clusters.labels_
     distance = np.linalg.norm(Z - clusters.cluster_centers_[label], axis=1)
     found = []

@@ -8,7 +8,7 @@ from skdfal import modal
 from skdfal._utils._validation import check_values
 from skdfal.adapter._batches import sees_samples_as_they_are
 from skdfal.learner._labeled_set import Extra
-from skdfal.learner._samples import conform
+from skdfal.learner._samples import conform, length_of, rows_of
 from skdfal.learner._view import spilled
 from skdfal.strategies import STRATEGIES, describe
 from skdfal.strategies._base import innermost
@@ -182,14 +182,15 @@ class Method:
         y_new = np.asarray(y_new)
         try:
             n_new = len(y_new) if y_new.ndim == 1 else -1
-            X_new = conform(X_new, X) if n_new else X[:0]
+            X_new = conform(X_new, X) if n_new else rows_of(X, np.arange(0))
         except (ValueError, TypeError, KeyError, AttributeError) as exc:
             raise ValueError(
                 f"{name}.augment returned samples that cannot be trained on: {exc}."
             ) from exc
-        if not np.isin(y_new, range(self.n_classes)).all() or len(X_new) != n_new:
+        found = length_of(X_new)
+        if not np.isin(y_new, range(self.n_classes)).all() or found != n_new:
             raise ValueError(
-                f"{name}.augment returned {len(X_new)} samples and labels "
+                f"{name}.augment returned {found} samples and labels "
                 f"{y_new!r}; expected as many labels in [0, {self.n_classes}), codes "
                 "into classes_."
             )

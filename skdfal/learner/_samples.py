@@ -75,7 +75,7 @@ def columns_of(X):
 
 def concatenate(parts):
     """Put samples of one kind, arrays, tensors, frames or dicts, one below another."""
-    parts = [part for part in parts if _length(part)] or parts[:1]
+    parts = [part for part in parts if length_of(part)] or parts[:1]
     first = parts[0]
     if len(parts) == 1:
         return first
@@ -143,7 +143,8 @@ def from_arrays(arrays, like):
     return conform(arrays["X"], like)
 
 
-def _length(X):
+def length_of(X):
+    """Return how many samples there are, of a dict those of each input."""
     return len(next(iter(X.values()))) if isinstance(X, Mapping) else len(X)
 
 

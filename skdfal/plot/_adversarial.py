@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 from sklearn.utils import check_array
 
+from skdfal.adapter import proba_of_classes
+from skdfal.augment import AdversarialAugmenter
 from skdfal.plot._display import NotebookPicture, load_matplotlib
 
 TITLE_WIDTH = 16  # characters; longer titles are wrapped
@@ -181,10 +183,9 @@ class AdversarialDisplay(NotebookPicture):
         y = None if y is None else y[:n_samples]
         X_twin = augmenter.transform(X)
         y_twin = None
-        estimator = getattr(augmenter, "estimator_", None)
-        if hasattr(estimator, "predict"):
-            y = estimator.predict(X) if y is None else y
-            y_twin = estimator.predict(X_twin)
+        if hasattr(getattr(augmenter, "estimator_", None), "predict"):
+            y = _predict(augmenter, X) if y is None else y
+            y_twin = _predict(augmenter, X_twin)
         return cls(X=X, X_twin=X_twin, y=y, y_twin=y_twin, class_names=class_names)
 
     def plot(self, axes=None, *, value_range=None, amplify="auto"):
@@ -322,6 +323,15 @@ class AdversarialDisplay(NotebookPicture):
         return str(
             label if self.class_names is None else _by_label(self.class_names)[label]
         )
+
+
+def _predict(augmenter, X):
+    """Return labels as the augmenter was given them, whose estimator may know codes."""
+    if isinstance(augmenter, AdversarialAugmenter) and not augmenter.prefit:
+        classes = augmenter.classes_
+        proba = proba_of_classes(augmenter.estimator_, X, len(classes))
+        return classes[proba.argmax(axis=1)]
+    return augmenter.estimator_.predict(X)
 
 
 def _show(ax, image, low, high, cmap):

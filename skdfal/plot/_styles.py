@@ -72,7 +72,7 @@ def strategy_styles(names):
     Returns
     -------
     styles : dict of str to Style
-        A style for each name, different from the others up to 13 × 5 × 12 names.
+        A style for each name, different from the others up to 12 × 5 names.
     """
     styles, own = {}, _own_styles()
     # Who has a style chooses first; of two with the same the second takes a free one.

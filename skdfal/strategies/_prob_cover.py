@@ -7,6 +7,7 @@ from sklearn.utils import check_random_state, gen_batches
 from torch import nn
 
 from skdfal._utils._validation import QUERY_PARAMETERS, Interval, validate_params
+from skdfal._utils._warnings import few_distinct_rows
 from skdfal.adapter import torch_nets
 from skdfal.strategies._base import draw_candidates, register
 from skdfal.strategies._unit_features import unit_features
@@ -247,4 +248,6 @@ def _clusters(Z, n_classes, random_state):
     from sklearn.cluster import KMeans
 
     seed = random_state.randint(2**31 - 1)
-    return KMeans(min(n_classes, len(Z)), n_init=1, random_state=seed).fit_predict(Z)
+    k_means = KMeans(min(n_classes, len(Z)), n_init=1, random_state=seed)
+    with few_distinct_rows():
+        return k_means.fit_predict(Z)

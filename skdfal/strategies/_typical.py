@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from skdfal._utils._warnings import few_distinct_rows
+
 # Of the authors' code: with more clusters they come from mini-batches.
 _MAX_CLUSTERS_OF_KMEANS = 50
 _MINI_BATCH = 5_000
@@ -65,4 +67,5 @@ def _clusters(Z, n_clusters, random_state):
         k_means = MiniBatchKMeans(
             n_clusters, batch_size=_MINI_BATCH, n_init=1, random_state=seed
         )
-    return k_means.fit_predict(Z)
+    with few_distinct_rows():
+        return k_means.fit_predict(Z)

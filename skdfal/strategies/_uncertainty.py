@@ -34,6 +34,8 @@ def _least_confidence(proba):
 
 def _negative_margin(proba):
     """Return p_(2) - p_(1), the second largest less the largest; (n, C) -> (n,)."""
+    if proba.shape[1] < 2:  # a classifier that has seen one class alone: p_(2) = 0
+        return -proba[:, 0]
     second, first = np.sort(proba, axis=1)[:, -2:].T
     return second - first
 

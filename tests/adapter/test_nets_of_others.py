@@ -20,6 +20,7 @@ from torch import nn
 import skdfal
 from skdfal import ActiveLearningClassifier, make_classifier
 from skdfal.adapter import proba_of_classes
+from skdfal.strategies import STRATEGIES
 from tests.adversarial_nets import small_cnn
 from tests.conftest import N_CLASSES, make_net, make_net_for
 from tests.strategy_cases import CASES as ALL_CASES
@@ -742,3 +743,38 @@ def test_a_pipeline_transforms_block_by_block(data, monkeypatch):
     np.testing.assert_allclose(
         skdfal.entropy_score(net, X, batch_size=16), entropy_of(net, X), rtol=1e-4
     )
+
+
+class Squeezing(nn.Sequential):
+    def forward(self, x):
+        return super().forward(x).squeeze()
+
+
+@pytest.mark.parametrize("name", ["entropy", "bald", "core_set", "dfal", "egl"])
+def test_a_lone_sample_keeps_its_place_though_the_module_squeezes(name, pool):
+    """Whatever the batches are, the last of which may be of one sample."""
+    plain = nn.Sequential(small_cnn(N_CLASSES), nn.Dropout(0.5), nn.Linear(4, 3))
+    found, expected = (
+        STRATEGIES[name](make_classifier(m).initialize(), pool[:9], 9, batch_size=4)
+        if name != "bald"
+        else skdfal.bald_score(
+            make_classifier(m).initialize(), pool[:9], batch_size=10, random_state=0
+        )
+        for m in (Squeezing(plain), plain)
+    )
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("criterion", [nn.BCEWithLogitsLoss, nn.BCELoss])
+def test_outputs_that_are_questions_of_their_own_are_no_classes(criterion, pool):
+    net = skorch.NeuralNet(ends_in_softmax(3), criterion).initialize()
+    with pytest.raises(ValueError, match=r"\(2, 3\) .* a question of its own.*Cross"):
+        skdfal.entropy_score(net, pool)
+
+
+def test_margin_of_a_classifier_that_has_seen_one_class():
+    """There p_(2) is 0 for every sample, and the order that of the pool."""
+    X = np.eye(4)
+    forest = RandomForestClassifier(3, random_state=0).fit(X, np.zeros(4))
+    assert skdfal.margin_score(forest, X).tolist() == [-1, -1, -1, -1]
+    assert skdfal.margin_sampling(forest, X, 2).tolist() == [0, 1]

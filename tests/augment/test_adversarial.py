@@ -146,6 +146,25 @@ def test_without_prefit_a_clone_is_trained(data):
     assert augmenter.n_iter_ >= 1
 
 
+@pytest.mark.parametrize("method", ["fit_resample", "fit_transform"])
+def test_a_training_set_is_attacked_once(method, data, monkeypatch):
+    n_attacked = []
+
+    def counting(module, x, **params):
+        n_attacked.append(len(x))
+        return deepfool(module, x, **params)
+
+    monkeypatch.setattr(skdfal.augment._adversarial, "deepfool", counting)
+    X, y = data[0][:20], data[1][:20]
+    augmenter = AdversarialAugmenter(make_net(), random_state=0)
+    found = getattr(augmenter, method)(X, y)
+    assert sum(n_attacked) == 20
+    again = AdversarialAugmenter(make_net(), random_state=0).fit(X, y)
+    assert augmenter.n_iter_ == again.n_iter_
+    if method == "fit_transform":
+        np.testing.assert_array_equal(found, again.transform(X))
+
+
 @pytest.mark.parametrize("prefit", [False, True])
 def test_frozen_estimator(prefit, estimators, data, pool):
     net = estimators["net"]

@@ -997,3 +997,44 @@ def test_a_pool_beyond_memory(strategy, tmp_path):
     )
     assert out.returncode == 0, out.stderr
     assert float(out.stdout) < 300
+
+
+class Failing(LogisticRegression):
+    def fit(self, X, y, **params):
+        raise RuntimeError("no memory")
+
+
+def test_nothing_of_a_former_fit_answers_after_one_that_failed():
+    """It would name classes by the codes of another fit."""
+    X, y = make_blobs_of_images(60)
+    X, y = X.reshape(60, -1), np.asarray(y)
+    clf = ActiveLearningClassifier(LogisticRegression(), "margin", random_state=0)
+    clf.set_params(max_annotations=20).fit(X, y)
+    clf.set_params(estimator=Failing())
+    with pytest.raises(RuntimeError, match="no memory"):
+        clf.fit(X, np.array(list("dcba"))[y])
+    for ask in (clf.predict, clf.predict_proba):
+        with pytest.raises(NotFittedError, match="not fitted yet"):
+            ask(X)
+
+
+class TwoInputs(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(2, 3), nn.Linear(1, 3)
+
+    def forward(self, a, b):
+        return self.a(a) + self.b(b)
+
+
+@pytest.mark.parametrize("threshold", [0, 2])
+def test_pseudo_labels_of_samples_with_several_inputs(threshold):
+    """None of them, and all of the candidates."""
+    rng = np.random.default_rng(0)
+    X = {"a": rng.random((60, 2), "f"), "b": rng.random((60, 1), "f")}
+    net = skdfal.make_classifier(TwoInputs, max_epochs=1)
+    clf = ActiveLearningClassifier(net, "ceal", random_state=0, max_annotations=20)
+    clf.set_params(query_params={"threshold": threshold}, n_candidates=15)
+    clf.fit(X, np.arange(60) % 3)
+    n_sure = 15 if threshold else 0
+    assert [row["labeled_data"] for row in clf.history_] == [10, 20 + n_sure]
