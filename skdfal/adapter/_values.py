@@ -28,7 +28,8 @@ def sample_values(X, instead):
     Raises
     ------
     ValueError
-        If the samples are no arrays of finite numbers of one shape.
+        If the samples are no arrays, or rows of a data frame, of finite numbers of one
+        shape.
     """
     pool = as_pool(X)
     values = None
@@ -41,7 +42,7 @@ def sample_values(X, instead):
 
 
 def _rows(samples, instead):
-    X = as_numpy(samples)
+    X = samples.to_numpy() if hasattr(samples, "iloc") else as_numpy(samples)
     if getattr(X, "dtype", np.dtype(object)).kind not in "biuf" or X.ndim < 2:
         raise ValueError(
             f"Samples of {getattr(X, 'dtype', type(X).__name__)} with shape "

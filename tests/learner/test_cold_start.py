@@ -3,6 +3,7 @@
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.cluster import KMeans
 
@@ -75,7 +76,16 @@ class Kept(KMeans):
         return super().fit(X)
 
 
-@pytest.mark.filterwarnings("ignore:Number of distinct clusters")
+def test_rows_of_a_table_are_clustered_as_an_array_is():
+    X = np.random.default_rng(0).random((30, 3))
+    frame = pd.DataFrame(X, columns=list("abc")).astype({"a": "float32"})
+    found = typical_samples(frame, 4, random_state=0)
+    np.testing.assert_array_equal(found, typical_samples(X, 4, random_state=0))
+    with pytest.raises(ValueError, match="Draw the first samples at random"):
+        typical_samples(frame.assign(a="text"), 4)
+
+
+@pytest.mark.filterwarnings("error")
 def test_copies_make_no_clusters_and_samples_are_distinct():
     X = np.repeat(CENTERS, 5, axis=0)
     found = typical_samples(X, 7, random_state=0)
