@@ -103,7 +103,7 @@ def read_labels(path, columns=None):
     places = _find_columns(path, header, columns or {})
     events = []
     for number, row in enumerate(rows, 2):
-        if not any(row):
+        if not any(map(str.strip, row)):
             continue
         if len(row) < len(header):
             raise ValueError(
@@ -428,10 +428,11 @@ def _as_text(seconds):
 
 
 def _as_seconds(text, where):
+    text = (text or "").strip()
     if not text:
         return 0.0
     try:  # Python 3.10 knows no Z
-        when = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
+        when = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError as error:
         raise ValueError(
             f"{where}: {text!r} is no time such as 2026-01-31 13:45:00."

@@ -50,7 +50,7 @@ def map_blocks(function, thing, pool, size, *, keep=False, engine=None):
     >>> list(map_blocks(lambda least, part: max(least, len(part)), 0, pool, size=2))
     [2, 2, 1]
     """
-    size *= -(-len(pool) // (size * _MOST_BLOCKS))
+    size *= -(-len(pool) // (size * _MOST_BLOCKS)) or 1
     parts = (
         pool.view(np.arange(start, min(start + size, len(pool))))
         for start in range(0, len(pool), size)

@@ -75,12 +75,14 @@ def as_pool(X):
     elif hasattr(X, "iloc") or hasattr(X, "__dataframe__"):
         pool = FramePool(X)
     elif isinstance(X, list | tuple):
+        _refuse_names(X[:1])
         pool = ListPool(X)
     elif hasattr(X, "chunks") and hasattr(X, "shape") and hasattr(X, "dtype"):
         pool = ChunkedPool(X)
     elif hasattr(X, "__array__"):
         pool = ArrayPool(np.asarray(X))
     else:
+        _refuse_names([X])
         raise TypeError(
             f"X of type {type(X).__name__} is no pool: expected an array, a tensor, a "
             "list of samples, a data frame, an array of zarr or HDF5, or a map-style "
@@ -91,6 +93,17 @@ def as_pool(X):
             "The pool is empty: X has 0 sample(s), while a minimum of 1 is required."
         )
     return pool
+
+
+def _refuse_names(samples):
+    """Raise where what should be samples are names of files."""
+    for name in samples:
+        if isinstance(name, str | bytes | os.PathLike):
+            raise TypeError(
+                f"X is of names such as {name!r}, and no samples. For a folder of "
+                "pictures pass skdfal.pool.ImagePool(folder); for names of files "
+                "skdfal.pool.FilePool(names, loader), with a function that reads one."
+            )
 
 
 def _is_closed(X):
@@ -194,7 +207,7 @@ class Pool:
         if isinstance(key, int | np.integer):
             if not -len(self) <= key < len(self):
                 raise IndexError(f"index {key} is out of range of {len(self)} samples")
-            return self.take([key % len(self)])[0]
+            return _only(self.take([key % len(self)]))
         if isinstance(key, slice):
             return self.take(np.arange(*key.indices(len(self))))
         return self.take(positions(key, len(self)))
@@ -237,6 +250,13 @@ class Pool:
                 "them cannot be recognised. Take what is random, such as augmentation, "
                 "out of the pool, or leave out the path."
             )
+
+
+def _only(X):
+    """Return the one sample of a batch."""
+    if isinstance(X, Mapping):
+        return {name: _only(part) for name, part in X.items()}
+    return X.iloc[0] if hasattr(X, "iloc") else X[0]
 
 
 def positions(indices, n_samples):
@@ -437,6 +457,20 @@ def _stacked(samples):
     return np.stack(samples)
 
 
+def _check_sample(sample):
+    """Raise where a sample of a list is several things."""
+    if isinstance(sample, Mapping):
+        raise TypeError(
+            "X is a list of dicts. For a net of several inputs pass a dict of pools, "
+            "one for each input."
+        )
+    if isinstance(sample, tuple | list) and len({*map(np.shape, sample)}) > 1:
+        raise ValueError(
+            f"A sample of X is {len(sample)} things of several shapes. Pass a list of "
+            "samples without their labels, or a torch Dataset of pairs."
+        )
+
+
 def _dtype_of(sample):
     if isinstance(sample, torch.Tensor):
         sample = torch.empty(0, dtype=sample.dtype)
@@ -447,13 +481,9 @@ class ListPool(Pool):
     """A list of samples: numbers in lists, arrays or tensors of one shape."""
 
     def __init__(self, X):
-        if len(X) and isinstance(X[0], str):
-            raise TypeError(
-                f"X is a list of strings such as {X[0]!r}. For names of files pass "
-                "skdfal.pool.FilePool(names, loader), with a function that reads one."
-            )
         self.X = X
         if len(X):
+            _check_sample(X[0])
             self.sample_shape = _stacked(X[:1]).shape[1:]
             self.dtype = np.result_type(*{_dtype_of(sample) for sample in X})
 
@@ -699,6 +729,11 @@ class FilePool(Pool):
     is_in_memory = False
 
     def __init__(self, names, loader):
+        if isinstance(names, str | bytes | os.PathLike):
+            raise TypeError(
+                f"{names=} should be a list of files. For a folder of pictures pass "
+                "skdfal.pool.ImagePool(folder)."
+            )
         if not isinstance(loader, Callable):
             raise TypeError(f"{loader=} should be a function that reads one file.")
         self.names, self.loader = list(names), loader

@@ -113,11 +113,12 @@ def test_read_twice_is_one_event(tmp_path, events):
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 def test_csv_of_others(tmp_path, delimiter, encoding):
     rows = [
-        ["id", "Image", "Category", "note, or none"],
-        ["1", "a.png", " cat ", ""],
-        ["2", "b;,.png", "dog", "?"],
+        ["id", "Image", "Category", "note, or none", "time"],
+        ["1", "a.png", " cat ", "", " "],
+        ["2", "b;,.png", "dog", "?", ""],
         [],
-        ["3", "c.png", "", "no label"],
+        [" "],
+        ["3", "c.png", "", "no label", ""],
     ]
     with open(tmp_path / "x.csv", "w", encoding=encoding, newline="") as file:
         csv.writer(file, delimiter=delimiter).writerows(rows)

@@ -93,6 +93,7 @@ def test_blocks_are_those_of_one_process_in_their_order(kind, client, tmp_path):
         pool = as_pool(KINDS[kind](X, tmp_path))
     view = pool.view(np.random.default_rng(1).permutation(40)[:33])
     expected = list(map_blocks(sum_of, 2, view, 4, engine=InProcess()))
+    assert list(map_blocks(sum_of, 2, view.view([]), 4, engine=InProcess())) == []
     with joblib.parallel_config(backend="dask"):
         assert list(map_blocks(sum_of, 2, view, 4)) == expected
     assert len(expected) == 9

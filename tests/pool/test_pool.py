@@ -1,6 +1,7 @@
 """Pools: a length, samples by index, and the same answer from every kind."""
 
 import pickle
+from pathlib import Path
 
 import dask.array
 import numpy as np
@@ -213,6 +214,38 @@ def test_samples_of_several_shapes(make):
         pool.take([0, 1])
 
 
+@pytest.mark.parametrize(
+    "X", ["pictures", Path("pictures"), ["a.png"], [Path("a.png")], (b"a.png",)]
+)
+def test_names_are_no_samples(X):
+    with pytest.raises(TypeError, match=r"ImagePool.*FilePool") as refused:
+        as_pool(X)
+    assert repr(X if isinstance(X, str | Path) else X[0]) in str(refused.value)
+
+
+def test_one_name_is_no_list_of_files():
+    with pytest.raises(TypeError, match="names='pictures' should be a list"):
+        FilePool("pictures", np.load)
+
+
+def test_samples_of_a_list_that_are_several_things():
+    image = np.zeros((1, 8, 8))
+    with pytest.raises(ValueError, match="2 things of several shapes"):
+        as_pool([(image, 1), (image, 0)])
+    with pytest.raises(TypeError, match="list of dicts"):
+        as_pool([{"image": image}])
+    assert as_pool([(image, image), (image, image)]).shape == (2, 2, 1, 8, 8)
+
+
+def test_one_sample_is_a_row_of_whatever_it_is():
+    frame = pd.DataFrame({"a": [1, 2], "b": [3, 4]})
+    pool = as_pool({"table": frame, "array": np.arange(4).reshape(2, 2)})
+    one = pool[-1]
+    assert one["table"].tolist() == [2, 4]
+    assert one["array"].tolist() == [2, 3]
+    assert as_pool(frame)[0].tolist() == [1, 3]
+
+
 def test_a_list_is_of_the_dtype_that_holds_all_its_samples():
     X = [np.zeros(3, np.float32), torch.ones(3, dtype=torch.int64), [0.5, 1, 2]]
     pool = as_pool(X)
@@ -225,13 +258,13 @@ def test_a_list_is_of_the_dtype_that_holds_all_its_samples():
 
 def test_files_are_of_the_dtype_of_the_first():
     samples = {"a": np.zeros(3, np.float32), "b": np.ones(3), "c": torch.ones(3).int()}
-    pool = FilePool("abc", samples.get)
+    pool = FilePool([*"abc"], samples.get)
     for indices in ([0], [1], [2, 0], [0, 1, 2]):
         taken = pool.take(indices)
         assert taken.dtype == pool.dtype == np.float32
         np.testing.assert_array_equal(taken[:, 0], np.minimum(indices, 1))
     with pytest.raises(ValueError, match="first file is of int32, which cannot hold"):
-        FilePool("cb", samples.get).take([1])
+        FilePool([*"cb"], samples.get).take([1])
 
 
 def test_indices_out_of_range():
