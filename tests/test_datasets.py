@@ -8,6 +8,7 @@ import io
 import json
 import shutil
 import threading
+import tracemalloc
 from types import SimpleNamespace
 
 import numpy as np
@@ -28,6 +29,7 @@ from skdfal.datasets import (
     load_digits,
     split_pool,
 )
+from skdfal.datasets._base import scaled_pixels
 from tests.data_home import skdfal_data
 from tests.stand_in import files_below, serving
 
@@ -361,6 +363,17 @@ def test_mnist_offline(small_mnist, tmp_path):
         fetch_mnist(data_home=tmp_path)
     with pytest.raises(FileNotFoundError, match=r"download_if_missing=False.*Put the"):
         fetch_mnist(data_home=tmp_path, download_if_missing=False)
+
+
+def test_scaled_pixels_are_the_quotients_without_a_copy_in_between():
+    X = np.arange(256, dtype=np.uint8).repeat(4000)
+    tracemalloc.start()
+    scaled = scaled_pixels(X)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    np.testing.assert_array_equal(scaled, X.astype(np.float32) / 255)
+    assert scaled.dtype == np.float32
+    assert peak < 1.5 * scaled.nbytes
 
 
 def test_mnist_broken_off(tmp_path, monkeypatch):

@@ -86,3 +86,5 @@ def test_bad_regions():
         RegionsDisplay(embedding=np.full((6, 2), np.nan), agreement=AGREEMENT)
     with pytest.raises(ValueError, match="X has 5 samples and the agreement 6"):
         RegionsDisplay.from_agreement(AGREEMENT, np.zeros((5, 2)))
+    with pytest.raises(ValueError, match="All 6 samples of X are the same"):
+        RegionsDisplay.from_agreement(AGREEMENT, np.ones((6, 2)))

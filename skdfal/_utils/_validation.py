@@ -20,6 +20,7 @@ from sklearn.utils.validation import _num_samples
 __all__ = [
     "ATTACK_PARAMETERS",
     "COUNT",
+    "DRAW_PARAMETERS",
     "QUERY_PARAMETERS",
     "SCORE_PARAMETERS",
     "HasMethods",
@@ -62,6 +63,8 @@ QUERY_PARAMETERS = {
     "random_state": ["random_state"],
     **SCORE_PARAMETERS,
 }
+
+DRAW_PARAMETERS = {"n_draws": [Interval(Integral, 2, None, closed="left")]}
 
 ATTACK_PARAMETERS = {
     "p": [Interval(Real, 1, np.inf, closed="both")],

@@ -145,6 +145,7 @@ def proba_of_classes(estimator, X, n_classes: int, batch_size=None) -> np.ndarra
     is_known = labels < n_classes
     placed[:, labels[is_known].astype(int)] = proba[:, is_known]
     if not is_known.all():
+        placed[~placed.any(axis=1)] = 1  # sure of outputs that are no classes
         placed /= placed.sum(axis=1, keepdims=True)
     return placed
 

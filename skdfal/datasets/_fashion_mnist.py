@@ -5,7 +5,7 @@ from sklearn.utils import Bunch
 
 from skdfal._utils._validation import validate_params
 from skdfal.datasets import _idx
-from skdfal.datasets._base import COMMON_PARAMS
+from skdfal.datasets._base import COMMON_PARAMS, scaled_pixels
 
 _FASHION_MNIST = _idx.IdxSet(
     name="fashion_mnist",
@@ -193,4 +193,4 @@ def _shoes_and_bags(X, y, scaled):
     kept = np.isin(y, list(_SHOE_BAG))
     y = np.array([_SHOE_BAG[label] for label in y[kept].tolist()], dtype=np.int64)
     X = X[kept]
-    return (X.astype(np.float32) / 255 if scaled else X), y
+    return (scaled_pixels(X) if scaled else X), y

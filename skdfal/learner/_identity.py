@@ -10,6 +10,7 @@ import os
 import struct
 import sys
 import types
+from collections import OrderedDict
 
 import numpy as np
 import torch
@@ -178,10 +179,12 @@ class _Hasher:
         return _combine("set", [self.digest(type(value), path), *items])
 
     def mapping(self, value, path):
-        items = sorted(
+        items = [
             self.digest(k, f"a key of {path}") + self.digest(v, f"{path}[{k!r}]")
             for k, v in value.items()
-        )
+        ]
+        if not isinstance(value, OrderedDict):  # of which another order is another
+            items.sort()
         own = vars(value) if hasattr(value, "__dict__") else {}
         rest = [self.mapping(own, path)] if own else []
         return _combine("mapping", [self.digest(type(value), path), *items, *rest])

@@ -119,7 +119,8 @@ class RegionsDisplay(NotebookPicture):
         Raises
         ------
         ValueError
-            If there are less than four samples, or not as many as in the agreement.
+            If there are less than four samples, or not as many as in the agreement, or
+            all are the same.
 
         Examples
         --------
@@ -141,6 +142,11 @@ class RegionsDisplay(NotebookPicture):
                 "many, and four at least."
             )
         flat = np.asarray(X).reshape(n_samples, -1)
+        if (flat == flat[0]).all():  # t-SNE would end the process
+            raise ValueError(
+                f"All {n_samples} samples of X are the same, so that none is nearer to "
+                "one than to another. Give the embedding yourself."
+            )
         tsne = TSNE(
             perplexity=min(perplexity, n_samples / 3), random_state=random_state
         )

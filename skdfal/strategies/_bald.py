@@ -1,14 +1,12 @@
 """BALD: where the draws of a Bayesian net are sure of themselves but disagree."""
 
-from numbers import Integral
-
 import numpy as np
 from scipy.special import entr
 
 from skdfal._utils._validation import (
+    DRAW_PARAMETERS,
     QUERY_PARAMETERS,
     SCORE_PARAMETERS,
-    Interval,
     validate_params,
 )
 from skdfal.adapter import dropout_draws
@@ -17,8 +15,6 @@ from skdfal.strategies._base import draw_candidates, register, top_k
 __all__ = ["bald_sampling", "bald_score"]
 
 _ROUNDING = 1e-12  # of entropies in float64
-
-_DRAWS = {"n_draws": [Interval(Integral, 2, None, closed="left")]}
 
 
 def _mutual_information(proba):
@@ -29,7 +25,7 @@ def _mutual_information(proba):
 
 
 @validate_params(
-    SCORE_PARAMETERS | _DRAWS | {"random_state": ["random_state"]},
+    SCORE_PARAMETERS | DRAW_PARAMETERS | {"random_state": ["random_state"]},
     prefer_skip_nested_validation=True,
 )
 def bald_score(estimator, X, *, n_draws=10, batch_size=None, random_state=None):
@@ -132,7 +128,7 @@ def _gains(estimator, X, n_draws, batch_size, random_state):
     paper="Gal et al. 2017",
     in_dfal_paper=True,
 )
-@validate_params(QUERY_PARAMETERS | _DRAWS, prefer_skip_nested_validation=True)
+@validate_params(QUERY_PARAMETERS | DRAW_PARAMETERS, prefer_skip_nested_validation=True)
 def bald_sampling(
     estimator,
     X,

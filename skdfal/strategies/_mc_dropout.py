@@ -1,22 +1,18 @@
 """MC dropout: the entropy of what many nets, drawn by dropout, answer on average."""
 
-from numbers import Integral
-
 import numpy as np
 from scipy.special import entr
 
 from skdfal._utils._validation import (
+    DRAW_PARAMETERS,
     QUERY_PARAMETERS,
     SCORE_PARAMETERS,
-    Interval,
     validate_params,
 )
 from skdfal.adapter import dropout_draws
 from skdfal.strategies._base import draw_candidates, register, top_k
 
 __all__ = ["mc_dropout_sampling", "mc_dropout_score"]
-
-_DRAWS = {"n_draws": [Interval(Integral, 2, None, closed="left")]}
 
 
 def _entropy_of_mean(proba):
@@ -25,7 +21,7 @@ def _entropy_of_mean(proba):
 
 
 @validate_params(
-    SCORE_PARAMETERS | _DRAWS | {"random_state": ["random_state"]},
+    SCORE_PARAMETERS | DRAW_PARAMETERS | {"random_state": ["random_state"]},
     prefer_skip_nested_validation=True,
 )
 def mc_dropout_score(estimator, X, *, n_draws=10, batch_size=None, random_state=None):
@@ -113,7 +109,7 @@ def mc_dropout_score(estimator, X, *, n_draws=10, batch_size=None, random_state=
     style=("#999933", "dashed", "X"),
     paper="Gal & Ghahramani 2016",
 )
-@validate_params(QUERY_PARAMETERS | _DRAWS, prefer_skip_nested_validation=True)
+@validate_params(QUERY_PARAMETERS | DRAW_PARAMETERS, prefer_skip_nested_validation=True)
 def mc_dropout_sampling(
     estimator,
     X,

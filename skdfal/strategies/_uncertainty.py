@@ -1,7 +1,7 @@
 """Uncertainty sampling by entropy (the paper's "uncertainty"), confidence, margin."""
 
 import numpy as np
-from scipy.special import xlogy
+from scipy.special import entr
 
 from skdfal._utils._validation import (
     QUERY_PARAMETERS,
@@ -24,7 +24,7 @@ __all__ = [
 
 def _entropy(proba):
     """H(p) = -Σ_c p_c log p_c in nats, with 0 log 0 = 0; (n, C) -> (n,)."""
-    return -xlogy(proba, proba).sum(axis=1)
+    return entr(proba).sum(axis=1)
 
 
 def _least_confidence(proba):

@@ -777,4 +777,13 @@ def test_margin_of_a_classifier_that_has_seen_one_class():
     X = np.eye(4)
     forest = RandomForestClassifier(3, random_state=0).fit(X, np.zeros(4))
     assert skdfal.margin_score(forest, X).tolist() == [-1, -1, -1, -1]
+    assert str(skdfal.entropy_score(forest, X)) == "[0. 0. 0. 0.]"  # and not -0.
     assert skdfal.margin_sampling(forest, X, 2).tolist() == [0, 1]
+
+
+def test_no_class_is_likelier_where_a_net_is_sure_of_outputs_beyond_them():
+    linear = nn.Linear(1, 3, bias=False)
+    linear.weight.data = torch.tensor([[0.0], [1.0], [2000.0]])
+    net = make_classifier(linear, classes=range(3)).initialize()
+    X = np.array([[0.0], [1.0]], dtype=np.float32)
+    np.testing.assert_array_equal(proba_of_classes(net, X, 2), np.full((2, 2), 0.5))

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
@@ -299,3 +300,11 @@ def test_parameters_of_an_estimator_one_by_one():
     assert changed(*pipelines) == {"estimator__neuralnetclassifier__lr"}
     assert changed(pipelines[0], pipelines[0][1:]) >= {"estimator__steps"}
     assert changed(None, make_net()) >= {"estimator"}
+
+
+def test_what_is_ordered_is_another_in_another_order():
+    """As the layers of a net are that is made of an OrderedDict."""
+    one, other = OrderedDict(a=1, b=2), OrderedDict(b=2, a=1)
+    assert one != other
+    assert digest(one) != digest(other)
+    assert digest(one) == digest(OrderedDict(a=1, b=2))
