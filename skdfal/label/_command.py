@@ -1,5 +1,6 @@
 """The command ``skdfal label``: a folder in, a page, a trained net out."""
 
+import errno
 import os
 import secrets
 import signal
@@ -54,7 +55,7 @@ def label(arguments):
     if arguments.classes is None and not arguments.labels_from_folders:
         _check_classes(known_classes(folder / STORE))
     print(f"Reading what is in {pictures} ...", flush=True)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     token = settle_token(folder / _TOKEN)
     with (
         closing(_listen(arguments.host, arguments.port)) as listening,
@@ -62,6 +63,20 @@ def label(arguments):
         closing(_open(arguments, pictures, folder, store)) as project,
     ):
         _serve(arguments, project, folder, listening, token)
+
+
+def make_folder(folder):
+    """Make the folder of a project if it is missing; raise where it takes no files."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        if exc.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(
+            f"{folder} cannot be written, and labels and net are to lie there. Name "
+            "another folder: --project FOLDER."
+        )
 
 
 def _check_extra():
@@ -270,7 +285,8 @@ def _say_each_minute(project, ended):
 
 
 def _announce(arguments, project, address):
-    print(f"{len(project.pool.names)} pictures in {arguments.pictures}")
+    n_pictures = project.pool.available.sum()
+    print(f"{n_pictures} pictures in {arguments.pictures}")
     for name, reason in project.pool.broken.items():
         print(f"  left out: {name}: {reason}", file=sys.stderr)
     if arguments.host not in ("127.0.0.1", "localhost", "::1"):

@@ -11,7 +11,13 @@ import numpy as np
 from skdfal._utils._files import write_text
 from skdfal.adapter import predict_proba
 from skdfal.label._answers import Answers
-from skdfal.label._command import PROJECT, STORE, agreed_classes, known_classes
+from skdfal.label._command import (
+    PROJECT,
+    STORE,
+    agreed_classes,
+    known_classes,
+    make_folder,
+)
 from skdfal.label._formats import (
     LOCAL_FILES,
     label_studio_config,
@@ -111,7 +117,13 @@ def _new_file(arguments, name):
 
 
 def _export_tasks(arguments, answers):
-    saved = load_net(arguments.net or _folder(arguments) / NET, arguments.net_class)
+    net = arguments.net or _folder(arguments) / NET
+    if not net.is_file():
+        raise ValueError(
+            f"There is no net yet: {net} is missing. Label until one has been trained, "
+            "or name another by --net."
+        )
+    saved = load_net(net, arguments.net_class)
     out = _new_file(arguments, _TASKS)
     config, interface = out.with_suffix(".xml"), label_studio_config(saved.classes)
     _check_beside(out, config, interface)
@@ -167,7 +179,7 @@ def import_(arguments):
     events = _known(events, names, arguments.pictures)
     path = _folder(arguments) / STORE
     classes = _classes_for(events, path, arguments)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with closing(Store(path)) as store:
         store.set("classes", classes)
         n_before = len(store.events())

@@ -152,7 +152,7 @@ class Learning:
     def _load_round(self):
         """Take up the ranking and the predictions of the last training."""
         self.ranking, self.predictions = [], {}
-        with suppress(OSError, ValueError, KeyError):
+        with suppress(OSError, ValueError, KeyError, TypeError):
             found = json.loads(
                 Path(self._recipe.folder, ROUND).read_text(encoding="utf-8")
             )

@@ -149,6 +149,8 @@ class Trainer:
             answer = self._connection.recv()
         except (EOFError, OSError):
             answer = {"error": self._bury()}
+        except Exception as exc:  # such as a recipe that does not travel
+            answer = _error(exc)
         if not self._is_closed:
             self._on_end(answer)
 
@@ -198,8 +200,12 @@ def _work(connection, recipe):
                 answer = learner.train(job)
         except Exception as exc:
             traceback.print_exc(file=sys.stderr)
-            answer = {"error": f"{type(exc).__name__}: {exc}"}
+            answer = _error(exc)
         connection.send(answer)
+
+
+def _error(exc):
+    return {"error": f"{type(exc).__name__}: {exc}"}
 
 
 def _die_with_parent():

@@ -1,10 +1,12 @@
 """``skdfal label``: what it takes, what it refuses, what it leaves behind."""
 
+import errno
 import os
 import signal
 import socket
 import stat
 from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -86,6 +88,26 @@ def test_without_classes_there_is_no_project(pictures, quick, capsys):
     assert "Name the classes the first time" in err
     assert not out  # not even that it reads
     assert not (pictures / "skdfal").exists()
+
+
+def test_a_folder_that_cannot_be_written_needs_another(
+    pictures, quick, capsys, monkeypatch
+):
+    def read_only(folder, **kwargs):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "mkdir", read_only)
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    assert run(pictures, "--classes", "dark,light") == 2
+    assert "another folder: --project FOLDER" in capsys.readouterr().err
+
+
+def test_what_is_gone_does_not_count(pictures, quick, capsys):
+    assert run(pictures, "--classes", "dark,light", "--no-browser") == 0
+    assert "40 pictures in" in capsys.readouterr().out
+    next(pictures.glob("*.png")).unlink()
+    assert run(pictures, "--no-browser") == 0
+    assert "39 pictures in" in capsys.readouterr().out
 
 
 def test_without_a_folder(tmp_path, quick, capsys):

@@ -399,6 +399,11 @@ def test_a_new_project_of_one_class_is_none(pictures, capsys):
     assert not (pictures / "skdfal").exists()
 
 
+def test_tasks_without_a_net_say_how_to_get_one(pictures, project, capsys):
+    assert main(["export", "pictures", "--to", "label-studio"]) == 2
+    assert "There is no net yet" in capsys.readouterr().err
+
+
 def test_an_out_that_is_a_folder_is_refused_before_the_work(
     pictures, net, monkeypatch, capsys
 ):

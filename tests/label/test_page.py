@@ -7,6 +7,7 @@ import pytest
 
 from skdfal.label import Event, NotSavedError
 from tests.label.projects import (
+    CLASSES,
     Command,
     make_project,
     serving,
@@ -183,6 +184,29 @@ def fill_what_is_left(store):
         except NotSavedError:
             return n
     raise AssertionError("There is no end of room.")
+
+
+SLOW = """() => {
+  const known = window.fetch;
+  window.fetch = async (path, ...rest) => {
+    const answer = await known(path, ...rest);
+    const isSlow = String(path).includes("label=dark");
+    if (isSlow) await new Promise((done) => setTimeout(done, 300));
+    return answer;
+  };
+}"""
+
+
+def test_the_overview_shows_what_was_pressed_last(opened):
+    """Whatever answer of the server comes last."""
+    label(opened, 6)
+    opened.evaluate(SLOW)
+    opened.click("#go-overview")
+    for name in CLASSES:
+        opened.click(f"#filters button:has-text('{name}')")
+    opened.wait_for_selector(".tile")
+    opened.wait_for_timeout(600)
+    assert {*opened.locator(".tile span").all_inner_texts()} == {"light"}
 
 
 def test_a_full_disk_is_said_and_the_page_does_not_advance(opened, project):

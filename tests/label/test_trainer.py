@@ -158,6 +158,29 @@ def test_a_round_remembers_what_its_score_may_need_and_no_more(project, monkeypa
     assert project.status()["quality"]["right"] == 1
 
 
+def test_a_recipe_that_does_not_travel_is_told_of(pictures):
+    # The thread ended, and the page said for ever that it was trained.
+    project = make_project(pictures, n_instances=11)
+    recipe = project.recipe._replace(open_pool=lambda: None)
+    project._learning._trainer._recipe = recipe
+    try:
+        tell(project, 12)
+        wait_until(lambda: training(project)["error"])
+        assert not training(project)["is_busy"]
+        assert "pickle" in training(project)["error"]
+    finally:
+        project.close()
+
+
+@pytest.mark.parametrize("content", ["[1]", "{}", "no JSON", '{"ranking": 1}'])
+def test_a_damaged_round_is_none(pictures, content):
+    (pictures / "skdfal").mkdir()
+    (pictures / "skdfal" / ROUND).write_text(content)
+    project = make_project(pictures)
+    assert project._learning.ranking == []
+    project.close()
+
+
 def test_looks_at_many_files_leave_the_disk_time_to_rest(project, monkeypatch):
     now, pauses = [0.0], []
 

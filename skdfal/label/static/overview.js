@@ -52,9 +52,12 @@ export class Overview {
 
   async fill(start) {
     await this.labeling.outbox.settled();
-    const query = new URLSearchParams({ kind: this.filter.kind, start, n: N_TILES });
-    if (this.filter.label !== null) query.set("label", this.filter.label);
+    const filter = this.filter;
+    const query = new URLSearchParams({ kind: filter.kind, start, n: N_TILES });
+    if (filter.label !== null) query.set("label", filter.label);
     const { n, pictures } = await getJSON(`/api/answers?${query}`);
+    // Another filter was pressed meanwhile, or More twice.
+    if (filter !== this.filter || (start && start !== $("tiles").childElementCount)) return;
     const tiles = pictures.map((entry) => this.tile(entry));
     if (start) $("tiles").append(...tiles);
     else $("tiles").replaceChildren(...tiles);
