@@ -107,7 +107,8 @@ def test_a_folder_of_something_else_holds_no_results(tmp_path, capsys):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
-def test_help_that_cannot_be_written_says_so():
+def test_help_that_cannot_be_written_says_so(monkeypatch):
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)  # argparse is silent then
     with open("/dev/full", "w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "skdfal", "--help"],
