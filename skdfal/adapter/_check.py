@@ -63,11 +63,19 @@ def check_net(estimator, pool, classes):
             ) from exc
         except Exception:
             return  # another parameter, what a training sets, a check of its own
-    if not isinstance(out, Tensor) or out.ndim != 2 or wants_float_targets(net):
+    if not isinstance(out, Tensor) or out.ndim not in (1, 2):
         return
-    if 1 < out.shape[1] < len(classes):
+    n_outputs = out.shape[1] if out.ndim == 2 else 1
+    is_binary = n_outputs == 1 and wants_float_targets(net)
+    if is_binary and len(classes) > 2:
         raise ValueError(
-            f"{name} has {out.shape[1]} outputs, but there are {len(classes)} classes, "
+            f"{name} has one output, which tells two classes apart, but there are "
+            f"{len(classes)}, {_some(classes)}. Give it one output per class, and "
+            "CrossEntropyLoss."
+        )
+    if 1 < n_outputs < len(classes):
+        raise ValueError(
+            f"{name} has {n_outputs} outputs, but there are {len(classes)} classes, "
             f"{_some(classes)}. Give it one output per class, as by n_classes in "
             "make_classifier."
         )

@@ -31,6 +31,12 @@ class Convention(NamedTuple):
     nonlinearity: Callable[[Tensor], Tensor]
     is_binary: bool
 
+    def tells_classes(self, out: Tensor) -> bool:
+        """Whether a binary net has one output, or several of which one is true."""
+        is_one = out.ndim == 1 or out.shape[1] == 1
+        has_proba = self.kind == "probabilities"
+        return is_one or (has_proba and _are_probabilities(self.nonlinearity(out)))
+
 
 def output_convention(net, out, name: str) -> Convention:
     """Read it off the criterion, the nonlinearity for predictions, and an output.

@@ -76,7 +76,7 @@ def _probe(net, steps: list, pool: Pool, outermost: str) -> TorchNet:
         with _last_linear(walk.module) as linear:
             x, out = _first_pass(walk, pool, name)
         convention = output_convention(net, out, name)
-        _check_output(out, name, convention.is_binary, len(pool), x)
+        _check_output(out, name, convention, len(pool), x)
         if not out.isfinite().all():
             raise ValueError(_not_finite(walk, x, name))
         n_known = _n_known_classes(net)
@@ -138,7 +138,7 @@ def _not_finite(walk, x, name: str) -> str:
     )
 
 
-def _check_output(out, name: str, is_binary: bool, n_samples: int, x) -> None:
+def _check_output(out, name: str, convention, n_samples: int, x) -> None:
     shape = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
     of_x = (n_samples, *x.shape[1:]) if isinstance(x, Tensor) else type(x).__name__
     fact = f"{name} returns shape {shape} for 2 samples of X of shape {of_x}"
@@ -147,13 +147,13 @@ def _check_output(out, name: str, is_binary: bool, n_samples: int, x) -> None:
             f"{fact}; expected (n_samples, n_classes). Flatten what is left over, or "
             "check the number of dimensions of X."
         )
-    if is_binary and out.ndim == 2 and out.shape[1] > 1:
+    if convention.is_binary and not convention.tells_classes(out):
         raise ValueError(
             f"{fact} under a binary criterion, which takes each output for a question "
             "of its own. Here a sample has one class: use CrossEntropyLoss, or give "
             "the module one output for two classes."
         )
-    if not is_binary and (out.ndim == 1 or out.shape[1] < 2):
+    if not convention.is_binary and (out.ndim == 1 or out.shape[1] < 2):
         raise ValueError(
             f"{fact}: one class only, so there is no decision boundary. Give the "
             "module at least two classes, or use NeuralNetBinaryClassifier."

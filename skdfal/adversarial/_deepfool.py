@@ -266,7 +266,7 @@ def deepfool_within(
             size = logits.detach().abs().amax(1) + (
                 w * x_i.detach().flatten(1)
             ).abs().sum(1)
-            rounding = n_iter[active] * precision * size.clamp_min(precision)
+            rounding = n_iter[active].float() * precision * size.clamp_min(precision)
             r_i = step_onto_plane(torch.maximum(f.abs(), rounding), w, p)
             r_next = r[active].flatten(1) + r_i
             alive = ratio.isfinite() & r_next.abs().amax(1).isfinite()

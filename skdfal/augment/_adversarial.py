@@ -194,8 +194,11 @@ class _Twins(MetaEstimatorMixin, BaseEstimator):
 
     def _attack(self, estimator, X):
         """Return twins, whether they are of another class, and the steps it took."""
+        # Who was trained on a frame, before it came here, wants its names.
+        frame = X if self.prefit and hasattr(X, "iloc") else None
         X = self._validate_X(X, reset=not hasattr(self, "n_features_in_"))
-        net = self._shared_net(estimator, X).for_attack().in_precision_of_X()
+        net = self._shared_net(estimator, _named_as(frame, X))
+        net = net.for_attack().in_precision_of_X()
         net.check_dataset_keeps_samples()
         parameters = self._attack_parameters()
         parameters["batch_size"] = net.batch_size(self.batch_size, with_graph=True)
@@ -210,7 +213,8 @@ class _Twins(MetaEstimatorMixin, BaseEstimator):
             X_twin = X_twin.clip(*self.clip_range)
         X_twin = X_twin.astype(X.dtype, copy=False)
         # Rounding, clipping and the way back through a Pipeline may undo a flip.
-        after = self._shared_net(estimator, X_twin).logits(self.batch_size).argmax(1)
+        net = self._shared_net(estimator, _named_as(frame, X_twin))
+        after = net.logits(self.batch_size).argmax(1)
         return X_twin, after.cpu().numpy() != np.concatenate(label), n_iter
 
     @staticmethod
@@ -257,6 +261,10 @@ class _Twins(MetaEstimatorMixin, BaseEstimator):
                 f"clip_range={self.clip_range!r} should be None or two numbers, the "
                 "smaller first, such as (0, 1)."
             )
+
+
+def _named_as(frame, X):
+    return X if frame is None else type(frame)(X, columns=frame.columns)
 
 
 class AdversarialAugmenter(TransformerMixin, _Twins, auto_wrap_output_keys=None):

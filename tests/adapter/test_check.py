@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 import torch
-from skorch import NeuralNetClassifier
+from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier
 from skorch.callbacks import Callback
 from skorch.dataset import Dataset
 from torch import nn
@@ -164,3 +164,10 @@ def test_the_default_net_warns_of_channels_that_stand_last(shape):
 @pytest.mark.parametrize("shape", [(1, 16, 16), (3, 16, 3), (16, 4, 4), (64, 1, 1)])
 def test_the_default_net_takes_images_and_maps_of_features_without_a_word(shape):
     LabelingSession(zeros(*shape), [0, 1])
+
+
+def test_one_output_tells_no_more_than_two_classes_apart():
+    net = NeuralNetBinaryClassifier(nn.Linear(4, 1))
+    check_net(net, as_pool(zeros(4)), np.array(["cat", "dog"]))
+    with pytest.raises(ValueError, match=r"one output, .* there are 3, 'a', 'b'"):
+        check_net(net, as_pool(zeros(4)), np.array(["a", "b", "c"]))

@@ -605,3 +605,15 @@ def test_a_module_may_work_on_its_input_in_place():
     in_place = deepfool(nn.Sequential(nn.ReLU(inplace=True), *layers), x)
     apart = deepfool(nn.Sequential(nn.ReLU(), *layers), x)
     torch.testing.assert_close(in_place.perturbation, apart.perturbation)
+
+
+def test_torch_s_default_precision_is_no_matter():
+    module = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU())
+    x = torch.rand(5, 4)
+    expected = deepfool(module, x)
+    torch.set_default_dtype(torch.float64)
+    try:
+        found = deepfool(module, x)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(found.perturbation, expected.perturbation)

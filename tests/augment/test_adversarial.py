@@ -4,6 +4,7 @@ import copy
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from imblearn.pipeline import Pipeline as ImbalancedPipeline
@@ -316,3 +317,16 @@ def test_samples_of_other_kinds(augmenter, kind, data):
     expected, found = make.fit_resample(X, y), make.fit_resample(kind(X), y)
     for one, other in zip(expected, found, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5)
+
+
+@pytest.mark.filterwarnings("error:X does not have valid feature names")
+def test_twins_of_a_net_that_was_trained_on_a_frame():
+    X = np.random.default_rng(0).random((20, 2))
+    y = (X[:, 0] > 0.5).astype(int)
+    frame = pd.DataFrame(X, columns=["a", "b"])
+    net = skdfal.make_classifier(torch.nn.Linear(2, 2), max_epochs=20)
+    pipeline = make_pipeline(StandardScaler(), net).fit(frame, y)
+    X_twin = AdversarialAugmenter(pipeline, prefit=True).transform(frame)
+    pipeline[0].__dict__.pop("feature_names_in_")
+    of_array = AdversarialAugmenter(pipeline, prefit=True).transform(X)
+    np.testing.assert_array_equal(X_twin, of_array)
