@@ -83,9 +83,8 @@ def _add_learning(command):
     group.add_argument(
         "--holdout",
         type=share,
-        default=0.1,
         help="share of what is asked that is drawn at random and never trained on, to "
-        "see how good the net is (default: 0.1)",
+        "see how good the net is (default: 0.1, later as the first time)",
         metavar="X",
     )
     add_seed(group)

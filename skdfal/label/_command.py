@@ -18,6 +18,7 @@ _MINUTE = 60.0  # seconds
 PROJECT = "skdfal"
 STORE = "labels.sqlite"
 _TOKEN = "token"
+_HOLDOUT = 0.1
 _CACHE = "cache"
 _DEMO = Path("skdfal-demo")
 _DEMO_CLASSES = tuple("0123456789")
@@ -131,12 +132,14 @@ def _open(arguments, pictures, folder, store):
     net.initialize()  # or raises
     with on_cluster(recipe.dask):
         pass  # or raises
+    if (holdout := arguments.holdout) is None:
+        holdout = store.setting("holdout", _HOLDOUT)
     project = Project(
         pool,
         store,
         recipe,
         n_instances=arguments.n_instances,
-        holdout=arguments.holdout,
+        holdout=holdout,
         say=partial(print, flush=True),
     )
     store.set("classes", classes)

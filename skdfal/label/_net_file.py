@@ -20,6 +20,7 @@ from skdfal.label._nets import make_net
 _FORMAT, _VERSION = "skdfal net", 1
 _ABOUT, _WEIGHTS = "net.json", "weights.pt"
 _LONGEST = 2**24  # bytes of JSON
+_NO_JSON = ValueError, RecursionError
 
 
 class NetFileError(ValueError):
@@ -150,9 +151,9 @@ def _made(about, state):
     """Return the net of a description with these weights, or raise."""
     n_channels = 1 if about["mode"] == "L" else 3
     shape = (n_channels, *about["image_size"])
-    with torch.random.fork_rng(devices=[]):
-        net = make_net(about["net"], len(about["classes"]), shape).initialize()
     try:
+        with torch.random.fork_rng(devices=[]):
+            net = make_net(about["net"], len(about["classes"]), shape).initialize()
         net.module_.load_state_dict(state)
     except (RuntimeError, TypeError, AttributeError) as error:
         raise ValueError(
@@ -168,7 +169,7 @@ def _read(path):
         with zipfile.ZipFile(path) as archive:
             about = json.loads(_stored(archive, _ABOUT, _LONGEST))
             weights = io.BytesIO(_stored(archive, _WEIGHTS))
-    except (zipfile.BadZipFile, KeyError, EOFError, ValueError) as error:
+    except (zipfile.BadZipFile, KeyError, EOFError, *_NO_JSON) as error:
         raise NetFileError(
             f"{path} is no net of skdfal, or damaged: {error}."
         ) from error

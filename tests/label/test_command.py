@@ -147,9 +147,11 @@ def test_all_addresses_are_none_that_a_browser_opens(pictures, quick, capsys):
 
 
 def test_the_share_held_out_stays(pictures, quick, capsys):
-    assert run(pictures, "--classes", "dark,light", "--no-browser") == 0
+    first = ["--classes", "dark,light", "--no-browser"]
+    assert run(pictures, *first, "--holdout", "0.2") == 0
+    assert run(pictures, "--no-browser") == 0  # as it was
     assert run(pictures, "--no-browser", "--holdout", "0.3") == 2
-    assert "was 0.1 when the labelling began" in capsys.readouterr().err
+    assert "was 0.2 when the labelling began" in capsys.readouterr().err
 
 
 def test_classes_may_become_more_but_not_fewer():

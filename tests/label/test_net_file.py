@@ -12,6 +12,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from skdfal.adapter import predict_proba
+from skdfal.label import _net_file
 from skdfal.label._net_file import NetFileError, load_net, save_net
 from skdfal.label._nets import make_net
 
@@ -172,6 +173,28 @@ def test_a_foreign_description(saved, change, message):
     path, _, _ = saved
     rewritten(path, about=lambda about: about | change)
     with pytest.raises(NetFileError, match=message):
+        load_net(path)
+
+
+def test_a_description_without_an_end(saved):
+    path, _, _ = saved
+    with zipfile.ZipFile(path) as archive:
+        weights = archive.read("weights.pt")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("net.json", "[" * 100_000)
+        archive.writestr("weights.pt", weights)
+    with pytest.raises(NetFileError, match="damaged"):
+        load_net(path)
+
+
+def test_a_net_that_memory_cannot_hold(saved, monkeypatch):
+    path, _, _ = saved
+
+    def too_large(*args):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(_net_file, "make_net", too_large)
+    with pytest.raises(NetFileError, match="can't allocate"):
         load_net(path)
 
 
