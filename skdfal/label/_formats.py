@@ -170,18 +170,19 @@ def write_predictions(path, files, proba, classes):
     The confidence is the largest probability, the margin what it has before the second.
     """
     names = np.asarray(classes, dtype=object)[proba.argmax(axis=1)]
-    margins, tops = _margins(proba), proba.max(axis=1)
+    gaps, tops = margins(proba), proba.max(axis=1)
     rows = [
         [file, name, *(f"{value:.6g}" for value in (top, margin, *row))]
         for file, name, top, margin, row in zip(
-            files, names, tops, margins, proba, strict=True
+            files, names, tops, gaps, proba, strict=True
         )
     ]
     columns = [f"p_{name}" for name in classes]
     _write_csv(path, [["file", "label", "confidence", "margin", *columns], *rows])
 
 
-def _margins(proba):
+def margins(proba):
+    """Return what the largest probability of each sample has before the second."""
     best = np.sort(proba, axis=1)
     return best[:, -1] - best[:, -2]
 
@@ -242,19 +243,19 @@ def label_studio_tasks(
         For :func:`json.dump`. The score is the margin between the two likeliest
         classes; Label Studio orders by it, smallest first, and so are they here.
     """
-    margins, best = _margins(proba), proba.argmax(axis=1)
+    gaps, best = margins(proba), proba.argmax(axis=1)
     return [
         {
             "data": {_OBJECT: prefix + quote(files[i]), "file": files[i]},
             "predictions": [
                 {
                     "model_version": model_version,
-                    "score": float(np.clip(margins[i], 0, 1)),
+                    "score": float(np.clip(gaps[i], 0, 1)),
                     "result": [_choice(classes[best[i]])],
                 }
             ],
         }
-        for i in np.argsort(margins, kind="stable")
+        for i in np.argsort(gaps, kind="stable")
     ]
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from skdfal._utils._files import write_text
-from skdfal.label._formats import write_predictions
+from skdfal.label._formats import margins, write_predictions
 from skdfal.label._net_file import save_net
 from skdfal.label._nets import make_net, samples_for
 from skdfal.learner import (
@@ -322,12 +322,11 @@ class _Learner:
         names = [pool.names[i] for i in there]
         proba = self._session.predict_proba(self._samples.view(there))
         write_predictions(self._folder / PREDICTIONS, names, proba, recipe.classes)
-        best = np.sort(proba, axis=1)
-        tops, margins = best[:, -1].tolist(), (best[:, -1] - best[:, -2]).tolist()
+        tops, gaps = proba.max(axis=1).tolist(), margins(proba).tolist()
         codes = proba.argmax(axis=1)
         predictions = {
-            name: [recipe.classes[code], top, margin]
-            for name, code, top, margin in zip(names, codes, tops, margins, strict=True)
+            name: [recipe.classes[code], top, gap]
+            for name, code, top, gap in zip(names, codes, tops, gaps, strict=True)
         }
         asked = self._session.ask(recipe.n_ranked)
         found = {"ranking": [self._names[i] for i in asked], "predictions": predictions}
