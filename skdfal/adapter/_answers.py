@@ -93,7 +93,14 @@ def _proba_of_nets(function, batch_sizes, nets, part):
 
 
 def _proba_of(function, classifier, part):
-    return function(np.asarray(classifier.predict_proba(part[:]), dtype=float))
+    proba = np.asarray(classifier.predict_proba(part[:]), dtype=float)
+    if not np.isfinite(proba).all():
+        raise ValueError(
+            f"predict_proba of {type(classifier).__name__} gives NaN or infinity for "
+            "samples of X: its training has failed, or X is far from what it was "
+            "trained on. Scale X, and fit again."
+        )
+    return function(proba)
 
 
 def _proba_of_members(function, batch_size, committee, part):

@@ -132,7 +132,8 @@ def _unwrap(estimator, outermost):
     raise TypeError(
         f"{outermost} is not a torch net: expected a fitted skorch net (such as "
         "NeuralNetClassifier), a Pipeline that ends in one, or a modAL learner or "
-        "committee around them."
+        "committee around them. What looks at probabilities alone, such as entropy, "
+        "takes any fitted classifier with predict_proba."
     )
 
 

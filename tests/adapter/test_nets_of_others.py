@@ -12,6 +12,7 @@ from scipy.special import entr, softmax
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import BaggingClassifier, RandomForestClassifier, VotingClassifier
 from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier
@@ -793,3 +794,22 @@ def test_no_class_is_likelier_where_a_net_is_sure_of_outputs_beyond_them():
     net = make_classifier(linear, classes=range(3)).initialize()
     X = np.array([[0.0], [1.0]], dtype=np.float32)
     np.testing.assert_array_equal(proba_of_classes(net, X, 2), np.full((2, 2), 0.5))
+
+
+class Unsure(RandomForestClassifier):
+    def predict_proba(self, X):
+        return super().predict_proba(X) / (X[:, :1] != 0)
+
+
+@pytest.mark.filterwarnings("ignore:(divide|invalid)")
+def test_nan_of_a_classifier_is_told_by_score_and_query():
+    X = np.eye(4)
+    forest = Unsure(3, random_state=0).fit(X, [0, 1, 0, 1])
+    for ask in (skdfal.entropy_score, skdfal.margin_sampling):
+        with pytest.raises(ValueError, match=r"predict_proba of Unsure gives NaN"):
+            ask(forest, X)
+
+
+def test_what_has_no_probabilities_is_told_so():
+    with pytest.raises(TypeError, match=r"takes any .* with predict_proba"):
+        skdfal.entropy_score(LinearRegression().fit(np.eye(3), [0, 1, 2]), np.eye(3))
