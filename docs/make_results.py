@@ -235,7 +235,7 @@ def texts():
         published = _published(name) if is_papers else {}
         marks = [mark for mark in marks if mark <= last_count(records)]
         found[f"{name}/accuracies.md"] = accuracies(records, marks, published)
-        found[f"{name}/areas.md"] = areas(records)
+        found[f"{name}/areas.md"] = areas(shared(records))
     for name in ablations():
         found |= ablation_tables(name)
     found["effects.md"] = effects_table()
@@ -253,12 +253,29 @@ def texts():
 
 
 def records_of(name):
-    """Return the published rows of Table 1, up to the count that all trials reached."""
-    records = read_records(RESULTS / name / "rounds.csv")
-    last = {}
+    """Return the published rows of Table 1, as far as all trials of a method are."""
+    trials = {}
+    for row in read_records(RESULTS / name / "rounds.csv"):
+        of_method = trials.setdefault(row["strategy"], {})
+        of_method.setdefault(row["trial"], []).append(row)
+    return [
+        row
+        for of_method in trials.values()
+        for row in _up_to_the_shortest(of_method.values())
+    ]
+
+
+def shared(records):
+    """Return the rows as far as all methods are, as areas need them."""
+    methods = {}
     for row in records:
-        last[row["strategy"], row["trial"]] = row["annotations"]
-    return [row for row in records if row["annotations"] <= min(last.values())]
+        methods.setdefault(row["strategy"], []).append(row)
+    return _up_to_the_shortest(methods.values())
+
+
+def _up_to_the_shortest(parts):
+    last = min(map(last_count, parts))
+    return [row for part in parts for row in part if row["annotations"] <= last]
 
 
 def last_count(records):
@@ -274,11 +291,15 @@ def _published(name):
 def accuracies(records, marks, published):
     """Return accuracies at marks, the paper's in brackets; largest area first.
 
-    Ranks are at the last mark that the paper has, among its methods.
+    Ranks are at the last mark that the paper and all its methods have.
     """
     summaries = summarize(records, marks)
     both = [name for name in summaries if published.get(name)]
-    last = [mark for mark in marks if both and mark in published[both[0]]][-1:]
+    last = [
+        mark
+        for mark in marks
+        if both and all(mark in summaries[n] and mark in published[n] for n in both)
+    ][-1:]
     ranks = [
         (
             ranks_of({name: summaries[name][mark].mean for name in both}),
@@ -287,15 +308,15 @@ def accuracies(records, marks, published):
         for mark in last
     ]
     lines = []
-    for row in area_under_curve(records).summary:
+    for row in area_under_curve(shared(records)).summary:
         name = row["strategy"]
         cells = []
         for mark in marks:
-            theirs = published.get(name, {}).get(mark)
+            ours, theirs = summaries[name].get(mark), published.get(name, {}).get(mark)
             beside = "" if theirs is None else f" ({100 * theirs:.1f})"
-            cells.append(in_percent(summaries[name][mark]) + beside)
-        for ours, papers in ranks:
-            cells.append(f"{ours[name]} ({papers[name]})" if name in both else "")
+            cells.append(in_percent(ours) + beside if ours else "")
+        for of_ours, of_papers in ranks:
+            cells.append(f"{of_ours[name]} ({of_papers[name]})" if name in both else "")
         lines.append([name_of(name), *cells, row["n_trials"]])
     headers = ["method", *(f"{mark} labels" for mark in marks)]
     headers += [f"rank at {mark}" for mark in last]
@@ -344,7 +365,7 @@ def summary_table():
     """
     lines = []
     for name in TABLES:
-        records = records_of(name)
+        records = shared(records_of(name))
         found = {r["strategy"]: r for r in area_under_curve(records).summary}
         plain = {n: r for n, r in found.items() if "+" not in n}
         plain = {n: r for n, r in plain.items() if n != "deepfool_margin"}
