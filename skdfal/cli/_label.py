@@ -16,7 +16,8 @@ from skdfal.cli._arguments import (
 _TEXT = """\
 Open a page that shows the picture worth most, takes a key, and shows the next at once,
 while a net learns in another process. Labels are on the disk as soon as they are
-given; stop and go on whenever you like.
+given; stop and go on whenever you like. How it learns is as the last time, unless you
+say otherwise.
 """
 _EXAMPLES = """\
 examples:
@@ -73,7 +74,9 @@ def add_label(commands):
 
 
 def _add_learning(command):
-    group = command.add_argument_group("advanced: learning")
+    group = command.add_argument_group(
+        "advanced: learning", "What is not given is as the last time, else the default."
+    )
     add_learner(group)
     for name, default, what in [
         ("n-instances", 10, "new labels that start a training"),
@@ -84,11 +87,15 @@ def _add_learning(command):
         "--holdout",
         type=share,
         help="share of what is asked that is drawn at random and never trained on, to "
-        "see how good the net is (default: 0.1, later as the first time)",
+        "see how good the net is (default: 0.1; stays as it was the first time)",
         metavar="X",
     )
     add_seed(group)
     add_dask(group)
+    # The defaults that the texts name are filled in where the project is known.
+    command.set_defaults(
+        net=None, strategy=None, n_instances=None, epochs=None, seed=None
+    )
 
 
 def _add_serving(command):

@@ -15,10 +15,18 @@ from pathlib import Path
 _PORT = 8765
 _OF_ALL = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # of all addresses, one to open here
 _MINUTE = 60.0  # seconds
+_USUAL = {
+    "net": "lenet5",
+    "strategy": "dfal",
+    "size": None,
+    "n_instances": 10,
+    "epochs": 50,
+    "holdout": 0.1,
+    "seed": 0,
+}
 PROJECT = "skdfal"
 STORE = "labels.sqlite"
 _TOKEN = "token"
-_HOLDOUT = 0.1
 _CACHE = "cache"
 _DEMO = Path("skdfal-demo")
 _DEMO_CLASSES = tuple("0123456789")
@@ -106,6 +114,7 @@ def _open(arguments, pictures, folder, store):
     from skdfal.label._trainer import Recipe
     from skdfal.pool import on_cluster
 
+    learning = settle_learning(arguments, store)
     size = arguments.size or image_size_for(arguments.net)
     open_pool = partial(_open_pool, str(pictures), str(folder), size)
     pool = open_pool()
@@ -132,20 +141,44 @@ def _open(arguments, pictures, folder, store):
     net.initialize()  # or raises
     with on_cluster(recipe.dask):
         pass  # or raises
-    if (holdout := arguments.holdout) is None:
-        holdout = store.setting("holdout", _HOLDOUT)
     project = Project(
         pool,
         store,
         recipe,
         n_instances=arguments.n_instances,
-        holdout=holdout,
+        holdout=arguments.holdout,
         say=partial(print, flush=True),
     )
     store.set("classes", classes)
+    store.set("learning", learning)
     if arguments.labels_from_folders:
         project.add_labels_from_folders()
     return project
+
+
+def settle_learning(arguments, store):
+    """Fill in how a net learns, where nobody says so now.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        Of the command; what is None becomes what it was the last time, or the default.
+    store : Store
+        Of the project.
+
+    Returns
+    -------
+    learning : dict
+        What is to be kept for the next time.
+    """
+    last = _USUAL | store.setting("learning", {})
+    said = {n: v for n, v in vars(arguments).items() if n in last and v is not None}
+    as_before = {n: v for n, v in last.items() if n not in said and v != _USUAL[n]}
+    if as_before:
+        options = (f"--{n.replace('_', '-')} {v}" for n, v in as_before.items())
+        print(f"As the last time: {' '.join(options)}")
+    vars(arguments).update(last | said)
+    return last | said
 
 
 def _check_folders(names):

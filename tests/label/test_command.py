@@ -154,6 +154,23 @@ def test_the_share_held_out_stays(pictures, quick, capsys):
     assert "was 0.2 when the labelling began" in capsys.readouterr().err
 
 
+def test_what_learns_is_as_the_last_time(pictures, quick, capsys):
+    first = ["--classes", "dark,light", "--no-browser"]
+    assert run(pictures, *first, "--strategy", "entropy", "--epochs", "3") == 0
+    assert "As the last time" not in capsys.readouterr().out
+    assert run(pictures, "--no-browser", "--epochs", "4") == 0
+    assert "As the last time: --strategy entropy\n" in capsys.readouterr().out
+    assert run(pictures, "--no-browser", "--strategy", "dfal") == 0
+    assert "As the last time: --epochs 4\n" in capsys.readouterr().out
+
+
+def test_what_cannot_learn_is_not_kept(pictures, quick, capsys):
+    first = ["--classes", "dark,light", "--no-browser"]
+    assert run(pictures, *first, "--net", "none") == 2
+    assert run(pictures, *first) == 0
+    assert "As the last time" not in capsys.readouterr().out
+
+
 def test_classes_may_become_more_but_not_fewer():
     assert agreed_classes([], ("cat", "dog")) == ("cat", "dog")
     assert agreed_classes(["cat", "dog"], None) == ("cat", "dog")
