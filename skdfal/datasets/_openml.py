@@ -1,7 +1,5 @@
 """Download of an image data set from OpenML, which keeps images as rows of pixels."""
 
-import importlib.util
-
 import numpy as np
 
 from skdfal.datasets._base import Arrays, check_split, offline_error
@@ -18,16 +16,24 @@ def from_openml(
     """
     from sklearn.datasets import fetch_openml
 
+    url = f"https://www.openml.org/d/{data_id}"
     try:
         raw = fetch_openml(
             data_id=data_id,
             data_home=data_home,
             as_frame=False,
-            **_parser(),
+            parser="pandas",
+            # Pixels and labels are small numbers: told so, it takes an eighth of the
+            # memory, and its releases cannot differ in how they read labels.
+            read_csv_kwargs={"dtype": "uint8"},
         )
     except OFFLINE as error:
-        url = f"https://www.openml.org/d/{data_id}"
         raise offline_error(title, url, error, how_to_place) from error
+    except ValueError as error:
+        raise OSError(
+            f"What came from {url} is not {title}: {error} Try again, or else: "
+            f"{how_to_place}"
+        ) from error
 
     X = np.asarray(raw.data).astype(np.uint8)
     y = np.asarray(raw.target).astype(np.int64)
@@ -37,12 +43,3 @@ def from_openml(
     arrays = Arrays(X[:n_train], y[:n_train], X[n_train:], y[n_train:])
     check_split(title, arrays, image_shape, train_counts, test_counts)
     return arrays
-
-
-def _parser():
-    """The fast parser where pandas is installed, which is no dependency of ours."""
-    if importlib.util.find_spec("pandas") is None:
-        return {"parser": "liac-arff"}
-    # Pixels and labels are small numbers. Told so, pandas takes an eighth of the
-    # memory, and its releases cannot differ in how they read labels.
-    return {"parser": "pandas", "read_csv_kwargs": {"dtype": "uint8"}}
