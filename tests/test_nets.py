@@ -2,6 +2,7 @@
 
 import pickle
 import signal
+import warnings
 from functools import partial
 from itertools import pairwise
 
@@ -12,11 +13,13 @@ from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback
 from skorch.dataset import ValidSplit
 from torch import nn
 
+from skdfal import ActiveLearningClassifier
 from skdfal.adapter._training import check_trainable, fit_encoded
 from skdfal.nets import VGG8, LeNet5, RestartingClassifier, make_classifier
 from skdfal.nets._dataset import ArrayDataset
@@ -270,11 +273,61 @@ def test_labels_and_inputs_of_other_kinds(data):
         assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
 
 
+@pytest.mark.filterwarnings("ignore:.*sees pixels")
 def test_pictures_of_bytes(data):
     X = (20 * data[0]).astype(np.uint8)
     net = make_classifier(**CHEAP, max_epochs=2)
     one, two = (weights(seeded_fit(net, x, data[1])) for x in (X, X.astype("float32")))
     assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+
+
+def scale_warnings(fit, *args):
+    """Files of the warnings on the range of pixels, with their texts."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fit(*args)
+    caught = [w for w in caught if "sees pixels" in str(w.message)]
+    return [(w.filename, str(w.message)) for w in caught]
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int64", "float32"])
+@pytest.mark.parametrize("loss_prediction", [None, "margin"])
+def test_pixels_that_are_not_scaled(dtype, loss_prediction, data):
+    """Once, with their range, at the line of the user; not where a step scales."""
+    X, y = data
+    pixels = np.round(255 * (X - X.min()) / (X.max() - X.min())).astype(dtype)
+    params = {"max_epochs": 1, "batch_size": len(X), "loss_prediction": loss_prediction}
+    net = make_classifier(**CHEAP, **params)
+    ((file, message),) = scale_warnings(net.fit, pixels, y)
+    assert file == __file__
+    assert message.startswith("LeNet5 sees pixels from 0 to 255. ")
+    scaled = make_pipeline(FunctionTransformer(lambda x: np.float32(x) / 255), net)
+    assert scale_warnings(scaled.fit, pixels, y) == []
+    assert "looks_" not in vars(net)
+
+
+def test_pixels_that_are_scaled_or_those_of_an_own_module(data):
+    X, y = data
+    net = make_classifier(**CHEAP, max_epochs=1)
+    standardized = (X - X.mean()) / X.std()
+    for scaled in (X / X.max(), standardized, (standardized > 0).astype(int)):
+        assert scale_warnings(net.fit, scaled, y) == []
+    module = nn.Sequential(nn.Flatten(), nn.Linear(X[0].size, 10))
+    own = make_classifier(module, max_epochs=1)
+    assert scale_warnings(own.fit, 255 * np.float32(X), y) == []
+
+
+def test_a_loop_and_restarts_tell_of_pixels_once(data):
+    X, y = 255 * data[0], data[1]
+    net = make_classifier(**CHEAP, max_epochs=1, patience=1, n_restarts=2)
+    assert len(scale_warnings(net.fit, X, y)) == 1
+    net = make_classifier(**CHEAP, max_epochs=1)
+    loop = ActiveLearningClassifier(
+        net, query_strategy="entropy", n_initial=4, n_instances=4, max_annotations=12
+    )
+    ((file, _),) = scale_warnings(loop.fit, X, y)
+    assert file == __file__
+    assert len(loop.history_) == 3
 
 
 def test_array_dataset_falls_back_to_single_samples():

@@ -4,18 +4,23 @@ import os
 import sys
 import warnings
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 import sklearn
 from sklearn.exceptions import ConvergenceWarning
 
 _OURS = tuple(  # folders, each with a separator at its end
     os.path.join(os.path.dirname(os.path.abspath(path)), "")
-    for path in (os.path.dirname(__file__), sklearn.__file__)
+    for path in (
+        os.path.dirname(__file__),
+        sklearn.__file__,
+        *(find_spec(name).origin for name in ("skorch", "torch")),  # not imported here
+    )
 )
 
 
 def warn_caller(message, category):
-    """Warn at the nearest line outside of this package and scikit-learn.
+    """Warn at the nearest line outside of this package, scikit-learn, skorch and torch.
 
     Parameters
     ----------

@@ -1,6 +1,7 @@
 """training(H, L_k): the same from the same seed, and back again from a file."""
 
 import copy
+from contextlib import nullcontext
 from numbers import Number
 
 import numpy as np
@@ -18,6 +19,7 @@ from skdfal.adapter._training import (
     fit_samples,
 )
 from skdfal.learner._view import TrainingView
+from skdfal.nets._classifier import telling_no_scale
 
 
 class Trainer:
@@ -47,6 +49,7 @@ class Trainer:
             estimator = default_classifier(pool.take([0]), n_classes, net_params)
         self.template = clone(estimator)
         self.warm_start = warm_start
+        self._has_fitted = False
         net = inner_net(self.template)
         if net is not None and "loss_prediction" in (net_params or {}):
             if "loss_prediction" not in net.get_params(deep=False):
@@ -119,7 +122,9 @@ class Trainer:
             X = X.take(np.arange(len(X)))  # who is no net wants all at once
         if isinstance(X, TrainingView) and wants_float_targets(estimator):
             X.y = X.y.float()
-        with seeded(seed):
+        telling = telling_no_scale() if self._has_fitted else nullcontext()
+        self._has_fitted = True
+        with seeded(seed), telling:
             return fit_samples(estimator, X, y, **fit_params)
 
     def weights(self, estimator):

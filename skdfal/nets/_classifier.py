@@ -4,6 +4,8 @@ can restart, batches of which none has a single sample.
 
 import copy
 import math
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
 
 import numpy as np
@@ -19,9 +21,25 @@ from skdfal._utils._interrupts import noting_interrupts
 from skdfal._utils._progress import progress
 from skdfal._utils._torch import first_float
 from skdfal._utils._validation import COUNT
+from skdfal._utils._warnings import warn_caller
 from skdfal.nets._lenet5 import LeNet5
 from skdfal.nets._resnet18 import ResNet18
 from skdfal.nets._vgg8 import VGG8
+
+# Beyond these no pixels were scaled: of floating point numbers, which may be
+# standardized, and of integers.
+_REACH, _REACH_OF_INTEGERS = 20, 1
+_scale_is_told = ContextVar("scale_is_told", default=False)
+
+
+@contextmanager
+def telling_no_scale():
+    """Fit without a word on the range of the pixels, where a fit before had it."""
+    token = _scale_is_told.set(True)
+    try:
+        yield
+    finally:
+        _scale_is_told.reset(token)
 
 
 def _random_fifth(dataset, y=None):
@@ -198,9 +216,22 @@ class RestartingClassifier(skorch.NeuralNetClassifier):
         ValueError
             If there are several restarts but nothing to tell the best by, or
             ``warm_start`` is set, which would carry on rather than restart.
+
+        Warns
+        -----
+        UserWarning
+            If a network of this package for images gets pixels that are not scaled, as
+            bytes from 0 to 255 are: it does not rescale.
         """
         self._check_restarts()
         vars(self).pop("valid_losses_", None)
+        self.looks_ = not _scale_is_told.get()  # at the scale of the first batch
+        try:
+            return self._fit_the_best(X, y, **fit_params)
+        finally:
+            vars(self).pop("looks_", None)
+
+    def _fit_the_best(self, X, y, **fit_params):
         if self.n_restarts == 1:
             return super().fit(X, y, **fit_params)
 
@@ -411,6 +442,8 @@ class RestartingClassifier(skorch.NeuralNetClassifier):
         is_own = type(self.module_) in (LeNet5, VGG8, ResNet18)  # no subclass of them
         if is_own:
             _check_images(x)
+            if vars(self).pop("looks_", False):
+                _check_scale(x, type(self.module_).__name__)
         if isinstance(x, torch.Tensor) and (is_own or x.is_floating_point()):
             weights = first_float(self.module_)
             x = x if weights is None else x.to(weights.dtype)
@@ -454,6 +487,21 @@ def _check_images(x):
         raise ValueError(
             f"X gave a batch of shape {shape}, but the network takes images of shape "
             f"(n_samples, n_channels, height, width).{remedy}"
+        )
+
+
+def _check_scale(x, name):
+    """Warn where the pixels of a batch are not scaled, as bytes are not."""
+    if not isinstance(x, torch.Tensor) or not x.numel():
+        return
+    low, high = x.min().item(), x.max().item()
+    reach = _REACH if x.is_floating_point() else _REACH_OF_INTEGERS
+    if reach < max(-low, high) < math.inf:  # NaN is another matter
+        warn_caller(
+            f"{name} sees pixels from {low:g} to {high:g}. It does not scale them, and "
+            "learns badly from such: divide those from 0 to 255 by 255, or standardize "
+            "them, before or as the first step of a Pipeline.",
+            UserWarning,
         )
 
 
