@@ -59,12 +59,15 @@ def add_learner(command):
     command.add_argument(
         "--net",
         default="lenet5",
-        help="lenet5 (default), vgg8, torchvision/NAME or timm/NAME (a linear head on "
-        "a pretrained net), or module:Class of your own",
+        help="lenet5 (default), vgg8, resnet18, torchvision/NAME or timm/NAME (a "
+        "linear head on a pretrained net), or module:Class of your own",
         metavar="NAME",
     )
     command.add_argument(
-        "--strategy", default="dfal", help="a query strategy (default: dfal)"
+        "--strategy",
+        default="dfal",
+        help="a query strategy (default: dfal), or module:function of your own",
+        metavar="NAME",
     )
     command.add_argument(
         "--size",
@@ -159,6 +162,6 @@ def class_names(text):
     names = [name.strip() for name in text.split(",")]
     if len(names) < 2 or not all(names) or len(set(names)) < len(names):
         raise argparse.ArgumentTypeError(
-            f"{text!r} should be two names or more, distinct, with commas between"
+            f"{text!r} should be at least two different names, separated by commas"
         )
     return tuple(names)

@@ -7,6 +7,8 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import torch
+from sklearn.base import clone
 
 from skdfal._utils._files import write_text
 from skdfal.adapter import predict_proba
@@ -29,7 +31,7 @@ from skdfal.label._formats import (
     write_predictions,
 )
 from skdfal.label._net_file import load_net
-from skdfal.label._nets import image_size_for, make_net, samples_for
+from skdfal.label._nets import image_size_for, make_net, samples_for, strategy_for
 from skdfal.label._project import LABELS
 from skdfal.label._store import Store
 from skdfal.label._trainer import NET, PREDICTIONS
@@ -244,24 +246,27 @@ def _predict(saved, pool, indices):
 def _ranking(pool, labels, arguments):
     """Yield the indices of pictures without a label, the best first."""
     told = [i for i, name in enumerate(pool.names) if name in labels]
+    classes = arguments.classes or sorted(set(labels.values()))
+    samples = samples_for(arguments.net, pool)
+    net = make_net(
+        arguments.net,
+        max(2, len(classes)),
+        samples.sample_shape,
+        arguments.epochs,
+        arguments.strategy,
+    )
+    with torch.random.fork_rng(devices=[]):
+        clone(net).initialize()  # or raises, before pictures are drawn at random too
     if len(set(labels.values())) < 2:
         _say("There are no labels of two classes yet: these are drawn at random.")
         rest = np.setdiff1d(np.arange(len(pool)), told)
         yield from np.random.RandomState(arguments.seed).permutation(rest)
         return
-    classes = arguments.classes or sorted(set(labels.values()))
-    samples = samples_for(arguments.net, pool)
     session = LabelingSession(
         samples,
         classes,
-        make_net(
-            arguments.net,
-            len(classes),
-            samples.sample_shape,
-            arguments.epochs,
-            arguments.strategy,
-        ),
-        arguments.strategy,
+        net,
+        strategy_for(arguments.strategy),
         n_instances=arguments.n,
         random_state=arguments.seed,
     )

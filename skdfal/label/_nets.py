@@ -1,4 +1,4 @@
-"""The net that is trained, by its name."""
+"""The net that is trained, and the strategy that asks it, by their names."""
 
 import importlib
 import os
@@ -7,6 +7,7 @@ import sys
 import torch
 from sklearn.base import clone
 
+from skdfal.experiment._names import find
 from skdfal.label._backbone import (
     IMAGE_SIZE,
     FeaturePool,
@@ -15,7 +16,7 @@ from skdfal.label._backbone import (
     load_backbone,
 )
 from skdfal.nets import make_classifier
-from skdfal.strategies import describe
+from skdfal.strategies import STRATEGIES, describe
 
 NETS = ("lenet5", "vgg8", "resnet18")
 _SIZE = 64  # of a net that is trained from scratch
@@ -39,8 +40,8 @@ def make_net(name, n_classes, shape, max_epochs=50, strategy=None):
     max_epochs : int, default=50
         Passes over the labels at each training.
     strategy : str, default=None
-        The query strategy that is to ask it: what it needs of a net is added, a
-        loss-prediction head or dropout.
+        The query strategy that is to ask it, as of :func:`strategy_for`: what it needs
+        of a net is added, a loss-prediction head or dropout.
 
     Returns
     -------
@@ -65,7 +66,7 @@ def make_net(name, n_classes, shape, max_epochs=50, strategy=None):
         module = _module(name)
         settings = {"in_channels": shape[0], "image_size": tuple(shape[1:])}
     if strategy is not None:
-        settings |= describe(strategy).params_for(name)
+        settings |= describe(strategy_for(strategy)).params_for(name)
     if "loss_prediction" in settings:
         settings["sample_shape"] = tuple(shape)
     net = make_classifier(
@@ -83,6 +84,37 @@ def _check(net, name):
             clone(net).initialize()
     except TypeError as exc:
         raise ValueError(f"net={name!r} cannot be made: {exc}") from exc
+
+
+def strategy_for(name):
+    """Return the query strategy of a name, as a session takes it.
+
+    Parameters
+    ----------
+    name : str
+        A name in ``skdfal.strategies.STRATEGIES``, or ``module:function`` of a module
+        that can be imported from here.
+
+    Returns
+    -------
+    strategy : str or callable
+        The name, where it is one of ours, else the function.
+
+    Raises
+    ------
+    ValueError
+        If there is no such strategy.
+
+    Examples
+    --------
+    >>> from skdfal.label._nets import strategy_for
+    >>> strategy_for("dfal"), strategy_for("skdfal:dfal").__name__
+    ('dfal', 'dfal')
+    """
+    if ":" in name:
+        _import_from_here()
+    found = find("strategy", name, STRATEGIES)
+    return name if name in STRATEGIES else found
 
 
 def samples_for(name, pool):
@@ -128,9 +160,14 @@ def _module(name):
             )
         return name
     module, _, attribute = name.partition(":")
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())  # as of `python -m`: a file beside the pictures
+    _import_from_here()
     try:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as exc:
         raise ValueError(f"net={name!r} cannot be imported: {exc}.") from exc
+
+
+def _import_from_here():
+    """Let modules in the working folder be imported, as ``python -m`` does."""
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())

@@ -21,7 +21,7 @@ import torch
 from skdfal._utils._files import write_text
 from skdfal.label._formats import margins, write_predictions
 from skdfal.label._net_file import save_net
-from skdfal.label._nets import make_net, samples_for
+from skdfal.label._nets import make_net, samples_for, strategy_for
 from skdfal.learner import (
     CheckpointError,
     LabelingSession,
@@ -51,7 +51,7 @@ class Recipe(NamedTuple):
     net : str
         Name of a net, or ``module:Class``.
     strategy : str
-        Name of a query strategy.
+        Name of a query strategy, or ``module:function``.
     n_ranked : int
         How many pictures to rank.
     max_epochs : int
@@ -270,7 +270,7 @@ class _Learner:
                 recipe.max_epochs,
                 recipe.strategy,
             ),
-            "query_strategy": recipe.strategy,
+            "query_strategy": strategy_for(recipe.strategy),
             "random_state": recipe.seed,
             "path": self._folder / _SESSION,
         }

@@ -1,8 +1,9 @@
-"""Nets that take their time, or fail: named as ``tests.label.nets:Sleepy``."""
+"""Slow and failing nets, and a strategy: named as ``tests.label.nets:Sleepy``."""
 
 import os
 import time
 
+import numpy as np
 from torch import nn
 
 from skdfal.nets import LeNet5
@@ -36,3 +37,8 @@ class Broken(nn.Module):
 
     def forward(self, x):
         raise ArithmeticError("This net is broken.")
+
+
+def last(estimator, X, n_instances=1):
+    """Ask for the last samples, the very last first."""
+    return np.arange(len(X))[::-1][:n_instances]

@@ -186,6 +186,34 @@ def test_query_without_labels(pictures, capsys):
     assert sorted(out.splitlines()) == sorted(truth(pictures))
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    ["--strategy dfall", "--strategy no.such:one", "--net nonsense", "--net timm/none"],
+)
+def test_query_without_labels_refuses_what_label_refuses(pictures, wrong, capsys):
+    told = []
+    for command in ("query pictures", "label pictures --classes dark,light"):
+        assert main([*command.split(), *wrong.split()]) == 2
+        out, err = capsys.readouterr()
+        told.append(err.partition("error: ")[2])
+        assert ".png" not in out
+        assert err.count("\n") == 1
+    assert told[0] == told[1]
+
+
+def test_query_by_a_strategy_of_ones_own(pictures, monkeypatch, capsys):
+    """Of a file beside the pictures, it is asked as it was written."""
+    monkeypatch.setattr("sys.path", sys.path[:])
+    Path("own_last.py").write_text(
+        "import numpy as np\n"
+        "def last(estimator, X, n_instances=1):\n"
+        "    return np.arange(len(X))[::-1][:n_instances]\n"
+    )
+    labels = dict(list(truth(pictures).items())[:8])
+    assert query(labels, "-n", "3", "--strategy", "own_last:last") == 0
+    assert capsys.readouterr().out.splitlines() == list(truth(pictures))[:-4:-1]
+
+
 def test_labels_that_are_a_folder(pictures, capsys):
     for command in (
         ["query", "pictures", "--labels", "pictures"],

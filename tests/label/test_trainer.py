@@ -91,6 +91,19 @@ def test_it_starts_by_itself_and_leaves_its_files(learned):
     assert labels.count("\n") > 2  # the head, and labels of two classes
 
 
+def test_the_process_finds_a_strategy_of_ones_own(pictures):
+    own = {"strategy": "tests.label.nets:last"}
+    project = make_project(pictures, n_instances=11, **own)
+    try:
+        tell(project, 12)
+        trained(project, 1)
+        ranking = project._learning.ranking
+    finally:
+        project.close()
+    assert len(ranking) > 20
+    assert ranking == sorted(ranking, key=project.pool.names.index, reverse=True)
+
+
 def test_neither_what_is_labelled_nor_held_out_is_ranked(learned):
     labels, order = learned.answers.labels(), learned._order
     assert learned._learning.ranking
