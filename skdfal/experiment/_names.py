@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from importlib import import_module
 
+from skdfal._utils._names import did_you_mean
 from skdfal.augment import (
     AdversarialAugmenter,
     CopyAugmenter,
@@ -64,7 +65,7 @@ def find(kind, name, known):
     if not (colon and all(map(str.isidentifier, parts))):
         raise ValueError(
             f'{kind}={name!r} should be one of {", ".join(known)}, or "module:name" '
-            "to import one of yours."
+            "to import one of yours." + did_you_mean(name, known)
         )
     try:
         found = getattr(import_module(module), attribute)
@@ -101,7 +102,7 @@ def find_strategy(name):
     if addition not in ADDITIONS:
         raise ValueError(
             f"strategy={name + plus + addition!r} should end in one of "
-            f"{', '.join(ADDITIONS)}."
+            f"{', '.join(ADDITIONS)}." + did_you_mean(addition, ADDITIONS)
         )
     label = f"{strategy.label} + {addition.replace('_', ' ')}"
     return replace(

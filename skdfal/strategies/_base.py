@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from sklearn.utils import check_random_state
 
+from skdfal._utils._names import did_you_mean
 from skdfal.pool import as_pool
 
 # What nets that have no dropout of their own get for strategies that draw by it; that
@@ -259,6 +260,7 @@ def describe(strategy):
         if strategy not in _REGISTRY:
             raise ValueError(
                 f"{strategy!r} is no query strategy; known are {', '.join(_REGISTRY)}."
+                + did_you_mean(strategy, _REGISTRY)
             )
         return _REGISTRY[strategy]
     if not callable(strategy):

@@ -12,6 +12,7 @@ import pytest
 import skdfal
 from skdfal import ActiveLearningClassifier, AdversarialAugmenter, LabelingSession
 from skdfal.cli import main
+from skdfal.experiment._names import find, find_strategy
 from skdfal.strategies import STRATEGIES, describe, register, unregister
 from tests.conftest import make_net_for
 from tests.processes import run_in_another_process
@@ -142,6 +143,18 @@ def test_names_are_taken_once():
         describe("nothing")
     with pytest.raises(TypeError, match="name of a query strategy or a function"):
         describe(3)
+
+
+@pytest.mark.parametrize("name", ["dfall", "DFAL", "dfa"])
+def test_the_name_that_was_meant(name):
+    with pytest.raises(ValueError, match=r"is no query .*\. Did you mean 'dfal'\?$"):
+        describe(name)
+    with pytest.raises(ValueError, match=r"of yours\. Did you mean 'dfal'\?$"):
+        find_strategy(name)
+    with pytest.raises(ValueError, match=r"of yours\.$"):
+        find("net", "far_off", ["random"])
+    with pytest.raises(ValueError, match=r"\. Did you mean 'twins'\?$"):
+        find_strategy("random+twin")
 
 
 def test_what_cannot_be_registered():
