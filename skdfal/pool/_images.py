@@ -145,6 +145,9 @@ class ImagePool(Pool):
         kinds = (is_grey(self.folder / name) for name in sorted(found))
         return "RGB" if False in kinds else "L"
 
+    def _in_words(self):
+        return f"{str(self.folder)!r}, {super()._in_words()}"
+
     # The files
 
     def _list(self):

@@ -203,6 +203,13 @@ class Pool:
         """Number of axes that all samples would have as one array."""
         return len(self.shape)
 
+    def __repr__(self):
+        return f"{type(self).__name__}({self._in_words()})"
+
+    def _in_words(self):
+        shape = "" if self.sample_shape is None else f" of {tuple(self.sample_shape)}"
+        return f"{len(self)} samples{shape}"
+
     def __getitem__(self, key):
         if isinstance(key, int | np.integer):
             if not -len(self) <= key < len(self):

@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
 import skdfal
-from skdfal.pool import FilePool, as_pool
+from skdfal.pool import FilePool, ImagePool, as_pool
 from tests.pool.kinds import KINDS, Samples
 from tests.strategy_cases import CASES
 from tests.test_common import sample
@@ -244,6 +244,17 @@ def test_one_sample_is_a_row_of_whatever_it_is():
     assert one["table"].tolist() == [2, 4]
     assert one["array"].tolist() == [2, 3]
     assert as_pool(frame)[0].tolist() == [1, 3]
+
+
+def test_a_pool_shows_what_it_holds(tmp_path):
+    pool = as_pool(np.zeros((9, 1, 8, 8)))
+    assert repr(pool) == "ArrayPool(9 samples of (1, 8, 8))"
+    assert repr(pool.view([1, 2])) == "PoolView(2 samples of (1, 8, 8))"
+    assert repr(as_pool({"a": np.zeros(3)})) == "MappingPool(3 samples)"
+    Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    Image.new("L", (3, 3)).save(tmp_path / "a.png")
+    found = repr(ImagePool(tmp_path, image_size=16))
+    assert found == f"ImagePool({str(tmp_path)!r}, 1 samples of (1, 16, 16))"
 
 
 def test_a_list_is_of_the_dtype_that_holds_all_its_samples():
