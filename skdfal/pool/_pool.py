@@ -722,7 +722,8 @@ class FilePool(Pool):
         The files.
     loader : callable
         Takes a name and returns the sample, an array or tensor of one shape for all;
-        the dtype of the first is that of the pool.
+        the dtype of the first is that of the pool. Where it fails, a ValueError (of an
+        OSError: an OSError) names the file.
 
     Examples
     --------
@@ -755,7 +756,28 @@ class FilePool(Pool):
         indices = positions(indices, len(self))
         if not len(indices):
             return np.empty((0, *self.sample_shape), self.dtype)
-        return self._as_first(_stacked([self.loader(self.names[i]) for i in indices]))
+        return self._as_first(np.stack([self._read(self.names[i]) for i in indices]))
+
+    def _read(self, name):
+        """Return the sample of a file; what is raised names the file."""
+        try:
+            sample = _as_arrays(self.loader(name))
+        except MemoryError:
+            raise
+        except Exception as error:
+            if getattr(error, "filename", None) is not None:
+                raise
+            kind = OSError if isinstance(error, OSError) else ValueError
+            raise kind(
+                f"The loader fails on {name}: {type(error).__name__}: {error}"
+            ) from error
+        if self.sample_shape not in (None, sample.shape):
+            raise ValueError(
+                f"The loader returns shape {sample.shape} for {name}, and "
+                f"{self.sample_shape} for the first file, {self.names[0]}. Resize or "
+                "convert in it, so that all samples are of one shape."
+            )
+        return sample
 
     def _as_first(self, X):
         """Return a batch in the dtype of the first file, whoever is in it."""

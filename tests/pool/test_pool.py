@@ -223,6 +223,35 @@ def test_names_are_no_samples(X):
     assert repr(X if isinstance(X, str | Path) else X[0]) in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("sample", "kind", "message"),
+    [
+        (np.zeros((8, 8)), ValueError, "on bad.png: ValueError: axes don't match"),
+        (np.zeros((8, 9, 3)), ValueError, r"shape \(3, 8, 9\) for bad.png, and \(3, 8"),
+        (OSError("truncated"), OSError, "on bad.png: OSError: truncated"),
+        (KeyError("mode"), ValueError, "on bad.png: KeyError: 'mode'"),
+    ],
+    ids=["grey", "shape", "damaged", "other"],
+)
+def test_the_file_at_which_a_loader_fails_is_named(sample, kind, message):
+    def loader(name):
+        if name == "bad.png" and isinstance(sample, Exception):
+            raise sample
+        array = sample if name == "bad.png" else np.zeros((8, 8, 3))
+        return array.transpose(2, 0, 1)
+
+    pool = FilePool(["a.png", "b.png", "bad.png"], loader)
+    with pytest.raises(kind, match=message):
+        pool.take([1, 2])
+    with pytest.raises(kind, match=message):
+        pool.take([2])
+
+
+def test_a_missing_file_is_told_as_the_system_tells_it(tmp_path):
+    with pytest.raises(FileNotFoundError, match="gone"):
+        FilePool([tmp_path / "gone.npy"], np.load)
+
+
 def test_one_name_is_no_list_of_files():
     with pytest.raises(TypeError, match="names='pictures' should be a list"):
         FilePool("pictures", np.load)
