@@ -216,6 +216,53 @@ def test_a_fit_leaves_the_parameters_as_they_were(data):
     assert set(net.fit(*data).get_params(deep=False)) == before
 
 
+@pytest.mark.parametrize("loss_prediction", [None, "margin"])
+@pytest.mark.parametrize(
+    ("params", "is_known"),
+    [
+        ({"module__dropout": 0.1, "module__n_classes": 3}, True),
+        ({"criterion": nn.CrossEntropyLoss, "criterion__reduction": "none"}, True),
+        ({"optimizer__weight_decay": 0.1, "optimizer__param_groups": []}, True),
+        ({"iterator_train__drop_last": False, "iterator_valid__batch_size": 9}, True),
+        ({"iterator_train": torch.utils.data.DataLoader}, True),
+        ({"callbacks__train_loss": None, "callbacks__valid_acc__name": "a"}, True),
+        ({"dataset": ArrayDataset, "train_split": None, "classes": [0, 1]}, True),
+        ({"warm_start": True, "compile": False, "compile__mode": "default"}, True),
+        ({"predict_nonlinearity": None, "use_caching": False}, True),
+        ({"torch_load_kwargs": {}, "history": None, "initialized_": False}, True),
+        ({"epochs": 3}, False),
+        ({"learning_rate": 3}, False),
+        ({"train_split__cv": 3}, False),
+        ({"iterator_train_shuffle": True}, False),
+        ({"criterion_weight": None}, False),
+        ({"loss_weigth": 1.0}, False),
+    ],
+)
+def test_parameters_are_refused_at_once_that_skorch_refuses(
+    params, is_known, loss_prediction
+):
+    """skorch itself refuses them when it makes the module, in the fit."""
+    given = {"optimizer": torch.optim.SGD, "loss_prediction": loss_prediction}
+    kind = type(make_classifier(**given))
+    settings = {"criterion": nn.CrossEntropyLoss}
+    if loss_prediction:
+        settings["sample_shape"] = (1, 28, 28)
+    net = kind(LeNet5, **settings | params)
+    if is_known:
+        net.initialize()
+        make_classifier(**given, **params)
+        return
+    with pytest.raises(ValueError, match="unexpected argument"):
+        net.initialize()
+    with pytest.raises(TypeError, match=f"no parameter '{next(iter(params))}'"):
+        make_classifier(**given, **params)
+
+
+def test_the_parameter_that_was_meant():
+    with pytest.raises(TypeError, match=r"\. Did you mean 'max_epochs'\?$"):
+        make_classifier(epochs=3)
+
+
 def test_another_optimizer(data):
     # The fused option of Adam does not stick to what replaces it.
     net = make_classifier(**CHEAP, max_epochs=1).set_params(optimizer=torch.optim.Rprop)

@@ -5,9 +5,11 @@ from functools import partial
 from numbers import Integral, Real
 
 import torch
+from skorch import NeuralNet
 from skorch.callbacks import EarlyStopping
 from torch import nn
 
+from skdfal._utils._names import did_you_mean
 from skdfal._utils._validation import COUNT, Interval, StrOptions, validate_params
 from skdfal.nets._augmentation import RandomCropFlip
 from skdfal.nets._classifier import (
@@ -155,7 +157,8 @@ default="lenet5"
     InvalidParameterError
         A ValueError, if a parameter is out of its range.
     TypeError
-        If ``module`` is a class, but none of networks.
+        If ``module`` is a class, but none of networks, or a parameter is unknown here
+        and to skorch.
 
     See Also
     --------
@@ -195,6 +198,8 @@ default="lenet5"
     >>> bool(net.score(digits.X_test, digits.y_test) > 0.7)
     True
     """
+    kind = RestartingClassifier if loss_prediction is None else LossPredictionClassifier
+    _check_names(kwargs, kind)
     if isinstance(augmentation, str):
         augmentation = _AUGMENTATIONS[augmentation]
     if isinstance(augmentation, type):
@@ -244,14 +249,35 @@ default="lenet5"
             # The columns of predict_proba, also where a class has no label yet.
             given = kwargs.get(f"module__{names['n_classes']}", n_classes)
             settings["classes"] = range(given)
-    if loss_prediction is None:
-        return RestartingClassifier(module, **(settings | kwargs))
-    sides = (image_size,) * 2 if isinstance(image_size, Integral) else image_size
-    settings |= {
-        "loss_prediction": loss_prediction,
-        "sample_shape": (in_channels, *sides),
+    if loss_prediction is not None:
+        sides = (image_size,) * 2 if isinstance(image_size, Integral) else image_size
+        settings |= {
+            "loss_prediction": loss_prediction,
+            "sample_shape": (in_channels, *sides),
+        }
+    return kind(module, **(settings | kwargs))
+
+
+def _check_names(params, kind):
+    """Raise where skorch would refuse a parameter, which it does only in the fit."""
+    own = inspect.signature(make_classifier).parameters
+    of_kind = {
+        name
+        for base in kind.__mro__
+        if issubclass(base, NeuralNet)
+        for name in inspect.signature(base.__init__).parameters
     }
-    return LossPredictionClassifier(module, **(settings | kwargs))
+    known = (set(own) | of_kind | {"history"}) - {"self", "args", "kwargs"}
+    prefixes = {"module", "criterion", "optimizer", *kind.prefixes_}
+    for name in params:
+        prefix, dunder, _ = name.partition("__")
+        is_nested = dunder and prefix in prefixes
+        if not (name in known or is_nested or name.endswith("_")):
+            raise TypeError(
+                f"make_classifier has no parameter {name!r}, nor has {kind.__name__}; "
+                f"of parts there are {', '.join(f'{p}__' for p in sorted(prefixes))}."
+                + did_you_mean(name, known)
+            )
 
 
 def _callbacks(own, patience, loss_prediction, optimizer, max_batches):
