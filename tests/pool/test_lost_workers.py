@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 
 import joblib
 import numpy as np
@@ -143,12 +144,18 @@ def test_finished_blocks_are_not_done_again(n_killed, memmap, client, tmp_path):
 
     pool = as_pool(memmap)
     parts = [pool.view(np.arange(i, i + 16)) for i in range(0, 1024, 16)]
-    results = OnDask(client).map(slow_sum, str(tmp_path / "log"), parts)
+    log = tmp_path / "log"
+    results = OnDask(client).map(slow_sum, str(log), parts)
     found = [next(results) for _ in range(20)]
+    finished = worked_on(log)
+    time.sleep(3)  # by then they are with the client, also on a busy machine
     kill(client, n_killed)
     found += in_time(client, lambda: list(results))
     np.testing.assert_allclose(found, [float(part[:].sum()) for part in parts])
-    worked = (tmp_path / "log").read_text(encoding="ascii").split()
+    worked = worked_on(log)
     assert len(set(worked)) == 64
-    # At most what each of them ran, and what it had not yet handed over.
-    assert len(worked) - 64 <= 2 * n_killed
+    assert [worked.count(block) for block in finished] == [1] * len(finished)
+
+
+def worked_on(log):
+    return log.read_text(encoding="ascii").split()
