@@ -133,12 +133,13 @@ def _add_export(commands):
         "--to",
         choices=["csv", "label-studio"],
         required=True,
-        help="csv (the labels) or label-studio (tasks, and the interface for them)",
+        help="csv (the labels, to labels.csv in the working folder unless --out says "
+        "otherwise) or label-studio (tasks.json, and the interface for them beside it)",
         metavar="FORMAT",
     )
     _add_project(command)
     _add_net(command, required=False)
-    _add_out(command, "labels.csv or tasks.json, by default")
+    _add_out(command, "labels.csv or tasks.json in the working folder, by default")
     command.add_argument(
         "--prefix",
         help="what stands before the names in tasks: where Label Studio finds local "

@@ -49,7 +49,7 @@ def predict(arguments):
     arguments : argparse.Namespace
         Of the command.
     """
-    saved = load_net(arguments.net, arguments.net_class)
+    saved = _load_net(arguments.net, arguments)
     out = _new_file(arguments, PREDICTIONS)
     with (
         on_cluster(arguments.dask),
@@ -70,15 +70,29 @@ def query(arguments):
         Of the command.
     """
     given = arguments.labels
+    if given is not None and not given.exists():
+        raise ValueError(f"The file of --labels is missing: there is no {given}.")
     events = [] if given is None else read_labels(given, arguments.columns)
     size = arguments.size or image_size_for(arguments.net)
     with on_cluster(arguments.dask), _open_pool(arguments, size) as pool:
         known = _known(events, pool.names, arguments.pictures)
+        _check_labels(known, arguments)
         labels = {event.picture: event.label for event in known}
         ranking = _ranking(pool, labels, arguments)
         for i in _first_good(pool, ranking, arguments.n):
             print(pool.names[i])
         _say_broken(pool)
+
+
+def _check_labels(events, arguments):
+    """Raise where a label is none of the classes that were named."""
+    for event in events if arguments.classes else ():
+        if event.label not in arguments.classes:
+            raise ValueError(
+                f"{event.picture} has the label {event.label!r} in {arguments.labels}, "
+                f"which is none of --classes {','.join(arguments.classes)}. Correct "
+                "it, or name that class, too."
+            )
 
 
 def export(arguments):
@@ -119,13 +133,7 @@ def _new_file(arguments, name):
 
 
 def _export_tasks(arguments, answers):
-    net = arguments.net or _folder(arguments) / NET
-    if not net.is_file():
-        raise ValueError(
-            f"There is no net yet: {net} is missing. Label until one has been trained, "
-            "or name another by --net."
-        )
-    saved = load_net(net, arguments.net_class)
+    saved = _load_net(arguments.net or _folder(arguments) / NET, arguments)
     out = _new_file(arguments, _TASKS)
     config, interface = out.with_suffix(".xml"), label_studio_config(saved.classes)
     _check_beside(out, config, interface)
@@ -143,6 +151,15 @@ def _export_tasks(arguments, answers):
     write_label_studio(out, tasks)
     write_text(config, interface)
     _say(f"{out}: {len(tasks)} tasks. {config}: the labelling interface.")
+
+
+def _load_net(path, arguments):
+    if not path.exists():
+        raise ValueError(
+            f"There is no net yet: {path} is missing. It is written after the first "
+            "training of skdfal label; or name another by --net."
+        )
+    return load_net(path, arguments.net_class)
 
 
 def _check_beside(out, config, interface):
@@ -172,6 +189,10 @@ def import_(arguments):
     ValueError
         If the file is none of the formats, or has labels that are no classes.
     """
+    if not arguments.file.exists():
+        raise ValueError(
+            f"The file to import is missing: there is no {arguments.file}."
+        )
     with _open_pool(arguments, 1, "RGB") as pool:  # for the names alone
         names = pool.names
     if arguments.file.suffix.lower() == ".json":
@@ -207,10 +228,12 @@ def _classes_for(events, path, arguments):
         wanted = labels
     unknown = set(labels).difference(wanted or known)
     if unknown:
+        first = next(event for event in events if event.label in unknown)
         raise ValueError(
-            f"The labels {', '.join(sorted(unknown))} are no classes of the project. "
-            "Name all classes, the former ones too: --classes A,B. Nothing was "
-            "imported."
+            f"The labels {', '.join(sorted(unknown))} are no classes of the project, "
+            f"such as {first.label!r} of {first.picture}. If that is a typo, correct "
+            f"it in {arguments.file}; if not, name all classes, the former ones too: "
+            "--classes A,B. Nothing was imported."
         )
     return agreed_classes(known, wanted)
 
@@ -310,9 +333,16 @@ def _known(events, names, folder):
     names, found, unknown = set(names), [], []
     for event in events:
         name = _name_in(event.picture, names, folder)
-        (unknown if name is None else found).append(event._replace(picture=name))
+        if name is None:
+            unknown.append(event.picture)
+        else:
+            found.append(event._replace(picture=name))
     if unknown:
-        _say(f"{len(unknown)} rows are of pictures that are not in {folder}: left out.")
+        rows = "1 row is" if len(unknown) == 1 else f"{len(unknown)} rows are"
+        _say(
+            f"{rows} left out, of pictures that are not in {folder}, such as "
+            f"{unknown[0]}."
+        )
     return found
 
 

@@ -169,7 +169,9 @@ def _read(path):
         with zipfile.ZipFile(path) as archive:
             about = json.loads(_stored(archive, _ABOUT, _LONGEST))
             weights = io.BytesIO(_stored(archive, _WEIGHTS))
-    except (zipfile.BadZipFile, KeyError, EOFError, *_NO_JSON) as error:
+    except zipfile.BadZipFile as error:
+        raise NetFileError(f"{path} is no net of skdfal, or damaged.") from error
+    except (KeyError, EOFError, *_NO_JSON) as error:
         raise NetFileError(
             f"{path} is no net of skdfal, or damaged: {error}."
         ) from error

@@ -107,9 +107,11 @@ def test_pictures_of_which_none_can_be_read(pictures, net, capsys):
 
 def test_predict_with_no_net(pictures, capsys):
     assert main(["predict", "pictures", "--net", "pictures/broken.png"]) == 2
-    assert "broken.png is no net of skdfal" in capsys.readouterr().err
+    assert "broken.png is no net of skdfal, or damaged.\n" in capsys.readouterr().err
     assert main(["predict", "pictures", "--net", "nothing"]) == 2
-    assert capsys.readouterr().err.count("\n") == 1
+    error = capsys.readouterr().err
+    assert "There is no net yet: nothing is missing. It is written after the" in error
+    assert error.count("\n") == 1
 
 
 def test_predict_overwrites_only_what_is_named(pictures, net, capsys):
@@ -224,16 +226,50 @@ def test_labels_that_are_a_folder(pictures, capsys):
         assert "pictures is a folder; a CSV with a file and a label in each" in error
 
 
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        ("label", "lenet5 (default), vgg8, resnet18, torchvision/NAME"),
+        ("label", "or module:function of your own"),
+        ("export", "the labels, to labels.csv in the working folder"),
+    ],
+)
+def test_help_says_what_is_taken_and_where_it_goes(command, text, capsys):
+    assert main([command, "--help"]) == 0
+    assert text in " ".join(capsys.readouterr().out.split())
+
+
+def test_labels_that_are_missing(pictures, capsys):
+    assert main(["query", "pictures", "--labels", "none.csv"]) == 2
+    assert "file of --labels is missing: there is no none" in capsys.readouterr().err
+    assert main(["import", "none.csv", "pictures"]) == 2
+    assert "file to import is missing: there is no none" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("n_labels", [1, 8])
+def test_query_names_the_picture_whose_label_is_no_class(pictures, n_labels, capsys):
+    labels = dict(list(truth(pictures).items())[:n_labels])
+    name = list(labels)[-1]
+    assert query(labels | {name: "drak"}, "--classes", "dark,light") == 2
+    error = capsys.readouterr().err
+    assert f"{name} has the label 'drak' in labels.csv, which is none of" in error
+    assert "stored" not in error
+
+
 def test_query_knows_names_given_as_paths(pictures, capsys):
     labels = truth(pictures)
     first, second, third, *_ = labels
     given = {f"pictures/{first}": "dark", str(pictures / second): "light"}
     given[third.replace("/", "\\")] = "dark"
-    given["elsewhere.png"] = "light"
+    for n, rows in [(1, "1 row is"), (2, "2 rows are")]:
+        given[f"elsewhere {n}.png"] = "light"
+        assert query(given, "-n", "1", "--strategy", "random") == 0
+        error = capsys.readouterr().err
+        assert f"{rows} left out, of pictures that are not in pictures" in error
+        assert "such as elsewhere 1.png." in error
     assert query(given, "-n", "100", "--strategy", "random") == 0
-    out, err = capsys.readouterr()
+    out = capsys.readouterr().out
     assert set(out.splitlines()) == set(labels) - {first, second, third}
-    assert "1 rows are of pictures that are not in pictures" in err
 
 
 def test_names_given_as_paths_from_elsewhere(pictures, monkeypatch, capsys):
@@ -447,9 +483,12 @@ def test_an_out_that_is_a_folder_is_refused_before_the_work(
 
 
 def test_import_of_unknown_classes_needs_their_names(pictures, project, capsys):
-    write_labels("labels.csv", events({list(truth(pictures))[10]: "grey"}))
+    name = list(truth(pictures))[10]
+    write_labels("labels.csv", events({name: "grey"}))
     assert main(["import", "labels.csv", "pictures"]) == 2
-    assert "The labels grey are no classes" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "The labels grey are no classes" in error
+    assert f"such as 'grey' of {name}. If that is a typo, correct it in" in error
     assert stored(pictures)[0].labels() == project
     classes = ["--classes", "dark,light,grey"]
     assert main(["import", "labels.csv", "pictures", *classes]) == 0
