@@ -15,6 +15,9 @@ from skdfal.strategies._base import innermost
 
 # Parameters of an augmenter that are not the user's to set here.
 _NOT_OF_THE_LOOP = {"estimator", "prefit", "missing_label", "random_state"}
+# What a strategy gets that has a parameter of that name.
+_KNOWLEDGE = {"random_state", "pool_indices", "X_labeled", "y_labeled", "X_unlabeled"}
+_N_SHOWN = 20  # numbers of a wrong answer
 
 
 class Method:
@@ -50,6 +53,7 @@ class Method:
         own = {name: query_params.pop(name) for name in shared & query_params.keys()}
         self._parameters = query_params
         self._check_query_params(signature, shared)
+        self._check_can_be_asked()
         self.augmenters = self._resolve_augmenters(
             augmenter, own | dict(augmenter_params or {}), augmenter_params
         )
@@ -99,8 +103,11 @@ class Method:
             or len(np.unique(found)) < n_query
             or not ((found >= 0) & (found < len(S_k))).all()
         ):
+            shown = repr(found)
+            if found.size > _N_SHOWN:
+                shown = f"an array of shape {found.shape} and dtype {found.dtype}"
             raise ValueError(
-                f"query_strategy={self.name} returned {found!r}; expected {n_query} "
+                f"query_strategy={self.name} returned {shown}; expected {n_query} "
                 f"distinct indices in [0, {len(S_k)})."
             )
         return S_k[found]
@@ -214,6 +221,22 @@ class Method:
             return set()
         names = set(self.strategy.augmenter().get_params(deep=False))
         return names - _NOT_OF_THE_LOOP
+
+    def _check_can_be_asked(self):
+        """Raise where Python would refuse the call of a strategy of the user's own."""
+        function = self.strategy.function
+        if modal.is_modal_strategy(function):
+            return
+        signature = inspect.signature(function)
+        named = self._parameters.keys() | (_KNOWLEDGE & self._accepted)
+        try:
+            signature.bind("estimator", "X", "n_instances", **dict.fromkeys(named))
+        except TypeError as exc:
+            raise TypeError(
+                f"query_strategy={self.name} should take (estimator, X, n_instances), "
+                f"and has {signature}: {exc}. Other parameters need a default, or a "
+                "value in query_params."
+            ) from exc
 
     def _check_query_params(self, signature, shared):
         asked = {*list(signature)[:2], "n_instances"} & self._parameters.keys()

@@ -387,6 +387,28 @@ def test_a_strategy_that_answers_nonsense(answer, data):
         make_loop(query_strategy=lambda e, X, n: np.array(answer)).fit(*data)
 
 
+def test_a_strategy_that_answers_with_samples(data):
+    with pytest.raises(ValueError, match="indices") as caught:
+        make_loop(query_strategy=lambda e, X, n: X[:n]).fit(*data)
+    message = str(caught.value)
+    assert "returned an array of shape (4, 1, 8, 8) and dtype float32; exp" in message
+    assert len(message) < 200
+
+
+@pytest.mark.parametrize(
+    ("strategy", "reason"),
+    [
+        (lambda estimator, X: [], "too many positional arguments"),
+        (lambda estimator, X, n_instances, k: [], "missing a required argument: 'k'"),
+        (lambda estimator, X, n_instances, *, k: [], "missing a required .*'k'"),
+    ],
+)
+def test_a_strategy_with_other_parameters(strategy, reason, data):
+    wanted = r"should take \(estimator, X, n_instances\), and has \(estimator, X"
+    with pytest.raises(TypeError, match=f"{wanted}.*: {reason}"):
+        make_loop(query_strategy=strategy).fit(*data)
+
+
 def test_pipeline_inside_and_around(data):
     X, y = data
     inside = make_loop().set_params(
