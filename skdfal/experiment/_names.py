@@ -65,7 +65,7 @@ def find(kind, name, known):
     if not (colon and all(map(str.isidentifier, parts))):
         raise ValueError(
             f'{kind}={name!r} should be one of {", ".join(known)}, or "module:name" '
-            "to import one of yours." + did_you_mean(name, known)
+            f"to import one of yours.{did_you_mean(name, known)}"
         )
     try:
         found = getattr(import_module(module), attribute)
@@ -102,7 +102,7 @@ def find_strategy(name):
     if addition not in ADDITIONS:
         raise ValueError(
             f"strategy={name + plus + addition!r} should end in one of "
-            f"{', '.join(ADDITIONS)}." + did_you_mean(addition, ADDITIONS)
+            f"{', '.join(ADDITIONS)}.{did_you_mean(addition, ADDITIONS)}"
         )
     label = f"{strategy.label} + {addition.replace('_', ' ')}"
     return replace(

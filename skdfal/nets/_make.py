@@ -276,7 +276,7 @@ def _check_names(params, kind):
             raise TypeError(
                 f"make_classifier has no parameter {name!r}, nor has {kind.__name__}; "
                 f"of parts there are {', '.join(f'{p}__' for p in sorted(prefixes))}."
-                + did_you_mean(name, known)
+                f"{did_you_mean(name, known)}"
             )
 
 

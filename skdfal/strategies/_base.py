@@ -260,7 +260,7 @@ def describe(strategy):
         if strategy not in _REGISTRY:
             raise ValueError(
                 f"{strategy!r} is no query strategy; known are {', '.join(_REGISTRY)}."
-                + did_you_mean(strategy, _REGISTRY)
+                f"{did_you_mean(strategy, _REGISTRY)}"
             )
         return _REGISTRY[strategy]
     if not callable(strategy):
