@@ -16,6 +16,8 @@ def skeleton(node):
         return "".join(skeleton(part) or VALUE for part in node.values)
     if isinstance(node, ast.FormattedValue):
         return VALUE
+    if isinstance(node, ast.BinOp) and (left := skeleton(node.left)):
+        return left + (skeleton(node.right) or "")  # a suggestion, if there is one
     return None
 
 
