@@ -133,8 +133,8 @@ def _add_export(commands):
         "--to",
         choices=["csv", "label-studio"],
         required=True,
-        help="csv (the labels, to labels.csv in the working folder unless --out says "
-        "otherwise) or label-studio (tasks.json, and the interface for them beside it)",
+        help="csv (the labels) or label-studio (tasks.json, and the interface for them "
+        "beside it)",
         metavar="FORMAT",
     )
     _add_project(command)

@@ -231,7 +231,7 @@ def test_labels_that_are_a_folder(pictures, capsys):
     [
         ("label", "lenet5 (default), vgg8, resnet18, torchvision/NAME"),
         ("label", "or module:function of your own"),
-        ("export", "the labels, to labels.csv in the working folder"),
+        ("export", "labels.csv or tasks.json in the working folder"),
     ],
 )
 def test_help_says_what_is_taken_and_where_it_goes(command, text, capsys):
