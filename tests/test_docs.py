@@ -241,8 +241,9 @@ def test_readme_claims_what_the_published_rows_say():
     percent = {key: round(100 * np.mean(found), 1) for key, found in scores.items()}
     readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     assert (
-        f"LeNet5 reaches {percent['dfal', 300]} % with 300 labels that DFAL chose, and "
-        f"{percent['random', 1000]} % with 1,000 that chance chose (means of five"
+        f"LeNet5 reaches {percent['dfal', 300]} % accuracy with 300 labels chosen by "
+        f"DFAL, and {percent['random', 1000]} % with 1,000 labels chosen at random "
+        "(means of five trials)"
     ) in readme
     assert len(scores["dfal", 300]) == len(scores["random", 1000]) == 5
     reached = [
@@ -263,8 +264,9 @@ def test_readme_claims_of_dfal_plus_what_the_intervals_say(monkeypatch):
     assert all(lead.n_trials == 15 for of in leads.values() for lead in of.values())
     readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     assert (
-        "above that of softmax margin, BADGE and random choice on all four data sets "
-        "that we tried, and above DFAL's on three (fifteen trials, equal training"
+        "higher than that of softmax margin, BADGE and random choice on all four "
+        "data sets we tried, and higher than DFAL's on three (fifteen trials, equal "
+        "training)"
     ) in readme
 
 
