@@ -495,7 +495,7 @@ def test_every_page_is_in_a_toctree():
     text = "".join(p.read_text(encoding="utf-8") for p in PAGES)
     for page in documents() - {"index"}:
         name = page.split("/")[-1]
-        in_tree = re.search(rf"^   (?:[\w/]+/)?{name}(?:/index)?$", text, re.M)
+        in_tree = re.search(rf"^(?:   )?(?:[\w/]+/)?{name}(?:/index)?$", text, re.M)
         is_index = name == "index" and re.search(rf"^   {page}$", text, re.M)
         assert in_tree or is_index, f"{page} is in no toctree"
 
