@@ -30,14 +30,14 @@ SECTIONS = {
     "skdfal.augment": "Augmenters",
     "skdfal.strategies": "Query strategies",
     "skdfal.pool": "Pools",
-    "skdfal.cover": "Covers of arrays",
+    "skdfal.cover": "k-center on arrays",
     "skdfal.adversarial": "DeepFool",
     "skdfal.nets": "Networks and classifiers",
     "skdfal.datasets": "Data sets",
     "skdfal.plot": "Displays",
-    "skdfal.analysis": "Questions to records and networks",
+    "skdfal.analysis": "Analysis",
     "skdfal.experiment": "Experiments",
-    "skdfal.reproduce": "The paper, run again",
+    "skdfal.reproduce": "Reproducing the paper",
     "skdfal.label": "The labelling page",
     "skdfal.modal": "modAL",
     "skdfal": "Everything else",
@@ -52,9 +52,9 @@ FIRST = ("LabelingSession", "ActiveLearningClassifier", "as_pool")
 # Public names that are data have no docstring; each needs a sentence here.
 DATA = {
     "skdfal.__version__": "Version of the package, a string.",
-    "skdfal.STRATEGIES": "All registered strategies: names for the "
-    "``query_strategy`` of :class:`ActiveLearningClassifier` and for the command line, "
-    "each with its function.",
+    "skdfal.STRATEGIES": "All registered strategies, a mapping from name to function. "
+    "The names are accepted by the command line and as ``query_strategy`` of "
+    ":class:`ActiveLearningClassifier`.",
     "skdfal.experiment.DATASETS": "Data sets of ``skdfal compare``, by name.",
     "skdfal.experiment.NETS": "Names of the networks of ``skdfal compare``.",
     "skdfal.reproduce.ABLATION_DATASETS": "Data sets of ``skdfal reproduce ablation``.",
@@ -66,10 +66,10 @@ DATA = {
     "Table 1.",
     "skdfal.reproduce.TASK_AWARE_DATASETS": "Data sets of ``skdfal reproduce "
     "task-aware``, each with its usual name.",
-    "skdfal.experiment.PAPER_STRATEGIES": "Those methods and the diverse DFAL that the "
-    "paper leaves open.",
-    "skdfal.reproduce.SCALES": "Scales of ``skdfal reproduce``: how much of the "
-    "paper's experiment is run.",
+    "skdfal.experiment.PAPER_STRATEGIES": "The seven methods of the paper's Table 1, "
+    "and diverse DFAL, which the paper leaves open.",
+    "skdfal.reproduce.SCALES": "Scales of ``skdfal reproduce``, by how much of the "
+    "paper's experiment they run.",
 }
 
 HEAD = """\
