@@ -458,9 +458,10 @@ def lines_of_pages():
             for values in (published[name], {n: at[n].mean for n in at})
         )
         found[name] = (
-            f"**In the paper, and here:** on MNIST with LeNet5 {theirs} % after 100 "
-            f"and 1,000 labels there, {ours} % here (means of {at[100].n_trials} "
-            "trials, trained longer than in the paper: :doc:`../results`)."
+            f"**The paper and our runs:** on MNIST with LeNet5, after 100 and 1,000 "
+            f"labels, the paper has {theirs} %, our runs have {ours} % (means of "
+            f"{at[100].n_trials} trials, trained longer than in the paper; see "
+            ":doc:`../results`)."
         )
     ahead = ", ".join(
         f"{100 * leads['dfal+twins'].difference:.1f} on {SHORT[dataset]}"
@@ -468,8 +469,8 @@ def lines_of_pages():
         if "dfal+twins" in leads
     )
     found["dfal_plus"] = (
-        f"**Here** (it is in no paper): points of area to 150 labels ahead of DFAL: "
-        f"{ahead} (:doc:`../results`)."
+        "**Our runs** (DFAL plus is in no paper): its lead over DFAL in area under the "
+        f"learning curve to 150 labels, in points, is {ahead} (:doc:`../results`)."
     )
     return found
 
