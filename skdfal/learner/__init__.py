@@ -1,4 +1,4 @@
-"""Algorithm 1: the session, and the classifier whose oracle is ``y``."""
+"""The active learning loop: a labelling session, and a classifier answered by ``y``."""
 
 from skdfal.learner._classifier import ActiveLearningClassifier
 from skdfal.learner._cold_start import typical_samples

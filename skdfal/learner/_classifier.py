@@ -27,19 +27,19 @@ from skdfal.learner._session import LabelingSession
 from skdfal.learner._store import CheckpointError, RunStore, data_of
 from skdfal.pool import Pool, as_pool
 
-# Parameters that do not decide what a run does, but whether and how far.
+# Parameters that a run may change when it continues: they do not alter its results.
 _NOT_OF_THE_RUN = {"checkpoint", "verbose", "max_annotations"}
 _DATA = ("X", "y", "sample_weight")
 
-# Looks, 0.02 s apart, at a file that another process has just begun: half a minute, for
-# a disk that is slow to take the first rows.
+# How often to look, every 0.02 s, at a file that another process has just created: for
+# half a minute, because a slow disk may take that long to write the first rows.
 _LONGEST_WAIT = 1500
 
 
 class _OracleSession(LabelingSession):
-    """The session of one ``fit``, known by the classifier's parameters and data.
+    """The session of one ``fit``, identified by the classifier's parameters and data.
 
-    Samples to which ``y`` has no answer are never asked for, and stay unlabelled data.
+    Samples whose label is missing in ``y`` are never queried and stay unlabelled.
     """
 
     def __init__(self, X, classes, run, has_answer, **parameters):
@@ -51,18 +51,18 @@ class _OracleSession(LabelingSession):
         self._labels.has_answer = self._has_answer
 
     def _report(self, row):
-        """The classifier does, with the score."""
+        """Print nothing: the classifier prints its own line, with the score."""
 
     @property
     def has_news(self):
-        """Whether labels were told that no net has been trained on."""
+        """Whether there are labels on which no network has been trained yet."""
         n_rounds = len(self.history_)
         return not n_rounds or bool(len(self._labels.told_since(n_rounds)))
 
     def initial_order(self, n_typical):
-        """Return all samples that may be asked for, in the order of the first ask.
+        """Return all samples that may be queried, in the order of the first query.
 
-        ``n_typical`` samples, the most typical of as many clusters, come before it.
+        The most typical sample of each of ``n_typical`` clusters comes first.
         """
         order = self._initial_order()
         if not n_typical:
@@ -75,27 +75,28 @@ class _OracleSession(LabelingSession):
 
     @property
     def labeled_iter_(self):
-        """The round in which each sample was annotated, -1 for never."""
+        """Round in which each sample was annotated, or -1 if it never was."""
         rounds = np.full(len(self._pool), -1)
         for i, label in self._labels.told.items():
             rounds[i] = label.n_rounds
         return rounds
 
     def take_up(self, n_query):
-        """Go back to before a query that a budget, another one than now, cut short.
+        """Undo the last query if a budget other than the present one cut it short.
 
-        ``n_query`` tells of a number of rounds and of labels how many to buy next.
+        ``n_query`` maps the numbers of rounds and of labels to the size of the next
+        query.
         """
         told = self._labels.told.values()
         n_rounds = max(label.n_rounds for label in told)
         n_last = sum(label.n_rounds == n_rounds for label in told)
         if n_rounds and n_last != n_query(n_rounds, len(told) - n_last):
             self._rewind(n_rounds)
-        elif not self.has_news:  # what is ranked may be for another budget, too
+        elif not self.has_news:  # the ranking may also be for another budget
             self._rewind(len(self.history_))
 
     def _check_can_fit(self):
-        """Any labels will do: all classes are known, and a net may do without some."""
+        """Accept any labels: the classes are known, and some may lack samples."""
 
     def _identity(self, parameters):
         return self._run
@@ -124,9 +125,9 @@ def _is_folder(path):
 
 
 def _data_once_there(path):
-    """Return what data a file is about, waiting while another process begins it."""
+    """Return the data identifier of a file, waiting if it is still being created."""
     for _ in range(_LONGEST_WAIT):
-        is_being_made = _is_being_made(path)  # first: it may be done in between
+        is_being_made = _is_being_made(path)  # first, since it may finish in between
         if (found := data_of(path)) is not None or not is_being_made:
             return found
         time.sleep(0.02)
@@ -138,109 +139,116 @@ def _is_being_made(path):
 
 
 class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
-    """Train a classifier on few labels by asking for those that help most.
+    """Train a classifier on few labels by querying the most informative samples.
 
-    The loop of the DFAL paper [1]_: train, score the pool, query, label what was
-    queried and, with DFAL, its adversarial twins. ``y`` plays the oracle: a label is
-    looked at only once its sample is asked for.
+    This is the loop of the DFAL paper [1]_: train, score the pool, query, and add the
+    queried samples to the labelled set. With DFAL their twins are added too, that is,
+    adversarial examples with the same labels. ``y`` plays the oracle: a label is
+    looked up only when its sample is queried.
 
     Parameters
     ----------
     estimator : estimator, default=None
-        A skorch net, a Pipeline that ends in one, or for strategies that need no net
-        any classifier; it is cloned. Its module needs an output for each class. None
-        is a small net for the shape of ``X``: LeNet5 for images of 16 pixels and more,
-        an MLP otherwise.
+        Classifier to train: a skorch net, a Pipeline that ends in one or, for
+        strategies that need no network, any scikit-learn classifier. It is cloned. A
+        network needs one output per class. If None, a small network is chosen by the
+        shape of ``X``: LeNet5 for images of at least 16 pixels a side, an MLP
+        otherwise.
     query_strategy : str or callable, default="dfal"
-        One of the names in ``skdfal.strategies.STRATEGIES``, or a function
-        ``(estimator, X, n_instances, **query_params)`` that returns indices into X,
-        such as modAL's; see :class:`LabelingSession`. "dfal", and ``skdfal.dfal``, is
-        the whole method, twins included; "deepfool_margin" is its query alone. "ceal"
-        brings pseudo-labels.
+        Name of a strategy in ``skdfal.strategies.STRATEGIES``, or a function
+        ``(estimator, X, n_instances, **query_params)`` that returns indices into
+        ``X``, such as one of modAL's; see :class:`LabelingSession`. "dfal" (or
+        ``skdfal.dfal``) is the complete method with its twins, "deepfool_margin" only
+        its query. "ceal" adds pseudo-labels.
     augmenter : augmenter or list of augmenters, default=None
-        What adds samples to the training set for free, in place of what the strategy
-        brings along; an empty list adds nothing. See :class:`LabelingSession`.
+        Adds samples to the training set without new annotations. If None, the
+        strategy's own augmenter is used, if it has one; an empty list adds nothing.
+        See :class:`LabelingSession`.
     augmenter_params : dict, default=None
-        Parameters of what the strategy brings along, such as the ``clip_range`` of the
+        Parameters of the strategy's own augmenter, such as ``clip_range`` for the
         twins of "dfal".
     n_initial : int, default=10
         Number of samples annotated before the first training.
     initial : {"random", "stratified", "cluster"} or array-like of int, \
 default="random"
-        How they are drawn; or their indices, and ``n_initial`` is ignored.
-        "stratified" draws from each class in turn, which nobody can do who has no
-        labels yet; "cluster" takes the most typical sample of each of ``n_initial``
-        clusters of the pool, by :func:`~skdfal.learner.typical_samples`.
+        How the initial samples are chosen. "stratified" draws from each class in turn;
+        in practice this is impossible, since no labels are known yet. "cluster" takes
+        the most typical sample of each of ``n_initial`` clusters of the pool, see
+        :func:`~skdfal.learner.typical_samples`. An array gives the indices themselves,
+        and ``n_initial`` is ignored.
     n_instances : int or sequence of int, default=10
-        Samples annotated per round, the paper's n_query. Of a sequence, one number
-        per round, the last one serves all further rounds.
+        Number of samples to query per round, the paper's n_query. A sequence gives one
+        number per round; its last entry is used for all further rounds.
     max_annotations : int, default=100
-        Annotation budget, the initial samples included; the paper's N.
+        Annotation budget, including the initial samples; the paper's N.
     n_candidates : int, "auto" or None, default="auto"
-        Score this many samples of the pool per round, drawn at random: the paper's K.
-        "auto" is the number that suits the strategy. None, or more than are left,
-        scores the whole pool.
+        Number of candidates to score per round, drawn at random from the pool; the
+        paper's K. "auto" uses the number that suits the strategy. None, or a number
+        larger than the rest of the pool, scores the whole pool.
     query_params : dict, default=None
-        Further parameters of the strategy. Names that only what it brings along has
-        reach that, such as CEAL's ``{"threshold": 0.05, "decay": 0.0033}``. For a
-        strategy that takes ``X_labeled`` the annotated samples are given;
-        ``{"X_labeled": "train"}`` gives all training samples, twins included.
+        Further parameters of the strategy. A name that only the strategy's augmenter
+        knows is passed on to it, as in CEAL's ``{"threshold": 0.05, "decay":
+        0.0033}``. A strategy with a parameter ``X_labeled`` gets the annotated samples;
+        ``{"X_labeled": "train"}`` passes all training samples instead, including twins.
     warm_start : bool, default=False
-        Go on training the net of the last round rather than from scratch, as the
-        paper does.
+        Whether to continue training the network of the previous round. If False, each
+        round trains from scratch, as the paper does.
     stopping : rule, default=None
-        Stop before the budget is spent, where this rule says that further labels would
+        Rule that ends the run before the budget is spent, when further labels would
         hardly help: :class:`~skdfal.learner.StabilizingPredictions`,
-        :class:`~skdfal.learner.SmallestMargin`, or one of your own with their method
-        ``update``. It is cloned.
+        :class:`~skdfal.learner.SmallestMargin`, or an object of your own with the same
+        ``update`` method. It is cloned.
     scoring : str, callable or None, default=None
-        Score on the held-out set given to ``fit``; None is the accuracy.
+        Metric for the held-out set given to ``fit``. If None, the accuracy.
     missing_label : scalar, default=-1
-        Entries of ``y`` equal to it are never asked for; their samples are unlabelled
-        data for what makes use of it, such as CEAL's pseudo-labels. For string labels
-        a string, for floats NaN may be used; None for labels of which none is missing,
-        or where None stands for that. Of a masked array, the masked entries are missing
-        too.
+        Value in ``y`` that marks a missing label. Such samples are never queried, but
+        serve as unlabelled data, for instance for CEAL's pseudo-labels. Use a string
+        for string labels, and NaN if you like for floats. None means that no label is
+        missing, or that None itself marks the missing ones. Masked entries of a masked
+        array are always missing.
     checkpoint : str or path-like, default=None
-        File to save the run in. If it is there, the run continues and ends as it would
-        have without the break. A fit on other data, as in cross-validation, has its
-        own file beside it. A folder keeps one file for each run, as a grid search
-        needs; it is one if it is there or if its name ends in a separator.
+        File to save the run in. If the file exists, the run continues from it and ends
+        as it would have without the interruption. A fit on other data, as in
+        cross-validation, gets a file of its own next to it. A folder keeps one file
+        per run, as a grid search needs; a path counts as a folder if it is one or ends
+        in a separator.
     random_state : int, RandomState instance or None, default=None
-        Determines initial samples, training, candidates and ties.
+        Controls the initial samples, the training, the candidates and the breaking of
+        ties.
     verbose : int, default=0
-        1 prints one line per round, 2 also what a net prints of its epochs.
+        If 1, print one line per round; if 2, also the network's own output per epoch.
 
     Attributes
     ----------
     estimator_ : estimator
-        The classifier trained on the last labelled set.
+        The classifier of the last round.
     classes_ : ndarray of shape (n_classes,)
         Class labels.
     annotated_indices_ : ndarray of shape (n_annotations,)
-        Indices into ``X``, in the order in which they were annotated.
+        Indices into ``X`` of the annotated samples, in the order of annotation.
     labeled_iter_ : ndarray of shape (n_samples,)
-        Round in which each sample was annotated, 0 for the initial ones, -1 for never.
+        Round in which each sample was annotated: 0 for the initial samples, -1 if it
+        never was.
     X_train_ : ndarray of shape (n_labeled, ...)
         The training set: annotated samples and, with DFAL, their twins.
     y_train_ : ndarray of shape (n_labeled,)
-        Their labels.
+        Labels of the training set.
     train_indices_ : ndarray of shape (n_labeled,)
-        Their indices into ``X``, -1 for a twin.
+        Index into ``X`` of each training sample, -1 for a twin.
     train_parents_ : ndarray of shape (n_labeled,)
-        The index into ``X`` of the sample that each stems from, which of a sample of
-        the pool is itself; -1 where it is not known.
+        Index into ``X`` of the sample that each training sample was made from: its own
+        index if it is a sample of the pool, -1 if the parent is unknown.
     history_ : list of dict
         One row per round: "annotations" (labels bought), "labeled_data" (training
-        samples, twins and pseudo-labels counted), "fit_seconds", "query_seconds"
-        (twins included; NaN in the last round) and "score" (NaN without a held-out
-        set).
+        samples, including twins and pseudo-labels), "fit_seconds", "query_seconds"
+        (including the time for twins; NaN in the last round) and "score" (NaN without
+        a held-out set).
     n_iter_ : int
-        Number of rounds, trainings that is.
+        Number of rounds, that is, of trainings.
     termination_condition_ : {"max_annotations", "pool_exhausted", "stopping", \
 "interrupted"}
-        Why it stopped; the last where ``fit`` ended in an exception or Ctrl-C, after
-        which the other attributes tell how far it came.
+        Why the run stopped. "interrupted" means that ``fit`` ended in an exception or
+        Ctrl-C; the other attributes then describe the run up to that point.
     n_features_in_ : int
         Size of the second axis of ``X``.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -248,14 +256,15 @@ default="random"
 
     See Also
     --------
-    LabelingSession : The same for a person who answers, one question at a time.
+    LabelingSession : The same loop, with a person answering each query.
     deepfool_margin_sampling : The query of "dfal".
     AdversarialAugmenter : The twins of "dfal".
 
     Notes
     -----
-    ``X`` may be anything that :func:`skdfal.pool.as_pool` takes: arrays are checked as
-    a whole, as scikit-learn does, and pools beyond memory batch by batch.
+    ``X`` may be anything that :func:`skdfal.pool.as_pool` takes. Arrays are validated
+    as a whole, as in scikit-learn; pools larger than memory are validated batch by
+    batch.
 
     References
     ----------
@@ -333,22 +342,22 @@ default="random"
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, *, X_val=None, y_val=None, monitor=None, **fit_params):
-        """Run the loop until the budget is spent or the pool is empty.
+        """Run the active learning loop until the budget is spent or the pool is empty.
 
         Parameters
         ----------
         X : pool or array-like of shape (n_samples, ...)
             The pool, of shape (n_samples, n_channels, height, width) for a CNN.
         y : array-like of shape (n_samples,)
-            The oracle: labels, ``missing_label`` where there is none.
+            The oracle: one label per sample, ``missing_label`` where there is none.
         X_val, y_val : array-like, default=None
-            Held-out set that is scored each round, never trained on and never queried.
+            Held-out set. It is scored in each round, but never trained on or queried.
         monitor : callable, default=None
-            Called after each training with the estimator and the new row of
+            Function called after each training with this classifier and the new row of
             ``history_``.
         **fit_params : dict
-            ``sample_weight`` alone, of shape (n_samples,): weights of the samples, for
-            an estimator whose ``fit`` takes them; a twin has that of its parent.
+            Only ``sample_weight`` of shape (n_samples,) is allowed, for an estimator
+            whose ``fit`` takes it. A twin has the weight of its parent.
 
         Returns
         -------
@@ -358,26 +367,26 @@ default="random"
         Raises
         ------
         ValueError
-            If there are less than two classes, or fewer labelled samples than are to
-            be annotated first; if ``y`` holds None, NaN or an empty text that
-            ``missing_label`` does not name; if ``X`` is not finite; if a net cannot
-            take it, or has fewer outputs than there are classes.
+            If there are fewer than two classes, or fewer labelled samples than
+            ``n_initial``; if ``y`` holds None, NaN or an empty string other than
+            ``missing_label``; if ``X`` is not finite; if the network cannot take
+            ``X``, or has fewer outputs than there are classes.
         TypeError
-            If ``sample_weight`` is given, but the estimator takes none.
+            If ``sample_weight`` is given, but the estimator does not take it.
         CheckpointError
-            A ValueError, if ``checkpoint`` holds a run with other parameters, one that
-            has bought more labels, or is in use.
+            A ValueError, if ``checkpoint`` holds a run with other parameters or with
+            more labels than ``max_annotations``, or is in use.
         UnidentifiableError
-            A TypeError, if a parameter has no content to hash, by which the run that
-            is saved could be known.
+            A TypeError, if there is a ``checkpoint`` but the content of a parameter
+            cannot be hashed, so that the saved run could not be recognised.
         """
         sample_weight = fit_params.pop("sample_weight", None)
         if fit_params:
             raise TypeError(
                 f"fit() got {', '.join(map(repr, fit_params))}; of parameters for the "
-                "estimator's fit it knows 'sample_weight' alone."
+                "estimator's fit, only 'sample_weight' is supported."
             )
-        vars(self).pop("estimator_", None)  # of a former fit, with its own classes
+        vars(self).pop("estimator_", None)  # from an earlier fit, with other classes
         pool, y = self._validate_pool(X, y)  # y: codes, -1 where missing
         held_out = self._validate_held_out(X_val, y_val)
         if monitor is not None and not callable(monitor):
@@ -415,7 +424,7 @@ default="random"
                         break
                     Q_k = session.ask(n)
                     session.tell(Q_k, self.classes_[y[Q_k]])
-            finally:  # what was bought before an error is not lost either
+            finally:  # labels bought before an error are not lost
                 self._store(session, exhausted)
         return self
 
@@ -456,7 +465,7 @@ default="random"
     # The loop, step by step
 
     def _session(self, pool, y, sample_weight):
-        """Return the session of this run, new or as its file has it."""
+        """Return the session of this run, either new or loaded from its file."""
         parameters = self.get_params(deep=False)
         run = None
         if self.checkpoint is not None:
@@ -489,7 +498,7 @@ default="random"
             )
 
     def _report(self, session, held_out, monitor):
-        """Score the net of the last round, and show its row."""
+        """Score the network of the last round and print its row."""
         self.estimator_ = session.estimator_
         row = session.history_[-1]
         row["score"] = np.nan
@@ -533,7 +542,7 @@ default="random"
     # Validation
 
     def _validate_X(self, X, reset):
-        """Return X as a pool; what lies in memory is checked as a whole."""
+        """Return X as a pool; data in memory is validated as a whole."""
         if isinstance(X, np.ma.MaskedArray):
             X = as_pool(X).X  # raises where entries are masked
         is_whole = _is_in_memory(X)
@@ -553,11 +562,11 @@ default="random"
 
     def _validate_array(self, X, reset):
         wants_frames = self.estimator is not None and not is_net(self.estimator)
-        if hasattr(X, "columns") and wants_frames:  # a Pipeline may select by name
+        if hasattr(X, "columns") and wants_frames:  # a Pipeline may select columns
             validate_data(self, X, reset=reset, skip_check_array=True)
             return X
         if _is_of_arrays(X):
-            X = as_pool(X)[:]  # of one shape, or an error that says so
+            X = as_pool(X)[:]  # raises if the shapes differ
         X = validate_data(
             self,
             X,
@@ -574,7 +583,7 @@ default="random"
         if y is None:
             raise ValueError(
                 "ActiveLearningClassifier requires y to be passed, but the target y "
-                "is None. y plays the oracle; without one, see LabelingSession."
+                "is None. y plays the oracle; without labels, use a LabelingSession."
             )
         pool = self._validate_X(X, reset=True)
         is_masked = np.ma.getmaskarray(y) if np.ma.isMaskedArray(y) else False
@@ -587,14 +596,15 @@ default="random"
         if not len(known):
             raise ValueError(
                 f"All of y is masked or equals missing_label={self.missing_label!r}: "
-                "nothing to ask. Where a person is to answer, use a LabelingSession."
+                "there is no label to query. If a person is to answer, use a "
+                "LabelingSession."
             )
         assert_all_finite(known, input_name="y")
         check_classification_targets(known)
         self.classes_, codes = np.unique(known, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
-                f"y holds one class only, {self.classes_.tolist()[0]!r}: a classifier "
+                f"y holds only one class, {self.classes_.tolist()[0]!r}: a classifier "
                 "needs samples of at least 2 classes."
             )
         encoded = np.full(len(y), -1)
@@ -605,19 +615,19 @@ default="random"
         if X_val is None and y_val is None:
             return None
         if X_val is None or y_val is None:
-            raise ValueError("X_val and y_val should be given both, or neither.")
+            raise ValueError("X_val and y_val should be given together, or not at all.")
         X_val = self._validate_X(X_val, reset=False)
         y_val = column_or_1d(as_numpy(y_val))
         check_consistent_length(X_val, y_val)
         if not set(y_val.tolist()) & set(self.classes_.tolist()):
             raise ValueError(
                 f"y_val holds {np.unique(y_val).tolist()[:5]}, none of the classes of "
-                f"y, {self.classes_.tolist()[:5]}. Both should be labels of one kind."
+                f"y, {self.classes_.tolist()[:5]}. Both need the same kind of labels."
             )
         return X_val, y_val
 
     def _validate_initial(self, y):
-        """Return the number of initial samples, and their indices where given."""
+        """Return the number of initial samples, and their indices if given."""
         available = np.flatnonzero(y >= 0)
         if isinstance(self.initial, str):
             n_initial, initial = self.n_initial, None
@@ -647,7 +657,7 @@ default="random"
         return n_initial, initial
 
     def _validate_n_instances(self):
-        """Return the list of sizes of the queries, the last one to be repeated."""
+        """Return the list of query sizes; the last one is repeated."""
         sizes = np.atleast_1d(self.n_instances)
         if (
             sizes.ndim != 1
@@ -657,12 +667,12 @@ default="random"
         ):
             raise ValueError(
                 f"n_instances={self.n_instances!r} should be an int >= 1, or a "
-                "sequence of such, one per round."
+                "sequence of these, one per round."
             )
         return sizes.tolist()
 
     def _draw_initial(self, y, order):
-        """Return the samples in the order given, or drawn from each class in turn."""
+        """Return the samples in the given order, or taken from each class in turn."""
         if self.initial == "stratified":  # the first of each class, then the second...
             turn = np.empty(len(order), dtype=int)
             for c in range(len(self.classes_)):
@@ -673,20 +683,20 @@ default="random"
 
 
 def _check_finite(X):
-    """Raise a ValueError that names the first samples with NaN or infinity in them."""
+    """Raise a ValueError naming the first samples that contain NaN or infinity."""
     try:
         assert_all_finite(X)
     except ValueError:
         is_bad = ~np.isfinite(X.reshape(len(X), -1)).all(axis=1)
         raise ValueError(
             f"Input X contains NaN or infinity in {is_bad.sum()} of {len(X)} samples, "
-            f"such as {np.flatnonzero(is_bad)[:5].tolist()}. Leave them out, or fill "
-            "what is missing in them."
+            f"such as {np.flatnonzero(is_bad)[:5].tolist()}. Leave these samples out, "
+            "or fill in the missing values."
         ) from None
 
 
 def _is_of_arrays(X):
-    """Whether X is a list, or an array of objects, whose samples are arrays."""
+    """Whether X is a list or an object array whose samples are arrays."""
     kind = getattr(getattr(X, "dtype", None), "kind", None)
     return (
         (isinstance(X, list) or kind == "O")
@@ -696,9 +706,9 @@ def _is_of_arrays(X):
 
 
 def _is_in_memory(X):
-    """Whether X is an array or the like that is checked as a whole."""
+    """Whether X is an array or similar, to be validated as a whole."""
     if hasattr(X, "toarray"):
-        return True  # sparse, which scikit-learn's check refuses
+        return True  # sparse: scikit-learn's validation refuses it
     if isinstance(X, Pool | Dataset | Mapping) or hasattr(X, "chunks"):
         return False
     return (

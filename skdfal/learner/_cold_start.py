@@ -1,4 +1,4 @@
-"""Which samples to label before there is a net: a typical one of each cluster."""
+"""Which samples to label before there is a network: a typical one of each cluster."""
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -8,9 +8,9 @@ from skdfal._utils._warnings import few_distinct_rows
 from skdfal.adapter import sample_values
 from skdfal.pool import as_pool
 
-_BYTES = 2**28  # of the values that are clustered, 256 MiB
+_BYTES = 2**28  # 256 MiB, for the values to cluster
 _INSTEAD = "Draw the first samples at random"
-_FEW = 2_000_000  # samples times clusters up to which all are looked at in each step
+_FEW = 2_000_000  # samples times clusters; above it, k-means uses mini-batches
 
 
 @validate_params(
@@ -25,22 +25,23 @@ _FEW = 2_000_000  # samples times clusters up to which all are looked at in each
 def typical_samples(X, n_samples=10, *, max_samples=20_000, random_state=None):
     """Choose samples to label first: the most typical one of each cluster of the pool.
 
-    Before the first training no strategy has anything to go by, and chance may draw
-    three of one kind and none of another. This clusters the values of the samples, for
-    pictures their pixels, and takes the sample nearest to the middle of each cluster.
-    The idea is that of TypiClust [1]_, on features that need no training.
+    Before the first training no strategy has anything to go by, and a random draw may
+    contain three samples of one kind and none of another. This function clusters the
+    values of the samples (of images, the pixels) and takes the sample nearest to the
+    centre of each cluster. It follows the idea of TypiClust [1]_, but on features that
+    need no training.
 
     Parameters
     ----------
     X : pool
-        The samples, as :func:`skdfal.pool.as_pool` takes them; arrays of one shape.
+        Pool of samples, as :func:`skdfal.pool.as_pool` takes it; arrays of one shape.
     n_samples : int, default=10
-        How many to choose, which is the number of clusters.
+        Number of samples to choose, which is also the number of clusters.
     max_samples : int, default=20000
-        Cluster at most so many samples, drawn at random; fewer where they would not fit
-        into 256 MiB.
+        Largest number of samples to cluster, drawn at random from the pool. Fewer are
+        clustered if they would not fit into 256 MiB.
     random_state : int, RandomState instance or None, default=None
-        Determines what is drawn and how the clusters start.
+        Controls which samples are drawn and how the clusters are initialised.
 
     Returns
     -------
@@ -50,17 +51,17 @@ def typical_samples(X, n_samples=10, *, max_samples=20_000, random_state=None):
     Raises
     ------
     ValueError
-        If ``n_samples`` is larger than the pool, or the samples are no arrays of
-        finite numbers of one shape.
+        If ``n_samples`` is larger than the pool, or the samples are not arrays of
+        finite numbers of the same shape.
 
     See Also
     --------
-    ActiveLearningClassifier : Begins with them for ``initial="cluster"``.
+    ActiveLearningClassifier : Begins with these samples if ``initial="cluster"``.
 
     Notes
     -----
-    Pictures of more than 32 pixels a side are averaged in blocks first. Clusters are
-    those of k-means, of mini-batches where there are many.
+    Images of more than 32 pixels a side are first averaged in blocks. The clusters are
+    found by k-means, or by mini-batch k-means if there are many samples.
 
     References
     ----------
@@ -90,7 +91,7 @@ def typical_samples(X, n_samples=10, *, max_samples=20_000, random_state=None):
 
 
 def _nearest_to_middles(Z, n, rng):
-    """Return for each of ``n`` clusters the sample nearest to its mean, large first."""
+    """Return the sample nearest to the mean of each cluster, largest cluster first."""
     from sklearn.cluster import KMeans, MiniBatchKMeans  # slow to import
 
     kind = KMeans if len(Z) * n <= _FEW else MiniBatchKMeans
@@ -104,6 +105,6 @@ def _nearest_to_middles(Z, n, rng):
         members = np.flatnonzero(label == cluster)
         if len(members):
             found.append(members[distance[members].argmin()])
-    # Where the same sample is in the pool many times, clusters may be without any.
+    # If the pool contains the same sample many times, some clusters may be empty.
     rest = np.setdiff1d(np.arange(len(Z)), found)
     return np.concatenate([found, rng.permutation(rest)[: n - len(found)]]).astype(int)

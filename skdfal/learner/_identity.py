@@ -1,4 +1,4 @@
-"""What makes two runs the same run: digests of values, by content and never by repr."""
+"""Digests that identify a run: values are hashed by content, never by ``repr``."""
 
 import dis
 import enum
@@ -19,11 +19,11 @@ from torch import nn
 
 
 class UnidentifiableError(TypeError):
-    """A value whose content cannot be hashed, so that no run is known by it.
+    """Raised if a value's content cannot be hashed to identify a saved run.
 
     See Also
     --------
-    skdfal.LabelingSession : Its ``path`` needs parameters that can be hashed.
+    skdfal.LabelingSession : Its ``path`` requires parameters that can be hashed.
 
     Examples
     --------
@@ -34,18 +34,19 @@ class UnidentifiableError(TypeError):
 
 
 def digest(value, name="value"):
-    """Return the SHA-256 of what ``value`` is, the same in every process.
+    """Return the SHA-256 of the content of ``value``, the same in every process.
 
-    Equal values have equal digests; values that would act differently have different
-    ones: weights, single entries of long arrays, constants and closures of lambdas.
+    Equal values have equal digests. Values that would behave differently have different
+    digests; this covers weights, single entries of long arrays, and the constants and
+    closures of lambdas.
 
     Parameters
     ----------
     value : object
         Plain data, arrays, tensors, functions, classes, estimators, modules, or
-        objects made of such.
+        objects made of these.
     name : str, default="value"
-        What the value is called, for the message of an error.
+        Name of the value in error messages.
 
     Returns
     -------
@@ -55,7 +56,7 @@ def digest(value, name="value"):
     Raises
     ------
     UnidentifiableError
-        If some part of it has no content to hash, such as an open file.
+        If the content of some part cannot be hashed, as for an open file.
 
     Examples
     --------
@@ -74,9 +75,9 @@ def digest(value, name="value"):
 
 
 def parameter_digests(name, value):
-    """Yield (name, digest) of a parameter; an estimator's one by one, nested names.
+    """Yield (name, digest) of a parameter, or of each nested one of an estimator.
 
-    So that a run which differs can be told by the parameter that does.
+    This way an error can name the parameter in which two runs differ.
     """
     if not _is_estimator(value) or _is_frozen(value):
         yield name, digest(value, name)
@@ -91,7 +92,7 @@ def parameter_digests(name, value):
             yield from parameter_digests(f"{name}__{key}", inner)
 
 
-# Attributes that say nothing of what a class does, or change with each Python.
+# Attributes that do not affect what a class does, or that differ between Pythons.
 _OF_EVERY_CLASS = {
     "__abstractmethods__",
     "__annotate__",
@@ -120,13 +121,13 @@ _DESCRIPTORS = (
 
 
 class _Hasher:
-    """One walk through a value; a digest is that of a tag and of the parts' digests."""
+    """One walk through a value; each digest combines a tag and the parts' digests."""
 
     def __init__(self):
-        self.stack = []  # ids of the values around the present one
+        self.stack = []  # ids of the enclosing values
 
     def digest(self, value, path):
-        if id(value) in self.stack:  # a cycle: how many levels up it goes
+        if id(value) in self.stack:  # a cycle: hash how many levels up it goes
             return _combine("cycle", [b"%d" % self.stack[::-1].index(id(value))])
         self.stack.append(id(value))
         try:
@@ -159,10 +160,10 @@ class _Hasher:
         if isinstance(value, enum.Enum):
             return self.parts("enum", path, type(value), value.name)
         kind = next(kind for kind in _SCALARS if isinstance(value, kind))
-        if type(value) is not kind:  # a subclass may act differently
+        if type(value) is not kind:  # a subclass may behave differently
             return self.parts("subclass", path, type(value), kind(value))
         if kind is float:
-            value = value if value == value else math.nan  # of which there are several
+            value = value if value == value else math.nan  # NaN has many bit patterns
             return _combine("float", [struct.pack("<d", value)])
         if kind is complex:
             return _combine("complex", [struct.pack("<dd", value.real, value.imag)])
@@ -183,7 +184,7 @@ class _Hasher:
             self.digest(k, f"a key of {path}") + self.digest(v, f"{path}[{k!r}]")
             for k, v in value.items()
         ]
-        if not isinstance(value, OrderedDict):  # of which another order is another
+        if not isinstance(value, OrderedDict):  # only there does the order matter
             items.sort()
         own = vars(value) if hasattr(value, "__dict__") else {}
         rest = [self.mapping(own, path)] if own else []
@@ -210,7 +211,7 @@ class _Hasher:
             flat = list(value.ravel())
             return self.parts("objects", path, list(value.shape), flat)
         if value.dtype.hasobject:
-            raise _refusal(path, value, "its dtype has fields of objects")
+            raise _refusal(path, value, "its dtype has object fields")
         content = np.ascontiguousarray(value).reshape(-1)
         content = content.view(np.uint8) if value.nbytes else b""
         head = [self.digest(value.dtype, path), self.digest(list(value.shape), path)]
@@ -218,7 +219,7 @@ class _Hasher:
 
     def tensor(self, value, path):
         if value.is_meta:
-            raise _refusal(path, value, "it is on the device meta and has no data")
+            raise _refusal(path, value, "it is on the meta device and has no data")
         value = value.detach()
         if value.is_quantized:
             raise _refusal(path, value, "it is quantized")
@@ -262,7 +263,7 @@ class _Hasher:
     # Code
 
     def named(self, value, path):
-        """Digest a class, function or descriptor: by its name if that leads to it."""
+        """Digest a class, function or descriptor, by its import name if it has one."""
         module, name = getattr(value, "__module__", None), value.__qualname__
         if module is None and hasattr(value, "__objclass__"):
             module = value.__objclass__.__module__
@@ -378,7 +379,7 @@ class _Hasher:
         ]
         is_opaque = not slots and not hasattr(value, "__dict__")
         if (is_opaque and cls is not object) or hasattr(value, "fileno"):
-            raise _refusal(path, value, "it has no content that could be hashed")
+            raise _refusal(path, value, "it has no content to hash")
         state = {slot: getattr(value, slot) for slot in slots}
         state |= getattr(value, "__dict__", {})
         parts = []
@@ -390,13 +391,13 @@ class _Hasher:
         return _combine("object", [self.digest(cls, path), *parts])
 
     def refuse(self, value, path):
-        raise _refusal(path, value, "it has no content that could be hashed")
+        raise _refusal(path, value, "it has no content to hash")
 
     def parts(self, tag, path, *values):
         return _combine(tag, [self.digest(value, path) for value in values])
 
 
-# The first kind that fits is taken.
+# The first matching kind is used.
 _KINDS = [
     ((*_SCALARS, np.generic, enum.Enum), _Hasher.scalar),
     ((list, tuple, bytearray), _Hasher.sequence),
@@ -426,7 +427,7 @@ _KINDS = [
 
 
 def _combine(tag, parts):
-    """Hash a tag and parts, each with its length before it."""
+    """Hash a tag and parts, each preceded by its length."""
     total = hashlib.sha256()
     for part in (tag.encode(), *parts):
         total.update(struct.pack("<Q", len(part)))
@@ -438,13 +439,13 @@ def _refusal(path, value, reason):
     kind = type(value)
     return UnidentifiableError(
         f"{path} is a {kind.__module__}.{kind.__qualname__} that cannot be hashed: "
-        f"{reason}. A run that is saved must be known by its parameters: pass data, "
-        "functions and classes that can be imported, or leave out the path."
+        f"{reason}. A saved run is identified by its parameters: pass data, functions "
+        "and classes that can be imported, or leave out the path."
     )
 
 
 def _find(module, name):
-    """Return what a module has under a qualified name, or None."""
+    """Return the object with this qualified name in a module, or None."""
     found = sys.modules.get(module)
     for part in name.split("."):
         found = getattr(found, part, None) if part.isidentifier() else None
@@ -452,7 +453,7 @@ def _find(module, name):
 
 
 def _globals_of(code):
-    """Names of globals that a code object reads, those within it included."""
+    """Return names of the globals that a code object and its inner ones read."""
     names = {
         instruction.argval
         for instruction in dis.get_instructions(code)
@@ -469,7 +470,7 @@ def _is_estimator(value):
 
 
 def _is_frozen(value):
-    """Whether ``clone`` keeps the estimator as it is, fitted attributes included."""
+    """Whether ``clone`` keeps the estimator unchanged, including fitted attributes."""
     stock = BaseEstimator.__sklearn_clone__
     return getattr(type(value), "__sklearn_clone__", stock) is not stock
 

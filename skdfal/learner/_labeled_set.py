@@ -1,6 +1,6 @@
-"""L_k: what was told of which sample, and the twins that depend on it.
+"""L_k, the labelled set: the labels told so far, and the twins that depend on them.
 
-A state that follows from events alone, so that a file of events brings it back.
+The state follows from the events alone, so that it can be rebuilt from a file of them.
 """
 
 from typing import Any, NamedTuple
@@ -11,18 +11,19 @@ from skdfal.learner._samples import concatenate, rows_of
 
 
 class Told(NamedTuple):
-    """A label, as a code, and after how many trainings it was first told."""
+    """A label, as a code, and the number of trainings before it was first told."""
 
     code: int
     n_rounds: int
 
 
 class Extra(NamedTuple):
-    """What one augmenter gave for the training after ``n_rounds`` trainings.
+    """What one augmenter returned after ``n_rounds`` trainings, for the next one.
 
-    ``X`` and codes ``y`` of it; ``parents``, the samples of the pool that each stems
-    from, -1 for none, or None where the augmenter did not say; ``sources``, the codes
-    that the samples it was given had then.
+    ``X`` and ``y`` are its samples and their codes. ``parents`` are the samples of the
+    pool that they were made from, -1 for none, or None if the augmenter did not return
+    them. ``sources`` maps the samples that the augmenter was given to their codes at
+    that time.
     """
 
     n_rounds: int
@@ -34,11 +35,11 @@ class Extra(NamedTuple):
 
     @classmethod
     def empty(cls):
-        """What is left of an extra that has served its one training."""
+        """Return the remains of an extra after the one training it was for."""
         return cls(-1, False, None, np.zeros(0, dtype=int), None, {})
 
     def labels(self, told):
-        """Return the codes as the labels of the parents are now; -1 is gone."""
+        """Return the codes, updated to the parents' present labels; -1 is removed."""
         if self.parents is None:
             is_as_it_was = all(
                 self._label_of(i, told) == code for i, code in self.sources.items()
@@ -48,24 +49,28 @@ class Extra(NamedTuple):
         return np.array([self._follow(*pair, told) for pair in pairs], dtype=int)
 
     def _follow(self, parent, code, told):
-        """The label of a twin is its parent's; one of its own lasts as long as that."""
+        """Return the present label of an added sample, or -1 if it is to be removed.
+
+        A label equal to the parent's follows it. Another label is kept for as long as
+        the parent's does not change.
+        """
         if parent < 0:
             return code
         then, now = self.sources[parent], self._label_of(parent, told)
         return code if now == then else now if code == then else -1
 
     def _label_of(self, sample, told):
-        """Return the label of a sample, -1 if it was taken back since."""
+        """Return the label of a sample, -1 if it was retracted since."""
         found = told.get(sample)
         return found.code if found and found.n_rounds <= self.n_rounds else -1
 
 
 class TrainingSet(NamedTuple):
-    """What a net is trained on, by where it comes from.
+    """The training samples, by their origin.
 
-    Each sample is either one of the pool, ``indices``, or row ``rows`` of the extra
-    number ``extras``; the other entries are -1. ``parents`` are samples of the pool,
-    -1 if unknown.
+    Each sample is either sample ``indices`` of the pool, or row ``rows`` of extra
+    number ``extras``; the entries that do not apply are -1. ``parents`` are indices of
+    samples of the pool, -1 if unknown.
     """
 
     indices: np.ndarray
@@ -91,7 +96,7 @@ class TrainingSet(NamedTuple):
         return X if (np.diff(place) == 1).all() else rows_of(X, place)
 
     def weights(self, of_pool):
-        """Return sample weights: a twin has its parent's, what has none has 1."""
+        """Return sample weights: a twin has its parent's, or 1 without a parent."""
         weights = np.ones(len(self.y), dtype=of_pool.dtype)
         known = self.parents >= 0
         weights[known] = of_pool[self.parents[known]]
@@ -99,7 +104,7 @@ class TrainingSet(NamedTuple):
 
 
 class LabeledSet:
-    """What was told and skipped, in order, and what augmenters made of it.
+    """Labelled and skipped samples, in order, and what augmenters made of them.
 
     Parameters
     ----------
@@ -111,10 +116,10 @@ class LabeledSet:
         self.told = {}  # index: Told, in the order of first telling
         self.is_told = np.zeros(n_samples, dtype=bool)
         self.is_skipped = np.zeros(n_samples, dtype=bool)
-        self.has_answer = np.ones(n_samples, dtype=bool)  # as far as is known
+        self.has_answer = np.ones(n_samples, dtype=bool)  # as far as we know
         self.extras = []
 
-    # What may happen
+    # Events
 
     def tell(self, sample, code, n_rounds):
         known = self.told.get(sample)
@@ -131,13 +136,13 @@ class LabeledSet:
         self.is_skipped[sample] = True
 
     def forget_passing_extras(self):
-        """Let go of what was for one training; the others keep their numbers."""
+        """Drop what was for one training only; the other extras keep their numbers."""
         self.extras = [e if e.is_lasting else Extra.empty() for e in self.extras]
 
-    # What follows
+    # Derived state
 
     def annotated(self):
-        """Return the samples with a label, in the order of telling."""
+        """Return the labelled samples, in the order in which they were told."""
         return np.fromiter(self.told, dtype=int, count=len(self.told))
 
     def codes(self):
@@ -145,7 +150,7 @@ class LabeledSet:
         return np.array([label.code for label in self.told.values()], dtype=int)
 
     def told_since(self, n_rounds):
-        """Return the samples that were first told after so many trainings."""
+        """Return the samples that were first told after ``n_rounds`` trainings."""
         since = [i for i, label in self.told.items() if label.n_rounds == n_rounds]
         return np.array(since, dtype=int)
 
@@ -154,14 +159,14 @@ class LabeledSet:
         return np.flatnonzero(~self.is_told & ~self.is_skipped)
 
     def open_questions(self):
-        """Return those of them that there may be an answer to."""
+        """Return the unlabelled samples that may be queried."""
         return np.flatnonzero(~self.is_told & ~self.is_skipped & self.has_answer)
 
     def training_set(self, n_rounds=None):
-        """Return what lasts: [initial][Q_0][twins_0][Q_1][twins_1]...
+        """Return the lasting samples: [initial][Q_0][twins_0][Q_1][twins_1]...
 
-        With ``n_rounds``, also what is for the training after so many alone, at the
-        end.
+        With ``n_rounds``, the samples for the training after that many only follow at
+        the end.
         """
         parts = [_of_pool(self.annotated(), self.told)]
         told_in = [label.n_rounds for label in self.told.values()]

@@ -1,4 +1,4 @@
-"""What a round asks of a strategy and its augmenters, and checks of their answers."""
+"""Calls of the strategy and its augmenters in a round, and checks of their answers."""
 
 import inspect
 
@@ -13,15 +13,15 @@ from skdfal.learner._view import spilled
 from skdfal.strategies import STRATEGIES, describe
 from skdfal.strategies._base import innermost
 
-# Parameters of an augmenter that are not the user's to set here.
+# Parameters of an augmenter that the loop sets, not the user.
 _NOT_OF_THE_LOOP = {"estimator", "prefit", "missing_label", "random_state"}
-# What a strategy gets that has a parameter of that name.
+# What the loop passes to a strategy that has a parameter of that name.
 _KNOWLEDGE = {"random_state", "pool_indices", "X_labeled", "y_labeled", "X_unlabeled"}
-_N_SHOWN = 20  # numbers of a wrong answer
+_N_SHOWN = 20  # up to so many numbers of a wrong answer are shown
 
 
 class Method:
-    """A strategy with what it brings along, and the user's parameters for both.
+    """A strategy and its augmenters, with the user's parameters for both.
 
     Parameters
     ----------
@@ -63,34 +63,34 @@ class Method:
         return self.strategy.name
 
     def check_samples(self, pool, estimator):
-        """Raise where the strategy cannot look at such samples, before any training."""
+        """Raise before any training if the strategy cannot handle such samples."""
         smallest, shape = self.strategy.min_image_size, pool.sample_shape
         if not (smallest and shape and sees_samples_as_they_are(estimator)):
-            return  # what a net sees in the end is found out by the query
+            return  # the query itself checks what the network sees in the end
         if len(shape) != 3 or min(shape[1:]) < smallest:
             raise ValueError(
-                f"{self.name} needs pictures of at least {smallest}x{smallest} pixels, "
-                "samples of shape (n_channels, height, width); those of X have shape "
-                f"{shape}. Resize them, or choose another query_strategy."
+                f"{self.name} needs images of at least {smallest}x{smallest} pixels, "
+                "that is, samples of shape (n_channels, height, width); those of X "
+                f"have shape {shape}. Resize them, or choose another query_strategy."
             )
 
-    # Asking
+    # Querying
 
     def candidates(self, U_k, n_query, rng):
-        """Return S_k, the samples of the pool to look at."""
+        """Return S_k, the candidates that the strategy scores."""
         if self.n_candidates is None or self.n_candidates >= len(U_k):
             return U_k
         return rng.choice(U_k, max(self.n_candidates, n_query), replace=False)
 
     def ask(self, estimator, pool, S_k, n_query, labels, seed):
-        """Return Q_k, the ``n_query`` samples of ``S_k`` that the strategy wants."""
+        """Return Q_k, the ``n_query`` samples of ``S_k`` that the strategy selects."""
         view = pool.view(S_k)
         parameters = self._parameters | self._knowledge(pool, S_k, labels, seed)
         X = view if self._takes_views else _in_hand(view)
         if modal.is_modal_strategy(self.strategy.function):
             X_labeled = np.asarray(pool.take(labels.annotated()))
             learner = modal.as_learner(estimator, X_labeled, labels.codes())
-            # Their third parameter need not be the number.
+            # The third parameter of a modAL strategy need not be the number.
             found = self.strategy.function(
                 learner, X, n_instances=n_query, **parameters
             )
@@ -113,7 +113,7 @@ class Method:
         return S_k[found]
 
     def _knowledge(self, pool, S_k, labels, seed):
-        """What a strategy gets if it has a parameter of that name."""
+        """Return what the strategy has parameters for, by name."""
         given = {
             "random_state": lambda: seed,
             "pool_indices": lambda: S_k,
@@ -153,7 +153,7 @@ class Method:
     # Augmenting
 
     def augment(self, estimator, pool, labels, n_rounds, rng):
-        """Return the extras that the samples told since the last training give."""
+        """Return the extras made from the samples told since the last training."""
         Q_k = labels.told_since(n_rounds)
         if not len(Q_k):
             return []
@@ -162,7 +162,7 @@ class Method:
         for augmenter in self.augmenters:  # Q_k = {x_j} ∪ {x_j + r_j}
             uses_pool = getattr(augmenter, "uses_pool", True)
             seen = rest if uses_pool else rest[:0]
-            if uses_pool == "candidates":  # as many as the query looks at
+            if uses_pool == "candidates":  # as many as the query scores
                 seen = self.candidates(rest, 0, rng)
             x_j = labels.annotated() if getattr(augmenter, "renews", False) else Q_k
             X = pool.take(x_j)
@@ -178,11 +178,11 @@ class Method:
         return extras
 
     def _checked(self, augmenter, answer, X, n_samples):
-        """Return the samples, codes and parents of an augmenter, if they are such."""
+        """Return the samples, codes and parents of an augmenter if they are valid."""
         name = type(augmenter).__name__
         if not isinstance(answer, tuple | list) or len(answer) not in (2, 3):
             raise ValueError(
-                f"{name}.augment should return samples, labels and, if it knows them, "
+                f"{name}.augment should return samples, labels and, optionally, "
                 f"parents; got {answer!r}."
             )
         X_new, y_new, parents = *answer, *[None] * (3 - len(answer))
@@ -198,8 +198,8 @@ class Method:
         if not np.isin(y_new, range(self.n_classes)).all() or found != n_new:
             raise ValueError(
                 f"{name}.augment returned {found} samples and labels "
-                f"{y_new!r}; expected as many labels in [0, {self.n_classes}), codes "
-                "into classes_."
+                f"{y_new!r}; expected one label per sample in [0, {self.n_classes}), "
+                "as codes into classes_."
             )
         if parents is not None:
             parents = np.asarray(parents)
@@ -207,8 +207,9 @@ class Method:
                 parents, range(-1, n_samples)
             ).all():  # fmt: skip
                 raise ValueError(
-                    f"{name}.augment returned parents {parents!r}; expected for each "
-                    f"of the {n_new} samples a position in [0, {n_samples}), or -1."
+                    f"{name}.augment returned parents {parents!r}; expected one "
+                    f"position in [0, {n_samples}), or -1, for each of the {n_new} "
+                    "samples."
                 )
             parents = parents.astype(int)
         return X_new, y_new.astype(int), parents
@@ -216,14 +217,14 @@ class Method:
     # Validation
 
     def _own_augmenter_parameters(self, augmenter):
-        """Names of parameters of what the strategy brings with it."""
+        """Return the parameter names of the strategy's own augmenter."""
         if augmenter is not None or self.strategy.augmenter is None:
             return set()
         names = set(self.strategy.augmenter().get_params(deep=False))
         return names - _NOT_OF_THE_LOOP
 
     def _check_can_be_asked(self):
-        """Raise where Python would refuse the call of a strategy of the user's own."""
+        """Raise if the loop could not call a user-defined strategy."""
         function = self.strategy.function
         if modal.is_modal_strategy(function):
             return
@@ -234,22 +235,22 @@ class Method:
         except TypeError as exc:
             raise TypeError(
                 f"query_strategy={self.name} should take (estimator, X, n_instances), "
-                f"and has {signature}: {exc}. Other parameters need a default, or a "
-                "value in query_params."
+                f"but its signature is {signature}: {exc}. Other parameters need a "
+                "default or a value in query_params."
             ) from exc
 
     def _check_query_params(self, signature, shared):
         asked = {*list(signature)[:2], "n_instances"} & self._parameters.keys()
         if asked:
             raise ValueError(
-                f"query_params has {', '.join(map(repr, sorted(asked)))}, which the "
-                "loop gives to a strategy itself."
+                f"query_params has {', '.join(map(repr, sorted(asked)))}, but the loop "
+                "itself passes this to a strategy. Leave it out."
             )
         samples = self._parameters.get("X_labeled")
         if isinstance(samples, str) and samples not in ("annotated", "train"):
             raise ValueError(
                 f"query_params has X_labeled={samples!r}; expected 'annotated', "
-                "'train' or samples."
+                "'train' or an array of samples."
             )
         if any(p.kind is p.VAR_KEYWORD for p in signature.values()):
             return
@@ -277,9 +278,9 @@ class Method:
             return [brought]
         if augmenter_params:
             raise ValueError(
-                f"augmenter_params={augmenter_params!r} are for what a strategy brings "
-                f"along, but {self.name} brings nothing, or augmenter replaces it. Set "
-                "them on the augmenter itself."
+                f"augmenter_params={augmenter_params!r} are for a strategy's own "
+                f"augmenter, but {self.name} has none, or augmenter replaces it. Set "
+                "them on the augmenter that you pass."
             )
         if augmenter is None:
             return []
@@ -291,11 +292,11 @@ class Method:
             if isinstance(one, type) or not is_one:
                 raise TypeError(
                     f"augmenter={one!r} should be an object with 'augment' and "
-                    "'is_lasting', as an AdversarialAugmenter() has."
+                    "'is_lasting', such as AdversarialAugmenter()."
                 )
         return augmenters
 
 
 def _in_hand(view):
-    """Return the samples of a view themselves where they lie in memory anyway."""
+    """Return the samples of a view as an array if they are in memory anyway."""
     return view.take(np.arange(len(view))) if view.is_in_memory else view

@@ -1,4 +1,4 @@
-"""Samples as an estimator is trained on them: their dtype, and parts put together."""
+"""Samples in the form an estimator is trained on: their dtype, and concatenation."""
 
 from collections.abc import Mapping
 
@@ -16,9 +16,9 @@ class Samples(Pool):
     Parameters
     ----------
     pool : Pool
-        The pool; nothing of it is cast before it is taken.
+        The pool. Samples are cast only when they are read.
     dtype : dtype
-        Of numpy or of torch, as the pool is.
+        A NumPy or torch dtype, to match the pool.
     """
 
     def __init__(self, pool, dtype):
@@ -44,15 +44,16 @@ class Samples(Pool):
 
 
 def samples_for(estimator, X):
-    """Return ``X`` as a pool of the dtype that ``estimator``, a template, trains in."""
+    """Return ``X`` as a pool with the dtype in which ``estimator`` is trained."""
     pool = as_pool(X)
     if pool.sample_shape == ():
         raise ValueError(
-            f"X has single numbers or texts as samples, such as {pool.take([0])[0]!r}; "
-            "expected arrays, X of shape (n_samples, ...). Labels are no part of X."
+            f"The samples of X are single numbers or strings, such as "
+            f"{pool.take([0])[0]!r}; expected arrays, X of shape (n_samples, ...). "
+            "Labels do not belong in X."
         )
     if hasattr(X, "columns") and (estimator is None or is_net(estimator)):
-        pool = as_pool(np.asarray(X, dtype=np.float32))  # a net has no use for names
+        pool = as_pool(np.asarray(X, dtype=np.float32))  # networks ignore column names
     if pool.dtype is None:
         return pool
     wanted = training_dtype(estimator, pool)
@@ -69,12 +70,12 @@ _TORCH = {
 
 
 def columns_of(X):
-    """Return the names of the columns of a data frame, None of anything else."""
+    """Return the column names of a data frame, or None for anything else."""
     return list(X.columns) if hasattr(X, "columns") else None
 
 
 def concatenate(parts):
-    """Put samples of one kind, arrays, tensors, frames or dicts, one below another."""
+    """Concatenate samples of one kind: arrays, tensors, data frames or dicts."""
     parts = [part for part in parts if length_of(part)] or parts[:1]
     first = parts[0]
     if len(parts) == 1:
@@ -91,17 +92,17 @@ def concatenate(parts):
 
 
 def rows_of(X, rows):
-    """Return some rows of samples, in the order of ``rows``."""
+    """Return selected rows of samples, in the order of ``rows``."""
     return as_pool(X).take(rows)
 
 
 def conform(X, like):
-    """Return samples of an augmenter as the kind and dtype of those of the pool.
+    """Return samples of an augmenter, converted to the kind and dtype of the pool's.
 
     Raises
     ------
     ValueError
-        If they are of another shape, or not finite.
+        If they have another shape, or are not finite.
     """
     if isinstance(like, Mapping):
         return {name: conform(X[name], part) for name, part in like.items()}
@@ -113,7 +114,8 @@ def conform(X, like):
     if X.shape[1:] != like.shape[1:] or not is_number or not np.isfinite(X).all():
         shape = ", ".join(map(str, ("n", *like.shape[1:])))
         raise ValueError(
-            f"expected finite samples of shape ({shape}), got {X.dtype} of {X.shape}"
+            f"expected finite samples of shape ({shape}), got {X.dtype} of shape "
+            f"{X.shape}"
         )
     if isinstance(like, torch.Tensor):
         return torch.as_tensor(X).to(like.device, like.dtype)
@@ -123,7 +125,7 @@ def conform(X, like):
 
 
 def to_arrays(X):
-    """Return samples as a dict of arrays, for a file without pickles."""
+    """Return samples as a dict of arrays that can be saved without pickle."""
     if isinstance(X, Mapping):
         return {f"X.{name}": as_numpy(part) for name, part in X.items()}
     if hasattr(X, "iloc"):
@@ -133,7 +135,7 @@ def to_arrays(X):
 
 
 def from_arrays(arrays, like):
-    """Return samples of the kind of ``like`` from what :func:`to_arrays` gave."""
+    """Return samples of the kind of ``like`` from a result of :func:`to_arrays`."""
     if isinstance(like, Mapping):
         return conform({name: arrays[f"X.{name}"] for name in like}, like)
     if hasattr(like, "iloc"):
@@ -144,7 +146,7 @@ def from_arrays(arrays, like):
 
 
 def length_of(X):
-    """Return how many samples there are, of a dict those of each input."""
+    """Return the number of samples; of a dict, the number in each input."""
     return len(next(iter(X.values()))) if isinstance(X, Mapping) else len(X)
 
 

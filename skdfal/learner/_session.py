@@ -1,4 +1,4 @@
-"""LabelingSession: the DFAL paper's Algorithm 1, asked and told."""
+"""LabelingSession: Algorithm 1 of the DFAL paper, with questions and answers."""
 
 import functools
 import os
@@ -32,12 +32,12 @@ from skdfal.learner._view import samples_of, spilled
 
 _FROM_ZERO = Interval(Integral, 0, None, closed="left")
 _INITIAL, _TRAIN, _CANDIDATES, _QUERY, _TWINS = range(5)  # purposes of random numbers
-_OF_RULE = "rule: "  # before the names of what a stopping rule has seen
-_N_KEPT = 2  # rounds whose weights stay in the file: a short last one may be redone
+_OF_RULE = "rule: "  # prefix for the state of a stopping rule
+_N_KEPT = 2  # rounds whose weights stay in the file: a last short one may be redone
 
 
 def _one_at_a_time(method):
-    """Let a second thread wait until the first is done."""
+    """Make a second thread wait until the first is done."""
 
     @functools.wraps(method)
     def locked(self, *args, **kwargs):
@@ -48,71 +48,66 @@ def _one_at_a_time(method):
 
 
 class LabelingSession:
-    """Ask for the labels that help most, be told them, train; again and again.
+    """Interactive active learning: ask for labels, receive them, train, and repeat.
 
-    Algorithm 1 of the DFAL paper [1]_ for a pool that nobody has labelled yet: a
-    person, a file or another program answers. :meth:`tell` costs nothing, :meth:`fit`
-    is the slow call.
+    This is Algorithm 1 of the DFAL paper [1]_ for a pool that has not been labelled
+    yet: a person, a file or another program answers the queries. Of the calls,
+    :meth:`tell` is instant and :meth:`fit` is slow.
 
     Parameters
     ----------
     X : pool
-        Samples: an array of shape (n_samples, ...), a memmap, an array of zarr or
-        HDF5, a torch Dataset, a :class:`~skdfal.pool.FilePool`, a data frame.
-        Samples are read when they are needed; the whole is never copied.
+        Pool of samples: an array of shape (n_samples, ...), a memmap, a zarr or HDF5
+        array, a torch Dataset, a :class:`~skdfal.pool.FilePool` or a data frame.
+        Samples are read when they are needed; the pool is never copied as a whole.
     classes : sequence of str, int, float or bool
-        All labels that may be told, two at least.
+        All possible labels, at least two.
     estimator : estimator, default=None
-        A skorch net, a Pipeline that ends in one, or for strategies that need no net
-        any classifier; it is cloned. Its module needs an output for each class. None
-        is a small net for the shape of ``X``: LeNet5 for images of 16 pixels and more,
-        an MLP otherwise.
+        Classifier to train: a skorch net, a Pipeline that ends in one or, for
+        strategies that need no network, any scikit-learn classifier. It is cloned. A
+        network needs one output per class. If None, a small network is chosen by the
+        shape of ``X``: LeNet5 for images of at least 16 pixels a side, an MLP
+        otherwise.
     query_strategy : str or callable, default="dfal"
-        One of the names in ``skdfal.strategies.STRATEGIES``, or a function
-        ``(estimator, X, n_instances, **query_params)`` that returns indices into X,
-        such as modAL's. If it has parameters of these names, it gets ``random_state``,
-        ``X_labeled`` and ``y_labeled`` (the samples with a label; codes into
-        ``classes``), ``pool_indices`` (where the rows of its ``X`` are in the pool)
-        and ``X_unlabeled`` (all samples without a label).
+        Name of a strategy in ``skdfal.strategies.STRATEGIES``, or a function
+        ``(estimator, X, n_instances, **query_params)`` that returns indices into
+        ``X``, such as one of modAL's. A function that has parameters of these names
+        is given ``random_state``; ``X_labeled`` and ``y_labeled``, the labelled
+        samples and their labels as codes into ``classes``; ``pool_indices``, the
+        positions in the pool of the rows of its ``X``; and ``X_unlabeled``, all
+        unlabelled samples.
     augmenter : augmenter or list of augmenters, default=None
-        What adds samples to the training set for free, in place of what the strategy
-        brings along; an empty list adds nothing. An augmenter has a method
-        ``augment(estimator, X, y, X_pool, n_round)``, which gets the net of the
-        round, the newly labelled samples, their codes, and a view of what has no
-        label (nothing, if it says ``uses_pool = False``; K of it drawn at random, if
-        it says ``uses_pool = "candidates"``). One that says ``renews = True`` gets all
-        labelled samples each round, not the new ones alone. It returns samples and
-        codes to train on, for good if its ``is_lasting`` is true, else in the next
-        round alone; and, third, the position in ``X`` of the sample that each stems
-        from, -1 for none. Without the third, a label that is corrected or taken back
-        takes all lasting samples of that call along.
+        Adds samples to the training set without new annotations. If None, the
+        strategy's own augmenter is used, if it has one; an empty list adds nothing.
+        For an augmenter of your own, see the Notes.
     augmenter_params : dict, default=None
-        Parameters of what the strategy brings along, such as the ``clip_range`` of the
+        Parameters of the strategy's own augmenter, such as ``clip_range`` for the
         twins of "dfal".
     n_instances : int, default=10
-        Number of samples that :meth:`fit` ranks.
+        Number of samples that :meth:`fit` ranks for the next :meth:`ask`.
     n_candidates : int, "auto" or None, default="auto"
-        Rank this many samples, drawn at random: the paper's K. "auto" is the number
-        that suits the strategy, None the whole pool.
+        Number of candidates to score per round, drawn at random from the pool; the
+        paper's K. "auto" uses the number that suits the strategy. None, or a number
+        larger than the rest of the pool, scores the whole pool.
     query_params : dict, default=None
-        Further parameters of the strategy. For one that takes ``X_labeled``,
-        ``{"X_labeled": "train"}`` gives all training samples, twins included, and as
-        ``y_labeled`` their codes.
+        Further parameters of the strategy. For a strategy with a parameter
+        ``X_labeled``, ``{"X_labeled": "train"}`` passes all training samples, including
+        twins, and their codes as ``y_labeled``.
     warm_start : bool, default=False
-        Go on training the net of the last round rather than from scratch, as the
-        paper does.
+        Whether to continue training the network of the previous round. If False, each
+        round trains from scratch, as the paper does.
     stopping : rule, default=None
-        When labels hardly help any more, such as :class:`StabilizingPredictions`; it
-        is cloned. Its word is ``should_stop_``.
+        Rule that tells when further labels would hardly help, such as
+        :class:`StabilizingPredictions`. It is cloned. Its answer is ``should_stop_``.
     random_state : int, RandomState instance or None, default=None
-        Determines first samples, training, candidates and ties. With ``path``, None
-        is drawn once and kept.
+        Controls the first samples, the training, the candidates and the breaking of
+        ties. If None and ``path`` is given, a seed is drawn once and saved.
     path : str or path-like, default=None
-        File to keep the session in: what was told is on the disk before :meth:`tell`
-        returns. A session with the same parameters and ``path`` goes on, in another
-        process too. One session at a time may have the file open.
+        File to keep the session in: labels are on disk before :meth:`tell` returns. A
+        session with the same parameters and ``path`` continues from there, also in
+        another process. Only one session at a time may have the file open.
     verbose : int, default=0
-        1 prints one line per round, 2 also what a net prints of its epochs.
+        If 1, print one line per round; if 2, also the network's own output per epoch.
 
     Attributes
     ----------
@@ -121,54 +116,73 @@ class LabelingSession:
     classes_ : ndarray of shape (n_classes,)
         The classes, in the given order.
     history_ : list of dict
-        One row per round: "annotations" (samples with a label), "labeled_data"
-        (training samples, twins and pseudo-labels counted), "fit_seconds",
-        "query_seconds" (twins included; NaN where nothing was asked).
+        One row per round: "annotations" (labelled samples), "labeled_data" (training
+        samples, including twins and pseudo-labels), "fit_seconds" and "query_seconds"
+        (including the time for twins; NaN if nothing was queried).
     should_stop_ : bool
-        Whether ``stopping`` would stop here. The session goes on all the same.
+        Whether ``stopping`` would stop here. The session itself goes on regardless.
     labels_ : dict
-        Labels told, by index.
+        The labels told so far, by index.
     annotated_indices_ : ndarray of shape (n_annotations,)
-        Samples with a label, in the order in which they were first told.
+        Indices into ``X`` of the labelled samples, in the order in which they were
+        first told.
     skipped_indices_ : ndarray of shape (n_skipped,)
-        Samples that were skipped.
+        Indices into ``X`` of the skipped samples.
     X_train_ : array of shape (n_labeled, ...)
-        Samples with a label, and their twins, as they stand now.
+        The present training set: labelled samples and their twins.
     y_train_ : ndarray of shape (n_labeled,)
-        Their labels.
+        Labels of the training set.
     train_indices_ : ndarray of shape (n_labeled,)
-        Their indices into ``X``, -1 for a twin.
+        Index into ``X`` of each training sample, -1 for a twin.
     train_parents_ : ndarray of shape (n_labeled,)
-        The index into ``X`` of the sample that each stems from, which of a sample of
-        the pool is itself; -1 where it is not known.
+        Index into ``X`` of the sample that each training sample was made from: its own
+        index if it is a sample of the pool, -1 if the parent is unknown.
 
     Raises
     ------
     ValueError
-        If a parameter is out of its range; if a net cannot take the samples, or has
-        fewer outputs than there are classes.
+        If a parameter is out of its range; if the network cannot take the samples, or
+        has fewer outputs than there are classes.
     CheckpointError
         A ValueError, if ``path`` holds another run, is in use by another session, or
-        is no saved session. The file is left as it is.
+        is not a saved session. The file is left unchanged.
     UnidentifiableError
-        A TypeError, if ``path`` is given, but a parameter has no content to hash, by
-        which the run could be known.
+        A TypeError, if ``path`` is given but the content of a parameter cannot be
+        hashed, so that the saved run could not be recognised.
 
     See Also
     --------
-    ActiveLearningClassifier : The session that ``y`` answers.
+    ActiveLearningClassifier : The same loop, with ``y`` answering each query.
 
     Notes
     -----
-    A twin is an adversarial example of a labelled sample, with its label. It goes
-    with its parent: corrected if that is corrected, gone if its label is taken back.
+    A twin is an adversarial example of a labelled sample and has the same label. It
+    follows its parent: if the parent's label is corrected, so is the twin's; if the
+    label is retracted, the twin is removed.
 
-    One thread at a time may call a session; another one waits, :meth:`tell` for the
-    end of a :meth:`fit` too. Nothing in the file is executed when it is read.
+    Only one thread at a time may call a session; others wait, so that :meth:`tell`
+    waits for the end of a running :meth:`fit`. Nothing in the file is executed when it
+    is read.
 
-    A fit is the same each time on the same machine with the same number of threads.
-    Weights of a net come back from the file; a Pipeline or another classifier is
-    trained again, from the same samples and seed.
+    A fit is reproducible on the same machine with the same number of threads. The
+    weights of a network are restored from the file; a Pipeline or another classifier is
+    trained again, on the same samples and from the same seed.
+
+    An augmenter is an object with a method ``augment(estimator, X, y, X_pool,
+    n_round)``. It gets the network of the round, the newly labelled samples, their
+    codes and a view of the unlabelled samples. It returns
+
+    - the samples to train on,
+    - their codes,
+    - and, optionally, the position in its ``X`` of the parent of each, -1 for none.
+      Without these positions, correcting or retracting a label removes all lasting
+      samples that came from the same call.
+
+    Its attributes decide the rest. If ``is_lasting`` is true, its samples stay in the
+    training set; otherwise they are used in the next round only. With ``renews =
+    True`` it gets all labelled samples in each round, not only the new ones. With
+    ``uses_pool = False`` the view is empty, and with ``uses_pool = "candidates"`` it
+    contains K unlabelled samples drawn at random.
 
     References
     ----------
@@ -260,7 +274,7 @@ class LabelingSession:
         self._load()
 
     def _identity(self, parameters):
-        """Return digests of what decides the result, by name."""
+        """Return digests of everything that decides the result, by name."""
         run = {"X": self._pool.digest(), "classes": digest(self.classes_, "classes")}
         for name in parameters.keys() - {"X", "classes", "path", "verbose"}:
             run |= parameter_digests(name, parameters[name])
@@ -269,7 +283,7 @@ class LabelingSession:
     def _open(self, path, run):
         return RunStore(path, run, {"seed": self._seed}, is_of_a_person=True)
 
-    # What there is
+    # State
 
     @property
     @_one_at_a_time
@@ -323,25 +337,26 @@ class LabelingSession:
 
     @_one_at_a_time
     def ask(self, n_instances=None):
-        """Return samples whose labels would help most.
+        """Return the samples whose labels would help most.
 
         Parameters
         ----------
         n_instances : int, default=None
-            How many; None is the number given to the session.
+            Number of samples to return. If None, the ``n_instances`` of the session.
 
         Returns
         -------
         indices : ndarray of shape (n_asked,)
-            Indices into ``X``, the most helpful first; at random before the first
-            :meth:`fit`. None of them has a label, was skipped, or was asked for since
-            the last :meth:`fit` without an answer. Fewer than ``n_instances`` where
-            the pool ends.
+            Indices into ``X``, the most informative samples first; random samples
+            before the first :meth:`fit`. Samples are left out if they are labelled or
+            skipped, or still wait for an answer since the last :meth:`fit`. There are
+            fewer than ``n_instances`` when the pool runs out.
 
         Raises
         ------
         ValueError
-            If ``n_instances`` is no count, or a strategy does not answer with indices.
+            If ``n_instances`` is not an int >= 1, or the strategy does not return valid
+            indices.
         """
         n = self._n_instances if n_instances is None else n_instances
         if not COUNT.is_satisfied_by(n):
@@ -362,19 +377,19 @@ class LabelingSession:
 
     @_one_at_a_time
     def tell(self, indices, labels):
-        """Store labels; those of samples that have one already are corrected.
+        """Store labels, or correct the labels of samples that have one already.
 
         Parameters
         ----------
         indices : int or array-like of int
-            Samples, asked for or not.
+            Indices into ``X`` of the samples, whether :meth:`ask` returned them or not.
         labels : label or sequence of labels
-            Their labels, each one of ``classes``.
+            One label per sample, each from ``classes``.
 
         Raises
         ------
         ValueError
-            If an index or a label is none. Nothing of this call is stored then.
+            If an index or a label is invalid. Nothing of this call is stored then.
         """
         indices = self._as_indices(indices)
         labels = as_numpy(labels)
@@ -383,7 +398,8 @@ class LabelingSession:
         codes = [self._code_of(label) for label in labels]
         if len(codes) != len(indices):
             raise ValueError(
-                f"Got {len(codes)} labels for {len(indices)} indices; expected as many."
+                f"Got {len(codes)} labels for {len(indices)} indices; expected one "
+                "label per index."
             )
         classes = self.classes_.tolist()
         self._note("told", indices, [classes[code] for code in codes])
@@ -393,20 +409,20 @@ class LabelingSession:
 
     @_one_at_a_time
     def skip(self, indices):
-        """Leave samples out that cannot be answered, until they are told.
+        """Leave out samples that cannot be labelled, until they are told after all.
 
-        They are never asked for and never trained on; a label that one has is taken
-        back, with its twins.
+        Skipped samples are never queried and never trained on. If a sample has a label
+        already, the label and its twins are removed.
 
         Parameters
         ----------
         indices : int or array-like of int
-            Samples.
+            Indices into ``X`` of the samples.
 
         Raises
         ------
         ValueError
-            If an index is none.
+            If an index is invalid.
         """
         indices = self._as_indices(indices)
         self._note("skipped", indices)
@@ -416,24 +432,23 @@ class LabelingSession:
 
     @_one_at_a_time
     def retract(self, indices):
-        """Take labels back: the samples are in the pool again, their twins gone.
+        """Return samples to the unlabelled pool and remove their twins.
 
         Parameters
         ----------
         indices : int or array-like of int
-            Samples that have a label, or were skipped.
+            Indices into ``X`` of samples that are labelled or skipped.
 
         Raises
         ------
         ValueError
-            If an index is none, or that of a sample without a label that was not
-            skipped.
+            If an index is invalid, or its sample is neither labelled nor skipped.
         """
         indices = self._as_indices(indices)
         is_open = ~self._labels.is_told & ~self._labels.is_skipped
         without = [i for i in indices if is_open[i]]
         if without:
-            raise ValueError(f"There is no label to take back of {without}.")
+            raise ValueError(f"Samples {without} have no label to retract.")
         self._note("retracted", indices)
         for i in indices:
             self._labels.retract(i)
@@ -454,7 +469,7 @@ class LabelingSession:
             or len(np.unique(found)) < len(found)
         ):
             raise ValueError(
-                f"{indices=!r} should be one index, or distinct ones, in [0, {n})."
+                f"{indices=!r} should be one index or distinct ones in [0, {n})."
             )
         return found.tolist()
 
@@ -465,38 +480,38 @@ class LabelingSession:
             return self._codes[label]
         except (KeyError, TypeError):
             raise ValueError(
-                f"{label!r} is none of the classes {self.classes_.tolist()}. Nothing "
-                "of this call was stored."
+                f"{label!r} is not one of the classes {self.classes_.tolist()}. "
+                "Nothing of this call was stored."
             ) from None
 
     # Train
 
     @_one_at_a_time
     def fit(self, *, n_instances=None, sample_weight=None):
-        """Train on all labels, after making the twins of the new ones, and rank.
+        """Make twins of the newly labelled samples, train on all labels, and query.
 
         Parameters
         ----------
         n_instances : int, default=None
-            How many samples to rank for the next :meth:`ask`; None is the number given
-            to the session. With 0 it is left to :meth:`ask`.
+            Number of samples to rank for the next :meth:`ask`. If None, the
+            ``n_instances`` of the session; if 0, ranking is left to :meth:`ask`.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples of the pool; a twin has that of its parent, what
-            has no parent weighs 1.
+            Weights of the samples of the pool. A twin has the weight of its parent; a
+            sample without a parent has weight 1.
 
         Returns
         -------
         self : LabelingSession
-            The session, with an ``estimator_``. After an error, or Ctrl-C, it is as it
-            was before the call.
+            The session, with an ``estimator_``. After an error or Ctrl-C, the session
+            is unchanged.
 
         Raises
         ------
         ValueError
-            If there are labels of fewer than two classes, if ``n_instances`` is no
-            count, or if a net would be trained on samples that are not finite.
+            If fewer than two classes have labels, if ``n_instances`` is not an int >=
+            0, or if a network would be trained on samples that are not finite.
         TypeError
-            If the estimator takes no ``sample_weight``.
+            If the estimator does not take ``sample_weight``.
         """
         self._check_can_fit()
         n = self._n_instances if n_instances is None else n_instances
@@ -506,7 +521,7 @@ class LabelingSession:
         n_extras, rule = len(labels.extras), self._rule_state()
         try:
             started = time.perf_counter()
-            if k:  # Q_k = {x_j} ∪ {x_j + r_j}, by the net of the last round
+            if k:  # Q_k = {x_j} ∪ {x_j + r_j}, by the network of the last round
                 with seeded(_seed(self._seed, k, _TWINS)):
                     labels.extras += self._method.augment(
                         self.estimator_,
@@ -557,7 +572,7 @@ class LabelingSession:
         return self
 
     def _update_rule(self, estimator, history):
-        """Whether the rule would stop, now that it has seen one more net."""
+        """Whether the rule would stop, now that it has seen one more network."""
         unlabeled = self._labels.unlabeled()
         if self._rule is None or not len(unlabeled):
             return False
@@ -565,7 +580,7 @@ class LabelingSession:
         return bool(self._rule.update(estimator, view, history))
 
     def _rule_state(self):
-        """Return what the rule has seen, as arrays; nothing if it does not tell."""
+        """Return the state of the rule as arrays, empty if it has no ``get_state``."""
         get_state = getattr(self._rule, "get_state", dict)
         return get_state() | {"should_stop": np.array(self.should_stop_)}
 
@@ -581,7 +596,7 @@ class LabelingSession:
             found = f"labels of {known} only" if known else "no labels yet"
             raise ValueError(
                 f"There are {found}: a classifier needs samples of at least 2 classes. "
-                "Tell more labels first; ask() draws samples at random until then."
+                "Tell more labels first; until then, ask() draws samples at random."
             )
 
     def _estimator_before(self):
@@ -596,20 +611,20 @@ class LabelingSession:
         of_pool = np.asarray(sample_weight, dtype=float)
         if of_pool.shape != (len(self._pool),) or not np.isfinite(of_pool).all():
             raise ValueError(
-                f"sample_weight of shape {of_pool.shape} should be finite, of shape "
-                f"({len(self._pool)},)."
+                f"sample_weight of shape {of_pool.shape} should be finite and of shape "
+                f"({len(self._pool)},), one weight per sample of the pool."
             )
         return training.weights(of_pool)
 
     def _last_row(self, seconds):
-        """Return the last row with the time for its twins, in a list; or nothing."""
+        """Return a list with the last row, plus the time for its twins, or []."""
         if not self.history_:
             return []
         row = self.history_[-1]
         return [row | {"query_seconds": row["query_seconds"] + seconds}]
 
     def _rank(self, is_free, n):
-        """Ask the strategy once more in this round, and keep what it says."""
+        """Query the strategy once more in this round and keep the ranking."""
         started = time.perf_counter()
         k, call = len(self.history_) - 1, len(self._rankings)
         found = self._query(self.estimator_, k, np.flatnonzero(is_free), n, call)
@@ -623,7 +638,7 @@ class LabelingSession:
         return found
 
     def _query(self, estimator, k, U_k, n, call):
-        """Return Q_k of the samples ``U_k``, with seeds of their own for each call."""
+        """Select Q_k from the samples ``U_k``, with separate seeds for each call."""
         n_query = min(n, len(U_k))
         again = (call,) if call else ()
         rng = _rng(self._seed, k, _CANDIDATES, *again)
@@ -635,7 +650,7 @@ class LabelingSession:
             )
 
     def _initial_order(self):
-        """Return all that may be asked for in the order before the first training."""
+        """Return all samples that may be queried, in a random order."""
         labels = self._labels
         everything = np.flatnonzero(~labels.is_skipped & labels.has_answer)
         return _rng(self._seed, 0, _INITIAL).permutation(everything)
@@ -682,24 +697,24 @@ class LabelingSession:
             if columns != self._columns:
                 raise ValueError(
                     f"X has the columns {columns}, but the session was made with "
-                    f"{self._columns}. Give the same, in the same order."
+                    f"{self._columns}. Pass the same columns in the same order."
                 )
         return proba_of_classes(self.estimator_, X, len(self.classes_))
 
-    # On the disk
+    # The file
 
     @staticmethod
     def read_labels(path):
         """Return the labels of a saved session, whatever its parameters were.
 
-        So they come into a session with other parameters, in a file of its own:
-        ``new.tell(list(labels), list(labels.values()))``, once classes and samples are
-        such that each label means the same there.
+        Use this to move labels into a session with other parameters and its own file:
+        ``new.tell(list(labels), list(labels.values()))``. The classes and samples of
+        the new session must give each index and label the same meaning.
 
         Parameters
         ----------
         path : str or path-like
-            File of a session that is closed. It stays as it is.
+            File of a closed session. It is not changed.
 
         Returns
         -------
@@ -709,7 +724,7 @@ class LabelingSession:
         Raises
         ------
         CheckpointError
-            If there is no such file, if it is no saved session, or in use.
+            If the file does not exist, is not a saved session, or is in use.
 
         Examples
         --------
@@ -728,7 +743,7 @@ class LabelingSession:
         return read_labels(path)
 
     def close(self):
-        """Close the file of the session, so that another one may have it."""
+        """Close the file of the session, so that another session may open it."""
         with self._lock:
             if self._store is not None:
                 self._store.close()
@@ -742,9 +757,9 @@ class LabelingSession:
 
     def __reduce_ex__(self, protocol):
         raise TypeError(
-            "A LabelingSession is neither copied nor pickled: two of them would not "
-            "know of each other's labels. Give it a path, and it is there for another "
-            "process; labels_ and estimator_ can be copied."
+            "A LabelingSession cannot be copied or pickled: two copies would not know "
+            "each other's labels. Give it a path, and another process can continue it; "
+            "labels_ and estimator_ can be copied."
         )
 
     def __enter__(self):
@@ -771,7 +786,7 @@ class LabelingSession:
         )
 
     def _load(self):
-        """Bring the state that the file holds into memory; without one, the first."""
+        """Load the state from the file, or start afresh if there is none."""
         self._labels = LabeledSet(len(self._pool))
         self.history_, self._rankings, self._pending = [], [], set()
         self._estimator = None
@@ -803,7 +818,7 @@ class LabelingSession:
         return [extra._replace(X=spilled(extra.X, self._pool)) for extra in extras]
 
     def _restore(self):
-        """Return the estimator of the last round: its weights, or trained again."""
+        """Return the estimator of the last round, from its weights or retrained."""
         k = len(self.history_) - 1
         restored = self._trainer.restore(self._store.weights(k))
         if restored is not None:
@@ -823,14 +838,14 @@ class LabelingSession:
         return estimator
 
     def _rewind(self, n_rounds):
-        """Go back to the end of the last of ``n_rounds`` trainings, before asking."""
+        """Go back to the end of training number ``n_rounds``, before its query."""
         row = self.history_[n_rounds - 1] | {"query_seconds": np.nan}
         self._store.rewind(n_rounds, row)
         self._load()
 
 
 def _seed(seed, k, *purpose):
-    """Return a seed for round ``k`` that depends on no earlier draw."""
+    """Return a seed for round ``k`` that does not depend on earlier draws."""
     sequence = np.random.SeedSequence([seed, k, *purpose])
     return int(sequence.generate_state(1)[0] >> 1)
 
@@ -840,20 +855,20 @@ def _rng(seed, k, *purpose):
 
 
 def _as_classes(classes):
-    """Return distinct labels, two at least, as an array that keeps their types."""
+    """Return at least two distinct labels as an array that keeps their types."""
     if isinstance(classes, str | set | frozenset | Mapping) or not np.iterable(classes):
-        raise TypeError(f"{classes=} should be a sequence of labels, in their order.")
+        raise TypeError(f"{classes=} should be a sequence of labels, in a fixed order.")
     labels = as_numpy(classes)
     labels = labels.tolist() if isinstance(labels, np.ndarray) else list(labels)
     plain = [v.item() if isinstance(v, np.generic) else v for v in labels]
     for label in plain:
         if not isinstance(label, str | int | float) or label != label:
             raise TypeError(
-                f"classes={classes!r} should be labels of type str, int, float or "
+                f"classes={classes!r} should hold labels of type str, int, float or "
                 f"bool, got {label!r}."
             )
     if len(set(plain)) < max(2, len(plain)):
-        raise ValueError(f"classes={classes!r} should be at least 2, and distinct.")
+        raise ValueError(f"classes={classes!r} should hold at least 2 distinct labels.")
     array = np.array(plain)
     if array.tolist() != plain:  # labels of several kinds
         array = np.empty(len(plain), dtype=object)

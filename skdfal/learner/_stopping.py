@@ -1,10 +1,10 @@
-"""When to stop buying labels: rules that need no labels of their own.
+"""When to stop buying labels: stopping rules that need no extra labels.
 
-A rule has ``update(estimator, pool_view, history) -> bool``, called after each
-training with the fitted estimator, a view of the samples without a label, and one row
-per round. It keeps what it has seen; ``sklearn.base.clone`` gives a fresh one. What it
-has seen goes into the file of a run by ``get_state() -> dict of arrays``, and comes
-back by ``set_state(state, pool)``; a rule without these begins anew.
+A rule has a method ``update(estimator, pool_view, history) -> bool``. It is called
+after each training with the fitted estimator, a view of the unlabelled samples, and
+one row per round. A rule keeps its state; ``sklearn.base.clone`` gives a fresh rule.
+The state is saved with a run through ``get_state() -> dict of arrays`` and restored
+through ``set_state(state, pool)``. A rule without these methods starts afresh.
 """
 
 import math
@@ -21,30 +21,32 @@ from skdfal.pool import as_pool
 
 
 class StabilizingPredictions(BaseEstimator):
-    """Stop once successive nets agree on samples that nobody has labelled.
+    """Stop when successive networks agree on their predictions.
 
-    The stopping rule of Bloodgood and Vijay-Shanker [1]_: each net predicts a stop
-    set, drawn once from the pool, and Cohen's kappa measures how far it agrees with
-    the net before, beyond what chance would do.
+    This is the stopping rule of Bloodgood and Vijay-Shanker [1]_. Each network predicts
+    a stop set, drawn once from the unlabelled pool. Cohen's kappa measures how well the
+    predictions agree with those of the previous network, beyond agreement by chance.
 
     Parameters
     ----------
     threshold : float, default=0.99
-        Stop when the mean of the last kappas is as large; the paper's intensity of
-        agreement. Lower stops earlier.
+        Stop when the mean of the last ``n_kappas`` kappas is at least this large; the
+        paper's intensity of agreement. A lower value stops earlier.
     n_kappas : int, default=3
-        How many of them; the paper's longevity.
+        Number of kappas to average; the paper's longevity.
     n_stop_set : int, default=2000
-        Samples in the stop set, or all that are left. They may be labelled later.
+        Number of samples in the stop set; all that are left if there are fewer. They
+        may be labelled later.
     random_state : int, RandomState instance or None, default=0
-        Draws the stop set.
+        Controls which samples are in the stop set.
 
     Attributes
     ----------
     kappas_ : list of float
-        Agreement of each net with the one before; one less than there are nets.
+        Agreement of each network with the previous one; one entry fewer than there are
+        networks.
     stop_set_ : Pool
-        The samples.
+        The samples of the stop set.
 
     See Also
     --------
@@ -52,12 +54,13 @@ class StabilizingPredictions(BaseEstimator):
 
     Notes
     -----
-    With A_o the share of the stop set on which two nets agree, and A_e the share on
-    which they would by chance, given how often each of them predicts each class::
+    Let A_o be the proportion of the stop set on which two networks agree, and A_e the
+    proportion on which they would agree by chance, given how often each of them
+    predicts each class. Then::
 
         kappa = (A_o - A_e) / (1 - A_e)
 
-    which is taken as 1 where both predict one and the same class throughout.
+    If both networks predict one and the same class everywhere, kappa is taken as 1.
 
     References
     ----------
@@ -92,16 +95,16 @@ class StabilizingPredictions(BaseEstimator):
         self.random_state = random_state
 
     def update(self, estimator, pool_view, history):
-        """Take note of one more net, and say whether to stop.
+        """Record one more network and return whether to stop.
 
         Parameters
         ----------
         estimator : fitted estimator
-            The net of the round.
+            The network of the round.
         pool_view : pool or array-like of shape (n_samples, ...)
-            The samples without a label; looked at in the first call alone.
+            The unlabelled samples; used only in the first call.
         history : list of dict
-            One row per round; not looked at.
+            One row per round; not used.
 
         Returns
         -------
@@ -125,13 +128,13 @@ class StabilizingPredictions(BaseEstimator):
         return len(last) == self.n_kappas and bool(np.mean(last) >= self.threshold)
 
     def get_state(self):
-        """Return what the rule has seen, for :meth:`set_state`.
+        """Return the state of the rule, for :meth:`set_state`.
 
         Returns
         -------
         state : dict of ndarray
-            Kappas, positions of the stop set in the pool that all views stem from, and
-            what the last net predicted for it.
+            The kappas, the positions of the stop set in the full pool, and the last
+            network's predictions for it.
         """
         if not hasattr(self, "stop_set_"):
             return {}
@@ -142,14 +145,14 @@ class StabilizingPredictions(BaseEstimator):
         }
 
     def set_state(self, state, pool):
-        """Go on from what :meth:`get_state` returned.
+        """Restore a state returned by :meth:`get_state`.
 
         Parameters
         ----------
         state : dict of ndarray
             The state.
         pool : pool
-            The whole pool of the run.
+            The full pool of the run.
         """
         for name in ("stop_set_", "kappas_", "_predicted"):
             vars(self).pop(name, None)
@@ -164,23 +167,23 @@ class StabilizingPredictions(BaseEstimator):
 
 
 class SmallestMargin(BaseEstimator):
-    """Stop once no sample without a label is in doubt.
+    """Stop when no unlabelled sample is in doubt any more.
 
-    The margin of a sample is the difference of its two largest probabilities, and the
-    smallest of them is what uncertainty sampling would ask for next. It rises when
-    the doubtful samples are used up [1]_. A net that is sure of its errors is not
-    found out.
+    The margin of a sample is the difference between its two largest probabilities;
+    margin sampling would query the sample with the smallest margin next. The smallest
+    margin rises when the doubtful samples are used up [1]_. The rule cannot detect a
+    network that is confidently wrong.
 
     Parameters
     ----------
     threshold : float, default=0.2
-        Stop when the smallest margin is as large.
+        Stop when the smallest margin is at least this large.
     n_rounds : int, default=3
-        In so many rounds, one after the other.
+        Number of consecutive rounds for which this must hold.
     n_samples : int or None, default=2000
-        Look at so many samples, drawn anew in each round; None is all of them.
+        Number of samples to check, drawn afresh in each round. If None, all of them.
     random_state : int, RandomState instance or None, default=0
-        Draws them.
+        Controls which samples are drawn.
 
     Attributes
     ----------
@@ -189,8 +192,7 @@ class SmallestMargin(BaseEstimator):
 
     See Also
     --------
-    StabilizingPredictions : Stops when nets agree, which noise in the labels disturbs
-        less.
+    StabilizingPredictions : Stops when networks agree; less sensitive to label noise.
 
     References
     ----------
@@ -222,21 +224,21 @@ class SmallestMargin(BaseEstimator):
         self.random_state = random_state
 
     def update(self, estimator, pool_view, history):
-        """Take note of one more net, and say whether to stop.
+        """Record one more network and return whether to stop.
 
         Parameters
         ----------
         estimator : fitted estimator
-            The net of the round.
+            The network of the round.
         pool_view : pool or array-like of shape (n_samples, ...)
-            The samples without a label.
+            The unlabelled samples.
         history : list of dict
-            One row per round; not looked at.
+            One row per round; not used.
 
         Returns
         -------
         is_over : bool
-            Whether no sample has been in doubt for some rounds.
+            Whether no sample has been in doubt for ``n_rounds`` rounds.
 
         Raises
         ------
@@ -255,26 +257,26 @@ class SmallestMargin(BaseEstimator):
         return len(last) == self.n_rounds and min(last) >= self.threshold
 
     def get_state(self):
-        """Return what the rule has seen, for :meth:`set_state`.
+        """Return the state of the rule, for :meth:`set_state`.
 
         Returns
         -------
         state : dict of ndarray
-            Margins, and the seed of the draws.
+            The margins and the seed of the draws.
         """
         if not hasattr(self, "margins_"):
             return {}
         return {"margins": np.array(self.margins_), "seed": np.array(self._seed)}
 
     def set_state(self, state, pool):
-        """Go on from what :meth:`get_state` returned.
+        """Restore a state returned by :meth:`get_state`.
 
         Parameters
         ----------
         state : dict of ndarray
             The state.
         pool : pool
-            Not used; here for the likeness of rules.
+            Not used; present for consistency with other rules.
         """
         for name in ("margins_", "_seed"):
             vars(self).pop(name, None)
@@ -291,34 +293,35 @@ class SmallestMargin(BaseEstimator):
     prefer_skip_nested_validation=True,
 )
 def wilson_interval(n_right, n, confidence=0.95):
-    """Compute Wilson's score interval of a share, such as an accuracy [1]_.
+    """Compute Wilson's score interval for a proportion, such as an accuracy [1]_.
 
-    Unlike the mean with two standard errors on both sides it holds for few samples,
-    and where all or none of them are right.
+    Unlike the mean plus or minus two standard errors, it also holds for few samples,
+    and when all or none of them are right.
 
     Parameters
     ----------
     n_right : int
-        How many samples are right.
+        Number of samples that are right.
     n : int
-        How many there are, drawn at random.
+        Number of samples, drawn at random.
     confidence : float, default=0.95
-        Of many such intervals, the share that covers the truth.
+        Confidence level: the proportion of such intervals that contain the true value.
 
     Returns
     -------
     low, high : float
-        Bounds within [0, 1]; just these where ``n`` is 0.
+        Bounds of the interval, within [0, 1]; 0 and 1 if ``n`` is 0.
 
     Raises
     ------
     ValueError
-        If more samples are right than there are, or a parameter is out of its range.
+        If ``n_right`` is larger than ``n``, or a parameter is out of its range.
 
     Notes
     -----
-    The shares p that the samples do not speak against: with z the quantile of the
-    normal distribution, ``abs(n_right / n - p) <= z * sqrt(p * (1 - p) / n)``.
+    The interval contains the proportions p that the samples do not contradict:
+    ``abs(n_right / n - p) <= z * sqrt(p * (1 - p) / n)``, where z is the quantile of
+    the normal distribution.
 
     References
     ----------
@@ -351,10 +354,10 @@ def _predict(estimator, pool):
 
 
 def _kappa(a, b):
-    """Return Cohen's kappa of two predictions of the same samples."""
+    """Return Cohen's kappa between two predictions for the same samples."""
     observed = np.mean(a == b)
     by_chance = sum(np.mean(a == k) * np.mean(b == k) for k in np.unique(a))
-    if by_chance == 1:  # one class throughout
+    if by_chance == 1:  # both predict one class everywhere
         return 1.0
     return float((observed - by_chance) / (1 - by_chance))
 

@@ -1,7 +1,7 @@
-"""A run in one SQLite file: plain rows and blobs, nothing that is executed on loading.
+"""A run in one SQLite file: plain rows and blobs; loading executes no code.
 
-The file belongs to one session at a time: SQLite's own exclusive lock, which ends with
-its process, keeps others away. What a kill left half-written is rolled back.
+The file belongs to one session at a time. SQLite's exclusive lock, which ends with the
+process, keeps others away. Transactions interrupted by a kill are rolled back.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ import torch
 _APPLICATION_ID = 0x736B6466  # "skdf", in the header of the file
 _VERSION = 1
 _LARGEST_BLOB = 900_000_000  # SQLite takes a little more
-_HEADER = 72  # bytes of the file that tell what it is
+_HEADER = 72  # bytes at the start of the file that identify it
 
 _SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -44,14 +44,14 @@ CREATE TABLE rankings (
 );
 """
 
-# Files that this process has open. It must not open one a second time, even to read:
-# on POSIX systems, closing that would end SQLite's lock on the first.
+# Files that this process has open. It must not open one a second time, not even to
+# read: on POSIX systems, closing the second would release SQLite's lock on the first.
 _IN_USE = weakref.WeakValueDictionary()
 _OPENING = threading.Lock()
 
 
 class CheckpointError(ValueError):
-    """A saved run that is another one, is in use, or cannot be read.
+    """Raised if a file holds another run, is in use, or cannot be read.
 
     Examples
     --------
@@ -67,26 +67,27 @@ class RunStore:
     Parameters
     ----------
     path : str or path-like
-        The file. It is made, with its folders, if it is not there.
+        The file. It is created, with its folders, if it does not exist.
     run : dict of str to str
-        Digests of what decides the result, by name.
+        Digests of everything that decides the result, by name.
     meta : dict
-        JSON to keep with a new run.
+        JSON values to save with a new run.
     data : int, default=0
-        32 bits by which runs on other data are told apart without opening the file,
-        by :func:`data_of`; 0 where there is no need to.
+        32-bit identifier of the data, by which :func:`data_of` tells runs on different
+        data apart without opening the file; 0 if not needed.
     is_of_a_person : bool, default=False
-        Whether somebody answered, so that no message says to delete the file.
+        Whether a person gave the labels, so that no message suggests deleting the file.
 
     Attributes
     ----------
     meta : dict
-        As it was given when the run began.
+        The ``meta`` that was given when the run began.
 
     Raises
     ------
     CheckpointError
-        If the file is no saved run or another one, or is in use. It is left as it is.
+        If the file is not a saved run, holds another run, or is in use. It is left
+        unchanged.
     """
 
     def __init__(self, path, run, meta, data=0, is_of_a_person=False):
@@ -109,7 +110,7 @@ class RunStore:
             except BaseException:
                 self._db.close()
                 raise
-            weakref.finalize(self, self._db.close)  # a session may be just dropped
+            weakref.finalize(self, self._db.close)  # in case it is never closed
             self._process = os.getpid()
             self._identity = _identity_of(self.path)
             _IN_USE[self._identity] = self
@@ -144,29 +145,29 @@ class RunStore:
             raise sqlite3.DatabaseError("it does not pass SQLite's own check")
         found = self._meta("run")
         changed = {n for n in found.keys() | run.keys() if found.get(n) != run.get(n)}
-        # Where a net works is not what it does: labels outlive a GPU.
+        # The device does not change what a network does: labels outlive a GPU.
         changed -= {name for name in changed if name.endswith("__device")}
         names = ", ".join(sorted(changed))
         if changed and self._is_of_a_person:
             raise CheckpointError(
-                f"{self.path} belongs to a session with other {names}. Go back to the "
-                "former values; or give another path, and tell the new session the "
-                "labels: LabelingSession.read_labels reads them from this file."
+                f"{self.path} belongs to a session with different {names}. Go back to "
+                "the former values; or give another path and tell the new session the "
+                "labels, which LabelingSession.read_labels reads from this file."
             )
         if changed:
             raise CheckpointError(
-                f"{self.path} belongs to a run with other {names}."
-                " Delete it, give another path, or go back to the former values. A "
-                "checkpoint that is a folder keeps one file for each run."
+                f"{self.path} belongs to a run with different {names}."
+                " Delete it, give another path, or go back to the former values. If "
+                "checkpoint is a folder, it keeps one file per run."
             )
 
     def _meta(self, name):
         return _meta(self._db, name)
 
-    # What happened
+    # Writing
 
     def add_events(self, n_rounds, kind, samples, labels=None):
-        """Add what was told, skipped or retracted after ``n_rounds`` trainings."""
+        """Add samples told, skipped or retracted after ``n_rounds`` trainings."""
         labels = [None] * len(samples) if labels is None else map(json.dumps, labels)
         rows = [
             (n_rounds, kind, int(i), label)
@@ -180,33 +181,34 @@ class RunStore:
             )
 
     def add_ranking(self, number, samples, row):
-        """Add samples that the net of a round asks for, and its row anew."""
+        """Add samples selected by the network of a round, and update its row."""
         with self._transaction():
             self._insert_ranking(number, samples)
             self._update_row(number, row)
 
     def add_round(self, number, rows, arrays, extras, weights, ranking, keep):
-        """Add a training: all of it or nothing.
+        """Add a training, completely or not at all.
 
         Parameters
         ----------
         number : int
-            Of the round.
+            Number of the round.
         rows : list of dict
-            Its row of the history and, before it, that of the round before anew.
+            Its row of the history, preceded by the updated row of the round before.
         arrays : dict of ndarray
-            What tells the training set.
+            Arrays that describe the training set.
         extras : list of (bool, dict of ndarray)
-            What augmenters gave for this training, and whether it lasts.
+            For each augmenter's result, whether it lasts, and its arrays.
         weights : object or None
-            For ``torch.save``; tensors and plain data.
+            Tensors and plain data for ``torch.save``.
         ranking : list of int or None
-            The samples that the new net asks for.
+            The samples selected by the new network.
         keep : int or None
-            Rounds whose weights, and whose extras for one training, are kept.
+            Number of rounds for which weights and extras for one training are kept. If
+            None, all.
         """
         with self._transaction():
-            # A Ctrl-C may have come when all was written and nobody knew it yet.
+            # Ctrl-C may have come after all was written, but before it was noticed.
             self._forget_rounds(number)
             for last in rows[:-1]:
                 self._update_row(number - 1, last)
@@ -232,17 +234,17 @@ class RunStore:
                 )
 
     def rewind(self, n_rounds, row):
-        """Forget all after the training of the last of ``n_rounds``; its row anew."""
+        """Forget everything after training number ``n_rounds``, and update its row."""
         with self._transaction():
             self._forget_rounds(n_rounds)
             self._db.execute("DELETE FROM events WHERE n_rounds >= ?", [n_rounds])
             self._db.execute("DELETE FROM rankings WHERE number >= ?", [n_rounds - 1])
             self._update_row(n_rounds - 1, row)
 
-    # And what is known of it
+    # Reading
 
     def events(self):
-        """Return all (n_rounds, kind, sample, label), in their order."""
+        """Return all events (n_rounds, kind, sample, label), in order."""
         with self._reading():
             return _events(self._db)
 
@@ -253,13 +255,13 @@ class RunStore:
             return [json.loads(row) for (row,) in self._db.execute(query)]
 
     def extras(self):
-        """Return what augmenters gave, a dict of arrays each; empty if forgotten."""
+        """Return a dict of arrays per result of an augmenter, empty if forgotten."""
         query = "SELECT arrays FROM extras ORDER BY id"
         with self._reading():
             return [_unpack(arrays) for (arrays,) in self._db.execute(query)]
 
     def rankings(self, number):
-        """Return the lists of samples that the net of a round asked for."""
+        """Return the lists of samples selected by the network of a round."""
         query = "SELECT samples FROM rankings WHERE number = ? ORDER BY id"
         with self._reading():
             return [
@@ -267,12 +269,12 @@ class RunStore:
             ]
 
     def training(self, number):
-        """Return the arrays that tell the training set of a round."""
+        """Return the arrays that describe the training set of a round."""
         with self._reading():
             return _unpack(self._of_round("arrays", number))
 
     def weights(self, number):
-        """Return the weights of a round, or None where there are none."""
+        """Return the weights of a round, or None if there are none."""
         with self._reading():
             blob = self._of_round("weights", number)
             if blob is None:
@@ -280,10 +282,10 @@ class RunStore:
             return torch.load(io.BytesIO(blob), weights_only=True, map_location="cpu")
 
     def close(self):
-        """Close the file and let others have it."""
+        """Close the file, so that others may open it."""
         with _OPENING:
             self._db.close()
-            if _IN_USE.get(self._identity) is self:  # not another one, opened since
+            if _IN_USE.get(self._identity) is self:  # not one opened since
                 del _IN_USE[self._identity]
 
     def _of_round(self, column, number):
@@ -291,7 +293,7 @@ class RunStore:
         return self._db.execute(query, [number]).fetchone()[0]
 
     def _forget_rounds(self, number):
-        """Forget the trainings from this one on, but not what was told meanwhile."""
+        """Forget the trainings from this one on, but keep the labels told since."""
         self._db.execute("DELETE FROM extras WHERE n_rounds >= ?", [number])
         self._db.execute("DELETE FROM rounds WHERE number >= ?", [number])
         self._db.execute("DELETE FROM rankings WHERE number >= ?", [number])
@@ -312,8 +314,8 @@ class RunStore:
         if os.getpid() != self._process:
             raise CheckpointError(
                 f"{self.path} belongs to the process that opened it, and this is a fork"
-                " of it: what both write would be lost. Open the session here, once it "
-                "is closed there."
+                " of that process: if both write to the file, data is lost. Close the "
+                "session there before you open it here."
             )
         try:
             self._db.execute("BEGIN")
@@ -336,7 +338,7 @@ def read_labels(path):
     Parameters
     ----------
     path : str or path-like
-        The file, which nobody has open.
+        The file. It must not be in use.
 
     Returns
     -------
@@ -346,15 +348,17 @@ def read_labels(path):
     Raises
     ------
     CheckpointError
-        If there is no such file, if it is no saved run, or in use.
+        If the file does not exist, is not a saved run, or is in use.
     """
     path = Path(path)
     with _OPENING, _reading(path):
         _check_is_free(path)
         _check_is_ours(path)
         if not path.exists():
-            raise CheckpointError(f"There is no file {path}; give that of a session.")
-        # Not mode=ro, which cannot roll back what a kill left half-written.
+            raise CheckpointError(
+                f"There is no file {path}; give the file of a saved session."
+            )
+        # Not mode=ro, which could not roll back an interrupted transaction.
         uri = f"{path.absolute().as_uri()}?mode=rw"
         with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=0)) as db:
             _check_version(path, db)
@@ -372,8 +376,8 @@ def _check_version(path, db):
     version = _meta(db, "version")
     if version > _VERSION:
         raise CheckpointError(
-            f"{path} was written by a newer skdfal (format {version}, this one knows "
-            f"{_VERSION}). Upgrade skdfal, or give another path."
+            f"{path} was written by a newer skdfal (format {version}; this version "
+            f"reads up to {_VERSION}). Upgrade skdfal, or give another path."
         )
 
 
@@ -392,7 +396,7 @@ def _events(db):
 
 @contextlib.contextmanager
 def _reading(path):
-    """Turn whatever a damaged file brings about into one error."""
+    """Turn any error caused by a damaged file into a CheckpointError."""
     try:
         yield
     except CheckpointError:
@@ -405,8 +409,8 @@ def _error(path, exc):
     message = str(exc)
     if message == "database is locked":
         return CheckpointError(
-            f"{path} is in use by another session, of this process or of another one. "
-            "Close that one (session.close()), or give another path."
+            f"{path} is in use by another session, in this or another process. Close "
+            "that session (session.close()), or give another path."
         )
     if "closed database" in message:
         return CheckpointError(f"The session on {path} is closed.")
@@ -424,7 +428,7 @@ def _check_is_free(path):
 
 
 def _identity_of(path):
-    """Return what tells a file from others, whatever path leads to it."""
+    """Return what identifies a file, whatever path leads to it."""
     with contextlib.suppress(OSError):
         found = os.stat(path)
         return found.st_dev, found.st_ino
@@ -432,9 +436,9 @@ def _identity_of(path):
 
 
 def data_of(path):
-    """Return the ``data`` of the run in a file, or None while there is none.
+    """Return the ``data`` of the run in a file, or None while there is no run.
 
-    The file may be in use: its header, which never changes, says so.
+    This also works for a file in use: only its header, which never changes, is read.
     """
     store = _IN_USE.get(_identity_of(path))
     if store is not None:
@@ -447,7 +451,7 @@ def data_of(path):
 
 
 def _is_ours(header):
-    """Whether the beginning of a file is that of a run."""
+    """Whether a file header is that of a saved run."""
     return (
         header[:16] == b"SQLite format 3\0"
         and int.from_bytes(header[68:72], "big") == _APPLICATION_ID
@@ -455,7 +459,7 @@ def _is_ours(header):
 
 
 def _check_is_ours(path):
-    """Raise unless there is nothing yet, or a file of this format."""
+    """Raise unless the path is free, or holds a file of this format."""
     if path.is_symlink():
         raise CheckpointError(f"{path} is a symbolic link; name the file itself.")
     if path.is_dir():
@@ -463,15 +467,15 @@ def _check_is_ours(path):
     if not path.exists():
         return
     if not path.is_file():
-        raise CheckpointError(f"{path} is no regular file; give another path.")
+        raise CheckpointError(f"{path} is not a regular file; give another path.")
     if not os.path.getsize(path):
-        return  # a file that was killed before its first row
+        return  # the process was killed before it wrote the first row
     with path.open("rb") as file:
         header = file.read(_HEADER)
     if not _is_ours(header):
         raise CheckpointError(
-            f"{path} is not a readable checkpoint of skdfal, and is left as it is. "
-            "Move it away, or give another path."
+            f"{path} is not a readable skdfal checkpoint, and is left unchanged. Move "
+            "it away, or give another path."
         )
 
 
@@ -479,8 +483,8 @@ def _pack(arrays):
     of_objects = [name for name, array in arrays.items() if array.dtype.hasobject]
     if of_objects:
         raise TypeError(
-            f"Arrays of objects ({', '.join(of_objects)}) cannot be saved without "
-            "pickles. Give samples as numbers or text."
+            f"Object arrays ({', '.join(of_objects)}) cannot be saved without pickle. "
+            "Pass samples as numbers or strings."
         )
     file = io.BytesIO()
     np.savez(file, **arrays)

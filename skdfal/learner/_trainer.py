@@ -1,4 +1,4 @@
-"""training(H, L_k): the same from the same seed, and back again from a file."""
+"""training(H, L_k): reproducible for the same seed, and restorable from a file."""
 
 import copy
 from contextlib import nullcontext
@@ -28,20 +28,20 @@ class Trainer:
     Parameters
     ----------
     estimator : estimator or None
-        The template; None is a small net for the shape of the samples.
+        The template. If None, a small network is chosen by the shape of the samples.
     warm_start : bool
-        Whether to go on with the net of the last round.
+        Whether to continue training the network of the previous round.
     n_classes : int
         Number of codes.
     pool : Pool
-        Where the samples come from.
+        Pool that the samples come from.
     net_params : dict or None
-        What the strategy needs of a net that is made for it.
+        Parameters that the strategy requires of a network made for it.
 
     Raises
     ------
     ValueError
-        If the strategy asks a loss-prediction head, and the net is to have none.
+        If the strategy needs a loss-prediction head, and ``estimator`` has none.
     """
 
     def __init__(self, estimator, warm_start, n_classes, pool, net_params):
@@ -55,13 +55,13 @@ class Trainer:
             if "loss_prediction" not in net.get_params(deep=False):
                 raise ValueError(no_head(type(net).__name__))
         if net is not None and net.get_params().get("classes", 0) is None:
-            net.set_params(classes=range(n_classes))  # how many outputs are classes
+            net.set_params(classes=range(n_classes))  # the outputs that are classes
         if warm_start:
             self._set_warm_start(net)
 
     @property
     def is_net(self):
-        """Whether what is trained is a net, whose weights are all there is to save."""
+        """Whether the estimator is a network, which its weights suffice to restore."""
         return is_net(self.template)
 
     def _set_warm_start(self, net):
@@ -73,27 +73,27 @@ class Trainer:
         net.set_params(warm_start=True)
 
     def show_epochs(self):
-        """Let a net print one line per epoch, as skorch does."""
+        """Make a network print one line per epoch, as skorch does."""
         if (net := inner_net(self.template)) is not None:
             net.set_params(verbose=1)
 
     def check_weights(self):
-        """Raise where the estimator cannot be trained on weighted samples."""
+        """Raise if the estimator cannot be trained on weighted samples."""
         if not has_fit_parameter(self.template, "sample_weight"):
             raise TypeError(
-                f"{type(self.template).__name__}.fit takes no sample_weight. Leave it "
-                "out, or use an estimator that does."
+                f"{type(self.template).__name__}.fit does not take sample_weight. "
+                "Leave it out, or use an estimator that does."
             )
 
     def check_finite(self, X, indices):
-        """Raise where a net would be trained on NaN or infinity.
+        """Raise if a network would be trained on NaN or infinity.
 
         Parameters
         ----------
         X : samples
-            Of the training; what is no array is left to the estimator.
+            Training samples. Anything but an array is left to the estimator.
         indices : ndarray of shape (n_samples,)
-            Where they are in the pool, -1 for what is not in it.
+            Their indices in the pool, -1 for samples that are not in it.
         """
         if not self.is_net:
             return
@@ -107,19 +107,19 @@ class Trainer:
                     "X contains NaN or infinity in the labelled samples "
                     f"{indices[start:][: len(block)][bad].tolist()[:5]} (or values "
                     f"beyond {np.finfo(block.dtype).max:.2g}, the range of "
-                    f"{block.dtype}): a net that is trained on them answers NaN "
-                    "everywhere. Mend these samples, or skip them."
+                    f"{block.dtype}): a network trained on them predicts NaN "
+                    "everywhere. Fix these samples, or skip them."
                 )
             start += len(block)
 
     def fit(self, X, y, seed, previous=None, sample_weight=None):
-        """Return an estimator that is trained; ``previous`` stays as it is."""
+        """Return a trained estimator; ``previous`` is not changed."""
         check_trainable(self.template, len(y))
         goes_on = self.warm_start and previous is not None
         estimator = copy.deepcopy(previous) if goes_on else clone(self.template)
         fit_params = {} if sample_weight is None else {"sample_weight": sample_weight}
         if isinstance(X, TrainingView) and not self.is_net:
-            X = X.take(np.arange(len(X)))  # who is no net wants all at once
+            X = X.take(np.arange(len(X)))  # other classifiers need one whole array
         if isinstance(X, TrainingView) and wants_float_targets(estimator):
             X.y = X.y.float()
         telling = telling_no_scale() if self._has_fitted else nullcontext()
@@ -128,7 +128,7 @@ class Trainer:
             return fit_samples(estimator, X, y, **fit_params)
 
     def weights(self, estimator):
-        """Return what :meth:`restore` needs, tensors and plain data, or None."""
+        """Return tensors and plain data for :meth:`restore`, or None."""
         if not self.is_net:
             return None
         fitted = {k: v for k, v in vars(estimator).items() if k.endswith("_")}
@@ -146,7 +146,7 @@ class Trainer:
         return {"states": states, "plain": plain}
 
     def restore(self, weights):
-        """Return the estimator of which these are the weights, or None."""
+        """Return the estimator with these weights, or None if there are none."""
         if weights is None:
             return None
         with seeded(0):
@@ -154,7 +154,7 @@ class Trainer:
         for name, state in weights["states"].items():
             getattr(net, name).load_state_dict(state)
         for name, value in weights["plain"].items():
-            kind = type(getattr(net, name, value))  # of what is saved as a list
+            kind = type(getattr(net, name, value))  # it was saved as a list
             is_kept = isinstance(value, list) and (
                 kind is tuple or issubclass(kind, list)
             )
@@ -163,7 +163,7 @@ class Trainer:
 
 
 def _is_plain(value):
-    """Whether a value is made of numbers, text and arrays of numbers."""
+    """Whether a value consists of numbers, strings and numeric arrays."""
     if isinstance(value, dict):
         return all(isinstance(k, str) and _is_plain(v) for k, v in value.items())
     if isinstance(value, list | tuple):
@@ -174,7 +174,7 @@ def _is_plain(value):
 
 
 def _plain(value):
-    """Return the same in types that ``torch.load`` takes without pickles."""
+    """Return the value in types that ``torch.load`` accepts without pickle."""
     if isinstance(value, dict):
         return {k: _plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""A training set that need not fit into memory: read batch by batch, as it is asked."""
+"""A training set that need not fit into memory: it is read batch by batch."""
 
 import tempfile
 
@@ -6,29 +6,29 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-# Samples of a pool beyond memory are read into it for a training, up to so many bytes.
+# Up to this size, training samples from a pool on disk are read into memory.
 _TRAINING_BYTES = 2**30
-# Twins of such a pool are kept in a file beyond so many bytes.
+# Above this size, twins of samples from a pool on disk are kept in a file.
 _TWIN_BYTES = 2**26
 
 
 def samples_of(training, pool, extras):
-    """Return the samples of a training: an array, or a Dataset that reads them.
+    """Return the training samples as an array, or as a Dataset that reads them.
 
     Parameters
     ----------
     training : TrainingSet
-        What to train on.
+        The training set.
     pool : Pool
-        Where the samples come from.
+        Pool that the samples come from.
     extras : list of Extra
-        What augmenters made.
+        Samples made by augmenters.
 
     Returns
     -------
     X : samples or TrainingView
-        A view where the pool is beyond memory, its samples are arrays, and together
-        they are large.
+        A view if the pool is not in memory and its samples are arrays that are large
+        in total.
     """
     if pool.is_in_memory or not isinstance(pool.dtype, np.dtype):
         return training.gather(pool, extras)
@@ -39,16 +39,16 @@ def samples_of(training, pool, extras):
 
 
 class TrainingView(Dataset):
-    """Samples with their codes, read from the pool and the twins when they are needed.
+    """Samples with their codes, read from the pool and the twins when needed.
 
     Parameters
     ----------
     training : TrainingSet
-        What to train on.
+        The training set.
     pool : Pool
-        Where the samples come from.
+        Pool that the samples come from.
     extras : list of Extra
-        What augmenters made.
+        Samples made by augmenters.
     """
 
     def __init__(self, training, pool, extras):
@@ -59,13 +59,13 @@ class TrainingView(Dataset):
         return len(self.y)
 
     def take(self, rows):
-        """Return samples of the training, an array, in the order of ``rows``."""
+        """Return training samples as an array, in the order of ``rows``."""
         rows = np.asarray(rows)
         part = type(self.training)(*(column[rows] for column in self.training))
         return part.gather(self.pool, self.extras)
 
     def blocks(self, n_rows=1024):
-        """Yield all samples in order, some at a time."""
+        """Yield all samples in order, block by block."""
         for start in range(0, len(self), n_rows):
             yield self.take(np.arange(start, min(start + n_rows, len(self))))
 
@@ -78,28 +78,28 @@ class TrainingView(Dataset):
 
 
 def spilled(X, pool):
-    """Return twins, in a file without a name where they and the pool are large."""
+    """Return twins, in an unnamed temporary file if they and the pool are large."""
     is_small = getattr(X, "nbytes", 0) <= _TWIN_BYTES
     if pool.is_in_memory or is_small or not isinstance(X, np.ndarray):
         return X
     try:
         with tempfile.TemporaryFile() as file:
-            # By a write, which raises where there is no room. Pages of a map that find
-            # none end the process.
+            # A write raises if the disk is full, whereas touching pages of a memory map
+            # would kill the process.
             file.write(np.ascontiguousarray(X).data)
             file.flush()
             return np.memmap(file, X.dtype, "r+", shape=X.shape)
     except OSError as error:
         raise OSError(
-            f"The twins of a pool beyond memory, {X.nbytes / 2**20:,.0f} MiB, cannot "
-            f"be written to a temporary file in {_temporary_folder()}: {error}. Make "
-            "room there, or name another folder by the environment variable TMPDIR "
-            "(TEMP on Windows), and call again. No label is lost."
+            f"The twins of a pool on disk, {X.nbytes / 2**20:,.0f} MiB, cannot be "
+            f"written to a temporary file in {_temporary_folder()}: {error}. Free "
+            "space there, or set the environment variable TMPDIR (TEMP on Windows) to "
+            "another folder, and call again. No label is lost."
         ) from error
 
 
 def _temporary_folder():
     try:
         return tempfile.gettempdir()
-    except OSError:  # none that can be written to
+    except OSError:  # no folder is writable
         return "any folder"

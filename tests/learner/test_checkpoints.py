@@ -141,7 +141,7 @@ def test_other_data_has_a_file_beside(data, tmp_path):
     assert_same_run(make_loop(checkpoint=path).fit(X, y, **note), first, X)
     assert_same_run(make_loop(checkpoint=path).fit(X + 1, y, **note), other, X + 1)
     assert trained == [16, 16]
-    with pytest.raises(CheckpointError, match="other estimator__lr"):
+    with pytest.raises(CheckpointError, match="different estimator__lr"):
         make_loop(checkpoint=path).set_params(estimator__lr=1.0).fit(X + 1, y)
 
 
@@ -245,7 +245,7 @@ def test_what_repr_does_not_tell(data, tmp_path):
         path = tmp_path / name
         make_loop(checkpoint=path, **one).fit(X, y)
         make_loop(checkpoint=path, **one).fit(X, y)
-        with pytest.raises(CheckpointError, match=f"other {name}"):
+        with pytest.raises(CheckpointError, match=f"different {name}"):
             make_loop(checkpoint=path, **other).fit(X, y)
 
 

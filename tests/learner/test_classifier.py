@@ -193,7 +193,7 @@ def test_parameters_of_the_twins(data):
     assert 0.05 <= twins.min() <= twins.max() <= 0.95
     with pytest.raises(ValueError, match="augmenter_params has 'foo'"):
         make_loop(augmenter_params={"foo": 1}).fit(X, y)
-    with pytest.raises(ValueError, match="brings nothing"):
+    with pytest.raises(ValueError, match="random has none"):
         make_loop(query_strategy="random", augmenter_params={"p": 1}).fit(X, y)
 
 
@@ -404,7 +404,7 @@ def test_a_strategy_that_answers_with_samples(data):
     ],
 )
 def test_a_strategy_with_other_parameters(strategy, reason, data):
-    wanted = r"should take \(estimator, X, n_instances\), and has \(estimator, X"
+    wanted = r"take \(estimator, X, n_instances\), but its signature is \(estimator, X"
     with pytest.raises(TypeError, match=f"{wanted}.*: {reason}"):
         make_loop(query_strategy=strategy).fit(*data)
 
@@ -580,9 +580,9 @@ def test_a_checkpoint_of_another_run_is_refused_and_kept(data, tmp_path):
     path = tmp_path / "run.ckpt"
     make_loop(checkpoint=path).fit(X, y)
     before = path.read_bytes()
-    with pytest.raises(CheckpointError, match="other n_instances"):
+    with pytest.raises(CheckpointError, match="different n_instances"):
         make_loop(checkpoint=path, n_instances=3).fit(X, y)
-    with pytest.raises(CheckpointError, match="other estimator__lr"):
+    with pytest.raises(CheckpointError, match="different estimator__lr"):
         make_loop(checkpoint=path).set_params(estimator__lr=0.5).fit(X, y)
     assert path.read_bytes() == before
     path.write_bytes(b"no checkpoint")
@@ -636,7 +636,7 @@ def test_texts_of_which_each_is_said_to_be_a_class(data):
     [
         ({}, lambda X, y: (X, None), ValueError, "requires y"),
         ({}, lambda X, y: (X, y[:-1]), ValueError, "inconsistent numbers"),
-        ({}, lambda X, y: (X, y * 0), ValueError, "one class only, .*0"),
+        ({}, lambda X, y: (X, y * 0), ValueError, "only one class, 0"),
         ({}, lambda X, y: (X, y * 0 - 1), ValueError, "a LabelingSession"),
         ({}, lambda X, y: (X, y + 0.5), ValueError, "continuous"),
         ({}, lambda X, y: (X[:0], y[:0]), ValueError, "0 sample"),
@@ -763,7 +763,7 @@ def test_held_out_labels_of_another_kind(data):
 
 
 def test_held_out_set_without_labels(data):
-    with pytest.raises(ValueError, match="both, or neither"):
+    with pytest.raises(ValueError, match="given together, or not"):
         make_loop().fit(*data, X_val=data[0])
 
 
@@ -942,9 +942,9 @@ def test_a_first_layer_in_place_leaves_the_pool_alone(data, tmp_path):
 
 def test_weights_of_samples(data):
     X, y = data[0].reshape(160, -1), data[1]
-    with pytest.raises(TypeError, match=r"Classifier\.fit takes no sample_weight"):
+    with pytest.raises(TypeError, match=r"Classifier\.fit does not take sample_weight"):
         make_loop().fit(*data, sample_weight=np.ones(160))
-    with pytest.raises(TypeError, match="knows 'sample_weight' alone"):
+    with pytest.raises(TypeError, match="only 'sample_weight' is supported"):
         make_loop().fit(*data, sample_weights=np.ones(160))
     loop = make_loop(query_strategy="random", max_annotations=80)
     loop.set_params(estimator=LogisticRegression())

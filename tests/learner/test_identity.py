@@ -262,7 +262,7 @@ def with_hook():
         (with_hook, "hooks are registered"),
         (lambda: torch.jit.script(nn.Linear(1, 1)), "compiled"),
         (lambda: torch.ones(2, device="meta"), "no data"),
-        (lambda: np.zeros(1, dtype=[("a", object)]), "objects"),
+        (lambda: np.zeros(1, dtype=[("a", object)]), "object fields"),
         (lambda: np.frompyfunc(abs, 1, 1), "made by another library"),
     ],
 )

@@ -44,7 +44,7 @@ def test_written_and_read_they_are_what_they_were():
         (
             "image",
             np.zeros((3, 2, 3)),
-            r"\(n, 2, 2\), got float64 of \(3, 2, 3\)",
+            r"\(n, 2, 2\), got float64 of shape \(3, 2, 3\)",
         ),
         ("image", np.full((3, 2, 2), np.nan), "expected finite samples"),
         ("room", np.zeros((3, 1)), "expected samples of int64, got float64"),

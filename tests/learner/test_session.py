@@ -235,13 +235,13 @@ def test_telling_is_all_or_nothing(data, tmp_path):
     session = make_session(data[0], classes=NAMES, path=tmp_path / "s")
     session.tell([1, 2], ["ant", "bee"])
     for indices, labels, message in [
-        ([3, 4], ["cat", "cow"], r"'cow' is none of the classes \['ant', 'bee'"),
+        ([3, 4], ["cat", "cow"], r"'cow' is not one of the classes \['ant', 'bee'"),
         ([3, 4], ["cat"], "1 labels for 2 indices"),
         ([3, 160], ["cat", "cat"], r"in \[0, 160\)"),
         ([3, -1], ["cat", "cat"], r"in \[0, 160\)"),
         ([3, 3], ["cat", "cat"], "distinct"),
         ([3.0], ["cat"], "distinct"),
-        ([3], [["cat"]], "none of the classes"),
+        ([3], [["cat"]], "not one of the classes"),
     ]:
         with pytest.raises(ValueError, match=message):
             session.tell(indices, labels)
@@ -280,16 +280,16 @@ def test_labels_of_every_kind(classes, data, tmp_path):
         ({"classes": [None, "a"]}, TypeError, "type str"),
         ({"classes": [float("nan"), 1.0]}, TypeError, "got nan"),
         ({"classes": "ab"}, TypeError, "sequence of labels"),
-        ({"classes": {"a", "b"}}, TypeError, "in their order"),
+        ({"classes": {"a", "b"}}, TypeError, "in a fixed order"),
         ({"classes": None}, TypeError, "sequence of labels"),
-        ({"query_params": {"n_instances": 3}}, ValueError, "loop gives"),
+        ({"query_params": {"n_instances": 3}}, ValueError, "loop itself passes"),
         (
             {
                 "query_strategy": lambda e, X, n_instances, **kwargs: [],
                 "query_params": {"n_instances": 3},
             },
             ValueError,
-            "loop gives",
+            "loop itself passes",
         ),
         (
             {"query_strategy": "core_set", "query_params": {"X_labeled": "all"}},
@@ -297,8 +297,8 @@ def test_labels_of_every_kind(classes, data, tmp_path):
             "'annotated', 'train'",
         ),
         ({"augmenter_params": {"clip_range": (1, 0)}}, ValueError, "smaller first"),
-        ({"X": np.arange(8.0)}, ValueError, "single numbers or texts"),
-        ({"X": np.array(["a", "b"])}, ValueError, "single numbers or texts"),
+        ({"X": np.arange(8.0)}, ValueError, "single numbers or strings"),
+        ({"X": np.array(["a", "b"])}, ValueError, "single numbers or strings"),
         ({"n_instances": 0}, ValueError, "'n_instances' parameter of LabelingSession"),
         ({"query_strategy": "best"}, ValueError, "known are dfal"),
         ({"query_params": {"foo": 1}}, ValueError, "'foo'"),
@@ -453,7 +453,7 @@ def test_what_was_skipped_comes_back(data, tmp_path):
 def test_retract_what_has_no_label(data):
     session = make_session()
     session.tell(3, 1)
-    with pytest.raises(ValueError, match=r"no label to take back of \[4\]"):
+    with pytest.raises(ValueError, match=r"Samples \[4\] have no label"):
         session.retract([3, 4])
     assert session.labels_ == {3: 1}
 
@@ -579,7 +579,7 @@ def test_weights_of_samples(data):
         session.fit(sample_weight=weights[:3])
     session = make_session()
     session.tell(range(4), y[:4])
-    with pytest.raises(TypeError, match=r"Classifier\.fit takes no sample_weight"):
+    with pytest.raises(TypeError, match=r"Classifier\.fit does not take sample_weight"):
         session.fit(sample_weight=weights)
 
 
@@ -828,7 +828,7 @@ def test_another_run_is_refused(data, tmp_path):
         "n_instances": {"n_instances": 5},
         "query_params": {"query_params": {"overshoot": 0.5}},
     }.items():
-        with pytest.raises(CheckpointError, match=f"other .*{name}"):
+        with pytest.raises(CheckpointError, match=f"different .*{name}"):
             make_session(path=path, **other)
     assert path.read_bytes() == before
     lock = threading.Lock()
@@ -849,7 +849,7 @@ def test_what_repr_does_not_show_is_told_apart(one_and_other, tmp_path):
     one, other = one_and_other()
     make_session(estimator=one, path=tmp_path / "s").close()
     make_session(estimator=one, path=tmp_path / "s").close()
-    with pytest.raises(CheckpointError, match="other estimator__"):
+    with pytest.raises(CheckpointError, match="different estimator__"):
         make_session(estimator=other, path=tmp_path / "s")
 
 
@@ -890,7 +890,9 @@ def test_labels_are_carried_over_to_a_session_with_other_parameters(data, tmp_pa
     session.close()
     before = path.read_bytes()
     more = {"classes": [0, 1, 2, 3, "other"], "estimator": None}
-    with pytest.raises(CheckpointError, match=r"a session with other classes") as info:
+    with pytest.raises(
+        CheckpointError, match=r"session with different classes"
+    ) as info:
         make_session(path=path, **more)
     assert "read_labels" in str(info.value)
     assert "elete" not in str(info.value)
@@ -907,7 +909,7 @@ def test_labels_are_read_from_saved_sessions_alone(tmp_path):
         LabelingSession.read_labels(tmp_path / "none")
     assert not (tmp_path / "none").exists()
     (tmp_path / "text").write_text("cats")
-    with pytest.raises(CheckpointError, match="not a readable checkpoint"):
+    with pytest.raises(CheckpointError, match="not a readable skdfal checkpoint"):
         LabelingSession.read_labels(tmp_path / "text")
 
 

@@ -142,7 +142,7 @@ def test_one_at_a_time(path):
 def test_another_run_is_refused_by_the_names_that_differ(path):
     fill(path).close()
     before = path.read_bytes()
-    with pytest.raises(CheckpointError, match=r"other X, lr, new\. .*folder keeps one"):
+    with pytest.raises(CheckpointError, match=r"different X, lr, new\. .*it keeps one"):
         RunStore(path, {"lr": "2", "new": "3"}, {})
     assert path.read_bytes() == before
 
@@ -187,7 +187,7 @@ def test_links_folders_and_pipes_are_refused(path, tmp_path):
         RunStore(tmp_path, RUN, {})
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe")
-        with pytest.raises(CheckpointError, match="no regular file"):
+        with pytest.raises(CheckpointError, match="not a regular file"):
             RunStore(tmp_path / "pipe", RUN, {})
 
 
@@ -219,7 +219,7 @@ def test_no_pickle_is_loaded(path):
         store.weights(3)
     assert not (path.parent / "trap").exists()
     of_objects = {"X": np.array([Trap()], dtype=object)}
-    with pytest.raises(TypeError, match=r"objects \(X\)"):
+    with pytest.raises(TypeError, match=r"Object arrays \(X\)"):
         store.add_round(4, [{}], of_objects, [], None, None, keep=None)
 
 
