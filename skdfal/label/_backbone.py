@@ -1,4 +1,4 @@
-"""Pretrained nets of torchvision and timm as eyes: features once, then a linear head.
+"""Pretrained networks of torchvision and timm, and the linear head on their features.
 
 Nothing is downloaded: the weights must be where those libraries keep them.
 """
@@ -11,8 +11,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import nn
-
-from skdfal.pool import Pool
 
 IMAGE_SIZE = 224  # what nearly all of them were trained at
 _BATCH = 32
@@ -97,71 +95,6 @@ class LinearHead(nn.Module):
     def forward(self, x):
         """Return the logits, of shape (n_samples, n_classes)."""
         return self.out(self.norm(x))
-
-
-class FeaturePool(Pool):
-    """The features of pictures, each computed once, when it is first asked for.
-
-    Parameters
-    ----------
-    pool : ImagePool
-        The pictures.
-    backbone : Backbone
-        What sees them.
-    """
-
-    is_in_memory = False
-    dtype = np.dtype(np.float32)
-
-    def __init__(self, pool, backbone):
-        self.pool, self.backbone = pool, backbone
-        self.sample_shape = (backbone.n_features,)
-        self._known = {}  # content of a picture: its features
-
-    def __len__(self):
-        return len(self.pool)
-
-    def take(self, indices):
-        """Return the features of some pictures.
-
-        Parameters
-        ----------
-        indices : array-like of int
-            Positions in the pool.
-
-        Returns
-        -------
-        X : ndarray of float32, shape (n_samples, n_features)
-            Their features.
-        """
-        contents = self.pool.contents(indices)
-        unknown = {
-            content: i
-            for content, i in zip(contents, indices, strict=True)
-            if content not in self._known
-        }
-        for start in range(0, len(unknown), _BATCH):
-            self._learn([*unknown.items()][start : start + _BATCH])
-        X = np.empty((len(contents), *self.sample_shape), self.dtype)
-        for row, content in zip(X, contents, strict=True):
-            row[:] = self._known[content]
-        return X
-
-    def _learn(self, unknown):
-        contents, indices = zip(*unknown, strict=True)
-        seen = self.backbone.features(self.pool.take(indices))
-        self._known.update(zip(contents, seen, strict=True))
-
-    def digest(self):
-        """Return a hash of what the pictures and the backbone are.
-
-        Returns
-        -------
-        digest : str
-            64 hexadecimal digits.
-        """
-        both = self.pool.digest() + self.backbone.digest()
-        return hashlib.sha256(both.encode()).hexdigest()
 
 
 def is_backbone(name):

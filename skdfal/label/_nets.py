@@ -10,11 +10,11 @@ from sklearn.base import clone
 from skdfal.experiment._names import find
 from skdfal.label._backbone import (
     IMAGE_SIZE,
-    FeaturePool,
     LinearHead,
     is_backbone,
     load_backbone,
 )
+from skdfal.label._feature_pool import FeaturePool
 from skdfal.nets import make_classifier
 from skdfal.strategies import STRATEGIES, describe
 

@@ -70,6 +70,8 @@ class ImagePool(Pool):
         Grey or colour.
     image_size : tuple of (int, int)
         Height and width.
+    cache : Path
+        Folder of decoded pixels and indices, a temporary one if none was given.
 
     Raises
     ------
@@ -121,6 +123,7 @@ class ImagePool(Pool):
         if cache is None:
             cache = tempfile.mkdtemp(prefix="skdfal-")
             weakref.finalize(self, shutil.rmtree, cache, ignore_errors=True)
+        self.cache = Path(cache)
         self._excluded = _as_folders(exclude, cache)
         self._lock = threading.RLock()
         self._ending, self._background = threading.Event(), None
@@ -362,7 +365,7 @@ class ImagePool(Pool):
         self.close()
 
     def __reduce__(self):
-        cache = self._cache.folder.absolute()
+        cache = self.cache.absolute()
         recipe = self.folder.absolute(), self.image_size, self.mode, cache
         return _reopened, (*recipe, sorted(self._excluded), _names_digest(self.names))
 

@@ -3,6 +3,7 @@
 The real torchvision and timm take the same way where they are installed.
 """
 
+import pickle
 import sys
 from types import ModuleType, SimpleNamespace
 
@@ -14,8 +15,9 @@ from torch import nn
 from skdfal.adapter import predict_proba
 from skdfal.cli import main
 from skdfal.label import _backbone
-from skdfal.label._backbone import FeaturePool, load_backbone
+from skdfal.label._backbone import load_backbone
 from skdfal.label._event import Event
+from skdfal.label._feature_pool import FeaturePool
 from skdfal.label._formats import write_labels
 from skdfal.label._net_file import NetFileError, load_net, save_net
 from skdfal.label._nets import image_size_for, make_net, samples_for
@@ -190,6 +192,49 @@ def test_features_are_computed_once(pictures, weights, looked_at):
     np.testing.assert_allclose(samples[:][3], samples[:][-1], rtol=1e-5)
     assert sum(looked_at) == 12
     assert samples.take([]).shape == (0, 7)
+
+
+def test_features_are_kept_in_the_cache(tmp_path, pictures, weights, looked_at):
+    """One file per backbone, mode and size; a later pool computes what is new."""
+    (pictures / "13.png").write_bytes(b"not a picture")
+
+    def samples(image_size=16):
+        pool = ImagePool(pictures, image_size=image_size, cache=tmp_path / "cache")
+        return FeaturePool(pool, load_backbone(NAME))
+
+    load_backbone(NAME)
+    looked_at.clear()
+    expected = samples().take(range(8))
+    assert sum(looked_at) == 8
+    np.testing.assert_array_equal(samples().take(range(8)), expected)
+    assert sum(looked_at) == 8
+    Image.new("RGB", (20, 20)).save(pictures / "03.png")
+    later = samples()
+    assert (later[:][3] != expected[3]).any()
+    assert sum(looked_at) == 8 + 1 + 5
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(later))[:12], later[:12])
+    assert sum(looked_at) == 8 + 1 + 5
+    # What could not be read is looked at again: it may be readable by then.
+    np.testing.assert_allclose(samples()[:], later[:], rtol=1e-5, atol=1e-6)
+    assert sum(looked_at) == 8 + 1 + 5 + 1
+    samples(image_size=24)[:1]
+    assert sum(looked_at) == 8 + 1 + 5 + 1 + 1
+
+
+def test_damaged_features_are_named(tmp_path, pictures, weights):
+    def samples():
+        pool = ImagePool(pictures, image_size=16, cache=tmp_path)
+        return FeaturePool(pool, load_backbone(NAME))
+
+    samples()
+    (path,) = tmp_path.glob("features-*.sqlite")
+    path.write_bytes(b"x" * 5000)
+    with pytest.raises(ValueError, match=r"damaged.*Delete that file"):
+        samples()
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(OSError, match="cannot be read or written"):
+        samples()
 
 
 def test_a_session_on_features(pictures, weights):
