@@ -586,7 +586,7 @@ def test_a_checkpoint_of_another_run_is_refused_and_kept(data, tmp_path):
         make_loop(checkpoint=path).set_params(estimator__lr=0.5).fit(X, y)
     assert path.read_bytes() == before
     path.write_bytes(b"no checkpoint")
-    with pytest.raises(CheckpointError, match="not a readable checkpoint"):
+    with pytest.raises(CheckpointError, match="not a readable skdfal checkpoint"):
         make_loop(checkpoint=path).fit(X, y)
 
 
