@@ -3,12 +3,15 @@
 import errno
 import io
 import itertools
+import json
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import warnings
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,7 @@ from skdfal import __version__, cli
 from skdfal.cli import _comparison, _reproduce, main
 from skdfal.cli._names import strategy_names
 from skdfal.cli._parser import make_parser
+from skdfal.cli._work import run
 from skdfal.experiment import (
     DATASETS,
     NETS,
@@ -195,6 +199,11 @@ def test_default_folder_is_named_after_the_settings():
     [
         (["compete"], "compare"),
         (["compare", "--dataset", "imagenet"], "fashion_mnist"),
+        (["compare", "--dataset", "minst"], "no folder of pictures. Did you mean 'mni"),
+        (["compare", "--dataset", "image_folder"], "no folder of pictures."),
+        (["compare", "--dataset", "."], "There is no picture in"),
+        (["compare", "--size", "32"], "--size is for a folder of your own pictures"),
+        (["compare", "--columns", "time=when"], "should be like file=image,label=kind"),
         (["compare", "--net", "resnet"], "vgg8"),
         (["compare", "--strategies", "dfal,bayes"], "'bayes' should be one of dfal"),
         (["compare", "--strategies", ""], "should be one of dfal"),
@@ -469,6 +478,39 @@ def test_things_of_ones_own_are_found_in_the_working_folder(
         assert "need 5 trials" in text
 
 
+def test_compare_on_a_folder_of_pictures(
+    quick_processes, tmp_path, monkeypatch, capsys
+):
+    """Only the same pictures are gone on with, wherever the command is given."""
+    Image = pytest.importorskip("PIL.Image", reason="pictures need Pillow")
+    monkeypatch.chdir(tmp_path)
+    for i in range(40):
+        name = tmp_path / "shades" / ["dark", "light"][i % 2] / f"{i}.png"
+        name.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (16, 16), 100 * (i % 2) + i).save(name)
+    (tmp_path / "shades" / "dark" / "broken.png").touch()
+    options = "--size 16 --n-test 10 --n-initial 4 --n-instances 4 --max-annotations 8 "
+    options += "--epochs 1 --trials 1 --strategies random --jobs 1"
+    arguments = ["compare", "--dataset", "shades", *options.split()]
+    with pytest.warns(UserWarning, match="1 unreadable, such as dark/broken.png"):
+        assert main(arguments) == 0
+    (folder,) = (tmp_path / "skdfal-results").iterdir()
+    assert folder.name.startswith("shades-lenet5-8-seed0-")
+    assert "that are left out" not in capsys.readouterr().err  # said again by a worker
+    settings = json.loads((folder / "run.json").read_text())["settings"]
+    assert settings["dataset_params"]["n_test"] == 10
+    assert len(settings["data_digest"]) == 64
+
+    again = [*arguments, "--resume", "--out", str(folder)]
+    again[2] = str(tmp_path / "shades")
+    (tmp_path / "shades" / "dark" / "broken.png").unlink()
+    assert main(again) == 0
+    Image.new("L", (16, 16), 77).save(tmp_path / "shades" / "dark" / "0.png")
+    assert main(again) == 2
+    error = capsys.readouterr().err
+    assert "the samples, labels or split of the data set are not the same" in error
+
+
 @pytest.mark.parametrize("command", ["label", "query", "export"])
 def test_help_has_formats_and_the_size_of_pictures(command, capsys):
     from skdfal.label._nets import image_size_for
@@ -490,6 +532,16 @@ def test_help_and_version(capsys):
     for name in STRATEGIES:
         assert name in text
     assert max(map(len, text.splitlines())) <= 88
+
+
+def test_a_warning_is_one_line_that_names_the_command():
+    def work(arguments):
+        said = warnings.formatwarning("mind the gap", UserWarning, "file.py", 3, "x=1")
+        assert said == "skdfal label: warning: mind the gap\n"
+
+    before = warnings.formatwarning
+    assert run(work, Namespace(command="label"), ["label"]) == 0
+    assert warnings.formatwarning is before
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes of a shell")

@@ -79,6 +79,35 @@ def add_learner(command):
     )
 
 
+def add_columns(command, names=("file", "label", "annotator", "time")):
+    """Add the option that names the columns of a CSV.
+
+    Parameters
+    ----------
+    command : ArgumentParser or argument group
+        Of a command.
+    names : tuple of str, default=("file", "label", "annotator", "time")
+        Which columns may be named.
+    """
+
+    def columns(text):
+        pairs = [part.partition("=") for part in text.split(",")]
+        if not all(name in names and column for name, _, column in pairs):
+            raise argparse.ArgumentTypeError(
+                f"{text!r} should be like file=image,label=kind; there are {names}"
+            )
+        return {name: column for name, _, column in pairs}
+
+    command.add_argument(
+        "--columns",
+        type=columns,
+        default={},
+        help="names of the columns of a CSV, for those that are not the usual ones: "
+        f"{','.join(f'{name}=...' for name in names)}",
+        metavar="NAMES",
+    )
+
+
 def add_seed(command):
     """Add the option of the seed."""
     command.add_argument(

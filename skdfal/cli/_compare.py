@@ -1,7 +1,10 @@
 """The arguments of ``skdfal compare``."""
 
+from pathlib import Path
+
 from skdfal.cli._arguments import (
     HelpFormatter,
+    add_columns,
     add_running,
     at_least,
     count,
@@ -22,6 +25,7 @@ examples:
   skdfal compare
   skdfal compare --dataset mnist --strategies dfal,core_set,random --max-annotations 200
   skdfal compare --trials 5 --resume       (two trials more than the first command)
+  skdfal compare --dataset pictures/       (your own: one subfolder per class)
 
 With five trials or more the command says which differences are more than chance.
 In the results folder: rounds.csv (one row per round), seconds.csv, table.md,
@@ -51,8 +55,8 @@ def add_compare(commands):
     what.add_argument(
         "--dataset",
         default="digits",
-        help="{datasets}; digits, the default, comes with scikit-learn, "
-        "the others are downloaded unless they are there; or module:function",
+        help="{datasets}; digits, the default, comes with scikit-learn, the others "
+        "are downloaded once; or a folder of your own pictures; or module:function",
         metavar="NAME",
     )
     what.add_argument(
@@ -84,6 +88,20 @@ def add_compare(commands):
         "and strategies",
     )
 
+    own = compare.add_argument_group("your own pictures (--dataset FOLDER)")
+    own.add_argument(
+        "--labels",
+        type=Path,
+        help="CSV with a file and a label in each row (default: the first subfolder of "
+        "each picture is its label)",
+        metavar="FILE",
+    )
+    add_columns(own, ("file", "label"))
+    own.add_argument(
+        "--size",
+        **count(None, "height and width in pixels at which the net sees them", 64),
+    )
+
     data = compare.add_argument_group("advanced: the data")
     data.add_argument(
         "--n-candidates",
@@ -94,7 +112,14 @@ def add_compare(commands):
         ),
     )
     data.add_argument("--n-pool", **count(None, "samples in the pool", "all"))
-    data.add_argument("--n-test", **count(None, "samples to score on", "all"))
+    data.add_argument(
+        "--n-test",
+        **count(
+            None,
+            "samples to score on",
+            "all; of your own pictures a fifth, drawn at random",
+        ),
+    )
     data.add_argument(
         "--n-validation",
         **count(

@@ -3,10 +3,12 @@
 import hashlib
 import json
 import sys
+from pathlib import Path
 
 from skdfal._utils._files import write_text
+from skdfal._utils._names import did_you_mean
 from skdfal.cli._arguments import RESULTS
-from skdfal.cli._names import find_modules_here, strategy_names
+from skdfal.cli._names import IMAGE_FOLDER, find_modules_here, names, strategy_names
 from skdfal.experiment import (
     Protocol,
     accuracy_table,
@@ -48,6 +50,7 @@ def compare(arguments):
     """
     find_modules_here(arguments.dataset, arguments.net, *arguments.strategies)
     settings = {field: getattr(arguments, name) for name, field in _FIELDS.items()}
+    settings |= _own_pictures(arguments)
     protocol = Protocol(**settings, marks=arguments.marks)
     arguments.out = arguments.out or default_folder(arguments)
     if arguments.resume and not arguments.out.exists():
@@ -68,7 +71,8 @@ def compare(arguments):
 
 def default_folder(arguments):
     """Return the folder of the settings; trials and strategies may grow in it."""
-    dataset, net = (n.replace(":", ".") for n in (arguments.dataset, arguments.net))
+    what = _name_of_data(arguments), arguments.net
+    dataset, net = (name.replace(":", ".") for name in what)
     name = f"{dataset}-{net}-{arguments.max_annotations}-seed{arguments.seed}"
     settings = _FIELDS | {"device": "device", "threads": "threads"}
     changed = {
@@ -77,10 +81,59 @@ def default_folder(arguments):
         if name not in _IN_FOLDER_NAME
         and getattr(arguments, name) != arguments.default_of(name)
     }
+    changed |= _own_pictures(arguments)
     if changed:
         digest = hashlib.sha256(json.dumps(changed, sort_keys=True).encode())
         name += f"-{digest.hexdigest()[:6]}"
     return RESULTS / name
+
+
+def _own_folder(arguments):
+    """Return the folder of pictures that is the data set, None where it is a name."""
+    given, known = arguments.dataset, names()["datasets"]
+    if given in known:
+        return None
+    if Path(given).is_dir():
+        return Path(given).resolve()
+    if ":" in given:
+        return None
+    raise ValueError(
+        f"--dataset {given} is none of {', '.join(known)}, no module:function, and no "
+        f"folder of pictures.{did_you_mean(given, known)}"
+    )
+
+
+def _own_pictures(arguments):
+    """Return the fields of a protocol for a folder of pictures, none without one.
+
+    The test set is drawn as they are loaded, so that trials choose from all others.
+    """
+    folder = _own_folder(arguments)
+    options = {name: vars(arguments)[name] for name in ("labels", "columns", "size")}
+    if folder is None:
+        unused = [name for name, value in options.items() if value]
+        if unused:
+            raise ValueError(
+                f"--{unused[0]} is for a folder of your own pictures, and --dataset "
+                f"{arguments.dataset} is none."
+            )
+        return {}
+    params = {
+        "folder": str(folder),
+        "labels": arguments.labels and str(arguments.labels.resolve()),
+        "columns": arguments.columns,
+        "image_size": arguments.size,
+        "n_test": arguments.n_test,
+        "random_state": arguments.seed,
+    }
+    params = {name: value for name, value in params.items() if value not in (None, {})}
+    return {"dataset": IMAGE_FOLDER, "dataset_params": params, "n_test": None}
+
+
+def _name_of_data(arguments):
+    """Return what titles call the data set: a folder of pictures by its own name."""
+    folder = _own_folder(arguments)
+    return arguments.dataset if folder is None else folder.name
 
 
 def _baseline(records, arguments):
@@ -110,7 +163,7 @@ def _report(records, protocol, arguments):
         save_learning_curves(
             records,
             out_dir / "learning_curves.png",
-            title=f"{protocol.dataset}, {protocol.net}",
+            title=f"{_name_of_data(arguments)}, {protocol.net}",
             ylabel=f"{kind.lower()} accuracy",
         )
         save_twins(out_dir, out_dir / "twins.png")

@@ -7,11 +7,13 @@ from skdfal.experiment import DATASETS, NETS, PAPER_STRATEGIES
 from skdfal.experiment._names import strategy_name
 from skdfal.strategies import STRATEGIES, describe
 
+IMAGE_FOLDER = "image_folder"  # what a data set of one's own pictures is called
+
 
 def names():
     """Return the names of each kind, by what stands for them in a help text."""
     return {
-        "datasets": list(DATASETS),
+        "datasets": [name for name in DATASETS if name != IMAGE_FOLDER],
         "nets": list(NETS),
         "strategies": list(STRATEGIES),
         "paper_strategies": list(PAPER_STRATEGIES),

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from skdfal.cli._arguments import (
+    add_columns,
     add_dask,
     add_learner,
     add_seed,
@@ -113,7 +114,7 @@ def _add_query(commands):
         "-n",
         **count(10, "how many pictures to print"),
     )
-    _add_columns(command)
+    add_columns(command)
     _add_classes(command, "those of the labels")
     _add_learning(command)
     _add_cache(command)
@@ -161,7 +162,7 @@ def _add_import(commands):
     )
     _add_pictures(command)
     _add_project(command)
-    _add_columns(command)
+    add_columns(command)
     _add_classes(command, "those of the project, or else of the labels")
 
 
@@ -214,17 +215,6 @@ def _add_learning(command):
     add_seed(command)
 
 
-def _add_columns(command):
-    command.add_argument(
-        "--columns",
-        type=_columns,
-        default={},
-        help="names of the columns of a CSV, for those that are not the usual ones: "
-        "file=...,label=...,annotator=...,time=...",
-        metavar="NAMES",
-    )
-
-
 def _add_classes(command, default):
     command.add_argument(
         "--classes",
@@ -232,16 +222,6 @@ def _add_classes(command, default):
         help=f"names of the classes, with commas between (default: {default})",
         metavar="A,B",
     )
-
-
-def _columns(text):
-    pairs = [part.partition("=") for part in text.split(",")]
-    known = ("file", "label", "annotator", "time")
-    if not all(name in known and column for name, _, column in pairs):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} should be like file=image,label=kind; there are {known}"
-        )
-    return {name: column for name, _, column in pairs}
 
 
 def _load(name):

@@ -3,7 +3,9 @@
 import shlex
 import sys
 import traceback
+import warnings
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 
 from skdfal._utils._files import OF_THE_DISK
 from skdfal.cli._status import BAD_ARGUMENTS, FAILED, INTERRUPTED, OK
@@ -32,7 +34,8 @@ def run(work, arguments, argv):
         As of :func:`~skdfal.cli.main`.
     """
     try:
-        work(arguments)
+        with _warnings_in_a_line(arguments.command):
+            work(arguments)
         return OK
     except KeyboardInterrupt:
         return _stopped(argv, "Interrupted.", INTERRUPTED)
@@ -56,6 +59,21 @@ def run(work, arguments, argv):
         if getattr(error, "errno", None) in OF_THE_DISK:
             return _stopped(argv, f"{error}.", FAILED)
         return _refused(arguments, error)
+
+
+@contextmanager
+def _warnings_in_a_line(command):
+    """Show warnings without the line of code that they come from."""
+    before = warnings.formatwarning
+
+    def in_a_line(message, *_, **__):
+        return f"skdfal {command}: warning: {message}\n"
+
+    warnings.formatwarning = in_a_line
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before
 
 
 def _in_the_way(error, arguments):

@@ -1,10 +1,11 @@
-"""Image data sets of the papers, and a split into labelled samples, pool and test."""
+"""Image data sets of the papers, folders of your own, and a split of the labels."""
 
 from skdfal.datasets._caltech import fetch_caltech101, fetch_caltech256
 from skdfal.datasets._cifar10 import fetch_cifar10
 from skdfal.datasets._cifar100 import fetch_cifar100
 from skdfal.datasets._digits import load_digits
 from skdfal.datasets._fashion_mnist import fetch_fashion_mnist, fetch_fashion_shoe_bag
+from skdfal.datasets._image_folder import load_image_folder
 from skdfal.datasets._imbalance import make_imbalanced
 from skdfal.datasets._mnist import fetch_mnist
 from skdfal.datasets._pool import PoolSplit, split_pool
@@ -23,6 +24,7 @@ __all__ = [
     "fetch_quickdraw",
     "fetch_svhn",
     "load_digits",
+    "load_image_folder",
     "make_imbalanced",
     "split_pool",
 ]

@@ -27,6 +27,7 @@ SECONDS_COLUMNS = (
     "query_seconds",
 )
 _SETTINGS, _LOCK = "settings.json", ".lock"
+DIGEST = "data_digest"  # the setting that tells one content of a data set from another
 _NUMBERS = dict.fromkeys(("trial", "round", "annotations", "labeled_data"), int)
 _NUMBERS["score"] = float
 
@@ -250,7 +251,9 @@ def _check_contents(folder, names, settings, resume):
             "beside it were run with. Put a copy of it back, or choose another folder."
         ) from error
     changed = [
-        f"{name} was {found.get(name)!r}, now {settings.get(name)!r}"
+        "the samples, labels or split of the data set are not the same"
+        if name == DIGEST
+        else f"{name} was {found.get(name)!r}, now {settings.get(name)!r}"
         for name in sorted(found.keys() | settings.keys())
         if found.get(name) != settings.get(name)
     ]

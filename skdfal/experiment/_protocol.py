@@ -33,6 +33,7 @@ DATASETS = {
     "svhn": datasets.fetch_svhn,
     "caltech101": datasets.fetch_caltech101,
     "caltech256": datasets.fetch_caltech256,
+    "image_folder": datasets.load_image_folder,
 }
 
 NETS = ("lenet5", "vgg8", "resnet18")
@@ -79,9 +80,11 @@ class Protocol:
     dataset : str, default="digits"
         A name in ``DATASETS``; or ``"module:function"``, a function that returns a
         Bunch with ``X_train``, ``y_train``, ``X_test``, ``y_test`` and
-        ``target_names``, labels being positions in the last.
+        ``target_names``, labels being positions in the last. With a ``digest``, a text,
+        a run is resumed only on data of the same digest.
     dataset_params : dict, default={}
-        Parameters of that function, such as ``{"classes": ["cat", "dog"]}``.
+        Parameters of that function, such as ``{"classes": ["cat", "dog"]}``;
+        "image_folder" needs ``{"folder": "pictures"}``.
     net : str, default="lenet5"
         The network: "lenet5", "vgg8", "resnet18"; or ``"module:name"``, a module class
         or a function that makes one, as :func:`skdfal.nets.make_classifier` takes it.
@@ -525,6 +528,25 @@ def load_data(protocol):
     if _last["wanted"] != wanted:
         _last.update(data=_load(*wanted), wanted=copy.deepcopy(wanted))
     return _last["data"]
+
+
+def load_data_anew(protocol):
+    """Load the data set of a protocol as it is now, if its files may have changed.
+
+    Parameters
+    ----------
+    protocol : Protocol
+        The experiment.
+
+    Returns
+    -------
+    data : Bunch
+        As of :func:`load_data`, which keeps it; only data with a ``digest`` are loaded
+        a second time.
+    """
+    if _last["data"] is not None and "digest" in _last["data"]:
+        _last.update(wanted=None, data=None)
+    return load_data(protocol)
 
 
 def _load(dataset, params, n_validation, imbalance):

@@ -11,6 +11,7 @@ from skdfal._utils._files import write_csv, write_json
 from skdfal._utils._validation import COUNT, Interval
 from skdfal.experiment._folder import (
     COLUMNS,
+    DIGEST,
     SECONDS_COLUMNS,
     TrialFiles,
     finished_trials,
@@ -24,7 +25,7 @@ from skdfal.experiment._machine import (
     package_versions,
 )
 from skdfal.experiment._names import strategy_name
-from skdfal.experiment._protocol import load_data
+from skdfal.experiment._protocol import load_data, load_data_anew
 from skdfal.experiment._trial import check_loop, run_trial
 from skdfal.experiment._workers import Task, report, run_tasks
 
@@ -87,7 +88,8 @@ def run_experiment(
     FileExistsError
         If ``out_dir`` is not empty and ``resume`` is not set.
     FolderError
-        If it holds an experiment with other settings, or another process works in it.
+        If it holds an experiment with other settings or data, or another process works
+        in it.
     TrialError
         If a trial failed. The others are ended, and can be resumed.
     BrokenProcessPool
@@ -115,7 +117,7 @@ def run_experiment(
     _check_counts(n_trials, seed, n_jobs, n_threads)
     out_dir = Path(out_dir)
     check_device(device)
-    data = load_data(protocol)  # downloaded once, before there are several workers
+    data = load_data_anew(protocol)  # downloaded before there are several workers
     protocol.check_data(data)
     _check_net(protocol, data, device)
     for strategy in strategies:
@@ -126,6 +128,8 @@ def run_experiment(
         "device": device,
         "n_threads": int(n_threads),
     }
+    if "digest" in data:
+        settings[DIGEST] = str(data.digest)
     with opened(out_dir, settings, resume=resume):
         # All strategies of a trial before the next trial: what an interrupted run
         # leaves can be compared.
@@ -247,6 +251,9 @@ def _run_trial(protocol, seed, out_dir, device, strategy, trial):
     def report_row(row):
         report(row["round"] + 1, _in_words(row))
 
+    with warnings.catch_warnings():  # what is wrong with the data was said at the start
+        warnings.simplefilter("ignore", UserWarning)
+        load_data(protocol)
     run_trial(
         protocol,
         strategy,

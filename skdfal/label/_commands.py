@@ -1,8 +1,7 @@
 """The commands for people with tools of their own: no page, files in and files out."""
 
-import os
 import sys
-from contextlib import closing, suppress
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from sklearn.base import clone
 
 from skdfal._utils._files import write_text
 from skdfal.adapter import predict_proba
+from skdfal.datasets._label_table import name_in
 from skdfal.label._answers import Answers
 from skdfal.label._command import (
     PROJECT,
@@ -332,7 +332,7 @@ def _known(events, names, folder):
     """Return the events of pictures that are in the folder, by their names there."""
     names, found, unknown = set(names), [], []
     for event in events:
-        name = _name_in(event.picture, names, folder)
+        name = name_in(event.picture, names, folder)
         if name is None:
             unknown.append(event.picture)
         else:
@@ -344,19 +344,6 @@ def _known(events, names, folder):
             f"{unknown[0]}."
         )
     return found
-
-
-def _name_in(given, names, folder):
-    """Return a picture's name, which may have been given as a path to it."""
-    return next((name for name in _readings(given, folder) if name in names), None)
-
-
-def _readings(given, folder):
-    yield given
-    yield given.replace("\\", "/")
-    for full in (os.path.abspath, os.path.realpath):  # with links as given, or followed
-        with suppress(ValueError):
-            yield Path(full(given)).relative_to(full(folder)).as_posix()
 
 
 def _say_broken(pool):

@@ -19,18 +19,12 @@ from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
-from skdfal._utils._files import csv_rows, write_bytes, write_json
+from skdfal._utils._files import write_bytes, write_json
+from skdfal.datasets._label_table import COLUMNS, label_rows
 from skdfal.label._event import Event
 
 LOCAL_FILES = "/data/local-files/?d="  # how Label Studio names files of its machine
 
-_COLUMNS = {  # what a column may be called, the surest first
-    "file": ("file", "filename", "file_name", "picture", "image", "path", "name"),
-    "label": ("label", "class", "category", "target", "choice"),
-    "annotator": ("annotator", "user", "labeler", "labeller"),
-    "time": ("time", "timestamp", "date", "created_at"),
-}
-_NEEDED = ("file", "label")
 _CONTROL, _OBJECT = "label", "image"  # names in the interface of Label Studio
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # what it puts before the name of an upload
 _FORMULA = re.compile("'*[=+@-]")  # how what a spreadsheet computes begins
@@ -62,7 +56,7 @@ def write_labels(path, events):
         (e.picture, e.label, _as_no_formula(e.annotator), _as_text(e.time))
         for e in events
     ]
-    _write_csv(path, [tuple(_COLUMNS), *rows])
+    _write_csv(path, [tuple(COLUMNS), *rows])
 
 
 def read_labels(path, columns=None):
@@ -87,43 +81,12 @@ def read_labels(path, columns=None):
     ValueError
         If it is a folder or no such CSV, a column is missing, or a time is none.
     """
-    if Path(path).is_dir():
-        raise ValueError(
-            f"{path} is a folder; a CSV with a file and a label in each row was "
-            "expected. Name that file."
-        )
-    try:
-        text = Path(path).read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path} is not in UTF-8. Save it as 'CSV UTF-8', as Excel calls it."
-        ) from error
-    rows = _parse_csv(path, text)
-    header = next(rows, [])
-    places = _find_columns(path, header, columns or {})
     events = []
-    for number, row in enumerate(rows, 2):
-        if not any(map(str.strip, row)):
-            continue
-        if len(row) < len(header):
-            raise ValueError(
-                f"{path}, row {number}: {len(row)} of {len(header)} cells."
-            )
-        cells = {name: row[place] for name, place in places.items()}
-        if label := cells["label"].strip():
-            who = _as_name(cells.get("annotator", "").strip())
-            when = _as_seconds(cells.get("time"), f"{path}, row {number}")
-            events.append(_event("label", cells["file"], label, who, when))
+    for number, cells in label_rows(path, columns):
+        who = _as_name(cells.get("annotator", "").strip())
+        when = _as_seconds(cells.get("time"), f"{path}, row {number}")
+        events.append(_event("label", cells["file"], cells["label"], who, when))
     return events
-
-
-def _parse_csv(path, text):
-    """Yield rows, by the delimiter that finds the most columns in the first."""
-
-    def rows(delimiter):
-        return csv_rows(path, io.StringIO(text, newline=""), delimiter)
-
-    return rows(max(",;\t", key=lambda delimiter: len(next(rows(delimiter), []))))
 
 
 def _as_no_formula(name):
@@ -133,22 +96,6 @@ def _as_no_formula(name):
 def _as_name(cell):
     """Undo :func:`_as_no_formula`."""
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
-
-
-def _find_columns(path, header, columns):
-    found = {name.strip().lower(): i for i, name in reversed([*enumerate(header)])}
-    places = {}
-    for name, usual in _COLUMNS.items():
-        wanted = (columns[name].strip().lower(),) if name in columns else usual
-        known = [found[one] for one in wanted if one in found]
-        if known:
-            places[name] = known[0]
-        elif name in _NEEDED or name in columns:
-            raise ValueError(
-                f"{path} has no column {columns.get(name, name)!r}; it has {header}. "
-                f"Say which of them is the {name}: --columns {name}=..."
-            )
-    return places
 
 
 def write_predictions(path, files, proba, classes):

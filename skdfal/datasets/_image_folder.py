@@ -1,0 +1,225 @@
+"""A folder of labelled pictures as a data set, with a test set drawn at random."""
+
+import hashlib
+import os
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils import Bunch, check_random_state
+
+from skdfal._utils._validation import Interval, StrOptions, validate_params
+from skdfal._utils._warnings import warn_caller
+from skdfal.datasets._label_table import labels_of_pictures
+from skdfal.pool import ImagePool
+
+# Folders of this name are parts of a data set, and hardly ever its classes.
+_PARTS = {"train", "training", "test", "testing", "val", "valid", "validation"}
+
+
+@validate_params(
+    {
+        "folder": [str, os.PathLike],
+        "labels": [str, os.PathLike, None],
+        "columns": [dict, None],
+        "image_size": [Interval(Integral, 1, None, closed="left"), tuple, list],
+        "mode": [StrOptions({"L", "RGB"}), None],
+        "n_test": [
+            Interval(Integral, 1, None, closed="left"),
+            Interval(Real, 0, 1, closed="neither"),
+        ],
+        "random_state": ["random_state"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def load_image_folder(
+    folder,
+    *,
+    labels=None,
+    columns=None,
+    image_size=64,
+    mode=None,
+    n_test=0.2,
+    random_state=0,
+):
+    """Load your own labelled pictures, with a test set drawn at random.
+
+    The labels are the names of the subfolders, one per class, or stand in a CSV. All
+    pictures are read into memory at one size.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        Folder of the pictures, of the formats of :class:`skdfal.pool.ImagePool`.
+    labels : str or path-like, default=None
+        CSV with a file and a label in each row. Files are named relative to
+        ``folder``, or by a path to them. None takes the first folder of each picture
+        as its label: ``cat`` for ``cat/1.jpg`` and for ``cat/old/2.jpg``.
+    columns : dict of str to str, default=None
+        Names of the columns "file" and "label" in the CSV, where they are not the usual
+        ones, such as ``{"file": "image", "label": "kind"}``.
+    image_size : int or tuple of (int, int), default=64
+        Height and width in pixels. A picture is scaled to fit and keeps its aspect
+        ratio; the rest is black.
+    mode : {"L", "RGB"}, default=None
+        Grey or colour. None is grey if all pictures in the folder are.
+    n_test : int or float, default=0.2
+        Number of pictures in the test set, or, as a float, their share.
+    random_state : int, RandomState instance or None, default=0
+        Draws the test set.
+
+    Returns
+    -------
+    data : Bunch
+        With the attributes
+
+        X_train, X_test : ndarray of shape (n_samples, n_channels, height, width)
+            Pictures, float32, from 0 for black to 1 for white; one channel or three.
+        y_train, y_test : ndarray of int64, shape (n_samples,)
+            Labels, indices into ``target_names``.
+        target_names : ndarray of shape (n_classes,)
+            Names of the classes, sorted.
+        files_train, files_test : list of str
+            Names of the pictures, relative to ``folder``.
+        DESCR : str
+            Folder, and number of pictures in each part.
+        source : str
+            The folder.
+        digest : str
+            SHA-256 of pixels, labels and classes, in hexadecimal digits: the same for
+            the same pictures, split and size, wherever the folder lies.
+
+    Raises
+    ------
+    ValueError
+        If there are no pictures, or labels of fewer than two classes; if a picture has
+        two labels in the CSV, or the CSV lacks a column; if the test set would leave
+        nothing to train on; or if the subfolders are parts of a data set, such as
+        ``train`` and ``test``.
+    OSError
+        If the folder or the CSV is not there.
+    ImportError
+        If Pillow is not installed.
+
+    Warns
+    -----
+    UserWarning
+        Where pictures are left out, as they cannot be read or have no label, or rows of
+        the CSV, as their pictures are not in the folder.
+
+    See Also
+    --------
+    skdfal.pool.ImagePool : The pictures of a folder as a pool, which need no labels and
+        do not have to fit into memory.
+    split_pool : Split the labels of any data set.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from PIL import Image
+    >>> from skdfal.datasets import load_image_folder
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for i in range(10):
+    ...     name = folder / ("dark" if i % 2 else "light") / f"{i}.png"
+    ...     name.parent.mkdir(exist_ok=True)
+    ...     Image.new("L", (30, 20), 25 * i).save(name)
+    >>> data = load_image_folder(folder, image_size=16, n_test=3)
+    >>> data.X_train.shape, data.X_test.shape, data.target_names.tolist()
+    ((7, 1, 16, 16), (3, 1, 16, 16), ['dark', 'light'])
+    """
+    with ImagePool(folder, image_size=image_size, mode=mode) as pool:
+        known, strangers = labels_of_pictures(pool, labels, columns)
+        _check_classes(known.values(), pool, labels, strangers)
+        rows = {name: i for i, name in enumerate(pool.names)}
+        pool.decode([rows[name] for name in known])
+        available = pool.available
+        files = sorted(name for name in known if available[rows[name]])
+        _warn_of_left_out(pool, known, files, strangers, labels)
+        _check_classes([known[name] for name in files], pool, labels, strangers)
+        target_names, y = np.unique(
+            [known[name] for name in files], return_inverse=True
+        )
+        train, test = _split(len(files), n_test, random_state)
+        X_train, X_test = (
+            pool.take([rows[files[i]] for i in part]) for part in (train, test)
+        )
+    arrays = X_train, y[train], X_test, y[test]
+    return Bunch(
+        X_train=X_train,
+        y_train=y[train].astype(np.int64),
+        X_test=X_test,
+        y_test=y[test].astype(np.int64),
+        target_names=target_names,
+        files_train=[files[i] for i in train],
+        files_test=[files[i] for i in test],
+        DESCR=f"Pictures of {folder}: {len(train)} to train on, {len(test)} to test.",
+        source=str(folder),
+        digest=_digest(arrays, target_names),
+    )
+
+
+def _check_classes(labels, pool, table, strangers):
+    """Raise unless there are two classes, which are no parts of a data set."""
+    classes = sorted(set(labels))
+    if table is None and classes and _PARTS.issuperset(map(str.lower, classes)):
+        raise ValueError(
+            f"The subfolders of {pool.folder} are {', '.join(classes)}: parts of a "
+            "data set and not its classes. Name the one to use, such as "
+            f"{pool.folder / classes[-1]}."
+        )
+    if len(classes) > 1:
+        return
+    expected = "one subfolder per class, or labels in a CSV"
+    if table is not None:
+        expected = f"labels in {table}"
+    missing = _some(f"pictures in {table} are not in the folder", strangers)
+    raise ValueError(
+        f"The readable pictures in {pool.folder} have labels of fewer than two classes "
+        f"({', '.join(classes) or 'none'}); expected {expected}."
+        f"{missing and f' {missing}.'}"
+    )
+
+
+def _warn_of_left_out(pool, known, files, strangers, table):
+    """Say what is not used, and why."""
+    broken = sorted(set(known).difference(files))
+    unlabelled = sorted(set(pool.names).difference(known))
+    parts = [
+        _some("unreadable", broken, pool.broken),
+        _some("without a label", unlabelled),
+        _some(f"in {table}, but not in the folder", strangers),
+    ]
+    if any(parts):
+        warn_caller(
+            f"Pictures of {pool.folder} that are left out: "
+            f"{'; '.join(filter(None, parts))}.",
+            UserWarning,
+        )
+
+
+def _some(what, names, reasons=None):
+    """Return how many there are and which is the first, or nothing of none."""
+    if not names:
+        return ""
+    reason = (reasons or {}).get(names[0])
+    return f"{len(names)} {what}, such as {names[0]}{f' ({reason})' if reason else ''}"
+
+
+def _split(n_samples, n_test, random_state):
+    """Return the positions of training and test samples, each in order."""
+    n = n_test if isinstance(n_test, Integral) else max(1, round(n_test * n_samples))
+    if n >= n_samples:
+        raise ValueError(
+            f"n_test={n_test} of {n_samples} labelled pictures leaves none to train "
+            "on. Make the test set smaller."
+        )
+    order = check_random_state(random_state).permutation(n_samples)
+    return np.sort(order[n:]), np.sort(order[:n])
+
+
+def _digest(arrays, target_names):
+    digest = hashlib.sha256("\0".join(target_names).encode())
+    for array in arrays:
+        digest.update(f"{array.shape} {array.dtype}".encode())
+        digest.update(np.ascontiguousarray(array))
+    return digest.hexdigest()
