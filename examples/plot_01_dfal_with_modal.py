@@ -2,13 +2,13 @@
 1. DFAL in ten lines with modAL
 ===============================
 
-DFAL, DeepFool active learning [1]_, asks for the labels of the images that lie nearest
-to the decision boundary of the net, and trains on each of them twice: as it is, and
-moved over the boundary (its adversarial twin), with the same label.
+DFAL, DeepFool active learning [1]_, queries the images that lie nearest to the decision
+boundary of the network. It trains on each of them twice: on the image itself, and on
+its adversarial twin, which is the image moved over the boundary, with the same label.
 
-We run it with modAL's own ``ActiveLearner`` on handwritten digits. What we will see:
-the accuracy of LeNet5 on unseen digits as labels are bought, against labels bought at
-random, three trials each.
+We run DFAL with modAL's own ``ActiveLearner`` on handwritten digits. What we will see
+is the accuracy of LeNet5 on unseen digits as the number of labels grows, compared with
+labels bought at random, in three trials each.
 
 .. [1] M. Ducoffe, F. Precioso, "Adversarial Active Learning for Deep Networks: a Margin
    Based Approach", 2018, `arXiv:1802.09841 <https://arxiv.org/abs/1802.09841>`_.
@@ -18,10 +18,10 @@ random, three trials each.
 # The ten lines
 # -------------
 #
-# :func:`~skdfal.dfal` is an ordinary query strategy of modAL, and
-# :class:`~skdfal.AdversarialAugmenter` makes the twins. ``prefit=True`` lets it attack
-# the learner as it is rather than train a net of its own. ``teach`` adds what it is
-# given to the training set and trains a new net from scratch on all of it.
+# :func:`~skdfal.dfal` works as an ordinary query strategy of modAL, and
+# :class:`~skdfal.AdversarialAugmenter` makes the twins. With ``prefit=True`` it attacks
+# the trained learner instead of training a network of its own. ``teach`` adds the new
+# samples to the training set and trains a new network on all of it from scratch.
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ from skdfal.datasets import load_digits
 
 torch.manual_seed(0)
 digits = load_digits()
-X, y = digits.X_train, digits.y_train  # the pool; y is the person who labels
+X, y = digits.X_train, digits.y_train  # the pool; y plays the annotator
 net = make_classifier("lenet5", image_size=24, max_epochs=20, lr=0.004)
 
 start = np.random.default_rng(0).choice(len(X), 20, replace=False)
@@ -51,8 +51,9 @@ print(f"after {20 + 3 * 20} labels and {len(learner.X_training)} training images
 # Is it worth it?
 # ---------------
 #
-# The same loop as a function, so that we can run it with another strategy. Random
-# sampling gets no twins: they belong to DFAL. Both start from the same 20 labels.
+# Here is the same loop as a function, so that we can run it with another strategy too.
+# Random sampling gets no twins, since they are part of DFAL. Both strategies start from
+# the same 20 labels.
 
 
 def accuracy_by_labels(strategy, seed):
@@ -83,7 +84,7 @@ trials = {
 }
 
 # %%
-# :class:`~skdfal.plot.ActiveLearningCurveDisplay` draws the mean of the trials and
+# :class:`~skdfal.plot.ActiveLearningCurveDisplay` plots the mean of the trials and
 # their spread.
 
 import matplotlib.pyplot as plt
@@ -101,6 +102,6 @@ plt.show()
 
 # %%
 # We saw that ten lines are enough, and that here DFAL learnt more from its labels than
-# the same net did from as many labels at random. Part of that lead is not the choice:
-# with twins a training set is twice as large, and so is the number of training steps in
-# an epoch. Example 3 takes the two apart.
+# the same network did from equally many random labels. Not all of this lead comes from
+# the query: twins double the training set, and with it the number of training steps per
+# epoch. Example 3 separates the two effects.

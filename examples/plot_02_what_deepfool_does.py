@@ -2,12 +2,12 @@
 2. What DeepFool does
 =====================
 
-DFAL asks for the images nearest to the decision boundary. Nobody can draw the boundary
-of a net in the space of images, let alone measure the distance to it; DeepFool [1]_
-walks to it in a few steps. What we will see: its walk from one handwritten digit, and
-then, in two dimensions where the boundary can be drawn, that the length of the walk is
-nearly the true distance. The last figure is the idea behind Figure 1 of the DFAL paper
-[2]_, on a toy of our own.
+DFAL queries the images nearest to the decision boundary. Nobody can draw the boundary
+of a network in the space of images, let alone measure the distance to it. DeepFool [1]_
+walks to the boundary in a few steps instead. What we will see first is its walk from
+one handwritten digit. Then, in two dimensions, where the boundary can be drawn, we
+compare the length of the walk with the true distance. The last figure shows the idea of
+Figure 1 of the DFAL paper [2]_ on a toy problem of our own.
 
 .. [1] S.-M. Moosavi-Dezfooli, A. Fawzi, P. Frossard, "DeepFool: a simple and accurate
    method to fool deep neural networks", CVPR 2016,
@@ -20,8 +20,8 @@ nearly the true distance. The last figure is the idea behind Figure 1 of the DFA
 # One digit, step by step
 # -----------------------
 #
-# A LeNet5, trained on 300 digits, is attacked on some digits of the test set. We take
-# the one on which DeepFool needs the most steps.
+# We train a LeNet5 on 300 digits and attack some digits of the test set. We then look
+# at the one for which DeepFool needs the most steps.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -42,8 +42,9 @@ x, n_steps = images[[slowest]], int(found.n_iter[slowest])
 print(f"Most digits take {int(found.n_iter.median())} steps; this one takes {n_steps}.")
 
 # %%
-# Each step takes the net for a linear one, goes to the nearest of its flat boundaries,
-# and looks again from there. ``max_iter`` stops the walk early, so we can look too.
+# Each step treats the network as linear and moves to the nearest of the flat boundaries
+# that this gives. The next step starts from there. ``max_iter`` stops the walk early,
+# so that we can look at each step.
 
 walk = [x]
 for i in range(1, n_steps + 1):
@@ -76,15 +77,16 @@ fig.suptitle(f"From {before} (blue) to {after} (orange)")
 plt.show()
 
 # %%
-# To us the last image is still the first digit: that is why it may carry its label into
-# the training set. The length of the whole change is the digit's margin, but for the
-# overshoot of 2 %, which :func:`~skdfal.deepfool` leaves out of its ``norm``.
+# To us the last image still shows the same digit, which is why it may enter the
+# training set with the digit's label. The length of the whole change is the digit's
+# margin, except for the overshoot of 2 %, which ``norm`` of :func:`~skdfal.deepfool`
+# leaves out.
 #
 # Two dimensions, where the boundary can be drawn
 # -----------------------------------------------
 #
-# Two moons and a small net. We draw the line on which its two logits are equal, and
-# take the distance to it as the truth.
+# We train a small network on two moons, and draw the line on which its two logits are
+# equal. The distance to this line is the true margin.
 
 from sklearn.datasets import make_moons
 
@@ -110,11 +112,12 @@ u, v = np.meshgrid(np.linspace(-1.5, 2.5, 401), np.linspace(-1.1, 1.9, 301))
 gap = logit_gap(np.c_[u.ravel(), v.ravel()]).reshape(u.shape)
 
 # %%
-# Three answers to "how far is the other class?" for every sample of the pool:
+# For every sample of the pool, we compare three answers to the question "how far is the
+# other class?":
 #
-# * the true margin: the distance to the drawn line;
-# * the distance to the nearest sample that the net puts into the other class;
-# * the distance to the nearest adversarial sample, which is where DeepFool arrives.
+# * the true margin: the distance to the line;
+# * the distance to the nearest sample that the network assigns to the other class;
+# * the distance to the adversarial example that DeepFool finds.
 
 fig, (ax, ax_right) = plt.subplots(
     1, 2, figsize=(10, 4.4), layout="constrained", width_ratios=[3, 2]
@@ -180,8 +183,9 @@ ax_right.legend(fontsize="small")
 plt.show()
 
 # %%
-# We saw that a few steps reach the other class, and that their length follows the true
-# margin closely where it is small, which is where DFAL looks. Far from the boundary it
-# overestimates, since DeepFool then follows a line that bends away. The nearest sample
-# of the other class is a poor measure exactly where it matters: a sample may lie beside
-# the boundary with nobody on the other side.
+# We saw that a few steps reach the other class, and that their length is close to the
+# true margin where the margin is small, which is where DFAL looks. Far from the
+# boundary DeepFool overestimates the margin, because its path bends away from the
+# shortest one. The distance to the nearest sample of the other class is a poor measure
+# exactly where it matters: a sample may lie next to the boundary with no sample on the
+# other side.

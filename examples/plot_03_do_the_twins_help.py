@@ -2,23 +2,24 @@
 3. Do the twins help?
 =====================
 
-DFAL does two things at once: it asks for the images nearest to the boundary, and it
-trains on their adversarial twins too. What we will see is how much each contributes, on
-small digits and over five trials, with three ways to spend the same labels:
+DFAL does two things at once: it queries the images nearest to the decision boundary,
+and it also trains on their adversarial twins. What we will see is how much each
+contributes, on small digits and over five trials. We compare three ways to spend the
+same labels:
 
-* "deepfool_margin" asks for the nearest images and trains on them alone;
-* "two copies" asks for the same and trains on each of them twice, unchanged;
-* "dfal" asks for the same and trains on each of them and its twin.
+* "deepfool_margin" queries the nearest images and trains on these alone;
+* "two copies" queries in the same way and trains on each image twice, unchanged;
+* "dfal" queries in the same way and trains on each image and its twin.
 
-The copies are there for fairness: twins double the training set, hence the steps of the
-optimiser in each epoch, and a net that trains for longer may be better for that alone.
+The copies make the comparison fair. Twins double the training set, and with it the
+number of optimiser steps per epoch, and longer training may be better in itself.
 """
 
 # %%
-# A small net of our own
-# ----------------------
+# A small network of our own
+# --------------------------
 #
-# Any ``nn.Module`` will do. This one learns the digits in their original size of 8
+# Any ``nn.Module`` will do. This one learns the digits at their original size of 8
 # pixels in a tenth of a second, so that we can afford many trials.
 
 from torch import nn
@@ -49,14 +50,14 @@ net = make_classifier(SmallCNN, max_epochs=20, lr=0.01)
 # Three ways to spend the same labels
 # -----------------------------------
 #
-# What is added to the training set for free is the business of an augmenter: an object
-# with an ``augment`` method, which the loop calls with the net, with what was annotated
-# in this round, and with what is left of the pool. ``is_lasting`` says that what it
-# adds stays for all later rounds.
+# An augmenter adds samples to the training set for free. It is an object with an
+# ``augment`` method, which the loop calls with the network, the samples annotated in
+# this round, and the rest of the pool. ``is_lasting`` says that the added samples stay
+# in the training set for all later rounds.
 
 
 class Copies:
-    """Each annotated sample once more, as it is."""
+    """Add an unchanged copy of each annotated sample."""
 
     is_lasting = True
 
@@ -94,8 +95,8 @@ learners = {
 # The verdict
 # -----------
 #
-# In each trial all three start from the same 20 labels. The right side compares trial
-# by trial at the last round: a line that rises is a trial that the next way has won.
+# In each trial, all three start from the same 20 labels. The right panel compares the
+# last round trial by trial: a rising line is a trial in which the next way was better.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -125,8 +126,8 @@ for name, scores in zip(learners, last, strict=True):
 
 # %%
 # We saw that training on the twins is better here than training on the annotated images
-# alone, and that two copies do as well: with 20 epochs and few images what helps is
-# the longer training, not what the twins show. (With ``max_epochs=80``, too slow for
-# this page, all three end at 94 to 95 %, and random labels at 87 %.) So on this toy it
-# is the query that pays, and not the twins. On your data the twins may: run these three
-# ways, with enough trials to see the spread, before you believe it.
+# alone, and that two copies do as well. With 20 epochs and few images, the longer
+# training helps, and not what the twins show. With ``max_epochs=80``, which is too slow
+# for this page, all three end at 94 to 95 %, and random labels at 87 %. So in this toy
+# problem the query pays off, and the twins do not. On your data the twins may pay off
+# too. Before you believe it, run all three ways, with enough trials to see the spread.

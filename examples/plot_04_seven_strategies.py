@@ -2,20 +2,20 @@
 4. Seven strategies, one curve
 ==============================
 
-The strategies of the DFAL paper [1]_, side by side on the same data, the same net and
-the same first labels: DFAL, CORE-SET, BALD, CEAL, EGL, uncertainty and RANDOM. What we
-will see: one learning curve for each, the mean of three trials, and how long each
-strategy takes to choose.
+We compare the strategies of the DFAL paper [1]_ on the same data, with the same network
+and the same initial labels: DFAL, CORE-SET, BALD, CEAL, EGL, uncertainty and RANDOM.
+What we will see is one learning curve per strategy, the mean of three trials, and how
+long each strategy takes to choose.
 
 .. [1] M. Ducoffe, F. Precioso, "Adversarial Active Learning for Deep Networks: a Margin
    Based Approach", 2018, `arXiv:1802.09841 <https://arxiv.org/abs/1802.09841>`_.
 """
 
 # %%
-# Swapping the strategy is changing one word
-# ------------------------------------------
+# To swap the strategy, change one word
+# -------------------------------------
 #
-# The net is a small one, on digits of 8 pixels, to keep 21 runs short.
+# The network is small and the digits have 8 pixels a side, to keep the 21 runs short.
 
 import torch
 from torch import nn
@@ -65,7 +65,7 @@ learners = {name: [trial(name, seed) for seed in range(3)] for name in names}
 # The curves, and the time to choose
 # ----------------------------------
 #
-# For a reference, the same net trained on the labels of the whole pool.
+# The reference is the same network, trained on the labels of the whole pool.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -103,8 +103,8 @@ ax_right.set(xlabel="test accuracy", title="After 80 labels, each trial")
 plt.show()
 
 # %%
-# We saw that every strategy beats buying labels at random, and that three trials do
-# not tell the six others apart: trials differ as much as strategies do. DFAL is among
-# them, not above them, on this toy; and DFAL and CEAL train for longer than the others,
-# since their training sets are larger (see example 3). To compare in earnest take your
-# own data, your own net, and more trials.
+# We saw that every strategy beats buying labels at random. Three trials cannot separate
+# the other six: trials differ as much as strategies do. In this toy problem DFAL is
+# among them, not above them. DFAL and CEAL also train for longer than the others, since
+# their training sets are larger (see example 3). For a serious comparison, use your own
+# data, your own network, and more trials.

@@ -3,20 +3,20 @@
 =================================================
 
 :class:`~skdfal.ActiveLearningClassifier` is a scikit-learn classifier: ``fit`` buys the
-labels and trains, so :class:`~sklearn.model_selection.GridSearchCV` can search over
-anything it was made with, the strategy and the hyper-parameters of the net together.
+labels and trains. So :class:`~sklearn.model_selection.GridSearchCV` can search over all
+its parameters, the strategy and the hyper-parameters of the network together.
 
-What we will see: the accuracy of three strategies at three learning rates, as a table
-in colours.
+What we will see is a coloured table with the accuracy of three strategies at three
+learning rates.
 """
 
 # %%
-# What is searched
-# ----------------
+# The search
+# ----------
 #
-# ``estimator__lr`` reaches through the active learner to the learning rate of its net.
-# Without further ado the net is a small multi-layer perceptron, enough for digits of 8
-# pixels, which we hand over as rows of a table.
+# ``estimator__lr`` sets the learning rate of the network inside the active learner. The
+# network is a small multi-layer perceptron, which is enough for digits of 8 pixels a
+# side.
 
 import numpy as np
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
@@ -48,7 +48,8 @@ search.fit(X, y)
 print(search.best_params_)
 
 # %%
-# The winner was trained again on the whole pool, with its own 80 labels.
+# The best combination was run again on the whole pool, where it bought its own 80
+# labels.
 
 test_score = search.score(digits.X_test, digits.y_test)
 n_labels = len(search.best_estimator_.annotated_indices_)
@@ -58,8 +59,9 @@ print(f"{test_score:.1%} of the test set is right after {n_labels} labels.")
 # The table
 # ---------
 #
-# The mean of the four folds and their standard deviation. The last parameter in the
-# alphabet varies fastest, so a row is a learning rate.
+# Each cell shows the mean of the four folds and their standard deviation. Parameters
+# are ordered alphabetically and the last one varies fastest, so each row is a learning
+# rate.
 
 import matplotlib.pyplot as plt
 
@@ -81,8 +83,9 @@ fig.colorbar(image, label="accuracy")
 plt.show()
 
 # %%
-# We saw that the learning rate matters more than the strategy: a net that hardly
-# trains cannot say what it does not know. Two warnings. Twins let a net train for more
-# steps per epoch, which flatters "dfal" where the learning rate is low (see example 3).
-# And a search is not for free: every fold was scored on labels that an active learner
-# would not have. Search once, on a data set that you own, and take the result along.
+# We saw that the learning rate matters more than the strategy: a network that hardly
+# trains cannot say what it does not know. Two warnings are in order. First, with twins
+# a network trains for more steps per epoch, which flatters "dfal" at low learning rates
+# (see example 3). Second, a search is not free: every fold was scored on labels that an
+# active learner would not have. Search once, on a data set that you have labels for,
+# and use the result elsewhere.

@@ -2,14 +2,14 @@
 6. CORE-SET: greedy against the integer program
 ===============================================
 
-CORE-SET [1]_ does not look at the boundary at all. It chooses samples such that every
-sample of the pool is near to a labelled one: it covers the pool with discs around the
-labelled samples and wants the discs small. In a net the distances are taken between the
-activations of the last hidden layer; here we take points of the plane, where the discs
-can be drawn.
+CORE-SET [1]_ does not look at the decision boundary at all. It chooses samples such
+that every sample of the pool is close to a labelled one: it covers the pool with discs
+around the labelled samples, and the discs should be small. With a network, distances
+are measured between the activations of the last hidden layer. Here we use points in the
+plane, where the discs can be drawn.
 
-What we will see: the cover of the greedy algorithm, the smallest cover there is, and
-what happens if a few samples may stay outside.
+What we will see is the cover found by the greedy algorithm, the smallest possible
+cover, and what happens if a few samples may stay outside.
 
 .. [1] O. Sener, S. Savarese, "Active Learning for Convolutional Neural Networks: A
    Core-Set Approach", ICLR 2018, `arXiv:1708.00489 <https://arxiv.org/abs/1708.00489>`_.
@@ -19,10 +19,10 @@ what happens if a few samples may stay outside.
 # Six discs for 200 points
 # ------------------------
 #
-# Two points are labelled already, and six may be bought. The greedy algorithm takes the
-# point farthest from all centers, again and again, which is fast, and at most twice as
-# bad as the best. The integer program asks whether a smaller radius is possible until
-# it knows the smallest; ``proven`` says whether it came to the end of that.
+# Two points are already labelled, and six labels may be bought. The greedy algorithm
+# repeatedly takes the point farthest from all centers. This is fast, and at most twice
+# as bad as the best cover. The integer programs ask whether a smaller radius is
+# possible, until the smallest is known. ``proven`` says whether this search finished.
 
 import numpy as np
 from sklearn.datasets import make_blobs
@@ -54,8 +54,8 @@ for name, cover in covers.items():
 # The discs
 # ---------
 #
-# The black squares are the labelled points, the blue triangles are bought. Points that
-# no disc reaches are marked by a cross.
+# Black squares are the labelled points, and blue triangles the ones that are bought.
+# Crosses mark points that no disc reaches.
 
 import matplotlib.pyplot as plt
 
@@ -87,8 +87,7 @@ axes[2].legend(loc="upper left", fontsize="small")
 plt.show()
 
 # %%
-# We saw that the greedy discs are a third larger than need be, since the greedy
-# algorithm buys the outermost points themselves, whose discs are half empty. Four
-# samples left outside make the discs smaller again, and the bought points more typical.
-# A small radius is not the same as a good net, though: nothing here asked for the
-# classes.
+# We saw that the greedy discs are a third larger than necessary, since the greedy
+# algorithm buys the outermost points, whose discs are half empty. Leaving four samples
+# outside makes the discs smaller still, and the bought points more typical. But a small
+# radius does not make a good network: nothing here looked at the classes.

@@ -2,14 +2,14 @@
 7. MC dropout and BALD on a toy
 ===============================
 
-A net can be unsure for two reasons. Where two classes overlap, no amount of labels will
-make it sure: that is noise. Where it has seen nothing, one label may teach it much.
-Entropy does not tell the two apart. BALD [1]_ tries to: it keeps dropout switched on,
-asks the net several times [2]_, and looks for points at which the answers are sure of
-themselves but contradict each other.
+A network can be unsure for two reasons. Where two classes overlap, no number of labels
+will make it sure: this is noise. Where it has seen nothing, one label may teach it a
+lot. Entropy does not separate the two. BALD [1]_ tries to: it leaves dropout on, asks
+the network several times [2]_, and looks for points where the answers are confident
+but contradict each other.
 
-What we will see, in two dimensions: the boundaries of ten draws of one net, the
-entropy, and BALD's score, with the points that each of them would ask for.
+What we will see, in two dimensions, are the boundaries of ten draws of one network, the
+entropy, and BALD's score, with the points that each of the two would query.
 
 .. [1] N. Houlsby, F. Huszár, Z. Ghahramani, M. Lengyel, "Bayesian Active Learning for
    Classification and Preference Learning", 2011,
@@ -23,8 +23,8 @@ entropy, and BALD's score, with the points that each of them would ask for.
 # Noise on the left, ignorance on the right
 # -----------------------------------------
 #
-# On the left two classes lie on top of each other, and 150 labels say so. On the right
-# they are well apart, and there are four labels.
+# On the left, two classes lie on top of each other, and there are 150 labels. On the
+# right, the classes are well separated, and there are four labels.
 
 import numpy as np
 import torch
@@ -67,11 +67,11 @@ net = make_classifier(
 net.fit(X, y)
 
 # %%
-# Score and ask
-# -------------
+# Score and query
+# ---------------
 #
-# The draws of :func:`~skdfal.bald_score` are those of ``random_state``; the global
-# generators stay as they are, and dropout is off again afterwards.
+# ``random_state`` determines the draws of :func:`~skdfal.bald_score`. The global random
+# generators are left unchanged, and dropout is off again afterwards.
 
 u, v = np.meshgrid(np.linspace(-5, 5, 101), np.linspace(-3.6, 3.6, 73))
 grid = np.c_[u.ravel(), v.ravel()].astype(np.float32)
@@ -91,9 +91,9 @@ for name, indices in asked.items():
 # Ten draws
 # ---------
 #
-# For the picture of the draws we switch dropout on by hand, which is all that MC
-# dropout is. A new mask for each point would tear the boundary to pieces, so a draw
-# goes through the last two layers with one mask for all points.
+# To draw the boundaries, we apply dropout by hand, which is all that MC dropout is. A
+# new mask for each point would tear the boundary to pieces, so each draw uses one mask
+# for all points.
 
 module = net.module_.eval()
 torch.manual_seed(0)
@@ -125,6 +125,7 @@ plt.show()
 
 # %%
 # We saw that entropy spends all its labels (yellow stars) on the noise, where the draws
-# agree that nobody can know, and BALD all of its labels on the right, where they
-# disagree. The toy was made for that. Note what BALD does not do: its ten points lie on
-# top of each other, since it scores one point at a time and knows nothing of a batch.
+# agree that nobody can know. BALD spends all its labels on the right, where the draws
+# disagree. The toy problem was made to show this. Note what BALD does not do: its ten
+# points lie on top of each other, since it scores one point at a time and ignores the
+# rest of the batch.

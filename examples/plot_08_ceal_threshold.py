@@ -2,13 +2,15 @@
 8. CEAL's threshold
 ===================
 
-CEAL [1]_ asks for the images of which the net is least sure, and believes the net where
-it is most sure: pool images whose prediction has an entropy below a threshold δ enter
-the next training with the predicted label, for nothing. All hangs on δ: too low, and
-there are no such pseudo-labels; too high, and many of them are wrong.
+CEAL [1]_ queries the images that the network is least sure about, and trusts the
+network where it is most sure. Pool images whose prediction has an entropy below a
+threshold δ enter the next training with the predicted label, free of charge. Everything
+depends on δ: if it is too low, there are no such pseudo-labels; if it is too high, many
+of them are wrong.
 
-What we will see: how many pseudo-labels there are and how many of them are wrong, as δ
-grows, for nets that were trained on 30, 60 and 120 labels; and what comes of it.
+What we will see is how many pseudo-labels there are as δ grows, and how many of them
+are wrong, for networks trained on 30, 60 and 120 labels. Then we look at the effect on
+accuracy.
 
 .. [1] K. Wang, D. Zhang, Y. Li, R. Zhang, L. Lin, "Cost-Effective Active Learning for
    Deep Image Classification", IEEE TCSVT 27(12), 2017,
@@ -16,10 +18,10 @@ grows, for nets that were trained on 30, 60 and 120 labels; and what comes of it
 """
 
 # %%
-# How many, and how many of them wrong
-# ------------------------------------
+# How many are there, and how many are wrong?
+# -------------------------------------------
 #
-# We know the labels of the whole pool and can check; in earnest nobody can.
+# Here we know the labels of the whole pool and can check. In practice nobody can.
 
 import numpy as np
 import torch
@@ -45,11 +47,12 @@ for n in label_counts:
     wrong[n] = np.array([(truth[i] != labels).sum() for i, labels in labelled])
 
 # %%
-# What comes of it
-# ----------------
+# The effect on accuracy
+# ----------------------
 #
-# The whole loop, with three thresholds and with none (δ = 0 finds no pseudo-labels, and
-# leaves uncertainty sampling). Twice 15 annotations are bought after the first 30.
+# We run the whole loop with three thresholds, and without one: δ = 0 finds no
+# pseudo-labels, which leaves uncertainty sampling. After the first 30 annotations,
+# two batches of 15 are bought.
 
 tried = [0, 0.05, 0.2, 0.8]
 
@@ -96,8 +99,8 @@ right.set_title("After 60 labels, 6 trials")
 plt.show()
 
 # %%
-# We saw that the number of pseudo-labels depends on the net as much as on δ, and that
-# they are right until δ is large. Yet the loop gains nothing from them here, and rather
-# loses: the images of which a net is sure are those that it knows already, and many of
-# them drown the few that were bought because they are hard. Nobody can draw the second
-# picture in earnest, so choose δ low, and look at some of the pseudo-labels.
+# We saw that the number of pseudo-labels depends on the network as much as on δ, and
+# that they are right until δ is large. Yet the loop gains nothing from them here, and
+# rather loses: the images that a network is sure about are those that it already knows,
+# and many of them drown out the few hard ones that were bought. In practice nobody can
+# draw the second panel, so choose a low δ, and look at some of the pseudo-labels.

@@ -2,13 +2,14 @@
 9. Transfer from LeNet5 to VGG8
 ===============================
 
-Labels are bought once; nets come and go. The DFAL paper [1]_ asks whether the training
-set that one net has chosen is good for another one too. Here a small LeNet5 chooses,
-and a VGG8, twice as deep, is then trained from scratch on what it chose.
+Labels are bought once; networks come and go. The DFAL paper [1]_ asks whether the
+training set that one network has chosen is good for another one too. Here a small
+LeNet5 chooses, and a VGG8, which is twice as deep, is then trained from scratch on the
+chosen samples.
 
-What we will see: the accuracy of both nets on the images that DFAL chose, with their
-twins, and on as many images drawn at random, three trials each. The twins are
-adversarial to LeNet5, not to VGG8.
+What we will see is the accuracy of both networks when they are trained on the images
+that DFAL chose, with their twins, and on equally many random images, in three trials
+each. The twins are adversarial examples for LeNet5, not for VGG8.
 
 .. [1] M. Ducoffe, F. Precioso, "Adversarial Active Learning for Deep Networks: a Margin
    Based Approach", 2018, `arXiv:1802.09841 <https://arxiv.org/abs/1802.09841>`_.
@@ -18,8 +19,8 @@ adversarial to LeNet5, not to VGG8.
 # LeNet5 chooses
 # --------------
 #
-# After ``fit`` the training set is there as ``X_train_`` and ``y_train_``, twins
-# included.
+# After ``fit``, ``X_train_`` and ``y_train_`` hold the training set, including the
+# twins.
 
 import numpy as np
 import torch
@@ -48,9 +49,9 @@ def choose(seed):
 # VGG8 learns from scratch
 # ------------------------
 #
-# A training set with twins is larger. So that no net learns for longer than another,
-# the number of epochs is such that all make the same number of steps, but for rounding.
-# VGG8 has an eighth of its width here, and no dropout, to be fast.
+# A training set with twins is larger. For a fair comparison, we choose the number of
+# epochs such that all trainings of a network take the same number of steps, except for
+# rounding. To be fast, VGG8 has an eighth of its width here, and no dropout.
 
 
 def accuracy(name, X_chosen, y_chosen, seed):
@@ -84,7 +85,7 @@ for seed in range(3):
 # Who profits?
 # ------------
 #
-# A dot is a trial, a bar the mean of the trials.
+# Each dot is one trial, and each bar the mean of the trials.
 
 import matplotlib.pyplot as plt
 
@@ -117,8 +118,8 @@ for name, by_set in scores.items():
     print(name, {chosen_by: f"{np.mean(v):.3f}" for chosen_by, v in by_set.items()})
 
 # %%
-# We saw that the images and twins that LeNet5 chose serve VGG8 about as well as images
-# drawn at random, no better and no worse on average, and more unevenly from trial to
-# trial. Where both are trained for the same number of steps, that is so for LeNet5
-# itself: among 80 easy digits there is little to choose. On MNIST the paper found
-# DFAL's set three points better for VGG8 than a random one.
+# We saw that, on average, the images and twins chosen by LeNet5 serve VGG8 neither
+# better nor worse than random images, with a larger spread between trials. With the
+# same number of training steps, this also holds for LeNet5 itself: with 80 labels for
+# easy digits, there is little to gain from choosing. On MNIST, the paper found DFAL's
+# training set three points better for VGG8 than a random one.

@@ -2,25 +2,26 @@
 10. Your own strategy in one file
 =================================
 
-A query strategy is a function of a fitted classifier, a pool and a number, which
-returns that many indices into the pool, best first. Nothing need be inherited, and the
-function is ready as it is; registered, it has a name, and a look in pictures.
+A query strategy is a function that takes a fitted classifier, a pool and a number, and
+returns that many indices into the pool, best first. There is no class to inherit from,
+and the function can be used directly. Registering it gives it a name, and a style in
+plots.
 
-What we will see: a strategy of our own, which asks for doubtful images that differ from
-each other, next to the plain margin and to random sampling, over five trials; and how
-alike the images are that each of them asks for.
+What we will see is a strategy of our own, which queries doubtful images that differ
+from each other. We compare it with the plain margin and with random sampling over five
+trials, and look at how similar the queried images are.
 """
 
 # %%
 # The strategy
 # ------------
 #
-# Strategies that score one image at a time like to ask for the same thing ten times.
-# Ours takes five times as many doubtful images as are needed, sorts them into as many
-# clusters as are needed, and asks for the most doubtful image of each cluster [1]_.
+# Strategies that score one image at a time tend to ask the same question ten times.
+# Ours takes five times as many doubtful images as are needed, groups them into as many
+# clusters as are needed, and queries the most doubtful image of each cluster [1]_.
 #
-# .. [1] The idea is that of F. Zhdanov, "Diverse mini-batch Active Learning", 2019,
-#    `arXiv:1901.05954 <https://arxiv.org/abs/1901.05954>`_, simplified.
+# .. [1] A simplified version of F. Zhdanov, "Diverse mini-batch Active Learning", 2019,
+#    `arXiv:1901.05954 <https://arxiv.org/abs/1901.05954>`_.
 
 import numpy as np
 from sklearn.cluster import KMeans
@@ -49,11 +50,11 @@ def cluster_margin(estimator, X, n_instances=1, *, factor=5, random_state=None):
 # Use it
 # ------
 #
-# :class:`~skdfal.ActiveLearningClassifier` takes the name, or the function in its
-# place. It hands over its own ``random_state``, and ``query_params`` if there are any;
-# it checks that the indices are distinct and in range, so that a mistake does not pass
-# unseen. Had the function a parameter ``X_labeled`` or ``pool_indices``, it would get
-# that too. modAL's ``ActiveLearner(net, cluster_margin)`` takes the same function.
+# :class:`~skdfal.ActiveLearningClassifier` accepts the name or the function itself. It
+# passes its own ``random_state``, and ``query_params`` if there are any. It checks that
+# the indices are distinct and in range, so that mistakes do not go unnoticed. If the
+# function had a parameter ``X_labeled`` or ``pool_indices``, it would get that too.
+# modAL's ``ActiveLearner(net, cluster_margin)`` accepts the same function.
 
 from skdfal import ActiveLearningClassifier
 from skdfal.datasets import load_digits
@@ -80,11 +81,11 @@ learners = {
 }
 
 # %%
-# What it asks for
-# ----------------
+# The queried images
+# ------------------
 #
-# How alike is a batch? We take the distance from each image to the nearest other one
-# that was asked for in the same round.
+# How similar are the images of a batch? We measure the distance from each image to the
+# nearest other image queried in the same round.
 
 
 def nearest_in_batch(learner):
@@ -122,7 +123,7 @@ for name, curve in display.curves.items():
     print(f"{name}: {curve.mean[-1]:.3f} ± {curve.std[-1]:.3f}")
 
 # %%
-# We saw that twenty lines make a strategy, that its batches are more varied than those
-# of the plain margin and even of chance, and that this is worth at most a point or two
-# of accuracy here: both margins leave random sampling behind, and with 120 labels they
-# are equal.
+# We saw that a strategy takes twenty lines. Its batches are more varied than those of
+# the plain margin, and even than random ones. Here this is worth at most a point or two
+# of accuracy: both margin strategies are ahead of random sampling, and with 120 labels
+# they are equal.

@@ -2,14 +2,15 @@
 11. What Learning Loss, VAAL and TA-VAAL look for
 =================================================
 
-Three ways to choose what to label, by nets of their own. Learning Loss [1]_ teaches a
-small head beside the net to predict the loss of a sample: it asks where the net expects
-to be wrong. VAAL [2]_ does not look at the net at all: an autoencoder and a
-discriminator learn what labelled samples look like, and it asks for what looks
-otherwise. TA-VAAL [3]_ gives both of them the predicted loss, and so asks for both.
+Three strategies train networks of their own to choose what to label. Learning Loss [1]_
+trains a small head next to the network to predict the loss of a sample, and queries
+where the network expects to be wrong. VAAL [2]_ does not look at the network at all: an
+autoencoder and a discriminator learn what labelled samples look like, and VAAL queries
+samples that look different. TA-VAAL [3]_ also gives both of them the predicted loss,
+and so combines the two.
 
-What we will see: a data set of pictures that has only two dimensions, so that each of
-the three can be drawn as a map.
+What we will see is a data set of pictures that has only two dimensions, so that each of
+the three scores can be drawn as a map.
 
 .. [1] D. Yoo, I. S. Kweon, "Learning Loss for Active Learning", CVPR 2019,
    `arXiv:1905.03677 <https://arxiv.org/abs/1905.03677>`_.
@@ -23,8 +24,9 @@ the three can be drawn as a map.
 # Pictures of a spot
 # ------------------
 #
-# Every picture shows one spot, and is known by where the spot is. The class says
-# whether it is above a wavy line. Nobody has labelled anything in the right third.
+# Every picture shows one spot, and is described completely by the position of the spot.
+# The class says whether the spot is above a wavy line. In the right third nothing is
+# labelled.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -59,10 +61,10 @@ for ax, place in zip(axes, places, strict=True):
     ax.set(xticks=[], yticks=[], title=f"spot at {place[0]}, {place[1]}")
 
 # %%
-# A net that predicts its loss
-# ----------------------------
+# A network that predicts its loss
+# --------------------------------
 #
-# ``loss_prediction`` adds the head; everything else is as without it.
+# ``loss_prediction`` adds the head. Everything else is used as without it.
 
 torch.manual_seed(0)
 net = make_classifier(
@@ -79,8 +81,8 @@ X_labeled, X_pool = pictures(labeled), pictures(pool)
 # Three scores
 # ------------
 #
-# VAAL and TA-VAAL train their nets anew at each query, on what is labelled and what is
-# not. Small ones will do for pictures of a spot.
+# VAAL and TA-VAAL train their networks anew for each query, on labelled and unlabelled
+# samples. Small networks will do for pictures of a spot.
 
 small = {"width": 0.0625, "max_epochs": 30, "n_latent": 8, "train_batch_size": 64}
 scores = {
@@ -102,8 +104,8 @@ for ax, (name, score) in zip(axes, scores.items(), strict=True):
 fig.suptitle("Bright: high score. Circles: asked for. Dotted: no labels beyond")
 
 # %%
-# How far is what they ask for from the line between the classes, and how much of it is
-# in the third without labels?
+# How far are the queried samples from the line between the classes, and how many of
+# them lie in the third without labels?
 
 for name, score in scores.items():
     asked = pool[np.argsort(-score)[:30]]
@@ -114,8 +116,9 @@ for name, score in scores.items():
 plt.show()
 
 # %%
-# We saw that Learning Loss follows the line between the classes, where the net is
-# wrong, and guesses beyond the dotted line; that VAAL hardly knows the line, and asks
-# for what nobody has labelled; and that TA-VAAL does some of both. The maps of the last
-# two are no smooth distance to the labelled samples, and another seed draws other ones:
-# they come from two nets that play against each other for some hundred steps.
+# We saw that Learning Loss follows the line between the classes, where the network is
+# wrong, and guesses beyond the dotted line. VAAL hardly knows the line, and queries
+# samples in the unlabelled third. TA-VAAL does some of both. The maps of the last two
+# are not a smooth distance to the labelled samples, and another seed gives different
+# maps: they come from two networks that play against each other for a few hundred
+# steps.

@@ -1,6 +1,7 @@
 """Solutions of the exercises of "Active learning in one hour".
 
-Each has the name that the notebook has for it: put it into the cell of its exercise.
+Each solution has the same name as in the notebook: paste it into the cell of its
+exercise.
 """
 
 import numpy as np
@@ -43,13 +44,13 @@ def deepfool_for_many(net, x, overshoot=0.02, max_iter=50):
     return r
 
 
-# Exercise 4: what does it ask for?
+# Exercise 4: which images does it query?
 def last_asked(learner):
     return learner.annotated_indices_[-10:]
 
 
 # Exercise 5: a fair comparison. Copies do about as well as twins here; the cells after
-# the exercise say what that means.
+# the exercise explain what this means.
 class Copies:
     is_lasting = True  # what is added stays for all later rounds
 
@@ -57,9 +58,9 @@ class Copies:
         return X, y
 
 
-# Exercise 6: save it. The half at random finds the island in most trials; chance alone,
-# which looks nowhere twice, is hard to beat in this world. Methods such as CORE-SET,
-# which cover the pool, need no luck.
+# Exercise 6: save it. The random half finds the island in most trials. Random sampling
+# alone, which spreads over the pool, is hard to beat in this world. Methods that cover
+# the pool, such as CORE-SET, need no luck.
 def my_strategy(estimator, X, n_instances=1, *, random_state=None):
     near = dfal(estimator, X, n_instances - n_instances // 2)
     rest = np.setdiff1d(np.arange(len(X)), near)
