@@ -470,7 +470,8 @@ def lines_of_pages():
     )
     found["dfal_plus"] = (
         "**Our runs** (DFAL plus is in no paper): its lead over DFAL in area under the "
-        f"learning curve to 150 labels, in points, is {ahead} (:doc:`../results_dfal_plus`)."
+        f"learning curve to 150 labels, in points, is {ahead} "
+        "(:doc:`../results_dfal_plus`)."
     )
     return found
 
