@@ -37,7 +37,7 @@ def predict_proba(estimator, X, batch_size: int | None = None) -> np.ndarray:
     X : pool or array-like of shape (n_samples, ...)
         Samples.
     batch_size : int or None, default=None
-        Samples in one forward pass.
+        Number of samples per forward pass.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def map_proba(
     X : pool or array-like of shape (n_samples, ...)
         Samples.
     batch_size : int or None, default=None
-        Samples in one forward pass.
+        Number of samples per forward pass.
 
     Yields
     ------
@@ -129,7 +129,7 @@ def proba_of_classes(estimator, X, n_classes: int, batch_size=None) -> np.ndarra
     n_classes : int
         Number of classes.
     batch_size : int or None, default=None
-        Samples in one forward pass.
+        Number of samples per forward pass.
 
     Returns
     -------
@@ -167,7 +167,7 @@ def predicted_losses(estimator, X, batch_size: int | None = None) -> np.ndarray:
     X : pool or array-like of shape (n_samples, ...)
         Samples.
     batch_size : int or None, default=None
-        Samples in one forward pass.
+        Number of samples per forward pass.
 
     Returns
     -------
@@ -243,7 +243,7 @@ def map_features(
     X : pool or array-like of shape (n_samples, ...)
         Samples.
     batch_size : int or None, default=None
-        Samples in one forward pass.
+        Number of samples per forward pass.
     layer : str, nn.Module or None, default=None
         As for :meth:`TorchNet.features`.
     keep : bool, default=False

@@ -26,16 +26,17 @@ def features(estimator, X, *, layer=None, batch_size=None, out=None):
     Parameters
     ----------
     estimator : fitted estimator
-        A skorch net, a Pipeline that ends in one, or a modAL learner or committee
-        around them (whose members' features stand side by side).
+        A skorch net, a Pipeline ending in one, or a modAL learner or committee wrapping
+        these. The features of committee members are concatenated.
     X : array-like of shape (n_samples, ...)
         Samples, as for ``fit``: anything that :func:`skdfal.pool.as_pool` takes. They
         are read block by block.
     layer : str, nn.Module or None, default=None
-        What this layer gives out, flattened; a name is one of the module's
-        ``named_modules``. None takes what goes into the last linear layer.
+        Layer whose flattened output is returned, given as a module or by its name in
+        ``named_modules()``. If None, the input of the last linear layer is used.
     batch_size : int or None, default=None
-        Samples in one forward pass. None chooses by the memory that a sample needs.
+        Number of samples per forward pass. If None, it is chosen from the memory that
+        one sample needs.
     out : ndarray of shape (n_samples, n_features), default=None
         Where to write, such as a :func:`numpy.lib.format.open_memmap` for more than
         memory holds. None is a new array.
@@ -50,11 +51,11 @@ def features(estimator, X, *, layer=None, batch_size=None, out=None):
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If there is no torch net in the estimator.
+        If the estimator contains no torch net.
     ValueError
-        If ``layer`` is not in the module, if it has no linear layer and none is
-        named, if ``out`` is of another shape or not of floats, or if ``X`` is empty,
-        not finite, or of a shape that the net cannot take.
+        If ``layer`` is not in the module, if it has no linear layer and none is named,
+        if ``out`` is of another shape or not of floats, or if ``X`` is empty, contains
+        NaN or infinity, or has a shape that the net cannot take.
 
     See Also
     --------

@@ -16,7 +16,7 @@ def sample_values(X, instead):
     Parameters
     ----------
     X : pool or array-like of shape (n_samples, ...)
-        Samples, which are read block by block.
+        Samples, read block by block.
     instead : str
         What else to do where they cannot be clustered: the end of the message.
 

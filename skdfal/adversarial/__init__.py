@@ -1,4 +1,4 @@
-"""DeepFool, on any module of torch."""
+"""DeepFool for any torch module."""
 
 from skdfal.adversarial._affine import AffineForm, affine_form, affine_margins
 from skdfal.adversarial._deepfool import DeepFoolResult, deepfool, deepfool_within

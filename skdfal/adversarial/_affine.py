@@ -1,4 +1,4 @@
-"""DeepFool's margin in closed form, where the logits are affine in the sample."""
+"""DeepFool's margin in closed form, for logits that are affine in the sample."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-# In evaluation mode they give out what they got, but for its shape.
+# In evaluation mode, these layers return their input, possibly reshaped.
 _PASS_ON = (
     nn.AlphaDropout,
     nn.Dropout,
@@ -19,7 +19,7 @@ _PASS_ON = (
     nn.Flatten,
     nn.Identity,
 )
-# Samples whose logits are in work at a time, within caches.
+# Number of samples whose logits are processed at once, to stay within caches.
 _ROWS = 1024
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks")
 
@@ -30,7 +30,7 @@ class AffineForm(NamedTuple):
     Attributes
     ----------
     W : Tensor of shape (n_classes, n_features)
-        Weights.
+        Weight matrix.
     b : Tensor of shape (n_classes,)
         Offsets.
     """
@@ -40,12 +40,12 @@ class AffineForm(NamedTuple):
 
 
 def affine_form(module: nn.Module) -> AffineForm | None:
-    """Read the affine form off a module that certainly has one.
+    """Return the affine form of a module, if it certainly has one.
 
-    That is a ``Linear``, or a ``Sequential`` of one ``Linear`` and layers that change
-    no value in evaluation mode (``Identity``, dropout, ``Flatten`` before it), a
-    ``LogSoftmax`` over the classes at its end left aside: differences of logits stay
-    what they are.
+    This covers a ``Linear``, and a ``Sequential`` of one ``Linear`` and layers that
+    change no value in evaluation mode (``Identity``, dropout, or ``Flatten`` before
+    it). A final ``LogSoftmax`` over the classes is ignored, since it leaves differences
+    of logits unchanged.
 
     Parameters
     ----------
@@ -55,8 +55,8 @@ def affine_form(module: nn.Module) -> AffineForm | None:
     Returns
     -------
     form : AffineForm or None
-        Weights and offsets of two classes or more, those of a single logit beside
-        zeros; None where the module is anything else, has hooks, or computes in
+        Weights and offsets for two or more classes; a single logit is completed by a
+        row of zeros. None if the module is anything else, has hooks, or computes in
         half precision.
 
     Examples
@@ -80,7 +80,7 @@ def affine_form(module: nn.Module) -> AffineForm | None:
     place = kinds.index(nn.Linear)
     linear, after = layers[place], layers[place + 1 :]
     if any(type(layer) is nn.Flatten and layer.start_dim != 0 for layer in after):
-        return None  # it may have been given several vectors a sample
+        return None  # the input may have had several vectors per sample
     W = linear.weight.detach()
     if W.dtype not in (torch.float32, torch.float64):
         return None
@@ -92,7 +92,7 @@ def affine_form(module: nn.Module) -> AffineForm | None:
 
 
 def _layers(module: nn.Module) -> list[nn.Module]:
-    """List the layers of nested ``Sequential`` modules, in their order."""
+    """List the layers of nested ``Sequential`` modules in order."""
     if type(module) is nn.Sequential:
         return [layer for child in module for layer in _layers(child)]
     return [module]
@@ -103,7 +103,8 @@ def affine_margins(
 ) -> Tensor:
     r"""Distance of samples to the nearest boundary of an affine classifier.
 
-    What :func:`deepfool` finds there in one step, up to rounding, without gradients.
+    Equals the result of :func:`deepfool`, which needs one step here, up to rounding,
+    but needs no gradients.
 
     Parameters
     ----------
@@ -112,17 +113,18 @@ def affine_margins(
     x : Tensor of shape (n_samples, ...)
         Samples, on the device and of the dtype of the form.
     p : float in [1, inf], default=2
-        Norm of the distance.
+        Order of the lp norm in which the distance is measured.
     n_top_classes : int >= 2 or None, default=None
-        Look only at boundaries to the likeliest classes, the sample's own included.
-        None looks at all, of which :func:`deepfool` leaves out the unlikely ones
-        where there are more than 20: here they cost nothing.
+        Number of most likely classes whose boundaries are considered, including the
+        predicted one. If None, all classes are considered: unlike in :func:`deepfool`,
+        which by default skips the unlikely ones when there are more than 20, they cost
+        nothing here.
 
     Returns
     -------
     margin : Tensor of shape (n_samples,)
-        :math:`\min_{k \ne k_0} |f_k - f_{k_0}| / \|W_k - W_{k_0}\|_q`, with
-        1/p + 1/q = 1; infinite where no class differs from the sample's own.
+        :math:`\min_{k \ne k_0} |f_k - f_{k_0}| / \|W_k - W_{k_0}\|_q`, with 1/p + 1/q =
+        1; infinite if no class differs from the predicted one.
 
     Examples
     --------

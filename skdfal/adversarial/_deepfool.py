@@ -16,27 +16,25 @@ from skdfal._utils._torch import (
     first_output,
 )
 
-# Up to so many classes all are attacked, of more only the likeliest.
+# Up to this many classes, all are attacked; beyond it, only the most likely ones.
 _FEW_CLASSES = 20
 _N_LIKELIEST = 10
 
 
 class DeepFoolResult(NamedTuple):
-    """What :func:`deepfool` found, one row per sample.
+    """Result of :func:`deepfool`, one row per sample.
 
     Attributes
     ----------
     perturbation : Tensor, same shape as ``x``
-        The accumulated steps ``Σ r_i``, without the overshoot; in float32 where ``x``
-        is of half precision. The adversarial twin is
-        ``x + (1 + overshoot) * perturbation``.
+        Accumulated steps ``Σ r_i``, without the overshoot; in float32 if ``x`` has half
+        precision. The adversarial twin is ``x + (1 + overshoot) * perturbation``.
     norm : Tensor of shape (n_samples,)
-        The margin ``||Σ r_i||_p`` in input units; infinite where ``converged`` is
-        false.
+        Margin ``||Σ r_i||_p`` in input units; infinite if ``converged`` is false.
     label : Tensor of shape (n_samples,)
-        Class of ``x``: the ``k0`` of the paper.
+        Predicted class of ``x``: the ``k0`` of the paper.
     adversarial_label : Tensor of shape (n_samples,)
-        Class of the twin; equal to ``label`` where the class never flipped.
+        Predicted class of the twin; equal to ``label`` if the class never flipped.
     n_iter : Tensor of shape (n_samples,)
         Number of steps made.
     converged : Tensor of shape (n_samples,), bool
@@ -63,50 +61,53 @@ def deepfool(
 ) -> DeepFoolResult:
     r"""Find a small perturbation that changes the class of each sample [1]_.
 
-    The norm of the perturbation estimates the distance of the sample to the
-    decision boundary of the network, which is what DFAL [2]_ queries by.
+    The norm of the perturbation estimates the distance of the sample to the decision
+    boundary of the network. DFAL [2]_ queries the samples with the smallest distance.
 
     Parameters
     ----------
     module : torch.nn.Module
-        Maps ``x`` to logits of shape (n_samples, n_classes), or to one logit, (n,) or
-        (n, 1), whose sign is the class; of a tuple the first is taken, of an object
-        with ``.logits`` those. It is attacked in evaluation mode and left as it was;
-        it may work in place, since it is given copies. Log-probabilities do as well
-        as logits, probabilities do not.
+        Network that maps ``x`` to logits of shape (n_samples, n_classes), or to a
+        single logit of shape (n,) or (n, 1), whose sign gives the class. If it returns
+        a tuple, the first element is used; if it returns an object with ``.logits``,
+        these are used. Log-probabilities work as well as logits; probabilities do not.
+        The module is attacked in evaluation mode and left unchanged. It may work in
+        place, since it receives copies.
     x : Tensor of shape (n_samples, ...)
-        Samples, on the device and of the dtype of the module. In half precision the
-        module sees what it expects, while the attack itself computes in float32.
+        Samples, on the device and with the dtype of the module. With half precision,
+        the module receives what it expects, while the attack itself computes in
+        float32.
     p : float in [1, inf], default=2
-        Norm that is made small.
+        Order of the lp norm that DeepFool minimises.
     max_iter : int, default=50
-        Upper bound on the steps for one sample; most samples need two or three.
+        Maximum number of steps per sample; most samples need two or three.
     overshoot : float >= 0, default=0.02
-        The iterates are ``x + (1 + overshoot) Σ r_i``, so that they cross the
-        boundary rather than stop on it. With 0 the iterates approach the boundary
-        from one side, as in the first published MATLAB code.
+        How far the iterates ``x + (1 + overshoot) Σ r_i`` go past the decision
+        boundary, relative to the perturbation, so that they cross it rather than stop
+        on it. With 0, the iterates approach the boundary from one side, as in the first
+        published MATLAB code.
     n_top_classes : int >= 2 or None, default=None
-        Attack only towards the likeliest classes of ``x``, its own included. None
-        takes all of up to 20 classes, and of more the ten likeliest; a number from
-        ``n_classes`` on takes all.
+        Number of most likely classes that the attack considers, including the predicted
+        one. If None, it considers all classes when there are at most 20, and the ten
+        most likely ones otherwise. Any number >= ``n_classes`` attacks all classes.
     batch_size : int or None, default=None
-        Samples in work at a time. None takes as many as the module's activations
-        leave room for.
+        Number of samples attacked at once. If None, it is chosen from the memory that
+        the activations of the module need.
 
     Returns
     -------
     DeepFoolResult
-        A named tuple of ``perturbation``, ``norm``, ``label``, ``adversarial_label``,
+        Named tuple of ``perturbation``, ``norm``, ``label``, ``adversarial_label``,
         ``n_iter`` and ``converged``.
 
     Raises
     ------
     TypeError
-        If ``module`` is not a module or ``x`` not a floating point tensor.
+        If ``module`` is not a module or ``x`` is not a floating point tensor.
     ValueError
-        If ``x`` has no samples or holds NaN or infinity, if a parameter is out of its
-        range, or if the module's output is not of shape (n_samples, n_classes) or has
-        no gradient by ``x``.
+        If ``x`` has no samples or contains NaN or infinity, if a parameter is out of
+        range, or if the output of the module does not have shape (n_samples, n_classes)
+        or has no gradient with respect to ``x``.
 
     Notes
     -----
@@ -117,18 +118,23 @@ def deepfool(
         f'_k = f_k(x_i) - f_{k_0}(x_i), \quad
         l = \arg\min_{k \ne k_0} |f'_k| / \|w'_k\|_q
 
-    (1/p + 1/q = 1), the step to the boundary of class ``l``, were it a plane, is
+    (1/p + 1/q = 1), the step to the boundary of class ``l``, if it were a plane, is
 
     .. math::
         r_i = \frac{|f'_l|}{\|w'_l\|_q^q} |w'_l|^{q-1} \operatorname{sign}(w'_l).
 
-    Five things go beyond the paper. Where there are many classes, the unlikely ones are
-    left out: the nearest boundary is hardly ever one of theirs. A sample that reaches
-    its boundary leaves the batch and a new one takes its place. From the second step on
-    a plain forward pass comes first, and only what has not flipped gets a graph. From
-    that step on a gap of logits below rounding, in the precision of ``x`` or of the
-    logits, is raised to it, so that no sample stalls on the boundary. A sample with no
-    finite ratio (dead ReLUs, NaN) or no finite step is given up at once.
+    This implementation goes beyond the paper in five ways:
+
+    - If there are many classes, the unlikely ones are left out. The nearest boundary is
+      hardly ever one of theirs.
+    - A sample that reaches its boundary leaves the batch, and a new one takes its
+      place.
+    - From the second step on, a plain forward pass comes first, and only the samples
+      that have not flipped get a graph.
+    - From the second step on, a gap of logits below rounding, in the precision of ``x``
+      or of the logits, is raised to it. Otherwise a sample could stall on the boundary.
+    - A sample with no finite ratio (dead ReLUs, NaN) or no finite step is given up at
+      once.
 
     References
     ----------
@@ -139,7 +145,7 @@ def deepfool(
 
     Examples
     --------
-    On an affine classifier one step is exact: (2, 1) lies at distance 3 / √2 of the
+    On an affine classifier, one step is exact: (2, 1) has distance 3 / √2 to the
     boundary between ``f_0 = x_0 + x_1`` and ``f_1 = 0``.
 
     >>> import torch
@@ -179,16 +185,16 @@ def deepfool_within(
     n_top_classes: int | None,
     batch_size: int | None,
 ) -> tuple[DeepFoolResult, Tensor]:
-    """Run :func:`deepfool`, unchecked; give samples up where they get too far.
+    """Run :func:`deepfool` without checks, and give up samples that move too far.
 
     Parameters
     ----------
     module : torch.nn.Module
         As for :func:`deepfool`.
     x : Tensor of shape (n_samples, ...)
-        Samples, without a graph.
+        Samples, detached from any graph.
     max_norm : float
-        A sample is given up once the norm of its perturbation is larger.
+        Largest norm of a perturbation; samples that exceed it are given up.
     p : float
         As for :func:`deepfool`.
     max_iter : int
@@ -201,9 +207,10 @@ def deepfool_within(
     Returns
     -------
     result : DeepFoolResult
-        What was found; what was given up has not ``converged``.
+        Result of the attack; samples that were given up have not ``converged``.
     too_far : Tensor of shape (n_samples,), bool
-        What was given up for its norm, and not for being stuck or out of steps.
+        Samples given up because of their norm, not because they got stuck or ran out of
+        steps.
 
     Examples
     --------
@@ -218,7 +225,7 @@ def deepfool_within(
     """
     if batch_size is None:
         batch_size = choose_batch_size(module, x, with_graph=True)
-    dtype = x.dtype  # of the module; steps are smaller than half precision can tell
+    dtype = x.dtype  # the module's; steps are too small for half precision
     x = x.to(torch.promote_types(dtype, torch.float32))
     with evaluation_mode(module), torch.inference_mode(False), torch.enable_grad():
         n, device = len(x), x.device
@@ -235,7 +242,7 @@ def deepfool_within(
                 with torch.no_grad():
                     x_i = x[active] + (1 + overshoot) * r[active]
                     largest, found = _logits(module, x_i.to(dtype)).max(1)
-                # until k(x_i) != k(x_0); NaN is no class
+                # until k(x_i) != k(x_0); NaN does not count as a class
                 flipped = (found != label[active]) & ~largest.isnan()
                 adversarial_label[active] = torch.where(flipped, found, label[active])
                 converged[active] = flipped
@@ -251,18 +258,19 @@ def deepfool_within(
                 break
 
             x_i = (x[active] + (1 + overshoot) * r[active]).requires_grad_()
-            # A copy, part of the graph: the module may work on it in place.
+            # A copy that is part of the graph, since the module may work on it in
+            # place.
             logits = _logits(module, x_i.to(dtype, copy=True))  # (a, C)
             precision = max(_eps(dtype), _eps(logits.dtype))
             logits = logits.to(torch.promote_types(logits.dtype, x.dtype))
-            if n_fresh:  # k0 and its rivals, by rank, are those of x_0
+            if n_fresh:  # k0 and its rivals, by rank, are determined at x_0
                 rank = logits[-n_fresh:].argsort(dim=1, descending=True, stable=True)
                 rank = rank[:, : n_top_classes or _n_attacked(logits.shape[1])]
                 if top is None:
                     top = rank.new_empty(n, rank.shape[1])
                 top[fresh], label[fresh] = rank, rank[:, 0]
             f, w, ratio = nearest_plane(logits.gather(1, top[active]), x_i, p)
-            # A step of rounding size could stall on the boundary: let it grow.
+            # A step of the size of rounding could stall on the boundary: let it grow.
             size = logits.detach().abs().amax(1) + (
                 w * x_i.detach().flatten(1)
             ).abs().sum(1)
@@ -281,17 +289,18 @@ def deepfool_within(
 
 
 def _n_attacked(n_classes: int) -> int:
-    """All classes where they are few, else the likeliest: each costs a gradient."""
+    """Number of classes to attack by default; each one costs a gradient."""
     return n_classes if n_classes <= _FEW_CLASSES else _N_LIKELIEST
 
 
 def nearest_plane(
     top_logits: Tensor, x_i: Tensor, p: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Take l = argmin_k |f'_k| / ||w'_k||_q, one backward pass a rival class.
+    """Compute l = argmin_k |f'_k| / ||w'_k||_q, with one backward pass per rival class.
 
-    ``top_logits`` is (a, K) with the logit of k0 in column 0. Returns f'_l of shape
-    (a,), w'_l of shape (a, D) and the ratio of shape (a,), infinite where undefined.
+    ``top_logits`` is (a, K), with the logit of k0 in column 0. Returns f'_l of shape
+    (a,), w'_l of shape (a, D) and the ratio of shape (a,), which is infinite where
+    undefined.
     """
     q = _dual(p)
     n_classes = top_logits.shape[1]
@@ -312,7 +321,7 @@ def nearest_plane(
 
 
 def _gradient(f: Tensor, x_i: Tensor, retain_graph: bool) -> Tensor:
-    """Take ∇f of each sample, of the shape of ``x_i``."""
+    """Compute ∇f for each sample; same shape as ``x_i``."""
     w = None
     if f.requires_grad:
         (w,) = torch.autograd.grad(
@@ -320,9 +329,9 @@ def _gradient(f: Tensor, x_i: Tensor, retain_graph: bool) -> Tensor:
         )
     if w is None:
         raise ValueError(
-            "The module's output does not depend on x by anything that torch can "
-            "differentiate. Return logits, undetached, rather than classes, and freeze "
-            "weights by requires_grad_(False) rather than by torch.no_grad."
+            "The output of the module does not depend on x in a way that torch can "
+            "differentiate. Return logits, not classes, and do not detach them. Freeze "
+            "weights with requires_grad_(False), not with torch.no_grad."
         )
     return w
 
@@ -334,12 +343,12 @@ def step_onto_plane(f: Tensor, w: Tensor, p: float) -> Tensor:
     if p == math.inf:
         return (f / w.abs().sum(1))[:, None] * w.sign()
     largest, where = w.abs().max(1, keepdim=True)
-    if p == 1:  # q = inf: all of the step goes into the steepest coordinate
+    if p == 1:  # q = inf: the entire step goes into the steepest coordinate
         return torch.zeros_like(w).scatter(
             1, where, f[:, None] / w.gather(1, where).abs() * w.gather(1, where).sign()
         )
     q = _dual(p)
-    v = w.abs() / largest  # in [0, 1], so that no power overflows
+    v = w.abs() / largest  # in [0, 1], so powers cannot overflow
     scale = f[:, None] / (largest * v.pow(q).sum(1, keepdim=True))
     return scale * v.pow(q - 1) * w.sign()
 
@@ -352,7 +361,7 @@ def _dual(p: float) -> float:
 
 
 def _norm(v: Tensor, p: float) -> Tensor:
-    """Take ||v||_p of each row, (n,); no power over- or underflows but squares."""
+    """Compute ||v||_p of each row, (n,); only squares may over- or underflow."""
     if p in (1, 2, math.inf):
         return torch.linalg.vector_norm(v, p, dim=1)
     v = v.abs()
@@ -374,13 +383,13 @@ def _logits(module: nn.Module, x: Tensor) -> Tensor:
         raise ValueError(
             f"{type(module).__name__} returned shape {tuple(logits.shape)} for "
             f"{len(x)} samples; deepfool needs logits of shape (n_samples, n_classes), "
-            "or (n_samples,) for two classes. Flatten what is left over."
+            "or (n_samples,) for two classes. Flatten the remaining axes."
         )
     return two_or_more
 
 
 def _eps(dtype: torch.dtype) -> float:
-    """Relative precision of a dtype; classes, being integers, have no rounding."""
+    """Relative precision of a dtype; integer classes have no rounding."""
     return torch.finfo(dtype).eps if dtype.is_floating_point else 0.0
 
 
@@ -388,20 +397,20 @@ def _check_module_and_input(module: nn.Module, x: Tensor) -> None:
     if not isinstance(module, nn.Module):
         raise TypeError(
             f"module should be a torch.nn.Module, got {type(module).__name__}. For a "
-            "fitted estimator use deepfool_margin_score."
+            "fitted estimator, use deepfool_margin_score."
         )
     if not isinstance(x, Tensor) or not x.is_floating_point():
         what = x.dtype if isinstance(x, Tensor) else type(x).__name__
         raise TypeError(f"x should be a floating point torch.Tensor, got {what}.")
     if x.layout != torch.strided or x.is_meta:
-        raise TypeError("x is a sparse or meta tensor; pass a dense one with data.")
+        raise TypeError("x is a sparse or meta tensor. Pass a dense tensor with data.")
     if x.ndim < 2 or not len(x):
         raise ValueError(
             f"x has shape {tuple(x.shape)}, but should be (n_samples, ...) with at "
             "least one sample. For a single sample use x[None]."
         )
     if not x.isfinite().all():
-        raise ValueError("x contains NaN or infinity. Clean it before the attack.")
+        raise ValueError("x contains NaN or infinity. Remove them before the attack.")
 
 
 def check_attack_parameters(
@@ -411,7 +420,7 @@ def check_attack_parameters(
     n_top_classes: int | None,
     batch_size: int | None,
 ) -> None:
-    """Raise where a parameter of DeepFool is of a wrong type or out of its range."""
+    """Raise if a parameter of DeepFool has the wrong type or is out of range."""
 
     def check(name: str, value: object, kind: type, low: float) -> None:
         if isinstance(value, bool) or not isinstance(value, kind):

@@ -1,4 +1,4 @@
-"""What adds training samples for free: adversarial twins, pseudo-labels."""
+"""Free additional training samples: adversarial twins and pseudo-labels."""
 
 from skdfal.augment._adversarial import AdversarialAugmenter, AdversarialSampler
 from skdfal.augment._controls import (

@@ -21,11 +21,11 @@ from skdfal.adapter import torch_nets
 from skdfal.adapter._training import as_whole, fit_own
 from skdfal.adversarial import deepfool
 
-_AS_FAR = "They are returned as far as DeepFool came."
+_AS_FAR = "They are returned as far as DeepFool moved them."
 
 
 class _Twins(MetaEstimatorMixin, BaseEstimator):
-    """All that augmenter and sampler share: training, twins, resampling."""
+    """The common part of augmenter and sampler: training, twins, resampling."""
 
     _parameter_constraints = {
         "estimator": [HasMethods(["fit"]), HasMethods(["teach"]), None],
@@ -36,7 +36,7 @@ class _Twins(MetaEstimatorMixin, BaseEstimator):
         "random_state": ["random_state"],
     }
 
-    # The loop keeps what this augmenter adds for all later rounds.
+    # The loop keeps the samples added by this augmenter for all later rounds.
     is_lasting = True
     uses_pool = False
 
@@ -65,14 +65,14 @@ class _Twins(MetaEstimatorMixin, BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None):
-        """Train a clone of the estimator, or take it as it is with ``prefit=True``.
+        """Train a clone of the estimator, or use it unchanged with ``prefit=True``.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
             Samples.
         y : array-like of shape (n_samples,), default=None
-            Labels; needed unless ``prefit=True``.
+            Labels; required unless ``prefit=True``.
 
         Returns
         -------
@@ -86,7 +86,7 @@ class _Twins(MetaEstimatorMixin, BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit_resample(self, X, y):
-        """Fit, then return the samples with their twins below them.
+        """Fit, then return the samples followed by their twins.
 
         Parameters
         ----------
@@ -98,50 +98,51 @@ class _Twins(MetaEstimatorMixin, BaseEstimator):
         Returns
         -------
         X_resampled : ndarray of shape (n_samples + n_twins, ...)
-            ``X``, then the twins. Samples that did not flip have none.
+            ``X`` followed by the twins. Samples whose class did not flip have no twin.
         y_resampled : ndarray of shape (n_samples + n_twins,)
-            ``y``, then the same labels again.
+            ``y`` followed by the labels of the twins, which equal those of their
+            samples.
 
         Warns
         -----
         ConvergenceWarning
-            If some samples kept their class and so are not doubled.
+            If some samples kept their class and therefore have no twin.
         """
         self._fit(X, y)
-        X_twin, flipped = self._twins_of_training(X, "They are not doubled.")
+        X_twin, flipped = self._twins_of_training(X, "They get no twin.")
         y = column_or_1d(y)
         check_consistent_length(X_twin, y)
         X = self._validate_X(X, reset=False)
         return np.concatenate([X, X_twin[flipped]]), np.concatenate([y, y[flipped]])
 
     def augment(self, estimator, X, y, X_pool, n_round):
-        """Return the twins of the newly annotated samples: what the loop asks for.
+        """Return the twins of the newly annotated samples; called by the loop.
 
         Parameters
         ----------
         estimator : fitted estimator
-            The classifier of this round, attacked as it is.
+            Classifier of the current round, attacked without further training.
         X : array-like of shape (n_samples, ...)
-            Samples annotated this round.
+            Samples annotated in this round.
         y : array-like of shape (n_samples,)
             Their labels.
         X_pool : array-like of shape (n_pool, ...)
-            What is left unlabelled; not used.
+            Remaining unlabelled samples; ignored.
         n_round : int
-            Number of the round; not used.
+            Index of the round; ignored.
 
         Returns
         -------
         X_new : ndarray of shape (n_twins, ...)
-            The twins of the samples that flipped.
+            Twins of the samples whose class flipped.
         y_new : ndarray of shape (n_twins,)
-            The oracle's labels for them.
+            Labels given by the oracle.
         parents : ndarray of shape (n_twins,)
-            Positions in ``X`` of the samples that they are twins of.
+            Indices into ``X`` of the samples that the twins belong to.
         """
         parameters = self.get_params(deep=False)
         bound = type(self)(**parameters | {"estimator": estimator, "prefit": True})
-        X_twin, flipped, _ = bound._twins(X, "They are not doubled.")
+        X_twin, flipped, _ = bound._twins(X, "They get no twin.")
         return X_twin[flipped], y[flipped], np.flatnonzero(flipped)
 
     def _fit(self, X, y):
@@ -162,21 +163,21 @@ class _Twins(MetaEstimatorMixin, BaseEstimator):
         if len(self.classes_) < 2:
             raise ValueError(
                 f"y holds one class only, {self.classes_.tolist()[0]!r}: there is no "
-                "decision boundary to cross. Give samples of two classes at least."
+                "decision boundary to cross. Pass samples of at least two classes."
             )
         self.estimator_ = fit_own(
             self.estimator, X, encoded, len(self.classes_), self.random_state
         )
 
     def _twins_of_training(self, X, consequence):
-        """Return what `_twins` does, but the steps, which are kept as an attribute."""
+        """Return the result of `_twins` without the steps, which are stored."""
         X_twin, flipped, n_iter = self._twins(X, consequence)
         if not self.prefit:
             self.n_iter_ = n_iter
         return X_twin, flipped
 
     def _twins(self, X, consequence):
-        """Return twins, whether each is of another class, and the steps it took."""
+        """Return twins, whether their class flipped, and the number of steps."""
         self._check_clip_range()
         if self.prefit:
             estimator = self._prefitted()
@@ -193,8 +194,8 @@ class _Twins(MetaEstimatorMixin, BaseEstimator):
         return X_twin, flipped, n_iter
 
     def _attack(self, estimator, X):
-        """Return twins, whether they are of another class, and the steps it took."""
-        # Who was trained on a frame, before it came here, wants its names.
+        """Return twins, whether their class flipped, and the number of steps."""
+        # An estimator trained on a data frame expects its column names.
         frame = X if self.prefit and hasattr(X, "iloc") else None
         X = self._validate_X(X, reset=not hasattr(self, "n_features_in_"))
         net = self._shared_net(estimator, _named_as(frame, X))
@@ -212,7 +213,7 @@ class _Twins(MetaEstimatorMixin, BaseEstimator):
         if self.clip_range is not None:
             X_twin = X_twin.clip(*self.clip_range)
         X_twin = X_twin.astype(X.dtype, copy=False)
-        # Rounding, clipping and the way back through a Pipeline may undo a flip.
+        # Rounding, clipping and inverting a Pipeline may undo a flip.
         net = self._shared_net(estimator, _named_as(frame, X_twin))
         after = net.logits(self.batch_size).argmax(1)
         return X_twin, after.cpu().numpy() != np.concatenate(label), n_iter
@@ -222,8 +223,8 @@ class _Twins(MetaEstimatorMixin, BaseEstimator):
         nets = torch_nets(estimator, X)
         if len(nets) > 1:
             raise TypeError(
-                "The members of the Committee transform X differently, so they share "
-                "no input space to have twins in. Transform X before the Committee."
+                "The members of the Committee transform X differently, so there is no "
+                "common input space for twins. Transform X before the Committee."
             )
         return nets[0]
 
@@ -270,47 +271,53 @@ def _named_as(frame, X):
 class AdversarialAugmenter(TransformerMixin, _Twins, auto_wrap_output_keys=None):
     """Give each sample its adversarial twin, with the same label.
 
-    The twin of x is an adversarial example of x with the label of x:
-    ``x + (1 + overshoot) r``, r being the perturbation that DeepFool found. To a person
-    it is the same picture, to the network one of another class. DFAL [1]_ adds the
-    twins of all annotated samples to the training set, at no cost.
+    The twin of x is an adversarial example of x that keeps the label of x: ``x + (1 +
+    overshoot) r``, where r is the perturbation found by DeepFool. To a person it is the
+    same image; to the network it belongs to another class. DFAL [1]_ adds the twins of
+    all annotated samples to the training set, at no annotation cost.
 
     Parameters
     ----------
     estimator : estimator, default=None
-        The classifier to attack: a skorch net, a Pipeline that ends in one and whose
-        steps have an ``inverse_transform``, or a modAL learner around them. None is a
-        small net that fits the shape of ``X``. Wrapped in scikit-learn's
-        ``FrozenEstimator`` it is not trained again.
+        Classifier to attack: a skorch net, a Pipeline ending in one whose steps have an
+        ``inverse_transform``, or a modAL learner wrapping these. If None, a small net
+        that fits the shape of ``X`` is used. Wrap a trained classifier in
+        scikit-learn's ``FrozenEstimator`` to prevent retraining.
     prefit : bool, default=False
-        Attack ``estimator`` as it is, and leave it as it is; ``transform`` then works
-        without ``fit``. Otherwise ``fit`` trains a clone.
+        Whether ``estimator`` is already fitted. If True, it is attacked and left
+        unchanged, and ``transform`` works without ``fit``. If False, ``fit`` trains a
+        clone.
     p : float in [1, inf], default=2
-        Norm that is made small.
+        Order of the lp norm that DeepFool minimises.
     max_iter : int, default=50
-        Upper bound on DeepFool steps.
+        Maximum number of DeepFool steps per sample.
     overshoot : float >= 0, default=0.02
-        How far a twin lies beyond the boundary, relative to its perturbation.
+        How far a twin lies past the decision boundary, relative to its perturbation.
     n_top_classes : int >= 2 or None, default=None
-        Attack only towards the likeliest classes, the predicted one included. None
-        takes all of up to 20 classes, and of more the ten likeliest.
+        Number of most likely classes that the attack considers, including the predicted
+        one. If None, it considers all classes when there are at most 20, and the ten
+        most likely ones otherwise.
     clip_range : (float, float), default=None
-        Clip twins to this range of values of ``X``, such as (0, 1) for pixels.
+        Smallest and largest value of ``X`` to which twins are clipped, such as (0, 1)
+        for pixels. If None, twins are not clipped.
     batch_size : int or None, default=None
-        Samples under attack at a time. None chooses by the memory that a sample needs.
+        Number of samples attacked at once. If None, it is chosen from the memory that
+        one sample needs.
     random_state : int, RandomState instance or None, default=None
-        Determines the training of the clone. None leaves it to the global generators.
+        Controls the training of the clone. If None, the global random generators are
+        used.
 
     Attributes
     ----------
     estimator_ : estimator
-        The classifier that is attacked.
+        Classifier that is attacked.
     classes_ : ndarray of shape (n_classes,)
-        Class labels given to ``fit``; not there with ``prefit=True``.
+        Class labels seen during ``fit``; absent with ``prefit=True``.
     n_features_in_ : int
         Size of the second axis of ``X``.
     n_iter_ : int
-        DeepFool steps of the slowest training sample; not there with ``prefit=True``.
+        Number of DeepFool steps of the slowest training sample; absent with
+        ``prefit=True``.
 
     See Also
     --------
@@ -319,7 +326,7 @@ class AdversarialAugmenter(TransformerMixin, _Twins, auto_wrap_output_keys=None)
 
     Notes
     -----
-    In a Pipeline of scikit-learn it is a transformer. ``fit_resample`` follows
+    In a scikit-learn Pipeline, this class is a transformer. ``fit_resample`` follows
     imbalanced-learn, whose own Pipeline takes :class:`AdversarialSampler`.
 
     References
@@ -346,12 +353,12 @@ class AdversarialAugmenter(TransformerMixin, _Twins, auto_wrap_output_keys=None)
         X : array-like of shape (n_samples, ...)
             Samples.
         y : array-like of shape (n_samples,), default=None
-            Labels; needed unless ``prefit=True``.
+            Labels; required unless ``prefit=True``.
 
         Returns
         -------
         X_twin : ndarray of the shape of ``X``
-            The twins.
+            Twins of the samples.
         """
         self._fit(X, y)
         X_twin, _ = self._twins_of_training(X, _AS_FAR)
@@ -368,8 +375,8 @@ class AdversarialAugmenter(TransformerMixin, _Twins, auto_wrap_output_keys=None)
         Returns
         -------
         X_twin : ndarray of the shape of ``X``
-            The twins; a tensor where ``X`` is one. Samples whose class did not flip
-            are moved too, as far as DeepFool came; a warning counts them.
+            Twins; a tensor if ``X`` is one. Samples whose class did not flip are moved
+            as far as DeepFool got; a warning says how many there are.
 
         Warns
         -----
@@ -385,47 +392,53 @@ def _of_kind(X_twin, X):
 
 
 class AdversarialSampler(_Twins):
-    """Double a training set by adversarial twins, as a step of imbalanced-learn.
+    """Double a training set with adversarial twins, as a step of imbalanced-learn.
 
-    What :class:`AdversarialAugmenter` does, without ``transform``: the Pipeline of
-    imbalanced-learn takes as a sampler only what is no transformer.
+    Same as :class:`AdversarialAugmenter`, but without ``transform``: the Pipeline of
+    imbalanced-learn accepts a sampler only if it is not a transformer.
 
     Parameters
     ----------
     estimator : estimator, default=None
-        The classifier to attack: a skorch net, a Pipeline that ends in one and whose
-        steps have an ``inverse_transform``, or a modAL learner around them. None is a
-        small net that fits the shape of ``X``. Wrapped in scikit-learn's
-        ``FrozenEstimator`` it is not trained again.
+        Classifier to attack: a skorch net, a Pipeline ending in one whose steps have an
+        ``inverse_transform``, or a modAL learner wrapping these. If None, a small net
+        that fits the shape of ``X`` is used. Wrap a trained classifier in
+        scikit-learn's ``FrozenEstimator`` to prevent retraining.
     prefit : bool, default=False
-        Attack ``estimator`` as it is, and leave it as it is; ``transform`` then works
-        without ``fit``. Otherwise ``fit`` trains a clone.
+        Whether ``estimator`` is already fitted. If True, it is attacked and left
+        unchanged, and ``transform`` works without ``fit``. If False, ``fit`` trains a
+        clone.
     p : float in [1, inf], default=2
-        Norm that is made small.
+        Order of the lp norm that DeepFool minimises.
     max_iter : int, default=50
-        Upper bound on DeepFool steps.
+        Maximum number of DeepFool steps per sample.
     overshoot : float >= 0, default=0.02
-        How far a twin lies beyond the boundary, relative to its perturbation.
+        How far a twin lies past the decision boundary, relative to its perturbation.
     n_top_classes : int >= 2 or None, default=None
-        Attack only towards the likeliest classes, the predicted one included. None
-        takes all of up to 20 classes, and of more the ten likeliest.
+        Number of most likely classes that the attack considers, including the predicted
+        one. If None, it considers all classes when there are at most 20, and the ten
+        most likely ones otherwise.
     clip_range : (float, float), default=None
-        Clip twins to this range of values of ``X``, such as (0, 1) for pixels.
+        Smallest and largest value of ``X`` to which twins are clipped, such as (0, 1)
+        for pixels. If None, twins are not clipped.
     batch_size : int or None, default=None
-        Samples under attack at a time. None chooses by the memory that a sample needs.
+        Number of samples attacked at once. If None, it is chosen from the memory that
+        one sample needs.
     random_state : int, RandomState instance or None, default=None
-        Determines the training of the clone. None leaves it to the global generators.
+        Controls the training of the clone. If None, the global random generators are
+        used.
 
     Attributes
     ----------
     estimator_ : estimator
-        The classifier that is attacked.
+        Classifier that is attacked.
     classes_ : ndarray of shape (n_classes,)
-        Class labels given to ``fit``; not there with ``prefit=True``.
+        Class labels seen during ``fit``; absent with ``prefit=True``.
     n_features_in_ : int
         Size of the second axis of ``X``.
     n_iter_ : int
-        DeepFool steps of the slowest training sample; not there with ``prefit=True``.
+        Number of DeepFool steps of the slowest training sample; absent with
+        ``prefit=True``.
 
     See Also
     --------

@@ -1,7 +1,7 @@
-"""What adversarial twins are compared with: copies, noise, mirrored and newer twins.
+"""Control conditions for adversarial twins: copies, noise, mirrored and newer twins.
 
-Each gives as many samples as the twins do, so as many steps of training, and leaves out
-one thing that could be what the twins are good for.
+Each control adds as many samples, and so as many training steps, as the twins do. Each
+leaves out one aspect that might explain the benefit of the twins.
 """
 
 import math
@@ -17,15 +17,15 @@ from skdfal.pool import as_pool
 
 
 class CopyAugmenter(BaseEstimator):
-    """Give each sample a copy of itself: the steps of training that twins bring along.
+    """Give each sample a copy of itself, to match the training steps that twins add.
 
-    At equal epochs twice the samples are twice the steps of the optimiser. A gain by
-    twins that copies give too is one of training.
+    For the same number of epochs, twice the samples mean twice the optimiser steps. If
+    copies improve accuracy as much as twins, the gain comes from longer training.
 
     Parameters
     ----------
     n_copies : int, default=1
-        Copies of each sample.
+        Number of copies of each sample.
 
     See Also
     --------
@@ -55,24 +55,24 @@ class CopyAugmenter(BaseEstimator):
         Parameters
         ----------
         estimator : fitted estimator
-            Not used.
+            Ignored.
         X : array-like of shape (n_samples, ...)
-            Samples annotated this round.
+            Samples annotated in this round.
         y : array-like of shape (n_samples,)
             Their labels.
         X_pool : array-like of shape (n_pool, ...)
-            Not used.
+            Ignored.
         n_round : int
-            Not used.
+            Ignored.
 
         Returns
         -------
         X_new : ndarray of shape (n_copies * n_samples, ...)
-            The copies.
+            Copied samples.
         y_new : ndarray of shape (n_copies * n_samples,)
-            The labels of the samples.
+            Labels of the copied samples.
         parents : ndarray of shape (n_copies * n_samples,)
-            Positions in ``X`` of the samples that they are copies of.
+            Indices into ``X`` of the copied samples.
         """
         self._validate_params()
         parents = np.tile(np.arange(len(y)), self.n_copies)
@@ -80,7 +80,7 @@ class CopyAugmenter(BaseEstimator):
 
 
 class _AroundTwins(BaseEstimator):
-    """Samples that are made from the twins' perturbations."""
+    """Base class for samples made from the perturbations of twins."""
 
     _parameter_constraints = {
         name: ATTACK_PARAMETERS[name] for name in ("p", "max_iter")
@@ -95,29 +95,30 @@ class _AroundTwins(BaseEstimator):
         self.overshoot = overshoot
 
     def augment(self, estimator, X, y, X_pool, n_round):
-        """Return samples around the newly annotated ones: what the loop asks for.
+        """Return samples around the newly annotated ones; called by the loop.
 
         Parameters
         ----------
         estimator : fitted estimator
-            The classifier of this round, attacked as it is.
+            Classifier of the current round, attacked without further training.
         X : array-like of shape (n_samples, ...)
-            Samples annotated this round.
+            Samples annotated in this round.
         y : array-like of shape (n_samples,)
             Their labels.
         X_pool : array-like of shape (n_pool, ...)
-            Not used.
+            Ignored.
         n_round : int
-            Not used.
+            Ignored.
 
         Returns
         -------
         X_new : ndarray of shape (n_new, ...)
-            The samples; none of those that DeepFool could not move across a boundary.
+            New samples; samples that DeepFool could not move across a boundary have
+            none.
         y_new : ndarray of shape (n_new,)
-            The oracle's labels for them.
+            Labels given by the oracle.
         parents : ndarray of shape (n_new,)
-            Positions in ``X`` of the samples that they were made of.
+            Indices into ``X`` of the samples that they were made from.
         """
         self._validate_params()
         twins = AdversarialAugmenter(**self.get_params())
@@ -127,18 +128,19 @@ class _AroundTwins(BaseEstimator):
 
 
 class NoiseAugmenter(_AroundTwins):
-    """Give each sample one with Gaussian noise as long as the step to its twin.
+    """Give each sample a copy with Gaussian noise as long as the step to its twin.
 
-    A gain by twins that such noise gives too does not come from the boundary.
+    If such noise improves accuracy as much as twins, the gain is not due to the
+    boundary.
 
     Parameters
     ----------
     p : float in [1, inf], default=2
-        Norm that DeepFool makes small.
+        Order of the lp norm that DeepFool minimises.
     max_iter : int, default=50
-        Upper bound on DeepFool steps.
+        Maximum number of DeepFool steps per sample.
     overshoot : float >= 0, default=0.02
-        How far a twin lies beyond the boundary, relative to its perturbation.
+        How far a twin lies past the decision boundary, relative to its perturbation.
 
     See Also
     --------
@@ -146,8 +148,8 @@ class NoiseAugmenter(_AroundTwins):
 
     Notes
     -----
-    The noise has the Euclidean length of the twin's perturbation and a direction drawn
-    from NumPy's global generator, which the loop seeds each round.
+    The noise has the Euclidean length of the twin's perturbation. Its direction is
+    drawn from NumPy's global generator, which the loop seeds in each round.
 
     Examples
     --------
@@ -170,19 +172,19 @@ class NoiseAugmenter(_AroundTwins):
 
 
 class MirrorAugmenter(_AroundTwins):
-    """Give each sample its twin, and the mirror image of it on the other side.
+    """Give each sample its twin, and the mirror image of the twin.
 
-    The second lies as far from the sample as the twin, away from the boundary: x - r
-    beside x + r.
+    The mirror image x - r lies as far from the sample as the twin x + r, but away from
+    the boundary.
 
     Parameters
     ----------
     p : float in [1, inf], default=2
-        Norm that DeepFool makes small.
+        Order of the lp norm that DeepFool minimises.
     max_iter : int, default=50
-        Upper bound on DeepFool steps.
+        Maximum number of DeepFool steps per sample.
     overshoot : float >= 0, default=0.02
-        How far a twin lies beyond the boundary, relative to its perturbation.
+        How far a twin lies past the decision boundary, relative to its perturbation.
 
     See Also
     --------
@@ -205,43 +207,46 @@ class MirrorAugmenter(_AroundTwins):
 
 
 class RenewedAugmenter(AdversarialAugmenter, auto_wrap_output_keys=None):
-    """Give all annotated samples new twins each round, against the newest net.
+    """Give all annotated samples new twins in each round, made with the newest net.
 
-    A twin of :class:`AdversarialAugmenter` is made once, by the net of its round, which
-    later nets may have outgrown.
+    In contrast, :class:`AdversarialAugmenter` makes each twin once, with the net of
+    that round, which later nets may have outgrown.
 
     Parameters
     ----------
     estimator : estimator, default=None
-        As for :class:`AdversarialAugmenter`, as are the others.
+        As for :class:`AdversarialAugmenter`, like the other parameters.
     prefit : bool, default=False
-        Attack ``estimator`` as it is.
+        Whether ``estimator`` is already fitted.
     p : float in [1, inf], default=2
-        Norm that is made small.
+        Order of the lp norm that DeepFool minimises.
     max_iter : int, default=50
-        Upper bound on DeepFool steps.
+        Maximum number of DeepFool steps per sample.
     overshoot : float >= 0, default=0.02
-        How far a twin lies beyond the boundary, relative to its perturbation.
+        How far a twin lies past the decision boundary, relative to its perturbation.
     n_top_classes : int >= 2 or None, default=None
-        Attack only towards the likeliest classes, the predicted one included. None
-        takes all of up to 20 classes, and of more the ten likeliest.
+        Number of most likely classes that the attack considers, including the predicted
+        one. If None, it considers all classes when there are at most 20, and the ten
+        most likely ones otherwise.
     clip_range : (float, float), default=None
-        Clip twins to this range of values of ``X``.
+        Smallest and largest value of ``X`` to which twins are clipped. If None, twins
+        are not clipped.
     batch_size : int or None, default=None
-        Samples under attack at a time. None chooses by the memory that a sample needs.
+        Number of samples attacked at once. If None, it is chosen from the memory that
+        one sample needs.
     random_state : int, RandomState instance or None, default=None
-        Determines the training of the clone.
+        Controls the training of the clone.
 
     Attributes
     ----------
     estimator_ : estimator
-        The classifier that is attacked.
+        Classifier that is attacked.
     classes_ : ndarray of shape (n_classes,)
-        Class labels given to ``fit``.
+        Class labels seen during ``fit``.
     n_features_in_ : int
         Size of the second axis of ``X``.
     n_iter_ : int
-        DeepFool steps of the slowest training sample.
+        Number of DeepFool steps of the slowest training sample.
 
     See Also
     --------
@@ -258,6 +263,6 @@ class RenewedAugmenter(AdversarialAugmenter, auto_wrap_output_keys=None):
     60
     """
 
-    # The loop keeps these for one training, and asks for those of all samples.
+    # The loop keeps these for one training and requests those of all samples.
     is_lasting = False
     renews = True

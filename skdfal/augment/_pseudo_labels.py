@@ -1,4 +1,4 @@
-"""PseudoLabelAugmenter: what the net is sure of, as training samples for one round."""
+"""PseudoLabelAugmenter: confident predictions as labels for one round of training."""
 
 from functools import partial
 from numbers import Real
@@ -28,10 +28,10 @@ from skdfal.adapter._training import as_numpy, as_whole, fit_own, is_missing
     prefer_skip_nested_validation=True,
 )
 def ceal_pseudo_labels(estimator, X, *, threshold=0.05, batch_size=None):
-    """Label the samples of which the estimator is sure by its own prediction [1]_.
+    """Pseudo-label the samples that the estimator is certain about [1]_.
 
-    Such labels cost nothing. They are for one training: recompute them with the next
-    estimator, and leave the samples in the pool.
+    Pseudo-labels cost nothing. Use them for one training only: leave the samples in the
+    pool, and recompute the labels with the next estimator.
 
     Parameters
     ----------
@@ -40,26 +40,28 @@ def ceal_pseudo_labels(estimator, X, *, threshold=0.05, batch_size=None):
     X : array-like of shape (n_samples, ...)
         Unlabelled samples.
     threshold : float >= 0, default=0.05
-        A sample is labelled if the entropy of its prediction, in nats, is strictly
-        less; the paper's δ. The DFAL paper took 0.05 for MNIST, 0.19 for Shoe-Bag
-        and 0.08 for Quick-Draw.
+        Upper bound on the entropy of a prediction, in nats: samples strictly below it
+        are pseudo-labelled. This is the paper's δ. The DFAL paper uses 0.05 for MNIST,
+        0.19 for Shoe-Bag and 0.08 for Quick-Draw.
     batch_size : int or None, default=None
-        Samples in one forward pass. None chooses by the memory that a sample needs.
+        Number of samples per forward pass. If None, it is chosen from the memory that
+        one sample needs.
 
     Returns
     -------
     indices : ndarray of shape (n_sure,)
-        Increasing indices into ``X``; there may be none.
+        Indices into ``X`` in increasing order; may be empty.
     labels : ndarray of shape (n_sure,)
-        The likeliest class of each, as ``predict`` names it: a class code where a net
-        is at the end of the estimator, an entry of ``classes_`` elsewhere.
+        Most likely class of each sample, as returned by ``predict``: a class code if
+        the estimator ends in a net, an entry of ``classes_`` otherwise.
 
     Raises
     ------
     NotFittedError
         If the estimator is not fitted.
     ValueError
-        If ``X`` is empty, not finite, or of a shape that the estimator cannot take.
+        If ``X`` is empty, contains NaN or infinity, or has a shape that the estimator
+        cannot take.
 
     See Also
     --------
@@ -82,7 +84,7 @@ def ceal_pseudo_labels(estimator, X, *, threshold=0.05, batch_size=None):
     blocks = map_proba(partial(_sure, threshold), estimator, X, batch_size)
     for n_samples, sure, proba in blocks:
         names = class_labels(estimator, proba.shape[1])
-        # A module may have more outputs than there are classes: those name no label.
+        # A module may have more outputs than there are classes; those have no label.
         labels.append(names[proba[:, : len(names)].argmax(axis=1)])
         indices.append(start + sure)
         start += n_samples
@@ -90,49 +92,51 @@ def ceal_pseudo_labels(estimator, X, *, threshold=0.05, batch_size=None):
 
 
 def _sure(threshold, proba):
-    """Return the length of a block, the rows of little entropy, and these rows."""
+    """Return the size of a block, its rows of low entropy, and their probabilities."""
     sure = np.flatnonzero(entr(proba).sum(axis=1) < threshold)
     return len(proba), sure, proba[sure]
 
 
 class PseudoLabelAugmenter(MetaEstimatorMixin, BaseEstimator):
-    """Give unlabelled samples the labels of which a classifier is sure.
+    """Give unlabelled samples the labels that a classifier is certain about.
 
-    CEAL [1]_ trains on annotated samples and on the pool samples whose prediction has
-    an entropy below a threshold, with that prediction as their label. They cost no
-    annotation. In :class:`ActiveLearningClassifier` they serve one training only, stay
-    in the pool and are found anew each round, among ``n_candidates`` samples drawn at
-    random.
+    CEAL [1]_ trains on the annotated samples and on pool samples whose prediction has
+    an entropy below a threshold. The prediction serves as their label, at no annotation
+    cost. In :class:`ActiveLearningClassifier`, pseudo-labels are used for one training
+    only. The samples stay in the pool, and new ones are selected in each round among
+    ``n_candidates`` samples drawn at random.
 
     Parameters
     ----------
     estimator : estimator, default=None
-        The classifier that predicts: a skorch net, a Pipeline that ends in one, a
-        modAL learner around them, or any classifier with ``predict_proba``. None is a
-        small net that fits the shape of ``X``.
+        Classifier that predicts the pseudo-labels: a skorch net, a Pipeline ending in
+        one, a modAL learner wrapping these, or any classifier with ``predict_proba``.
+        If None, a small net that fits the shape of ``X`` is used.
     prefit : bool, default=False
-        Predict with ``estimator`` as it is; its labels are then added as they are, so
-        they should be of the kind of ``y``. Otherwise ``fit`` trains a clone on the
-        labelled samples.
+        Whether ``estimator`` is already fitted. If True, its predicted labels are added
+        unchanged, so they should be of the same kind as ``y``. If False, ``fit`` trains
+        a clone on the labelled samples.
     threshold : float >= 0, default=0.05
-        A sample is labelled if the entropy of its prediction, in nats, is strictly
-        less; the paper's δ. The DFAL paper took 0.05 for MNIST, 0.19 for Shoe-Bag
-        and 0.08 for Quick-Draw.
+        Upper bound on the entropy of a prediction, in nats: samples strictly below it
+        are pseudo-labelled. This is the paper's δ. The DFAL paper uses 0.05 for MNIST,
+        0.19 for Shoe-Bag and 0.08 for Quick-Draw.
     decay : float >= 0, default=0.0
-        In the loop, round t has the threshold ``max(0, threshold - decay * t)``. The
-        DFAL paper kept it fixed, CEAL's authors lowered it.
+        Decrease of the threshold per round: in the loop, round t uses ``max(0,
+        threshold - decay * t)``. The DFAL paper keeps the threshold fixed, CEAL's
+        authors lower it.
     missing_label : scalar, default=-1
-        What stands in ``y`` for a sample without a label. For string labels a string,
-        for floats NaN may be used.
+        Value in ``y`` that marks unlabelled samples. Use a string for string labels;
+        NaN is possible for floats.
     batch_size : int or None, default=None
-        Samples in one forward pass. None chooses by the memory that a sample needs.
+        Number of samples per forward pass. If None, it is chosen from the memory that
+        one sample needs.
 
     Attributes
     ----------
     estimator_ : estimator
-        The classifier that predicts.
+        Classifier that predicts the pseudo-labels.
     classes_ : ndarray of shape (n_classes,)
-        Class labels given to ``fit``; not there with ``prefit=True``.
+        Class labels seen during ``fit``; absent with ``prefit=True``.
     n_features_in_ : int
         Size of the second axis of ``X``.
 
@@ -143,8 +147,8 @@ class PseudoLabelAugmenter(MetaEstimatorMixin, BaseEstimator):
 
     Notes
     -----
-    ``fit_resample`` follows imbalanced-learn, whose Pipeline takes the augmenter as a
-    sampler. DFAL and CEAL together, as the DFAL paper suggests, are the strategy
+    ``fit_resample`` follows imbalanced-learn, whose Pipeline accepts the augmenter as a
+    sampler. To combine DFAL and CEAL, as the DFAL paper suggests, use the strategy
     "dfal" with ``augmenter=[AdversarialAugmenter(), PseudoLabelAugmenter()]``.
 
     References
@@ -173,8 +177,8 @@ class PseudoLabelAugmenter(MetaEstimatorMixin, BaseEstimator):
         "batch_size": [COUNT, None],
     }
 
-    # The loop keeps what this augmenter adds for the next training alone, and lets it
-    # look at as many samples as the query.
+    # The loop keeps the samples added by this augmenter for the next training only, and
+    # lets it consider as many samples as the query.
     is_lasting = False
     uses_pool = "candidates"
 
@@ -197,14 +201,14 @@ class PseudoLabelAugmenter(MetaEstimatorMixin, BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None):
-        """Train a clone on the labelled samples, or take it as it is if ``prefit``.
+        """Train a clone on the labelled samples, or use it unchanged if ``prefit``.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
             Samples.
         y : array-like of shape (n_samples,), default=None
-            Labels, ``missing_label`` where there is none; needed unless
+            Labels, with ``missing_label`` for unlabelled samples; required unless
             ``prefit=True``.
 
         Returns
@@ -230,7 +234,7 @@ class PseudoLabelAugmenter(MetaEstimatorMixin, BaseEstimator):
         if len(self.classes_) < 2:
             raise ValueError(
                 f"y holds {len(self.classes_)} class(es) besides missing_label="
-                f"{self.missing_label!r}. Label samples of two classes at least."
+                f"{self.missing_label!r}. Label samples of at least two classes."
             )
         self.estimator_ = fit_own(
             self.estimator, X[~missing], codes, len(self.classes_)
@@ -238,69 +242,69 @@ class PseudoLabelAugmenter(MetaEstimatorMixin, BaseEstimator):
         return self
 
     def fit_resample(self, X, y):
-        """Fit, then return the labelled samples and, below them, the sure ones.
+        """Fit, then return the labelled samples followed by the pseudo-labelled ones.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
             Samples.
         y : array-like of shape (n_samples,)
-            Labels, ``missing_label`` where there is none.
+            Labels, with ``missing_label`` for unlabelled samples.
 
         Returns
         -------
         X_resampled : ndarray of shape (n_labeled + n_sure, ...)
-            The labelled samples, then the unlabelled ones of which the classifier is
-            sure, each group in its order.
+            Labelled samples, followed by the unlabelled ones that the classifier is
+            certain about. Both groups keep their order.
         y_resampled : ndarray of shape (n_labeled + n_sure,)
-            Their labels and pseudo-labels.
+            Labels, followed by pseudo-labels.
         """
         self.fit(X, y)
         X = self._validate_X(X)
         y, missing = self._validate_y(X, y)
         X_sure, labels = self._label(self.estimator_, X[missing], self.threshold)
         if hasattr(self, "classes_") and not self.prefit:
-            is_class = labels < len(self.classes_)  # not an output without a class
+            is_class = labels < len(self.classes_)  # drop outputs without a class
             X_sure, labels = X_sure[is_class], self.classes_[labels[is_class]]
         elif len(labels) and (labels.dtype.kind in "OUS") != (y.dtype.kind in "OUS"):
             raise ValueError(
-                f"The estimator predicts labels such as {labels[0]!r}, but y is of "
-                f"dtype {y.dtype}. With prefit=True both should be of one kind."
+                f"The estimator predicts labels such as {labels[0]!r}, but y has dtype "
+                f"{y.dtype}. With prefit=True, both should be of the same kind."
             )
         if not (len(labels) and labels.dtype.kind == y.dtype.kind == "U"):
-            labels = labels.astype(y.dtype, copy=False)  # a text may be a longer one
+            labels = labels.astype(y.dtype, copy=False)  # strings may get longer
         X_resampled = np.concatenate([X[~missing], X_sure])
         return X_resampled, np.concatenate([y[~missing], labels])
 
     def augment(self, estimator, X, y, X_pool, n_round):
-        """Return the pool samples with pseudo-labels: what the loop asks for.
+        """Return the pool samples with pseudo-labels; called by the loop.
 
         Parameters
         ----------
         estimator : fitted estimator
-            The classifier of this round.
+            Classifier of the current round.
         X : array-like of shape (n_samples, ...)
-            Samples annotated this round; not used.
+            Samples annotated in this round; ignored.
         y : array-like of shape (n_samples,)
-            Their labels; not used.
+            Their labels; ignored.
         X_pool : array-like of shape (n_pool, ...)
-            What is left unlabelled.
+            Remaining unlabelled samples.
         n_round : int
-            Number of the round, the t of the decaying threshold.
+            Index of the round, the t of the decaying threshold.
 
         Returns
         -------
         X_new : ndarray of shape (n_sure, ...)
-            The samples of which the classifier is sure; there may be none.
+            Samples that the classifier is certain about; may be empty.
         y_new : ndarray of shape (n_sure,)
-            Its predictions for them.
+            Predicted labels of these samples.
         """
         self._validate_params()
         threshold = max(0.0, self.threshold - self.decay * n_round)
         return self._label(estimator, X_pool, threshold)
 
     def _label(self, estimator, X, threshold):
-        """Return the sure samples of ``X``, which may be empty, and their labels."""
+        """Return the certain samples of ``X``, possibly none, and their labels."""
         if not len(X):
             return X, np.zeros(0, dtype=int)
         indices, labels = ceal_pseudo_labels(
@@ -314,7 +318,7 @@ class PseudoLabelAugmenter(MetaEstimatorMixin, BaseEstimator):
         )
 
     def _validate_y(self, X, y):
-        """Return y as an array, and where it is missing."""
+        """Return y as an array, and a mask of its missing labels."""
         y = column_or_1d(as_numpy(y), warn=True)
         check_consistent_length(X, y)
         missing = is_missing(y, self.missing_label)

@@ -1,4 +1,4 @@
-"""K-center covers of plain arrays: CORE-SET's search, without a net."""
+"""K-center covers of plain arrays: the search behind CORE-SET, without a net."""
 
 from skdfal.cover._blocks import k_center_greedy_of_blocks
 from skdfal.cover._k_center import (

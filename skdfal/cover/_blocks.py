@@ -1,4 +1,4 @@
-"""The greedy cover of points that lie in blocks, each where it is worked on."""
+"""The greedy cover of points stored in blocks, each processed where it lies."""
 
 import numpy as np
 
@@ -10,45 +10,47 @@ from skdfal.cover._k_center import (
     farthest_rows,
 )
 
-# Rows that a block sends at a time, at least.
+# Minimum number of rows that each block sends at a time.
 _MIN_FAR = 4
 
 
 def k_center_greedy_of_blocks(engine, blocks, n_centers, *, X_labeled=None):
     """Return the centers of :func:`k_center_greedy` for points in blocks [1]_.
 
-    The points stay where they are. In each round a block sends its farthest points,
-    and how far the others are at most; centers are chosen among these as long as no
-    other point can be farther, and sent back.
+    The points stay where they are. In each round, every block sends its farthest points
+    and an upper bound on the distance of the others. Centers are chosen among the
+    points sent, as long as no other point can be farther, and are sent back to the
+    blocks.
 
     Parameters
     ----------
     engine : engine
-        Who has the blocks: its ``apply(function, handles, *args, keep=False)`` yields
-        what a function returns for each of them, in order.
+        Engine that holds the blocks. Its ``apply(function, handles, *args,
+        keep=False)`` yields the result of a function for each of them, in order.
     blocks : sequence of handles
-        Each of an array of shape (n, n_features), float32 or float64.
+        One handle per block; a block is a float32 or float64 array of shape (n,
+        n_features).
     n_centers : int
-        Points to choose, at most as many as there are.
+        Number of points to select, at most the number of points.
     X_labeled : ndarray of shape (n_labeled, n_features), default=None
-        Points that are centers already. Without any, the first center is the point
-        nearest to the mean of all.
+        Points that already serve as centers. If None or empty, the first center is the
+        point nearest to the mean of all points.
 
     Returns
     -------
     centers : ndarray of shape (n_centers,)
-        Positions in all blocks, one after the other; the first picked first.
+        Positions in the concatenated blocks, in the order of selection.
 
     Raises
     ------
     ValueError
-        If a point is not finite.
+        If a point contains NaN or infinity.
 
     Notes
     -----
-    The distances are those of :func:`k_center_greedy` to the last digit, and so are
-    the centers, ties included. The mean is a sum by blocks, whose last digit may
-    differ.
+    The distances equal those of :func:`k_center_greedy` to the last digit, and so do
+    the centers, including ties. The mean is summed block by block, so its last digit
+    may differ.
 
     References
     ----------
@@ -92,7 +94,7 @@ def k_center_greedy_of_blocks(engine, blocks, n_centers, *, X_labeled=None):
         centers = centers + index[chosen].tolist()
 
 
-# What is done with a block. Its points and its distances are left as they are.
+# Functions applied to a block. They do not modify its points and distances.
 
 
 def _n_finite(X):
@@ -121,7 +123,7 @@ def _lower(X, start, distance, points, centers):
 
 
 def _farthest(X, start, distance, n_far):
-    """Return the farthest rows, by their indices, and how far the next one is."""
+    """Return the farthest rows and their indices, and how far the next one is."""
     far, limit = farthest_rows(distance, n_far)
     if limit is not None:
         limit = limit[0], limit[1] - start

@@ -1,9 +1,9 @@
 """K-center covers of plain arrays: the radius, the greedy cover, the exact program.
 
-The objective comes first (`cover_radius` and the distances under it), then the two
-searches that lower it. `k_center_greedy` is within a factor two of the optimum and
-linear in everything; `k_center_mip` bisects over the radius and asks a 0-1 program
-whether that radius can be had.
+The objective comes first (`cover_radius` and the distances it uses), followed by the
+two searches that minimise it. `k_center_greedy` is within a factor of two of the
+optimum, and linear in all sizes. `k_center_mip` bisects over the radius and asks a 0-1
+program whether a radius is feasible.
 """
 
 from numbers import Integral, Real
@@ -18,19 +18,21 @@ from skdfal._utils._torch import HALVES
 from skdfal._utils._validation import COUNT, Interval, validate_params
 from skdfal.cover._program import Budget, solve_cover
 
-# Entries a temporary array may hold (2 MiB of float64, within caches), for any pool.
+# Maximum size of temporary arrays: 2 MiB of float64, which fits into caches.
 _BLOCK = 2**18
-# Farthest samples that are kept up to date after each center; the rest after several.
+# Number of farthest samples updated after each center; the others are updated less
+# often.
 N_FAR = 512
-# Distances the program may hold (400 MB); a pool that asks for more stays unproven.
+# Maximum number of distances in the program (400 MB); larger problems stay unproven.
 _MAX_PAIRS = 50_000_000
-# Points added to the program when its cover leaves some of the pool uncovered.
+# Number of points added to the program when its cover leaves some of the pool
+# uncovered.
 _N_NEW_ROWS = 8
-# Deterministic seconds of a coordinate of a distance, and of a distance that a program
-# is made of, near a clock's.
+# Deterministic seconds per coordinate of a distance, and per distance in a program;
+# close to real seconds.
 _SECONDS_PER_COORDINATE = 2e-9
 _SECONDS_PER_PAIR = 5e-8
-# Beyond this the squares of differences overflow.
+# Beyond this value, squares of differences overflow.
 _LARGEST = 1e150
 
 
@@ -42,18 +44,18 @@ class KCenterResult(NamedTuple):
     centers : ndarray of shape (n_centers,)
         Indices into the pool, distinct, in farthest-first order.
     radius : float
-        Distance from the worst covered sample to its nearest center or labelled
-        point, the `n_outliers` worst samples left aside.
+        Distance from the worst covered sample to its nearest center or labelled point,
+        ignoring the `n_outliers` worst samples.
     proven : bool
         Whether no other choice of centers has a smaller radius.
     greedy_radius : float
-        The same radius for the greedy centers, with the same number of outliers.
+        Radius of the greedy centers, with the same number of outliers.
     lower_bound : float
-        No choice of centers has a radius below this one.
+        Lower bound on the radius of any choice of centers.
     n_outliers : int
-        Samples the radius leaves aside.
+        Number of samples that the radius ignores.
     n_solves : int
-        0-1 programs solved on the way.
+        Number of 0-1 programs solved.
     """
 
     centers: np.ndarray
@@ -69,10 +71,10 @@ class KCenterResult(NamedTuple):
 
 
 def distances(X, Y):
-    """Euclidean distance from each row of X to Y, one point or one per row of X.
+    """Euclidean distance from each row of X to Y, one point or one point per row of X.
 
-    Every reported or compared distance comes from here: taken from differences it
-    keeps its digits however far the data lie from the origin, and d_ij == d_ji.
+    All reported or compared distances are computed here, from differences. They keep
+    their precision however far the data lie from the origin, and d_ij == d_ji.
     """
     Y = np.broadcast_to(Y, X.shape)
     square = np.empty(len(X))
@@ -83,7 +85,7 @@ def distances(X, Y):
 
 
 class Points:
-    """Points to cover, of float32 or float64, with what makes many distances fast."""
+    """Points to cover, in float32 or float64, with precomputed parts of distances."""
 
     def __init__(self, X):
         self.X = X
@@ -99,8 +101,8 @@ class Points:
     def lower(self, distance, points):
         """Lower `distance`, in place, to the nearest of `points` where that is less.
 
-        One matrix product screens; the few pairs it cannot rule out, given its own
-        rounding error, are settled by `distances`.
+        One matrix product screens all pairs. The few pairs that it cannot rule out,
+        given its rounding error, are computed exactly by `distances`.
         """
         n_features = self.X.shape[1]
         Z_p = self._centered(points)
@@ -117,7 +119,7 @@ class Points:
             i, p = np.nonzero(screen <= (bound + slack)[:, np.newaxis])
             i += rows.start
             n_pairs = max(1, _BLOCK // n_features)
-            for start in range(0, len(i), n_pairs):  # none where all is nearer already
+            for start in range(0, len(i), n_pairs):  # none if all are nearer already
                 near = slice(start, start + n_pairs)
                 exact = distances(self.X[i[near]], points[p[near]])
                 np.minimum.at(distance, i[near], exact)
@@ -130,7 +132,7 @@ class Points:
 
 
 def _robust_radius(distance, n_outliers):
-    """Return the largest distance once the `n_outliers` largest are left aside."""
+    """Return the largest distance, ignoring the `n_outliers` largest ones."""
     last = len(distance) - 1 - n_outliers
     return float(np.partition(distance, last)[last]) if last >= 0 else 0.0
 
@@ -147,8 +149,8 @@ def _robust_radius(distance, n_outliers):
 def cover_radius(X, centers, *, X_labeled=None, n_outliers=0):
     """Distance from the worst covered sample to its nearest center.
 
-    The objective of CORE-SET [1]_: the smaller the radius, the better the centers
-    and the labelled points together stand for the pool.
+    This is the objective of CORE-SET [1]_: the smaller the radius, the better the
+    centers and the labelled points represent the pool.
 
     Parameters
     ----------
@@ -157,20 +159,21 @@ def cover_radius(X, centers, *, X_labeled=None, n_outliers=0):
     centers : array-like of shape (n_centers,)
         Indices into `X`.
     X_labeled : array-like of shape (n_labeled, n_features), default=None
-        Points that are centers already.
+        Points that already serve as centers.
     n_outliers : int, default=0
-        Samples that may stay uncovered: the farthest ones are left aside.
+        Number of samples that may stay uncovered; the farthest ones are ignored.
 
     Returns
     -------
     radius : float
-        Euclidean distance, in the units of `X`; 0 when every sample may be left aside.
+        Euclidean distance, in the units of `X`; 0 if all samples may stay uncovered.
 
     Raises
     ------
     ValueError
-        If an input is not finite, if `X_labeled` has other features than `X`, if
-        `centers` are not indices into `X`, or if there is nothing to measure from.
+        If an input contains NaN or infinity, if `X_labeled` and `X` differ in their
+        number of features, if `centers` are not indices into `X`, or if there are
+        neither centers nor labelled points.
 
     Notes
     -----
@@ -178,7 +181,7 @@ def cover_radius(X, centers, *, X_labeled=None, n_outliers=0):
 
         max_i min_{j in s} d(i, j)
 
-    over the samples i that are not left aside.
+    over the samples i that are not ignored as outliers.
 
     References
     ----------
@@ -201,8 +204,8 @@ def cover_radius(X, centers, *, X_labeled=None, n_outliers=0):
     points = np.concatenate([X_labeled, X[centers]])
     if len(points) == 0:
         raise ValueError(
-            "cover_radius got no center and no labelled point, so there is nothing to "
-            "measure from. Pass indices in centers, or points in X_labeled."
+            "cover_radius got neither centers nor labelled points, so there is nothing "
+            "to measure from. Pass indices in centers, or points in X_labeled."
         )
     return _robust_radius(Points(X).distance_to(points), n_outliers)
 
@@ -221,34 +224,34 @@ def cover_radius(X, centers, *, X_labeled=None, n_outliers=0):
 def k_center_greedy(X, n_centers, *, X_labeled=None):
     """Cover a pool by farthest-first traversal [1]_, [2]_.
 
-    Each center is the sample farthest from the labelled points and the centers before
-    it. The radius is at most twice the smallest one, and no polynomial algorithm
-    promises better; time is linear in `n_samples`, in `n_centers` and in the number
-    of labelled points, and memory in `n_samples`.
+    Each center is the sample farthest from the labelled points and all earlier centers.
+    The radius is at most twice the smallest possible, and no polynomial algorithm
+    guarantees better. Time is linear in `n_samples`, in `n_centers` and in the number
+    of labelled points; memory is linear in `n_samples`.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features)
         Pool to cover.
     n_centers : int
-        Samples to choose, at most `n_samples`.
+        Number of samples to select, at most `n_samples`.
     X_labeled : array-like of shape (n_labeled, n_features), default=None
-        Points that are centers already. Without any, the first center is the sample
-        nearest to the mean of `X`.
+        Points that already serve as centers. If None or empty, the first center is the
+        sample nearest to the mean of `X`.
 
     Returns
     -------
     result : KCenterResult
-        `centers` (ndarray of shape (n_centers,), first picked first, distinct),
-        `radius`, `proven`, `greedy_radius` (here the radius itself) and
-        `lower_bound`, half of it. `proven` is true only for radius 0: by itself
-        the greedy cover does not know how near to the optimum it came.
+        Named tuple with `centers` (ndarray of shape (n_centers,), distinct, in the
+        order of selection), `radius`, `proven`, `greedy_radius` (here equal to the
+        radius) and `lower_bound`, which is half of it. `proven` is true only for radius
+        0, since the greedy cover does not know how close to the optimum it is.
 
     Raises
     ------
     ValueError
-        If `n_centers` exceeds `n_samples`, an input is not finite, or `X_labeled` has
-        other features than `X`.
+        If `n_centers` exceeds `n_samples`, if an input contains NaN or infinity, or if
+        `X_labeled` and `X` differ in their number of features.
 
     See Also
     --------
@@ -256,11 +259,11 @@ def k_center_greedy(X, n_centers, *, X_labeled=None):
 
     Notes
     -----
-    Repeat `n_centers` times, with s the labelled points and the centers so far:
+    Repeat `n_centers` times, where s are the labelled points and the centers so far:
 
         u = argmax_i min_{j in s} d(i, j),  s = s ∪ {u}
 
-    Ties go to the lowest index. The bound holds for whatever first center.
+    Ties go to the lowest index. The bound holds for any first center.
 
     References
     ----------
@@ -295,12 +298,13 @@ def k_center_greedy(X, n_centers, *, X_labeled=None):
 
 
 def _farthest_first(pool, distance, n_centers, centers=()):
-    """Extend `centers` to `n_centers`; `distance` is to all that is chosen already."""
-    # A center is marked by -1, so that it is not chosen twice when all is covered.
+    """Extend `centers` to `n_centers`; `distance` is the one to all chosen points."""
+    # Centers are marked by -1, so that none is chosen twice when all points are
+    # covered.
     distance, centers = distance.copy(), list(centers)
     distance[centers] = -1
     while len(centers) < n_centers:
-        if np.isinf(distance[0]):  # nothing labelled and nothing chosen
+        if np.isinf(distance[0]):  # no labelled point and no center yet
             chosen = [int(distances(pool.X, pool.mean).argmin())]
         else:
             chosen = _farthest_few(pool, distance, n_centers - len(centers))
@@ -311,10 +315,11 @@ def _farthest_first(pool, distance, n_centers, centers=()):
 
 
 def _farthest_few(pool, distance, n_centers):
-    """Return the next centers, up to `n_centers`, as far as the farthest samples tell.
+    """Return the next centers, up to `n_centers`, that the farthest samples determine.
 
-    No distance ever grows, so a sample that is farther than all but the farthest were
-    at the beginning is the farthest of the pool: no other distance has to be known.
+    Distances never grow. A sample that is still farther than the initial distance of
+    all other samples is therefore the farthest of the pool; no other distance is
+    needed.
     """
     far, limit = farthest_rows(distance, N_FAR)
     return far[
@@ -323,17 +328,17 @@ def _farthest_few(pool, distance, n_centers):
 
 
 def farthest_rows(distance, n_far):
-    """Return the farthest rows, sorted, and distance and minus index of the next."""
+    """Return the farthest rows, sorted, with distance and minus index of the next."""
     order = np.argsort(-distance, kind="stable")
     limit = [(float(distance[i]), -int(i)) for i in order[n_far:][:1]]
     return np.sort(order[:n_far]), limit[0] if limit else None
 
 
 def choose_among_far(index, distance, X, limit, n_centers):
-    """Choose centers among the farthest points, until another may be farther.
+    """Choose centers among the farthest points, until another point may be farther.
 
-    `index` are their positions in the pool, ascending, and `limit` is distance and
-    minus index of the farthest of the others; returned are positions in `index`.
+    `index` contains their positions in the pool, ascending. `limit` is the distance and
+    minus index of the farthest other point. Returns positions in `index`.
     """
     distance, chosen = distance.copy(), []
     while len(chosen) < n_centers:
@@ -360,42 +365,42 @@ def choose_among_far(index, distance, X, limit, n_centers):
     prefer_skip_nested_validation=True,
 )
 def k_center_mip(X, n_centers, *, X_labeled=None, outlier_fraction=1e-4, time_limit=60):
-    """Cover a pool with the smallest radius, by a 0-1 program [1]_.
+    """Cover a pool with the smallest radius, using 0-1 programs [1]_.
 
-    Starts from the greedy cover and bisects over the distances of the pool; never
-    worse than greedy, usually proven optimal. Takes seconds where greedy takes
-    milliseconds. Ctrl-C ends it at once.
+    The search starts from the greedy cover and bisects over the distances in the pool.
+    Its result is never worse than greedy and usually proven optimal. It takes seconds
+    where greedy takes milliseconds. Ctrl-C stops it at once.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features)
         Pool to cover.
     n_centers : int
-        Samples to choose, at most `n_samples`.
+        Number of samples to select, at most `n_samples`.
     X_labeled : array-like of shape (n_labeled, n_features), default=None
-        Points that are centers already.
+        Points that already serve as centers.
     outlier_fraction : float, default=1e-4
-        Part of the pool, in [0, 1], that may stay uncovered; rounded down to a number
-        of samples.
+        Fraction of the pool, in [0, 1], that may stay uncovered; rounded down to a
+        whole number of samples.
     time_limit : float, default=60
-        Deterministic seconds for the search that follows greedy. They count the work
-        done, mostly by CP-SAT's own reckoning, so that the answer does not depend on
-        how fast or busy a machine is: one was 0.8 to 1.2 s on a core of a server of
-        today. A search that runs out of them returns the best cover so far, not
-        proven.
+        Time limit for the search after greedy, in deterministic seconds. They count the
+        work done, mostly as estimated by CP-SAT, so the result does not depend on the
+        speed or load of the machine. One of them took 0.8 to 1.2 s on a core of a
+        current server. If the limit is reached, the best cover so far is returned,
+        marked as not proven.
 
     Returns
     -------
     result : KCenterResult
-        `centers` (ndarray of shape (n_centers,), distinct, in farthest-first order),
-        `radius`, `proven`, `greedy_radius`, `lower_bound`, `n_outliers` and
-        `n_solves`.
+        Named tuple with `centers` (ndarray of shape (n_centers,), distinct, in
+        farthest-first order), `radius`, `proven`, `greedy_radius`, `lower_bound`,
+        `n_outliers` and `n_solves`.
 
     Raises
     ------
     ValueError
-        If `n_centers` exceeds `n_samples`, an input is not finite, or `X_labeled` has
-        other features than `X`.
+        If `n_centers` exceeds `n_samples`, if an input contains NaN or infinity, or if
+        `X_labeled` and `X` differ in their number of features.
 
     See Also
     --------
@@ -404,7 +409,7 @@ def k_center_mip(X, n_centers, *, X_labeled=None, outlier_fraction=1e-4, time_li
 
     Notes
     -----
-    For a radius δ, with d0_i the distance to the labelled points, ask for
+    For a radius δ, with d0_i the distance to the labelled points, find a solution of
 
         u_j ∈ {0, 1} for j in the pool;  o_i ∈ {0, 1} for i with d0_i > δ
         Σ_j u_j ≤ b
@@ -414,15 +419,18 @@ def k_center_mip(X, n_centers, *, X_labeled=None, outlier_fraction=1e-4, time_li
     u_j : sample j is a center; o_i : sample i is an outlier; b : `n_centers`;
     Ξ : `n_outliers`, the floor of `outlier_fraction` times `n_samples`.
 
-    Departures, none of which changes the optimum: constraints are written for few
-    samples i at first, and for more as covers leave them out (infeasible for a few is
-    infeasible for all); an objective is added, so that the linear relaxation has
-    something to bound; a cover of fewer than b centers is filled with the farthest
-    samples. The search starts from half the greedy radius after b + Ξ centers:
-    b + Ξ + 1 samples at least that radius apart cannot be covered by b balls of less
-    than half of it.
+    The implementation departs from the paper as follows, without changing the optimum:
 
-    One thread, a fixed seed and no look at a clock: the same input has the same answer.
+    - Constraints are first written for a few samples i, and added for others as covers
+      leave them out. If the program is infeasible for a few samples, it is infeasible
+      for all.
+    - An objective is added, so that the linear relaxation has something to bound.
+    - A cover of fewer than b centers is completed with the farthest samples.
+    - The search starts from half the greedy radius after b + Ξ centers. This is valid
+      since b + Ξ + 1 samples that are at least that radius apart cannot be covered by b
+      balls of less than half of it.
+
+    With one thread, a fixed seed and no clock, the same input gives the same result.
 
     References
     ----------
@@ -439,7 +447,7 @@ def k_center_mip(X, n_centers, *, X_labeled=None, outlier_fraction=1e-4, time_li
     """
     X, X_labeled = _check_points(X, X_labeled)
     _check_n_centers(n_centers, len(X))
-    # Rounding first: 0.29 * 100 is 28.999... in floating point.
+    # Round first: 0.29 * 100 is 28.999... in floating point.
     n_outliers = int(np.floor(np.round(outlier_fraction * len(X), 9)))
     pool = Points(X)
     d0 = pool.distance_to(X_labeled)
@@ -464,7 +472,7 @@ def k_center_mip(X, n_centers, *, X_labeled=None, outlier_fraction=1e-4, time_li
 
 
 def _bisect(pool, d0, centers, distance, n_outliers, budget):
-    """Bisect over the distances; proven when the lower end meets the radius."""
+    """Bisect over the distances; proven when the lower bound reaches the radius."""
     n_centers, n_solves = len(centers), 0
     upper = _robust_radius(distance, n_outliers)
     active, lower = _packing(pool, centers, distance, n_outliers, budget)
@@ -475,7 +483,7 @@ def _bisect(pool, d0, centers, distance, n_outliers, budget):
         d = np.vstack([d, *(distances(pool.X, pool.X[i]) for i in active[len(d) :])])
         values = np.concatenate([d[(d >= lower) & (d < upper)], d0[active]])
         values = values[(values >= lower) & (values < upper)]
-        if len(values) == 0:  # no radius left between the two
+        if len(values) == 0:  # no candidate radius left in between
             lower = upper
             break
         middle = (len(values) - 1) // 2
@@ -483,18 +491,18 @@ def _bisect(pool, d0, centers, distance, n_outliers, budget):
         within = d[d0[active] > delta] <= delta  # the others need no center
         feasible, found = solve_cover(within, n_centers, n_outliers, budget)
         n_solves += 1
-        if feasible is None:  # out of time, which proves nothing
+        if feasible is None:  # out of time, so nothing is proven
             break
         if not feasible:  # drop all values <= δ
             lower = values[values > delta].min(initial=upper)
             continue
         found, distance = _fill(pool, d0, found, n_centers)
-        radius = _robust_radius(distance, n_outliers)  # the actual one, often < δ
+        radius = _robust_radius(distance, n_outliers)  # the true one, often < δ
         if radius < upper:
             centers, upper = found, radius
         if radius > delta:
             new = _left_out(pool, active, distance, delta)
-            if not new:  # never, unless distances disagree in their last digit
+            if not new:  # only if distances disagree in their last digit
                 break
             active = active + new
     return centers, upper, min(float(lower), upper), n_solves
@@ -513,13 +521,13 @@ def _packing(pool, centers, distance, n_outliers, budget):
     farthest = int(distance.argmax())
     if distance[farthest] == 0:  # fewer than b + Ξ + 1 distinct samples
         return points, 0.0
-    # A shade less than half, since computed distances may break the triangle
+    # Slightly less than half, since computed distances may violate the triangle
     # inequality in their last digit.
     return [*points, farthest], (0.5 - 1e-9) * distance[farthest]
 
 
 def _fill(pool, d0, centers, n_centers):
-    """Complete a cover by farthest samples, and return the distances to it."""
+    """Complete a cover with the farthest samples; return it and the distances to it."""
     distance = d0.copy()
     if centers:
         pool.lower(distance, pool.X[centers])
@@ -541,7 +549,7 @@ def _left_out(pool, active, distance, delta):
 
 
 def _check_points(X, X_labeled):
-    """Validate the pool and the labelled points; (0, n_features) without any."""
+    """Validate the pool and the labelled points, (0, n_features) if there are none."""
     X = _check_finite(X, "X")
     if X_labeled is None or len(X_labeled) == 0:
         return X, np.empty((0, X.shape[1]))
@@ -570,12 +578,12 @@ def _check_finite(X, name):
 
 
 def _as_array(X, name):
-    """Return a tensor of any device and precision as an array, the rest as it is."""
+    """Convert a tensor of any device and precision to an array; keep anything else."""
     if np.ma.is_masked(X):
         raise ValueError(
-            f"{name} is a masked array of which {np.ma.count_masked(X)} values are "
-            "masked, and there is no distance to what is missing. Fill them in, or "
-            "leave their rows out."
+            f"{name} is a masked array with {np.ma.count_masked(X)} masked values, and "
+            "there is no distance to a missing value. Fill them in, or leave out their "
+            "rows."
         )
     if not isinstance(X, Tensor):
         return X

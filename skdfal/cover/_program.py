@@ -1,7 +1,7 @@
-"""One 0-1 program: whether some balls of a radius cover all points but a few.
+"""One 0-1 program: can some balls of a given radius cover all points but a few?
 
-The one file that imports OR-tools, and the one that knows what it must not do: depend
-on a clock, shut out Ctrl-C, or be found running when Python ends.
+This is the only file that imports OR-tools. It also takes care that the solver does not
+depend on a clock, block Ctrl-C, or still run when Python exits.
 """
 
 import atexit
@@ -11,14 +11,14 @@ import weakref
 import numpy as np
 from sklearn.utils import gen_batches
 
-# Deterministic seconds of one multiplication in `_reduce`, near a clock's.
+# Deterministic seconds per multiplication in `_reduce`; close to real seconds.
 _SECONDS_PER_PRODUCT = 4e-11
 
 
 class Budget:
-    """Deterministic seconds: work done is counted, no clock is looked at.
+    """Time limit in deterministic seconds: it counts work and never reads a clock.
 
-    CP-SAT counts its own; what is done between programs is charged by size.
+    CP-SAT counts its own work; the work between programs is charged by its size.
     """
 
     def __init__(self, seconds):
@@ -29,23 +29,23 @@ class Budget:
 
 
 def solve_cover(within, n_centers, n_outliers, budget):
-    """Ask whether `n_centers` columns of `within` cover all but `n_outliers` rows.
+    """Decide whether `n_centers` columns of `within` cover all but `n_outliers` rows.
 
     Parameters
     ----------
     within : ndarray of bool, of shape (n_rows, n_columns)
-        Which point lies in which ball.
+        Whether each point (row) lies in each ball (column).
     n_centers, n_outliers : int
-        How many balls there may be, and how many points that lie in none.
+        Maximum number of balls, and of points that lie in none of them.
     budget : Budget
-        Charged with what was done.
+        Budget, which is charged for the work done.
 
     Returns
     -------
     feasible : bool or None
-        None where the budget was too small to know.
+        Whether there is a cover; None if the budget was too small to decide.
     columns : list of int, or None
-        The balls, where there is an answer and it is yes.
+        Balls of the cover, if there is one.
     """
     from ortools.sat.python import cp_model
 
@@ -64,14 +64,14 @@ def solve_cover(within, n_centers, n_outliers, budget):
         model.add_bool_or([u[j] for j in np.flatnonzero(row)] + o[i : i + 1])
     # At most Ξ samples are outliers.
     model.add(sum(o) <= n_outliers)
-    # Any objective would do: it gives the linear relaxation something to bound, and
-    # the bound proves in seconds what the clauses alone do not in minutes.
+    # Any objective would do: it gives the linear relaxation something to bound. The
+    # bound proves in seconds what the clauses alone do not prove in minutes.
     model.minimize(sum(o) if n_outliers else sum(u))
 
     solver = cp_model.CpSolver()
-    solver.parameters.num_workers = 1  # several would race, and answers would differ
+    solver.parameters.num_workers = 1  # several would race, so results would differ
     solver.parameters.random_seed = 0
-    solver.parameters.linearization_level = 2  # clauses too enter the relaxation
+    solver.parameters.linearization_level = 2  # the relaxation includes clauses, too
     solver.parameters.catch_sigint_signal = False
     solver.parameters.max_deterministic_time = budget.left
     status = _run_interruptibly(solver, model)
@@ -89,20 +89,21 @@ def _reduce(within, n_outliers):
     rows, columns = np.arange(within.shape[0]), np.arange(within.shape[1])
     while True:
         size = len(rows) + len(columns)
-        # A center that covers no more than another does is not needed.
+        # A center that covers a subset of what another covers is not needed.
         columns = columns[_maximal(within[np.ix_(rows, columns)])]
-        if n_outliers:  # a row implied by an outlier is implied no more
+        if n_outliers:  # rows may be outliers, so none is implied by another
             return rows, columns
-        # Whoever covers a sample of few neighbours covers those with more of them.
+        # Covering a sample with few neighbours also covers those with a superset of
+        # them.
         rows = rows[_maximal(~within[np.ix_(rows, columns)].T)]
         if len(rows) + len(columns) == size:
             return rows, columns
 
 
 def _maximal(A):
-    """Columns of a boolean matrix that no other column contains, first of equals."""
+    """Columns of a boolean matrix that no other contains; the first of equal ones."""
     n_true = A.sum(axis=0)
-    order = np.argsort(-n_true, kind="stable")  # what contains a column comes first
+    order = np.argsort(-n_true, kind="stable")  # supersets come first
     keep, kept = [], np.empty((len(A), 0), dtype=np.float32)
     for batch in gen_batches(len(order), 512):
         block = order[batch]
@@ -117,29 +118,29 @@ def _maximal(A):
 def _inside(a, others, n_true):
     """Whether each column of `a` is contained in each of `others`.
 
-    It is where the two share as many rows as the column has at all.
+    This holds if the number of shared rows equals the number of rows in the column.
     """
     return a.T @ others > n_true[:, np.newaxis] - 0.5
 
 
 def _drop(block, a, inside):
-    """Leave out the columns that lie inside some other."""
+    """Remove the columns that are contained in another one."""
     alone = ~inside.any(axis=1)
     return block[alone], a[:, alone]
 
 
-# In a thread.
+# Running the solver in a thread.
 
 
 class _Run(threading.Thread):
-    """A thread that solves, since Python hears no Ctrl-C while it is inside C++."""
+    """A thread that runs the solver, since Python ignores Ctrl-C while in C++."""
 
     def __init__(self, solver, model):
         super().__init__(daemon=True)
         self.solver = solver
         self.model = model
         self.status = self.error = None
-        # Not join: interrupted, it calls a running thread finished (Python < 3.13).
+        # Not join: when interrupted, it marks a running thread as finished (< 3.13).
         self.done = threading.Event()
         self.lock = threading.Lock()
         self.is_called_off = self.has_begun = False
@@ -150,25 +151,25 @@ class _Run(threading.Thread):
                 self.has_begun = not self.is_called_off
             if self.has_begun:
                 self.status = self.solver.solve(self.model)
-        except BaseException as exc:  # for the caller's thread
+        except BaseException as exc:  # re-raised in the caller's thread
             self.error = exc
         finally:
             self.done.set()
 
     def stop(self):
-        """Stop, and wait until the thread is not in C++, and will not be."""
+        """Stop, and wait until the thread has left C++ and will not enter it again."""
         with self.lock:
-            self.is_called_off = True  # Ctrl-C comes while a thread starts, too
+            self.is_called_off = True  # Ctrl-C may come while the thread starts
         while self.has_begun and self.is_alive() and not self.done.is_set():
             self.solver.stop_search()
             self.done.wait(0.05)
 
 
 class _Exit:
-    """Where Python ends: runs that go on are stopped, and none begins any more.
+    """Handle the exit of Python: stop running solvers and start no new ones.
 
-    A thread that is inside C++ at that moment aborts the process. Ctrl-C leaves such
-    threads behind where the caller is a daemon thread itself.
+    A thread that is in C++ at that moment would abort the process. Ctrl-C leaves such
+    threads behind if the caller is itself a daemon thread.
     """
 
     def __init__(self):
@@ -183,9 +184,9 @@ class _Exit:
             run.start()
 
     def check(self):
-        """End the thread, and no other, once Python ends."""
+        """End this thread, and no other, once Python exits."""
         if self.has_come:
-            raise SystemExit("Python is ending: no cover is searched any more.")
+            raise SystemExit("Python is exiting: the search for a cover has stopped.")
 
     def come(self):
         with self.lock:
@@ -203,12 +204,12 @@ def _run_interruptibly(solver, model):
     run = _Run(solver, model)
     try:
         _EXIT.start(run)
-        while not run.done.wait(0.1):  # without a limit, Windows would not hear it
+        while not run.done.wait(0.1):  # without a timeout, Windows ignores Ctrl-C
             pass
     except BaseException:
         run.stop()
         raise
-    _EXIT.check()  # an answer that the end cut short is none
+    _EXIT.check()  # an answer cut short by the exit does not count
     if run.error is not None:
         raise run.error
     return run.status

@@ -18,7 +18,7 @@ class Discriminator(nn.Module):
     n_latent : int, default=32
         Numbers of a code.
     n_hidden : int, default=512
-        Units of each hidden layer.
+        Number of units in each hidden layer.
     has_rank : bool, default=False
         Whether it is given, beside the code, one number of each sample: the rank of
         TA-VAAL [2]_.

@@ -25,16 +25,17 @@ class LeNet5(nn.Module):
     n_classes : int, default=10
         Number of logits.
     in_channels : int, default=1
-        Channels of the input, 1 for grey images and 3 for colour.
+        Number of input channels: 1 for grey images, 3 for colour.
     image_size : int or tuple of (int, int), default=28
-        Height and width of the input in pixels; one number for square images.
-        At least 16, since both convolutions and both pools shrink the image.
+        Height and width of the input in pixels; one number for square images. Both must
+        be at least 16, since both convolutions and both pooling layers shrink the
+        image.
     width : float, default=1.0
-        Factor on the channels of every convolution (6, 16, 120) and on the dense
-        layer (84), rounded, at least 1.
+        Factor on the channels of every convolution (6, 16, 120) and on the units of the
+        dense layer (84). Results are rounded, and at least 1.
     dropout : float or tuple of (float, float), default=(0.25, 0.5)
-        Dropout rates after the pools and between the dense layers; one number
-        for both.
+        Dropout rates after the pooling layers and between the dense layers. A single
+        number sets both.
     tail : {"classic", "author"}, default="classic"
         What follows the dense layer of 84. "classic": dropout, then one dense
         layer to the classes. "author": as in the experiments' own code, a dense
@@ -47,7 +48,7 @@ class LeNet5(nn.Module):
     classifier : nn.Sequential
         The dense part, which ends in the ``nn.Linear`` that gives the logits.
     feature_layers : tuple of str
-        Names of the feature maps for a loss-prediction head.
+        Names of the layers whose feature maps a loss-prediction head uses.
 
     Raises
     ------

@@ -103,7 +103,7 @@ default="lenet5"
     n_classes : int, default=10
         Number of classes; labels are 0 to ``n_classes - 1``.
     in_channels : int, default=1
-        Channels of the images.
+        Number of image channels.
     image_size : int or tuple of (int, int), default=28
         Height and width of the images in pixels.
     width : float, default=1.0
@@ -116,7 +116,7 @@ default="lenet5"
     lr : float, default=0.001
         Learning rate.
     batch_size : int, default=32
-        Samples per step.
+        Number of samples per training step.
     patience : int or None, default=None
         None trains on all labels for ``max_epochs``. A number keeps a random fifth of
         the labels for validation, stops once its loss has not improved for so many

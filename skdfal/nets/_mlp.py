@@ -15,7 +15,7 @@ class MLP(torch.nn.Sequential):
     n_classes : int
         Number of classes.
     n_hidden : int, default=64
-        Units of the hidden layer.
+        Number of units in the hidden layer.
 
     Examples
     --------

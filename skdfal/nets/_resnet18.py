@@ -28,13 +28,14 @@ class ResNet18(nn.Module):
     n_classes : int, default=10
         Number of logits.
     in_channels : int, default=3
-        Channels of the input, 1 for grey images and 3 for colour.
+        Number of input channels: 1 for grey images, 3 for colour.
     image_size : int or tuple of (int, int), default=32
-        Height and width of the input in pixels; one number for square images. At
-        least 16, since three stages halve it. It decides about the stem alone: the
-        network takes other sizes too.
+        Height and width of the input in pixels; one number for square images. Both must
+        be at least 16, since three stages halve the image. The size only determines the
+        stem: the network accepts other sizes too.
     width : float, default=1.0
-        Factor on the channels of every stage (64 to 512), rounded, at least 1.
+        Factor on the channels of every stage (64 to 512). Results are rounded, and at
+        least 1.
     dropout : float, default=0.0
         Dropout rate after each convolution in the blocks, for MC dropout and BALD;
         0.3 in the code of [2]_ for MC dropout, and 0 for all else.
@@ -51,7 +52,7 @@ class ResNet18(nn.Module):
     fc : nn.Linear
         The dense layer that gives the logits.
     feature_layers : tuple of str
-        Names of the feature maps for a loss-prediction head.
+        Names of the layers whose feature maps a loss-prediction head uses.
 
     Raises
     ------

@@ -29,7 +29,7 @@ class VAE(nn.Module):
     n_latent : int, default=32
         Numbers of the latent code.
     width : float, default=1.0
-        Factor on the channels (128 to 1024), rounded, at least 1.
+        Factor on the channels (128 to 1024). Results are rounded, and at least 1.
     has_rank : bool, default=False
         Whether the decoder is given, beside the code, one number of each picture: the
         rank of TA-VAAL [2]_.

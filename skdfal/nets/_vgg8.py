@@ -27,16 +27,16 @@ class VGG8(nn.Module):
     n_classes : int, default=10
         Number of logits.
     in_channels : int, default=1
-        Channels of the input, 1 for grey images and 3 for colour.
+        Number of input channels: 1 for grey images, 3 for colour.
     image_size : int or tuple of (int, int), default=28
-        Height and width of the input in pixels; one number for square images.
-        At least 16, since four pools halve it.
+        Height and width of the input in pixels; one number for square images. Both must
+        be at least 16, since four pooling layers halve the image.
     width : float, default=1.0
-        Factor on the channels of every convolution (64 to 512) and on the dense
-        layer (4096), rounded, at least 1.
+        Factor on the channels of every convolution (64 to 512) and on the units of the
+        dense layer (4096). Results are rounded, and at least 1.
     dropout : float or tuple of (float, float), default=(0.25, 0.5)
-        Dropout rates after the pools and between the dense layers; one number
-        for both.
+        Dropout rates after the pooling layers and between the dense layers. A single
+        number sets both.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class VGG8(nn.Module):
     classifier : nn.Sequential
         The dense part, which ends in the ``nn.Linear`` that gives the logits.
     feature_layers : tuple of str
-        Names of the feature maps for a loss-prediction head.
+        Names of the layers whose feature maps a loss-prediction head uses.
 
     Raises
     ------

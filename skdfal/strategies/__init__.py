@@ -1,6 +1,7 @@
-"""Query strategies, one per file. This reads as the table of contents.
+"""Query strategies, one per file.
 
-The order is that of all tables. To add a strategy, write its file and add its line.
+The order of imports is the order of all tables. To add a strategy, write its file and
+add a line here.
 """
 
 # ruff: noqa: F401, F403, I001

@@ -1,4 +1,4 @@
-"""The game of VAAL and TA-VAAL, trained on labelled samples and on candidates."""
+"""Adversarial training of VAAL and TA-VAAL on labelled samples and candidates."""
 
 from functools import partial
 from numbers import Integral, Real
@@ -29,10 +29,10 @@ TRAINING_PARAMETERS = {
 
 
 class _BothKinds(Dataset):
-    """Unlabelled samples by index, each batch beside as many labelled ones.
+    """Unlabelled samples by index, each batch paired with as many labelled ones.
 
-    Labelled samples come in an order of their own, shuffled anew whenever all have
-    been; whatever is drawn comes from torch's generator.
+    Labelled samples come in their own order, which is reshuffled whenever all have been
+    used. All randomness comes from torch's generator.
     """
 
     def __init__(self, labeled, unlabeled, ranks, advance):
@@ -68,7 +68,7 @@ def _pictures(net, indices):
 
 
 def _in_own_precision(x):
-    """Cast to what autoencoder and discriminator are made of, whatever the net is."""
+    """Cast to the dtype of autoencoder and discriminator, whatever the net uses."""
     return x.to(torch.get_default_dtype())
 
 
@@ -77,51 +77,51 @@ def _as_it_is(batch):
 
 
 def both_kinds(estimator, candidates, X_labeled, caller):
-    """Return a net that looks at candidates, and at labelled samples, or raise.
+    """Return a net for the candidates and one for the labelled samples, or raise.
 
     Parameters
     ----------
     estimator : fitted estimator
-        Of a Committee the first member's input space is taken.
+        For a Committee, the input space of the first member is used.
     candidates : pool
-        Samples without label.
+        Unlabelled samples.
     X_labeled : array-like or None
-        Samples with labels; None takes what a modAL learner was taught.
+        Labelled samples. If None, the training samples of a modAL learner are used.
     caller : str
-        Who needs them, for messages.
+        Name of the calling function, for messages.
 
     Returns
     -------
     unlabeled, labeled : TorchNet
-        Both of pictures of one shape.
+        Nets whose samples are images of the same shape.
     """
     unlabeled = torch_nets(estimator, candidates)[0]
     X_labeled = labeled_samples(estimator, X_labeled)
     if X_labeled is None:
         raise ValueError(
-            f"{caller} learns to tell labelled samples from others, and has none: "
-            "give X_labeled=..., samples of the kind of X. A modAL learner's are "
-            "known, and in the loop they are given."
+            f"{caller} learns to tell labelled samples from others, but got no "
+            "labelled samples. Pass X_labeled=..., samples of the same kind as X. "
+            "A modAL learner and the loop provide them automatically."
         )
     labeled = unlabeled.of(as_pool(X_labeled))
     shape = _shape(unlabeled, "X", caller)
     of_labeled = _shape(labeled, "X_labeled", caller)
     if of_labeled != shape:
         raise ValueError(
-            f"X_labeled has samples of shape {of_labeled} where the net sees them, X "
-            f"of shape {shape}: give both as in fit."
+            f"X_labeled has samples of shape {of_labeled} as seen by the net, X has "
+            f"samples of shape {shape}. Pass both as in fit."
         )
     return unlabeled, labeled
 
 
 def _shape(net, name, caller):
-    """Return the shape of a picture, as the net sees it."""
+    """Return the shape of an image, as the net sees it."""
     x = net.batch([0])
     if not isinstance(x, torch.Tensor) or x.ndim != 4:
         seen = tuple(x.shape[1:]) if isinstance(x, torch.Tensor) else type(x).__name__
         raise ValueError(
-            f"{caller} needs pictures, samples of shape (n_channels, height, width), "
-            f"for its autoencoder; the net sees {seen} in {name}."
+            f"{caller} needs images, samples of shape (n_channels, height, width), "
+            f"for its autoencoder, but in {name} the net sees {seen}."
         )
     return tuple(x.shape[1:])
 
@@ -136,17 +136,17 @@ def train_vaal(
     unlabeled, labeled : TorchNet
         As :func:`both_kinds` returns them.
     ranks : (Tensor, Tensor) or (None, None)
-        One number for each labelled sample and for each unlabelled one, on the device
-        of the net, for TA-VAAL.
+        One number per labelled and per unlabelled sample, on the device of the net;
+        used by TA-VAAL.
     caller : str
-        Who trains, for the bar.
+        Name of the calling function, for the progress bar.
     width, n_latent, random_state, **settings
         Parameters of :func:`vaal_score`.
 
     Returns
     -------
     vaal : VAALNet
-        Trained.
+        Trained network.
     """
     n_channels, *image_size = unlabeled.batch([0]).shape[1:]
     has_rank = ranks[0] is not None
@@ -175,30 +175,30 @@ def train_vaal(
             device=unlabeled.device,
             **settings,
         ).initialize()
-        # Not by `fit`, which would take Ctrl-C for an early end of the training.
+        # Not by `fit`, which would treat Ctrl-C as an early end of the training.
         vaal.fit_loop(_BothKinds(labeled, unlabeled, ranks, advance))
     return vaal
 
 
 def _seed(random_state):
-    if random_state is None:  # not from numpy's global generator: leave no trace
+    if random_state is None:  # numpy's global generator stays untouched
         return int(np.random.SeedSequence().generate_state(1)[0])
     return int(check_random_state(random_state).randint(2**31 - 1))
 
 
 def unlabeled_log_odds(vaal, net, ranks=None, batch_size=None):
-    """Return how surely each sample is taken for one without label.
+    """Return the log-odds that each sample is unlabelled.
 
     Parameters
     ----------
     vaal : VAALNet
-        Trained.
+        Trained network.
     net : TorchNet
-        Of the samples.
+        Net with the samples to score.
     ranks : Tensor of shape (n_samples,), default=None
-        For TA-VAAL.
+        One number per sample, for TA-VAAL.
     batch_size : int or None, default=None
-        Samples in one forward pass.
+        Number of samples per forward pass.
 
     Returns
     -------
@@ -208,7 +208,7 @@ def unlabeled_log_odds(vaal, net, ranks=None, batch_size=None):
     Raises
     ------
     ValueError
-        If the training diverged, and a score is NaN or infinite.
+        If the training diverged, so that a score is NaN or infinite.
     """
     found, n = [], 0
     for x in net.batches(net.batch_size(batch_size)):
@@ -221,6 +221,6 @@ def unlabeled_log_odds(vaal, net, ranks=None, batch_size=None):
         raise ValueError(
             f"The training of autoencoder and discriminator diverged: {n_bad} of "
             f"{len(score)} scores are NaN or infinite. Lower lr={vaal.lr}, or scale X, "
-            "such as to [0, 1]."
+            "for example to [0, 1]."
         )
     return score

@@ -1,4 +1,4 @@
-"""BADGE: a batch of large and different gradients, by the seeding of k-means++."""
+"""BADGE: a batch of large and diverse gradients, chosen by k-means++ seeding."""
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -29,14 +29,14 @@ class _Gradients:
         inner = (self.a @ self.a[i]) * (self.H @ self.H[i])
         size = self.square + self.square[i]
         distance = size - 2 * inner
-        # What is left where two are the same is rounding.
+        # For identical samples, the difference is only rounding.
         return np.where(distance > size * np.finfo(self.H.dtype).eps, distance, 0)
 
 
 def _seeds(gradients, n_seeds, random_state):
-    """Draw as k-means++ does, in proportion to the squared distance to what is drawn.
+    """Draw as k-means++ does, proportionally to the squared distance to earlier draws.
 
-    The first is the longest gradient. Copies come last, each as likely.
+    The largest gradient comes first. Duplicates come last, with equal probability.
     """
     chosen = [int(gradients.square.argmax())]
     nearest = gradients.square_distance(chosen[0])  # D²
@@ -75,56 +75,59 @@ def badge_sampling(
 ):
     r"""Query samples whose gradients are large and differ from each other [1]_.
 
-    The gradient is that of the loss in the last layer, were the sample of the class
-    that the net predicts: long where the net is unsure, and of another direction where
-    it sees something else.
+    The gradient is that of the loss with respect to the last layer, with the predicted
+    class as the label. It is large where the net is uncertain, and its direction
+    differs between samples in which the net sees different things.
 
     Parameters
     ----------
     estimator : fitted estimator
-        A skorch net, a Pipeline that ends in one, or a modAL learner or committee
-        around them (the mean of its members' probabilities, and their features side
-        by side).
+        A skorch net, a Pipeline ending in one, or a modAL learner or committee wrapping
+        these. The probabilities of committee members are averaged and their features
+        concatenated.
     X : array-like of shape (n_samples, ...)
-        Pool to query from, as for ``fit``.
+        Unlabelled pool to query from, in the format that ``fit`` takes.
     n_instances : int, default=1
         Number of samples to query, the paper's B.
     layer : str, nn.Module or None, default=None
-        Whose output is the h below, flattened; a name is one of the module's
-        ``named_modules``. None takes what goes into the last linear layer.
+        Layer whose flattened output is the h below, given as a module or by its name in
+        ``named_modules()``. If None, the input of the last linear layer is used.
     n_candidates : int or None, default=None
-        Query among this many samples, drawn at random. None takes the whole pool.
+        Number of candidates drawn at random from the pool; only these can be queried.
+        If None, the whole pool is considered.
     batch_size : int or None, default=None
-        Samples in one forward pass. None chooses by the memory that a sample needs.
+        Number of samples per forward pass. If None, it is chosen from the memory that
+        one sample needs.
     random_state : int, RandomState instance or None, default=None
-        Determines the candidates, and what is drawn among them.
+        Controls the random choice of candidates and the sampling among them.
 
     Returns
     -------
     indices : ndarray of shape (n_instances,)
-        Distinct indices into ``X``, the longest gradient first, then as drawn.
+        Distinct indices into ``X``: the largest gradient first, then in the order
+        drawn.
 
     Raises
     ------
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If there is no torch net in the estimator.
+        If the estimator contains no torch net.
     ValueError
-        If ``n_instances`` or ``n_candidates`` is larger than the pool, if ``layer`` is
-        not in the module, or if ``X`` is empty, not finite, or of a shape that the net
-        cannot take.
+        If ``n_instances`` or ``n_candidates`` is larger than the pool, if the module
+        has no such ``layer``, or if ``X`` is empty, contains NaN or infinity, or has a
+        shape that the net cannot take.
 
     Notes
     -----
-    With probabilities p, the predicted class ŷ and h, what goes into the last layer,
+    With the probabilities p, the predicted class ŷ and the input h of the last layer,
 
     .. math:: g = (p - e_{\hat y}) \otimes h, \qquad
         P(u) \propto \min_{c \in Q} \|g_u - g_c\|^2 .
 
-    The first is the longest g, as in the authors' code. Gradients are never written
-    out: with a = p - e_ŷ, :math:`\langle g, g' \rangle = \langle a, a' \rangle
-    \langle h, h' \rangle`, so that a draw costs C + D products a sample rather than
+    The sample with the largest g comes first, as in the authors' code. Gradients are
+    never written out: with a = p - e_ŷ, :math:`\langle g, g' \rangle = \langle a, a'
+    \rangle \langle h, h' \rangle`, so a draw costs C + D products per sample instead of
     C D.
 
     References

@@ -1,4 +1,4 @@
-"""BALD: where the draws of a Bayesian net are sure of themselves but disagree."""
+"""BALD: samples on which draws from a Bayesian net are confident but disagree."""
 
 import numpy as np
 from scipy.special import entr
@@ -29,29 +29,30 @@ def _mutual_information(proba):
     prefer_skip_nested_validation=True,
 )
 def bald_score(estimator, X, *, n_draws=10, batch_size=None, random_state=None):
-    r"""Score samples by what their label would tell about the weights [1]_, [2]_.
+    r"""Score samples by how much their label would reveal about the weights [1]_, [2]_.
 
-    Dropout stays on for several forward passes, each the answer of another net drawn
-    from a posterior [3]_. High where these nets contradict each other; low where all
-    are unsure in the same way, which is noise that no label takes away.
+    Dropout stays active during several forward passes; each pass is the prediction of
+    another net drawn from a posterior [3]_. The score is high where these nets
+    contradict each other. It is low where all are uncertain in the same way, which is
+    noise that no label removes.
 
     Parameters
     ----------
     estimator : fitted estimator
-        A skorch net with dropout, a Pipeline that ends in one, or a modAL learner or
-        committee around them. The members of a Committee need no dropout: each is a
-        draw; where they have it, each is drawn from ``n_draws`` times.
+        A skorch net with dropout, a Pipeline ending in one, or a modAL learner or
+        committee wrapping these. Committee members need no dropout: each member counts
+        as one draw. If they have dropout, each is sampled ``n_draws`` times.
     X : array-like of shape (n_samples, ...)
-        Pool to score, as for ``fit``.
+        Samples to score, in the format that ``fit`` takes.
     n_draws : int >= 2, default=10
-        Forward passes with dropout, the papers' T.
+        Number of forward passes with dropout, the papers' T.
     batch_size : int or None, default=None
-        Rows in one forward pass, one row for each sample and draw. None chooses by the
-        memory that a sample needs.
+        Number of rows per forward pass, one row per sample and draw. If None, it is
+        chosen from the memory that one sample needs.
     random_state : int, RandomState instance or None, default=None
-        Determines the draws. None draws them afresh. With a seed, the score of a
-        sample follows from its row in ``X``, or in the pool of which ``X`` is a view,
-        whatever the ``batch_size`` and whoever else is scored.
+        Controls the dropout draws. If None, each call uses new draws. With a seed, the
+        score of a sample depends only on its row in ``X``, or in the pool of which
+        ``X`` is a view. Neither ``batch_size`` nor the other samples influence it.
 
     Returns
     -------
@@ -64,25 +65,27 @@ def bald_score(estimator, X, *, n_draws=10, batch_size=None, random_state=None):
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If there is no torch net in the estimator.
+        If the estimator contains no torch net.
     ValueError
-        If the net has no dropout, or ``X`` is empty, not finite, or of a shape that
-        the net cannot take.
+        If the net has no dropout, or ``X`` is empty, contains NaN or infinity, or has a
+        shape that the net cannot take.
 
     Notes
     -----
-    With p_t the probabilities of draw t and H the entropy,
+    With the probabilities p_t of draw t and the entropy H, the score is
 
     .. math:: H(\tfrac1T \sum_t p_t) - \tfrac1T \sum_t H(p_t).
 
-    Only layers that drop are in training mode: all ``nn.Dropout*``,
+    Only layers with dropout are in training mode: all ``nn.Dropout*``,
     ``nn.AlphaDropout``, ``nn.FeatureAlphaDropout``, and recurrent and attention layers
-    with a dropout rate. A module that calls ``functional.dropout`` by itself is not
-    seen to drop. All draws of a batch go through the net together, and what comes
-    before the first dropout, the same for all of them, goes through once; there, rates
-    are rounded to multiples of 1/65536. Samples go one by one, all draws of each
-    together, where recurrent or attention layers drop, or layers whose input does not
-    have the samples along its first dimension.
+    with a dropout rate. Calls of ``functional.dropout`` inside a module are not
+    detected.
+
+    All draws of a batch go through the net together. The part before the first dropout
+    layer is the same for all draws and runs only once; in this mode, rates are rounded
+    to multiples of 1/65536. Samples are processed one by one, all draws of each
+    together, if dropout is in recurrent or attention layers, or in layers whose input
+    does not have the samples in its first dimension.
 
     References
     ----------
@@ -146,18 +149,20 @@ def bald_sampling(
     estimator : fitted estimator
         As for :func:`bald_score`.
     X : array-like of shape (n_samples, ...)
-        Pool to query from.
+        Unlabelled pool to query from.
     n_instances : int, default=1
         Number of samples to query.
     n_draws : int >= 2, default=10
-        Forward passes with dropout, the papers' T.
+        Number of forward passes with dropout, the papers' T.
     n_candidates : int or None, default=None
-        Score this many samples, drawn at random. None scores the whole pool.
+        Number of candidates drawn at random from the pool; only these are scored. If
+        None, the whole pool is scored.
     batch_size : int or None, default=None
-        Rows in one forward pass, one row for each sample and draw. None chooses by the
-        memory that a sample needs.
+        Number of rows per forward pass, one row per sample and draw. If None, it is
+        chosen from the memory that one sample needs.
     random_state : int, RandomState instance or None, default=None
-        Determines the candidates and the draws, each by numbers of their own.
+        Controls the random choice of candidates and the dropout draws, which use
+        separate random numbers.
 
     Returns
     -------
@@ -167,7 +172,7 @@ def bald_sampling(
     Raises
     ------
     ValueError
-        If ``n_instances`` or ``n_candidates`` is larger than the pool, or where
+        If ``n_instances`` or ``n_candidates`` is larger than the pool, or if
         :func:`bald_score` raises.
 
     Examples

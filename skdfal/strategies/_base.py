@@ -1,8 +1,9 @@
-"""What a strategy is: a query function, and beside it what it brings along.
+"""The registry of query strategies: each query function with its metadata.
 
-A strategy file registers its function once, with everything that others need to know
-of it. Command line, experiments, pictures, tables, docs and the common tests read it
-from here; nobody keeps a list of strategies of their own.
+A strategy file registers its function once, together with everything that other parts
+of the package need to know about it. The command line, experiments, plots, tables, docs
+and the common tests all read this registry; none of them keeps its own list of
+strategies.
 """
 
 import functools
@@ -15,8 +16,8 @@ from sklearn.utils import check_random_state
 from skdfal._utils._names import did_you_mean
 from skdfal.pool import as_pool
 
-# What nets that have no dropout of their own get for strategies that draw by it; that
-# of the TA-VAAL code.
+# Parameters for nets without dropout layers, for strategies that need dropout; the rate
+# is the one in the TA-VAAL code.
 _DROPOUT = {"resnet18": {"module__dropout": 0.3}}
 
 _NEEDS = (
@@ -27,42 +28,44 @@ _NEEDS = (
 
 @dataclass(frozen=True)
 class Strategy:
-    """A query function and what it brings along.
+    """A query function with its metadata.
 
     Parameters
     ----------
     name : str
-        By which ``query_strategy`` and the command line know it.
+        Name used in ``query_strategy`` and on the command line.
     function : callable
-        ``(estimator, X, n_instances, *, ...) -> indices``, modAL's query strategy.
+        Query function ``(estimator, X, n_instances, *, ...) -> indices``, as in modAL.
     label : str
-        What tables and pictures call it.
+        Display name in tables and plots.
     needs : {"nothing", "probabilities", "dropout", "features", "gradients", \
 "input", "loss prediction"}
-        What it asks the estimator for. Up to "probabilities" any classifier will do,
-        beyond it there has to be a net; "input" is the samples as the net sees them.
+        What the strategy needs from the estimator. For "nothing" and "probabilities"
+        any classifier will do; all other values require a net. "input" means the
+        samples in the form that the net receives.
     score : callable or None
-        The score whose largest values it queries; None where it is no top-k.
+        Score whose largest values are queried. None if the query is not a top-k
+        selection.
     augmenter : type or None
-        What the loop trains on beside the annotated samples: the class, which the loop
-        constructs.
+        Class of the augmenter whose samples the loop adds to the annotated ones for
+        training. The loop creates the instance.
     n_candidates : int or None
-        How many samples of the pool the loop lets it look at, unless told otherwise:
-        the K of the DFAL paper. None is the whole pool.
+        Default number of candidates in the loop, the K of the DFAL paper. If None, the
+        whole pool is considered.
     style : (str, str, str) or None
-        Colour, line ("solid", "dashed", "dashdot", "dashdotdot", "dotted") and marker
-        in pictures, in the words of matplotlib.
+        Colour, line style ("solid", "dashed", "dashdot", "dashdotdot", "dotted") and
+        marker in plots, as named by matplotlib.
     paper : str or None
-        Where it comes from, in short: authors and year.
+        Short reference: authors and year.
     in_dfal_paper : bool
-        Whether Table 1 of the DFAL paper has it.
+        Whether Table 1 of the DFAL paper lists the strategy.
     net_params : dict or None
-        What :func:`skdfal.nets.make_classifier` has to be given for a net that it can
-        ask, such as ``{"loss_prediction": "margin"}``: where a net is made for a
-        strategy by name, it is made so.
+        Parameters that :func:`skdfal.nets.make_classifier` needs to create a net for
+        this strategy, such as ``{"loss_prediction": "margin"}``. They are used wherever
+        a net is created for a strategy given by name.
     min_image_size : int or None
-        The fewest pixels a side of pictures that it can look at, where it takes
-        nothing but pictures; None takes samples of any shape.
+        Minimum height and width of images in pixels, for strategies that accept images
+        only. None if samples may have any shape.
 
     Examples
     --------
@@ -86,22 +89,22 @@ class Strategy:
 
     @property
     def needs_net(self):
-        """Whether the estimator must have a net in it."""
+        """Whether the estimator must contain a net."""
         return self.needs in _NEEDS[2:]
 
     def params_for(self, net):
-        """Return what a net is to be made with, so that the strategy can ask it.
+        """Return the parameters for creating a net that suits this strategy.
 
         Parameters
         ----------
         net : str
-            What :func:`skdfal.nets.make_classifier` knows it by, or any other name.
+            Name of a net in :func:`skdfal.nets.make_classifier`, or any other name.
 
         Returns
         -------
         params : dict
-            ``net_params`` and, where the strategy draws by dropout and the net has
-            none of its own, a dropout rate.
+            ``net_params``, plus a dropout rate if the strategy needs dropout and the
+            net has none by default.
 
         Examples
         --------
@@ -119,7 +122,7 @@ _REGISTRY: dict[str, Strategy] = {}
 
 
 class _Functions(Mapping):
-    """The functions of all registered strategies, by name; grows as they register."""
+    """Mapping from name to function of all strategies registered so far."""
 
     def __getitem__(self, name):
         return _REGISTRY[name].function
@@ -138,31 +141,32 @@ STRATEGIES = _Functions()
 
 
 def register(name, *, label=None, needs="nothing", **what_it_brings):
-    """Make a query function known by a name, with what it brings along.
+    """Register a query function under a name, with its metadata.
 
     Parameters
     ----------
     name : str
-        A name that is not taken yet. One function may have several names.
+        Name that is not taken yet. One function may have several names.
     label : str, default=None
-        What tables and pictures call it; None is the name.
+        Display name in tables and plots. If None, it is ``name``.
     needs : {"nothing", "probabilities", "dropout", "features", "gradients", \
 "input", "loss prediction"}, default="nothing"
-        What it asks the estimator for.
+        What the strategy needs from the estimator.
     **what_it_brings : dict
-        The other fields of :class:`Strategy`.
+        Other fields of :class:`Strategy`.
 
     Returns
     -------
     decorator : callable
-        It returns the function as it is.
+        Decorator that registers the function and returns it unchanged.
 
     Raises
     ------
     ValueError
-        If the name is taken by another function, or ``needs`` is unknown.
+        If the name belongs to another function, or ``needs`` is unknown.
     TypeError
-        If the name is no string, the augmenter no class, or the function none.
+        If the name is not a string, the augmenter not a class, or the function not
+        callable.
 
     Examples
     --------
@@ -177,13 +181,15 @@ def register(name, *, label=None, needs="nothing", **what_it_brings):
     """
     if not isinstance(name, str):
         raise TypeError(
-            f"{name=} should be a string: @register('name') above the function."
+            f"{name=} should be a string. Write @register('name') above the function."
         )
     if needs not in _NEEDS:
         raise ValueError(f"{needs=} should be one of {', '.join(_NEEDS)}.")
     augmenter = what_it_brings.get("augmenter")
     if augmenter is not None and not isinstance(augmenter, type):
-        raise TypeError(f"{augmenter=} should be a class, which the loop constructs.")
+        raise TypeError(
+            f"{augmenter=} should be a class; the loop creates the instance."
+        )
 
     def decorator(function):
         if not callable(function):
@@ -193,7 +199,7 @@ def register(name, *, label=None, needs="nothing", **what_it_brings):
         known = _REGISTRY.get(name)
         if known is not None and _place(known.function) != _place(function):
             raise ValueError(
-                f"{name!r} is the name of {known.function.__qualname__} already. "
+                f"{name!r} is already the name of {known.function.__qualname__}. "
                 "Choose another."
             )
         _REGISTRY[name] = Strategy(
@@ -205,17 +211,17 @@ def register(name, *, label=None, needs="nothing", **what_it_brings):
 
 
 def _place(function):
-    """Where a function is defined: a module that is loaded again may register again."""
+    """Where a function is defined; a reloaded module may register it again."""
     return function.__module__, function.__qualname__
 
 
 def unregister(name):
-    """Forget a strategy that was registered.
+    """Remove a strategy from the registry.
 
     Parameters
     ----------
     name : str
-        Its name.
+        Name of the strategy.
 
     Examples
     --------
@@ -227,26 +233,26 @@ def unregister(name):
 
 
 def describe(strategy):
-    """Return what is known of a strategy.
+    """Return the metadata of a strategy.
 
     Parameters
     ----------
     strategy : str or callable
-        A name in ``STRATEGIES``, a query function, or a ``functools.partial`` of one,
-        which brings along what the function does.
+        Name in ``STRATEGIES``, query function, or ``functools.partial`` of a query
+        function, which keeps the metadata of the function.
 
     Returns
     -------
     strategy : Strategy
-        As it was registered; of a function that was not, its name alone. Its
-        ``function`` is the one that was given.
+        Registered metadata; for an unregistered function, only its name. The
+        ``function`` field holds the function that was passed.
 
     Raises
     ------
     ValueError
-        If there is no strategy of that name.
+        If there is no strategy of this name.
     TypeError
-        If it is neither a name nor callable.
+        If ``strategy`` is neither a name nor callable.
 
     Examples
     --------
@@ -259,7 +265,8 @@ def describe(strategy):
     if isinstance(strategy, str):
         if strategy not in _REGISTRY:
             raise ValueError(
-                f"{strategy!r} is no query strategy; known are {', '.join(_REGISTRY)}."
+                f"{strategy!r} is not a query strategy; known are "
+                f"{', '.join(_REGISTRY)}."
                 f"{did_you_mean(strategy, _REGISTRY)}"
             )
         return _REGISTRY[strategy]
@@ -277,7 +284,7 @@ def describe(strategy):
 
 
 def innermost(function):
-    """Return the function that partials are made of; any other one as it is."""
+    """Return the function inside nested partials; any other function unchanged."""
     while isinstance(function, functools.partial):
         function = function.func
     return function
@@ -286,14 +293,15 @@ def innermost(function):
 def top_k(score, n_instances):
     """Return the indices of the ``n_instances`` largest scores, largest first.
 
-    Equal scores keep the order of the pool. A NaN is a bug of the score: it raises.
+    Equal scores keep the order of the pool. NaN indicates a bug in the score and
+    raises.
 
     Parameters
     ----------
     score : ndarray of shape (n_samples,), or iterable of such
-        Scores, or those of one block after the other, of which none is kept.
+        Scores, as one array or in consecutive blocks. Blocks are not kept in memory.
     n_instances : int
-        How many.
+        Number of scores to return.
 
     Returns
     -------
@@ -306,27 +314,27 @@ def top_k(score, n_instances):
 
 
 def best_of(blocks, n):
-    """Return where the ``n`` largest scores of some blocks are, and these scores.
+    """Return the positions of the ``n`` largest scores and these scores.
 
     Parameters
     ----------
     blocks : iterable of ndarray of shape (n_samples,)
-        Scores of one block after the other, of which none is kept.
+        Scores in consecutive blocks. Blocks are not kept in memory.
     n : int
-        How many; all, if there are fewer.
+        Number of scores to return; all of them if there are fewer.
 
     Returns
     -------
     position : ndarray of shape (n,)
-        Positions among all scores, the largest score first, equal ones in their order.
+        Positions among all scores, largest score first. Equal scores keep their order.
     score : ndarray of shape (n,)
-        The scores there.
+        Scores at these positions.
     """
     position, score, start = np.empty(0, np.intp), np.empty(0), 0
     for block in _at_least(n, blocks):
         if np.isnan(block).any():
             raise ValueError(f"{np.isnan(block).sum()} of {len(block)} scores are NaN.")
-        # A block comes after what was found before, so its equals are not wanted.
+        # Ties go to earlier blocks, so only strictly larger scores can enter.
         worst = score[-1] if len(score) == n else None
         new = np.arange(len(block)) if worst is None else np.flatnonzero(block > worst)
         position = np.concatenate([position, start + new])
@@ -337,7 +345,7 @@ def best_of(blocks, n):
 
 
 def _at_least(n, blocks):
-    """Join blocks to such of ``n`` scores or more, so that sorting costs little."""
+    """Merge blocks until each has ``n`` scores or more, which makes sorting cheap."""
     waiting = []
     for block in blocks:
         waiting.append(block)
@@ -349,31 +357,32 @@ def _at_least(n, blocks):
 
 
 def draw_candidates(X, n_instances, n_candidates=None, random_state=None):
-    """Return the samples to score, as a view: the paper's S_k, or the whole pool.
+    """Return the samples to score: the paper's S_k, or the whole pool.
 
     Parameters
     ----------
     X : pool or array-like
-        The pool.
+        Unlabelled pool.
     n_instances : int
-        Samples to query.
+        Number of samples to query.
     n_candidates : int or None
-        Samples to draw; None takes all.
+        Number of candidates drawn at random from the pool. If None, the whole pool is
+        used.
     random_state : int, RandomState instance or None
-        Determines which.
+        Controls the random choice of candidates.
 
     Returns
     -------
     S_k : ndarray of shape (n_candidates,)
-        Positions in ``X``; of the whole pool something as long that gives back the
-        positions it is asked for, and takes no memory.
+        Positions in ``X``. For the whole pool, an object of that length that maps
+        positions to themselves and needs no memory.
     view : Pool
-        Those samples.
+        View of these samples.
 
     Raises
     ------
     ValueError
-        If more is asked for than there is.
+        If more samples are requested than there are.
     """
     pool = as_pool(X)
     n_samples = len(pool)
@@ -392,7 +401,7 @@ def draw_candidates(X, n_instances, n_candidates=None, random_state=None):
 
 
 class _Everything:
-    """Positions 0, 1, ... of a whole pool, of which none is kept."""
+    """Positions 0, 1, ... of a whole pool, without storing them."""
 
     def __init__(self, n_samples):
         self.n_samples = n_samples

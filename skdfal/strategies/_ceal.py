@@ -1,4 +1,4 @@
-"""CEAL: ask for what the net doubts, believe it where it is sure."""
+"""CEAL: query the most uncertain samples, pseudo-label the most certain ones."""
 
 from skdfal._utils._validation import QUERY_PARAMETERS, validate_params
 from skdfal.augment import PseudoLabelAugmenter
@@ -30,26 +30,28 @@ def ceal_sampling(
 ):
     """Query the samples whose prediction has the highest entropy: CEAL [1]_.
 
-    The query of CEAL is that of :func:`entropy_sampling`. What makes the method are
-    the pseudo-labels of the opposite end, see :func:`ceal_pseudo_labels`; the strategy
-    "ceal" of :class:`ActiveLearningClassifier` has both.
+    The query equals :func:`entropy_sampling`. What distinguishes CEAL are the
+    pseudo-labels for the most certain samples, see :func:`ceal_pseudo_labels`. The
+    strategy "ceal" of :class:`ActiveLearningClassifier` combines both.
 
     Parameters
     ----------
     estimator : fitted estimator
-        A skorch net, a Pipeline that ends in one, a modAL learner or committee around
-        them, or any classifier with ``predict_proba``.
+        A skorch net, a Pipeline ending in one, a modAL learner or committee wrapping
+        these, or any classifier with ``predict_proba``.
     X : array-like of shape (n_samples, ...)
-        Pool to query from.
+        Unlabelled pool to query from.
     n_instances : int, default=1
         Number of samples to query.
     n_candidates : int or None, default=None
-        Score this many samples, drawn at random. None scores the whole pool, as CEAL's
-        authors do; the DFAL paper's counts of pseudo-labels are those of candidates.
+        Number of candidates drawn at random from the pool; only these are scored. If
+        None, the whole pool is scored, as CEAL's authors do; the pseudo-label counts in
+        the DFAL paper refer to candidates.
     batch_size : int or None, default=None
-        Samples in one forward pass. None chooses by the memory that a sample needs.
+        Number of samples per forward pass. If None, it is chosen from the memory that
+        one sample needs.
     random_state : int, RandomState instance or None, default=None
-        Determines the candidates.
+        Controls the random choice of candidates.
 
     Returns
     -------
@@ -62,7 +64,7 @@ def ceal_sampling(
         If the estimator is not fitted.
     ValueError
         If ``n_instances`` or ``n_candidates`` is larger than the pool, or ``X`` is
-        empty, not finite, or of a shape that the estimator cannot take.
+        empty, contains NaN or infinity, or has a shape that the estimator cannot take.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""CORE-SET: the samples that, with the labelled ones, cover the pool best."""
+"""CORE-SET: the samples that, with the labelled ones, best cover the pool."""
 
 from functools import partial
 from numbers import Real
@@ -22,13 +22,14 @@ from skdfal.strategies._unit_features import unit_length
 
 __all__ = ["core_set_sampling"]
 
-# Candidates for which the integer program proves its cover in seconds: with 10 labelled
-# samples and 100 to query, 10 s for 2,000 MNIST images, and no proof for 3,000 in 30 s.
+# Number of candidates up to which the integer program proves its cover in seconds. With
+# 10 labelled samples and 100 to query: 10 s for 2,000 MNIST images, no proof for 3,000
+# in 30 s.
 _MAX_CANDIDATES_OF_MIP = 2_000
 
 
 def _directions(features):
-    """Return features of unit length, exact enough to be compared; (n, d)."""
+    """Return features scaled to unit length, in double precision; (n, d)."""
     return unit_length(features.astype(np.float64))
 
 
@@ -68,87 +69,93 @@ def core_set_sampling(
     batch_size=None,
     random_state=None,
 ):
-    r"""Query the samples that leave no other far from a labelled one [1]_.
+    r"""Query samples so that every other sample is close to a labelled one [1]_.
 
-    Distance is that of the features of the net. No label and no probability is looked
-    at: it asks for what is typical of parts of the pool that nobody has labelled.
+    Distances are measured between features of the network; labels and predicted
+    probabilities play no role. The query selects typical samples of regions of the pool
+    without labels.
 
     Parameters
     ----------
     estimator : fitted estimator
-        A skorch net, a Pipeline that ends in one, or a modAL learner or committee
-        around them (whose members' features stand side by side).
+        A skorch net, a Pipeline ending in one, or a modAL learner or committee wrapping
+        these. The features of committee members are concatenated.
     X : array-like of shape (n_samples, ...)
-        Pool to query from, as for ``fit``.
+        Unlabelled pool to query from, in the format that ``fit`` takes.
     n_instances : int, default=1
         Number of samples to query, the paper's b.
     X_labeled : array-like of shape (n_labeled, ...), default=None
-        Samples labelled already, of the kind of ``X``. None takes what a modAL
-        learner was taught; :class:`ActiveLearningClassifier` gives what was annotated.
-        Without any, the first sample found is the one nearest to the mean of all
-        features.
+        Labelled samples, in the same format as ``X``. If None, the training samples of
+        a modAL learner are used; :class:`ActiveLearningClassifier` passes the annotated
+        samples itself. Without labelled samples, the first sample selected is the one
+        nearest to the mean of all features.
     layer : str, nn.Module or None, default=None
-        Features are what this layer gives out, flattened; a name is one of the
-        module's ``named_modules``. None takes what goes into the last linear layer,
-        the activations of the last hidden layer.
+        Layer whose flattened output is used as features, given as a module or by its
+        name in ``named_modules()``. If None, the input of the last linear layer is
+        used, that is, the activations of the last hidden layer.
     metric : {"euclidean", "cosine"}, default="euclidean"
-        "euclidean" measures distances of features as they are, as the papers do.
-        "cosine" scales each feature vector to unit length first, so that only its
-        direction counts: of use where a net with few labels gives samples of one
-        class vectors of very different length.
+        Distance between features. "euclidean" compares them unchanged, as in the
+        papers. "cosine" first scales each feature vector to unit length, so that only
+        its direction counts. This helps when a net trained on few labels gives samples
+        of the same class feature vectors of very different lengths.
     solver : {"auto", "mip", "greedy"}, default="auto"
-        "mip" searches the smallest cover by integer programs, :func:`k_center_mip`;
-        "greedy" takes the farthest sample each time, :func:`k_center_greedy`, whose
-        radius is at most twice the smallest. "auto" is "mip" for up to 2,000
-        candidates, which it settles in seconds, and "greedy" for more.
+        How the cover is computed. "mip" searches for the smallest cover with integer
+        programs (:func:`k_center_mip`). "greedy" repeatedly takes the farthest sample
+        (:func:`k_center_greedy`); its radius is at most twice the smallest. "auto" uses
+        "mip" for up to 2,000 candidates, which takes seconds, and "greedy" for more.
     outlier_fraction : float in [0, 1], default=1e-4
-        Part of the candidates that may stay uncovered, the paper's Ξ; for "mip".
+        Fraction of the candidates that may stay uncovered, the paper's Ξ; only for
+        "mip".
     time_limit : float, default=60
-        Deterministic seconds that "mip" may take, about as long as a clock's: the
-        answer does not depend on the machine. See :func:`k_center_mip`.
+        Time limit for "mip" in deterministic seconds. They are about as long as real
+        seconds, but make the result independent of the machine. See
+        :func:`k_center_mip`.
     n_candidates : int or None, default=None
-        Query among this many samples, drawn at random, and cover only them. None
-        takes the whole pool.
+        Number of candidates drawn at random from the pool; only these are covered and
+        can be queried. If None, the whole pool is considered.
     batch_size : int or None, default=None
-        Samples in one forward pass. None chooses by the memory that a sample needs.
+        Number of samples per forward pass. If None, it is chosen from the memory that
+        one sample needs.
     random_state : int, RandomState instance or None, default=None
-        Determines the candidates.
+        Controls the random choice of candidates.
 
     Returns
     -------
     indices : ndarray of shape (n_instances,)
-        Distinct indices into ``X``, the farthest from what is labelled first.
+        Distinct indices into ``X``, in farthest-first order with respect to the
+        labelled samples.
 
     Raises
     ------
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If there is no torch net in the estimator.
+        If the estimator contains no torch net.
     ValueError
-        If ``n_instances`` or ``n_candidates`` is larger than the pool, if ``layer`` is
-        not in the module, or if ``X`` or ``X_labeled`` is not finite, or of a shape
-        that the net cannot take. If ``solver="mip"`` on more than 2,000 samples of a
-        pool beyond memory, and ``n_candidates`` is not given.
+        If ``n_instances`` or ``n_candidates`` is larger than the pool, if the module
+        has no such ``layer``, or if ``X`` or ``X_labeled`` contains NaN or infinity, or
+        has a shape that the net cannot take. If ``solver="mip"`` on more than 2,000
+        samples of a pool beyond memory, and ``n_candidates`` is not given.
 
     Warns
     -----
     ConvergenceWarning
-        If "mip" could not prove its cover the smallest within ``time_limit``; the
-        best so far is returned.
+        If "mip" could not prove within ``time_limit`` that its cover is the smallest.
+        The best cover found so far is returned.
 
     See Also
     --------
-    cover_radius : The objective, on plain arrays.
+    cover_radius : The objective, for plain arrays.
 
     Notes
     -----
-    With s the labelled samples and d the Euclidean distance of features, which are of
-    unit length for ``metric="cosine"`` (d² is then twice the cosine distance), choose
+    Let s be the labelled samples and d the Euclidean distance between features, which
+    are scaled to unit length for ``metric="cosine"`` (d² is then twice the cosine
+    distance). Choose
 
     .. math:: \min_{|Q| = b} \max_i \min_{j \in s \cup Q} d(i, j),
 
-    Ξ of the candidates i left aside.
+    leaving aside a fraction Ξ of the candidates i.
 
     References
     ----------
@@ -187,18 +194,18 @@ def core_set_sampling(
     )
     if not cover.proven:
         warn_caller(
-            f"The cover of radius {cover.radius:.4g} is not proven the smallest within "
-            f"{time_limit=} deterministic s: the smallest is at least "
-            f"{cover.lower_bound:.4g}, greedy's is {cover.greedy_radius:.4g}. Raise "
-            "time_limit, lower n_candidates or outlier_fraction, or use "
-            'solver="greedy".',
+            f"Could not prove within {time_limit=} deterministic seconds that the "
+            f"cover of radius {cover.radius:.4g} is the smallest: the smallest radius "
+            f"is at least {cover.lower_bound:.4g}, that of the greedy cover is "
+            f"{cover.greedy_radius:.4g}. Raise time_limit, lower n_candidates or "
+            'outlier_fraction, or use solver="greedy".',
             ConvergenceWarning,
         )
     return S_k[cover.centers]
 
 
 def _greedy_cover(engine, map_blocks, n_instances, X_labeled, metric):
-    """Return the centers of the greedy cover, of features that stay where they are."""
+    """Return the centers of the greedy cover; the features stay where they are."""
     blocks = list(map_blocks(keep=True, engine=engine))
     if metric == "cosine":
         blocks = [(block,) for block in blocks]
@@ -209,7 +216,7 @@ def _greedy_cover(engine, map_blocks, n_instances, X_labeled, metric):
 def _check_fits_program(n_samples):
     if n_samples > _MAX_CANDIDATES_OF_MIP:
         raise ValueError(
-            f'solver="mip" on {n_samples} samples of a pool beyond memory needs the '
-            "distances of all of them. Give n_candidates, such as "
+            f'solver="mip" on {n_samples} samples needs the distances between all of '
+            "them, and the pool is not in memory. Set n_candidates, for example to "
             f'{_MAX_CANDIDATES_OF_MIP}, or use solver="greedy".'
         )

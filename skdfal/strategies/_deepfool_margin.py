@@ -20,8 +20,9 @@ from skdfal.strategies._pruned_search import pruned_search
 
 __all__ = ["deepfool_margin_sampling", "deepfool_margin_score", "dfal"]
 
-# Batches of a block under attack, whose perturbations are kept: finished samples are
-# replaced by waiting ones, so only the last batch of a block runs half empty.
+# Number of batches per attacked block, whose perturbations are kept in memory. Finished
+# samples are replaced by waiting ones, so only the last batch of a block is partly
+# empty.
 _BATCHES = 16
 
 
@@ -40,51 +41,55 @@ def deepfool_margin_score(
 ):
     r"""Score samples by their distance to the decision boundary [1]_.
 
-    The distance is that of a DeepFool attack, an upper bound that is close in
-    practice. It is a margin in input space: it does not depend on how the net scales
-    its confidence, which a net trained on few labels gets wrong.
+    The distance is the length of a DeepFool perturbation, an upper bound that is close
+    in practice. As a margin in input space, it does not depend on the confidence of the
+    net, which is unreliable when labels are few.
 
     Parameters
     ----------
     estimator : fitted estimator
-        A skorch net, a Pipeline that ends in one (the attack runs in the net's input
-        space), or a modAL learner or committee around them (a committee is attacked
-        as one classifier, the mean of its members' probabilities; where its members
-        transform X differently, the margin is the mean of theirs).
+        A skorch net, a Pipeline ending in one, or a modAL learner or committee wrapping
+        these. In a Pipeline, the attack runs in the input space of the net. A committee
+        is attacked as a single classifier with the mean of its members' probabilities.
+        If the members transform X differently, their margins are averaged instead.
     X : array-like of shape (n_samples, n_channels, height, width)
-        Pool to score, a numpy array or a torch tensor, scaled as for ``fit``.
+        Samples to score: a numpy array or a torch tensor, scaled as for ``fit``.
     p : float in [1, inf], default=2
-        Norm of the margin.
+        Order of the lp norm in which the margin is measured.
     max_iter : int, default=50
-        Upper bound on DeepFool steps; most samples stop much earlier.
+        Maximum number of DeepFool steps per sample; most samples stop much earlier.
     overshoot : float >= 0, default=0.02
-        How far the iterates go beyond the boundary, relative to the perturbation.
+        How far the iterates go past the decision boundary, relative to the
+        perturbation.
     n_top_classes : int >= 2 or None, default=None
-        Attack only towards the likeliest classes, the predicted one included. None
-        takes all of up to 20 classes, and of more the ten likeliest.
+        Number of most likely classes that the attack considers, including the predicted
+        one. If None, it considers all classes when there are at most 20, and the ten
+        most likely ones otherwise.
     batch_size : int or None, default=None
-        Samples under attack at a time. None chooses by the memory that a sample needs.
+        Number of samples attacked at once. If None, it is chosen from the memory that
+        one sample needs.
 
     Returns
     -------
     score : ndarray of shape (n_samples,)
-        Minus the p-norm of the perturbation, in input units; -inf where DeepFool does
-        not converge. Larger is queried first.
+        Minus the p-norm of the perturbation, in input units; -inf if DeepFool does not
+        converge. Larger is queried first.
 
     Raises
     ------
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If there is no torch net in the estimator.
+        If the estimator contains no torch net.
     ValueError
-        If ``X`` is empty, not finite, or of a shape that the net cannot take, or if a
-        parameter is out of its range.
+        If ``X`` is empty, contains NaN or infinity, or has a shape that the net cannot
+        take, or if a parameter is out of its range.
 
     Warns
     -----
     ConvergenceWarning
-        If some samples kept their class for ``max_iter`` steps; says how many.
+        If some samples kept their class for ``max_iter`` steps; the warning says how
+        many.
 
     See Also
     --------
@@ -92,11 +97,11 @@ def deepfool_margin_score(
 
     Notes
     -----
-    The score is :math:`-\|\sum_i r_i\|_p`, with the steps r_i of :func:`deepfool`.
-    Where the module is one ``Linear``, alone or in a ``Sequential`` with nothing but
-    ``Flatten``, ``Identity``, dropout and a softmax at its end, one step is exact and
-    its length is taken from the closed form: a forward pass. There ``n_top_classes``
-    of None is all classes, however many.
+    The score is :math:`-\|\sum_i r_i\|_p`, with the steps r_i of :func:`deepfool`. For
+    a single ``Linear`` module, alone or in a ``Sequential`` with only ``Flatten``,
+    ``Identity``, dropout and a final softmax besides, one step is exact. Its length
+    then comes from the closed form, at the cost of a forward pass, and
+    ``n_top_classes=None`` means all classes, however many there are.
 
     References
     ----------
@@ -117,7 +122,7 @@ def deepfool_margin_score(
 
 
 def _scores(nets, attack):
-    """Minus the margins, a mean over nets that share no input space; (n,)."""
+    """Minus the margins, averaged over nets with different input spaces; (n,)."""
     score = -np.mean([_margins(net.for_attack(), attack) for net in nets], axis=0)
     _warn_of_unconverged(np.isinf(score).sum(), len(score), attack["max_iter"])
     return score
@@ -152,12 +157,13 @@ def dfal(
     batch_size=None,
     random_state=None,
 ):
-    """Query as DFAL does: the samples nearest to the decision boundary [1]_.
+    """Query the samples nearest to the decision boundary, as DFAL does [1]_.
 
-    The answer is that of :func:`deepfool_margin_sampling`. As the strategy of
-    :class:`ActiveLearningClassifier` or :class:`LabelingSession`, by its name or as
-    this function, it brings along the other half of the method: the training set gets
-    the adversarial twin of each annotated sample. With modAL the twins come from
+    The query equals :func:`deepfool_margin_sampling`. When used as the strategy of
+    :class:`ActiveLearningClassifier` or :class:`LabelingSession`, by name or as this
+    function, it also enables the other half of the method: the adversarial twin of each
+    annotated sample joins the training set. A twin is the sample plus a small
+    perturbation that changes its predicted class. With modAL, create the twins with
     :class:`AdversarialAugmenter`.
 
     Parameters
@@ -165,26 +171,31 @@ def dfal(
     estimator : fitted estimator
         As for :func:`deepfool_margin_score`.
     X : array-like of shape (n_samples, n_channels, height, width)
-        Pool to query from.
+        Unlabelled pool to query from.
     n_instances : int, default=1
         Number of samples to query, the paper's n_query.
     p : float in [1, inf], default=2
-        Norm of the margin.
+        Order of the lp norm in which the margin is measured.
     n_candidates : int or None, default=None
-        Search among this many samples, drawn at random: the paper's K. None takes all.
+        Number of candidates drawn at random from the pool; only these are searched.
+        This is the paper's K. If None, the whole pool is searched.
     max_iter : int, default=50
-        Upper bound on DeepFool steps.
+        Maximum number of DeepFool steps per sample.
     overshoot : float >= 0, default=0.02
-        How far the iterates go beyond the boundary, relative to the perturbation.
+        How far the iterates go past the decision boundary, relative to the
+        perturbation.
     n_top_classes : int >= 2 or None, default=None
-        Attack only towards the likeliest classes, the predicted one included. None
-        takes all of up to 20 classes, and of more the ten likeliest.
+        Number of most likely classes that the attack considers, including the predicted
+        one. If None, it considers all classes when there are at most 20, and the ten
+        most likely ones otherwise.
     prune : bool, default=True
-        Search best first and stop early; False attacks every candidate.
+        Whether to attack the most promising candidates first and stop early. If False,
+        every candidate is attacked.
     batch_size : int or None, default=None
-        Samples under attack at a time. None chooses by the memory that a sample needs.
+        Number of samples attacked at once. If None, it is chosen from the memory that
+        one sample needs.
     random_state : int, RandomState instance or None, default=None
-        Determines the candidates.
+        Controls the random choice of candidates.
 
     Returns
     -------
@@ -194,7 +205,7 @@ def dfal(
     Raises
     ------
     NotFittedError, TypeError, ValueError
-        Where :func:`deepfool_margin_sampling` raises.
+        If :func:`deepfool_margin_sampling` raises.
 
     References
     ----------
@@ -254,36 +265,40 @@ def deepfool_margin_sampling(
 ):
     r"""Query the samples nearest to the decision boundary [1]_.
 
-    This is the query of DFAL alone. :func:`dfal` asks for the same samples, and where
-    it is the strategy of a loop their adversarial twins are trained on too.
+    This is only the query of DFAL. :func:`dfal` selects the same samples, but as the
+    strategy of a loop it also adds their adversarial twins to the training set.
 
     Parameters
     ----------
     estimator : fitted estimator
         As for :func:`deepfool_margin_score`.
     X : array-like of shape (n_samples, n_channels, height, width)
-        Pool to query from.
+        Unlabelled pool to query from.
     n_instances : int, default=1
         Number of samples to query, the paper's n_query.
     p : float in [1, inf], default=2
-        Norm of the margin.
+        Order of the lp norm in which the margin is measured.
     n_candidates : int or None, default=None
-        Score this many samples, drawn at random: the paper's K. None scores all.
+        Number of candidates drawn at random from the pool; only these are searched.
+        This is the paper's K. If None, the whole pool is searched.
     max_iter : int, default=50
-        Upper bound on DeepFool steps.
+        Maximum number of DeepFool steps per sample.
     overshoot : float >= 0, default=0.02
-        How far the iterates go beyond the boundary, relative to the perturbation.
+        How far the iterates go past the decision boundary, relative to the
+        perturbation.
     n_top_classes : int >= 2 or None, default=None
-        Attack only towards the likeliest classes, the predicted one included. None
-        takes all of up to 20 classes, and of more the ten likeliest.
+        Number of most likely classes that the attack considers, including the predicted
+        one. If None, it considers all classes when there are at most 20, and the ten
+        most likely ones otherwise.
     prune : bool, default=True
-        Search best first and stop early. Many times as fast as attacking every
-        candidate, which is what False does, and nearly always the same answer; see
-        Notes.
+        Whether to attack the most promising candidates first and stop early. This is
+        many times as fast as attacking every candidate, which False does, and nearly
+        always gives the same answer; see Notes.
     batch_size : int or None, default=None
-        Samples under attack at a time. None chooses by the memory that a sample needs.
+        Number of samples attacked at once. If None, it is chosen from the memory that
+        one sample needs.
     random_state : int, RandomState instance or None, default=None
-        Determines the candidates.
+        Controls the random choice of candidates.
 
     Returns
     -------
@@ -295,30 +310,31 @@ def deepfool_margin_sampling(
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If there is no torch net in the estimator.
+        If the estimator contains no torch net.
     ValueError
-        If ``n_instances`` or ``n_candidates`` is larger than the pool, or where
+        If ``n_instances`` or ``n_candidates`` is larger than the pool, or if
         :func:`deepfool_margin_score` raises.
 
     Warns
     -----
     ConvergenceWarning
-        If DeepFool did not converge on some of the samples it attacked.
+        If DeepFool did not converge for some of the samples it attacked.
 
     Notes
     -----
-    One forward pass ranks the candidates by a proxy of the margin,
+    One forward pass ranks the candidates by a proxy of their margin,
 
     .. math:: \pi(x) = \min_k (f_{k_0} - f_k) / \|W_{k_0} - W_k\|_2,
 
-    W being the weights of the last linear layer (without one, the plain gap). Blocks
-    are attacked in that order; a sample is dropped once its perturbation is longer
-    than the n-th smallest margin found, and the search ends where
-    0.7 :math:`\rho\,\pi(x)` is larger too, ρ being the smallest ratio of margin to
-    proxy seen. It can miss a sample whose ratio is less than 0.7 of every ratio seen
-    before, or whose perturbation grows beyond the n-th smallest margin and then
-    shrinks again. Committees whose members transform ``X`` differently are attacked
-    in full.
+    where W are the weights of the last linear layer (without such a layer, the proxy is
+    the plain gap). Blocks of candidates are attacked in this order. A sample is dropped
+    once its perturbation is longer than the n-th smallest margin found so far. The
+    search ends when 0.7 :math:`\rho\,\pi(x)` exceeds this margin too, ρ being the
+    smallest ratio of margin to proxy seen so far.
+
+    The search can miss a sample whose ratio is less than 0.7 of every ratio seen
+    before, or whose perturbation grows beyond the n-th smallest margin and then shrinks
+    again. Committees whose members transform ``X`` differently are attacked in full.
 
     References
     ----------
@@ -341,7 +357,7 @@ def deepfool_margin_sampling(
 
 
 def smallest_margins(estimator, X, n, attack, prune=True):
-    """Return the positions of the ``n`` smallest margins, and these margins.
+    """Return the positions of the ``n`` smallest margins and these margins.
 
     Parameters
     ----------
@@ -350,21 +366,21 @@ def smallest_margins(estimator, X, n, attack, prune=True):
     X : pool
         Samples.
     n : int
-        How many of them.
+        Number of margins.
     attack : dict
         Parameters of :func:`deepfool`.
     prune : bool, default=True
-        Search best first and stop early.
+        Whether to attack the most promising candidates first and stop early.
 
     Returns
     -------
     nearest : ndarray of shape (n,)
-        Positions in ``X``, the smallest margin first.
+        Positions in ``X``, smallest margin first.
     margin : ndarray of shape (n,)
-        Theirs; infinite where DeepFool does not converge.
+        Margins at these positions; infinite if DeepFool does not converge.
     """
     nets = torch_nets(estimator, X)
-    is_affine = nets[0].module.affine_form() is not None  # all margins cost one pass
+    is_affine = nets[0].module.affine_form() is not None  # all margins in one pass
     if prune and len(nets) == 1 and not is_affine:
         net = nets[0].for_attack()
         found = pruned_search(net, n, _sized(net, attack))
@@ -376,7 +392,7 @@ def smallest_margins(estimator, X, n, attack, prune=True):
 
 
 def _margins(net, attack):
-    """||Σ r_i||_p of every sample, +inf where DeepFool does not converge; (n,)."""
+    """||Σ r_i||_p of every sample, +inf if DeepFool does not converge; (n,)."""
     attack = _sized(net, attack)
     work = partial(_margins_of_block, attack)
     return np.concatenate(list(net.map_blocks(work, attack["batch_size"], _BATCHES)))
@@ -394,7 +410,7 @@ def _margins_of_block(attack, net):
 
 
 def attack_parameters(p, max_iter, overshoot, n_top_classes, batch_size):
-    """Gather the parameters of :func:`deepfool`."""
+    """Collect the parameters of :func:`deepfool`."""
     return {
         "p": p,
         "max_iter": max_iter,
@@ -405,7 +421,7 @@ def attack_parameters(p, max_iter, overshoot, n_top_classes, batch_size):
 
 
 def _sized(net, attack):
-    """Return the attack with a number of samples to work on at a time."""
+    """Return the attack with a definite number of samples to attack at once."""
     return attack | {"batch_size": net.batch_size(attack["batch_size"], True)}
 
 
@@ -414,7 +430,7 @@ def _warn_of_unconverged(n_unconverged, n_samples, max_iter):
         warn_caller(
             f"DeepFool did not change the class of {n_unconverged} of {n_samples} "
             f"samples within {max_iter} steps. Their margin is taken as infinite. If "
-            "they are many, the net has hardly been trained, or is certain of one "
-            "class wherever it looks.",
+            "there are many of them, the net is hardly trained, or predicts one class "
+            "with certainty everywhere.",
             ConvergenceWarning,
         )

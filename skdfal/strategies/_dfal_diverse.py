@@ -1,4 +1,4 @@
-"""A batch-diverse DFAL: near the boundary, but not all in the same place of it."""
+"""A diverse variant of DFAL: samples near the boundary, but in different places."""
 
 from numbers import Real
 
@@ -16,7 +16,7 @@ from skdfal.adapter import hidden_features
 from skdfal.augment import AdversarialAugmenter
 from skdfal.strategies._base import draw_candidates, register
 
-# A variant of the margin query, so built on its search.
+# A variant of the margin query, built on its search.
 from skdfal.strategies._deepfool_margin import attack_parameters, smallest_margins
 
 __all__ = ["dfal_diverse_sampling"]
@@ -25,8 +25,9 @@ __all__ = ["dfal_diverse_sampling"]
 class _Information:
     """F(S) = log det(I + δ L_S) / δ for L_ij = q_i q_j K(z_i, z_j); the objective.
 
-    ``variance`` is what is left of each q_j² = L_jj once S is known; F gains
-    log(1 + δ variance_j) / δ from j. For δ = 0 that is q_j² itself, whatever S.
+    ``variance`` is the part of each q_j² = L_jj that remains once S is known. Adding j
+    to S increases F by log(1 + δ variance_j) / δ. For δ = 0 this is q_j², whatever S
+    is.
     """
 
     def __init__(self, margin, features, diversity):
@@ -43,7 +44,7 @@ class _Information:
         return self.q * self.q[j] * np.exp(-square / self.scale)
 
     def add(self, j):
-        """S = S ∪ {j}: condition all the others on sample j, seen with unit noise."""
+        """S = S ∪ {j}: condition all others on sample j, observed with unit noise."""
         covariance = self.column(j)
         for u in self.known:
             covariance -= self.diversity * u[j] * u
@@ -58,10 +59,10 @@ def _mean_finite(margin):
 
 
 def _greedy(objective, n_instances):
-    """Add what gains most, ``n_instances`` times: 1 - 1/e of the best S at least."""
+    """Repeatedly add the sample of largest gain: F is >= 1 - 1/e of the optimum."""
     S = []
     while len(S) < n_instances:
-        gain = objective.variance.copy()  # the gain is increasing in it
+        gain = objective.variance.copy()  # the gain increases with the variance
         gain[S] = -1
         S.append(int(gain.argmax()))
         objective.add(S[-1])
@@ -105,64 +106,69 @@ def dfal_diverse_sampling(
 ):
     r"""Query samples near the decision boundary that differ from each other.
 
-    DFAL takes the smallest margins of a batch one by one, so that near-duplicates are
-    all taken together. The DFAL paper [1]_ leaves a submodular choice open; this is
-    one. With ``n_instances=1`` it is :func:`deepfool_margin_sampling`.
+    DFAL takes the samples with the smallest margins one by one, so a batch may consist
+    of near-duplicates. The DFAL paper [1]_ leaves a submodular selection to future
+    work; this is one. With ``n_instances=1``, it equals
+    :func:`deepfool_margin_sampling`.
 
     Parameters
     ----------
     estimator : fitted estimator
         As for :func:`deepfool_margin_score`.
     X : array-like of shape (n_samples, n_channels, height, width)
-        Pool to query from.
+        Unlabelled pool to query from.
     n_instances : int, default=1
         Number of samples to query.
     diversity : float >= 0, default=10.0
-        Weight δ of difference against margin. A second copy of a sample counts as
-        much as ``1 / (1 + diversity * q²)`` of the first, q² <= 1 being its
-        closeness to the boundary; 0 is DFAL.
+        Weight δ of diversity relative to the margin. A second copy of a sample counts
+        ``1 / (1 + diversity * q²)`` times as much as the first, where q² <= 1 is its
+        closeness to the boundary. With 0, the strategy is DFAL.
     shortlist : int, default=10
-        Choose among the ``shortlist * n_instances`` smallest margins.
+        Size of the shortlist: the ``shortlist * n_instances`` smallest margins.
     p : float in [1, inf], default=2
-        Norm of the margin.
+        Order of the lp norm in which the margin is measured.
     n_candidates : int or None, default=None
-        Search among this many samples, drawn at random: the paper's K. None takes all.
+        Number of candidates drawn at random from the pool; only these are searched.
+        This is the paper's K. If None, the whole pool is searched.
     max_iter : int, default=50
-        Upper bound on DeepFool steps.
+        Maximum number of DeepFool steps per sample.
     overshoot : float >= 0, default=0.02
-        How far the iterates go beyond the boundary, relative to the perturbation.
+        How far the iterates go past the decision boundary, relative to the
+        perturbation.
     n_top_classes : int >= 2 or None, default=None
-        Attack only towards the likeliest classes, the predicted one included. None
-        takes all of up to 20 classes, and of more the ten likeliest.
+        Number of most likely classes that the attack considers, including the predicted
+        one. If None, it considers all classes when there are at most 20, and the ten
+        most likely ones otherwise.
     layer : str, nn.Module or None, default=None
-        Features to differ in are what this layer gives out, flattened; a name is one
-        of the module's ``named_modules``. None takes what goes into the last linear
-        layer.
+        Layer whose flattened output is used as features to measure differences, given
+        as a module or by its name in ``named_modules()``. If None, the input of the
+        last linear layer is used.
     batch_size : int or None, default=None
-        Samples under attack at a time. None chooses by the memory that a sample needs.
+        Number of samples attacked at once. If None, it is chosen from the memory that
+        one sample needs.
     random_state : int, RandomState instance or None, default=None
-        Determines the candidates.
+        Controls the random choice of candidates.
 
     Returns
     -------
     indices : ndarray of shape (n_instances,)
-        Distinct indices into ``X``, the smallest margin first, then in the order in
-        which the greedy search found them.
+        Distinct indices into ``X``: the smallest margin first, then in the order of the
+        greedy search.
 
     Raises
     ------
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If there is no torch net in the estimator.
+        If the estimator contains no torch net.
     ValueError
-        If ``n_instances`` or ``n_candidates`` is larger than the pool, if ``layer`` is
-        not in the module, or where :func:`deepfool_margin_score` raises.
+        If ``n_instances`` or ``n_candidates`` is larger than the pool, if the module
+        has no such ``layer``, or if :func:`deepfool_margin_score` raises.
 
     Warns
     -----
     ConvergenceWarning
-        If DeepFool did not converge on some of the samples.
+        If DeepFool did not converge for some of the samples.
 
     Notes
     -----
@@ -172,19 +178,20 @@ def dfal_diverse_sampling(
         K_{ij} = e^{-\|z_i - z_j\|^2 / \overline{\|z - z'\|^2}}, \quad
         L_{ij} = q_i q_j K_{ij},
 
-    bars being means over the shortlist: no unit of pixels or features is left. Think
-    of what the net does not know as a Gaussian process on the features, with variance
-    q_i² that is largest at the boundary. A batch S observed with noise of variance
-    1/δ tells about it, up to a factor 2,
+    where bars are means over the shortlist, so the units of pixels and features cancel.
+    Model what the net does not know as a Gaussian process on the features, with
+    variance q_i², which is largest at the boundary. Observing a batch S with noise of
+    variance 1/δ yields, up to a factor of 2, the information
 
     .. math:: F(S) = \tfrac1δ \log\det(I + δ L_S).
 
-    Since L is positive semi-definite, F is monotone (a further observation never takes
-    information away) and submodular (it tells less the more is known), so that the
-    greedy search has at least 1 - 1/e of the largest F of its size [2]_. A sample
-    gains log(1 + δ v) / δ, v being its variance once S is known:
-    without S that is q_i², so the smallest margin always comes first. For δ → 0 the
-    gains are q_i² whatever S, which is DFAL; for δ → ∞ the search is for the largest
+    Since L is positive semi-definite, F is monotone (another observation never removes
+    information) and submodular (it adds less the more is known). The greedy search
+    therefore reaches at least 1 - 1/e of the largest F for its size [2]_.
+
+    A sample gains log(1 + δ v) / δ, where v is its variance once S is known. For empty
+    S this variance is q_i², so the smallest margin always comes first. For δ → 0 the
+    gains are q_i² whatever S is, which is DFAL. For δ → ∞ the search maximises the
     determinant of L_S.
 
     References

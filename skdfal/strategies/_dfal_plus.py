@@ -17,29 +17,29 @@ from skdfal.augment import AdversarialAugmenter
 from skdfal.pool import as_pool
 from skdfal.strategies._base import draw_candidates, register
 
-# Built on the query of DFAL, with TypiClust before it.
+# Builds on the query of DFAL and puts TypiClust before it.
 from skdfal.strategies._deepfool_margin import attack_parameters, smallest_margins
 from skdfal.strategies._typical import typical_rows
 
 __all__ = ["dfal_plus_sampling"]
 
-_MAX_SAMPLES = 20_000  # among which typical ones are looked for
-_N_COMPONENTS = 50  # principal ones, of their values
-_N_NEIGHBORS, _MAX_CLUSTERS = 20, 500  # TypiClust's
+_MAX_SAMPLES = 20_000  # among which typical samples are searched
+_N_COMPONENTS = 50  # principal components of the values
+_N_NEIGHBORS, _MAX_CLUSTERS = 20, 500  # as in TypiClust
 
 
 def _typical(X, X_labeled, n_instances, random_state):
-    """Return positions of typical samples, of clusters that have no label yet."""
+    """Return positions of typical samples of clusters that have no label yet."""
     from sklearn.decomposition import PCA  # slow to import
 
     shape, of_labeled = X.sample_shape, as_pool(X_labeled).sample_shape
     if None not in (shape, of_labeled) and shape != of_labeled:
         raise ValueError(
-            f"X_labeled has samples of shape {tuple(of_labeled)}, X of shape "
-            f"{tuple(shape)}: give both as in fit."
+            f"X_labeled has samples of shape {tuple(of_labeled)}, X has samples of "
+            f"shape {tuple(shape)}. Pass both as in fit."
         )
     S, samples = _draw_at_most(_MAX_SAMPLES, X, n_instances, random_state)
-    instead = "Set labels_per_class=0, which asks for small margins at once"
+    instead = "Set labels_per_class=0, which queries by small margins from the start"
     values = [sample_values(part, instead) for part in (samples, X_labeled)]
     Z = np.concatenate(values)
     Z = PCA(min(_N_COMPONENTS, *Z.shape), random_state=0).fit_transform(Z)
@@ -92,81 +92,87 @@ def dfal_plus_sampling(
 ):
     r"""Query typical samples while labels are few, and small margins from then on.
 
-    After ten labels a net knows too little to say what it does not know. Until there
-    are ``labels_per_class`` times as many labels as classes this asks for a typical
-    sample of each cluster of the values that has no label, for pictures of their
-    pixels, as TypiClust [1]_ does of features; then for the samples nearest to the
-    decision boundary, as DFAL [2]_.
+    A net trained on ten labels knows too little to tell what it does not know. While
+    there are fewer than ``labels_per_class`` labels per class on average, this strategy
+    clusters the values of the samples (pixels, for images). It queries a typical sample
+    of each cluster without a label, as TypiClust [1]_ does with features. After that,
+    it queries the samples nearest to the decision boundary, as DFAL [2]_ does.
 
     Parameters
     ----------
     estimator : fitted estimator
         As for :func:`deepfool_margin_score`.
     X : array-like of shape (n_samples, n_channels, height, width)
-        Pool to query from.
+        Unlabelled pool to query from.
     n_instances : int, default=1
         Number of samples to query.
     X_labeled : array-like of shape (n_labeled, ...), default=None
-        Samples labelled already, of the kind of ``X``. None takes what a modAL
-        learner was taught; :class:`ActiveLearningClassifier` gives what was annotated.
-        Where there is neither, margins are asked for at once.
+        Labelled samples, in the same format as ``X``. If None, the training samples of
+        a modAL learner are used; :class:`ActiveLearningClassifier` passes the annotated
+        samples itself. Without labelled samples, the query is by margin from the start.
     labels_per_class : int >= 0, default=8
-        How many labels there should be for each class, on average, before margins are
-        asked for.
+        Number of labels per class, on average, from which on samples are queried by
+        margin.
     n_margins : int, default=800
-        Look for small margins among at most so many samples, drawn at random: the K
-        of DFAL.
+        Maximum number of samples, drawn at random, among which small margins are
+        searched: the K of DFAL.
     p : float in [1, inf], default=2
-        Norm of the margin.
+        Order of the lp norm in which the margin is measured.
     n_candidates : int or None, default=None
-        Query among this many samples, drawn at random, both what is typical and what
-        has a small margin. None, the whole pool, finds better clusters; ``n_margins``
-        bounds the cost of margins.
+        Number of candidates drawn at random from the pool; only these can be queried,
+        both for typicality and for small margins. If None, the whole pool is
+        considered, which gives better clusters; ``n_margins`` bounds the cost of
+        computing margins.
     max_iter : int, default=50
-        Upper bound on DeepFool steps.
+        Maximum number of DeepFool steps per sample.
     overshoot : float >= 0, default=0.02
-        How far the iterates go beyond the boundary, relative to the perturbation.
+        How far the iterates go past the decision boundary, relative to the
+        perturbation.
     n_top_classes : int >= 2 or None, default=None
-        Attack only towards the likeliest classes, the predicted one included. None
-        takes all of up to 20 classes, and of more the ten likeliest.
+        Number of most likely classes that the attack considers, including the predicted
+        one. If None, it considers all classes when there are at most 20, and the ten
+        most likely ones otherwise.
     batch_size : int or None, default=None
-        Samples under attack at a time. None chooses by the memory that a sample needs.
+        Number of samples attacked at once. If None, it is chosen from the memory that
+        one sample needs.
     random_state : int, RandomState instance or None, default=None
-        Determines what is drawn, and how clusters start.
+        Controls the random choice of candidates, of the samples searched for small
+        margins or typicality among them, and the clustering.
 
     Returns
     -------
     indices : ndarray of shape (n_instances,)
-        Distinct indices into ``X``: from the largest cluster without a label first,
-        then smallest margin first.
+        Distinct indices into ``X``. While labels are few, the largest cluster without a
+        label comes first; afterwards, the smallest margin comes first.
 
     Raises
     ------
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If there is no torch net in the estimator.
+        If the estimator contains no torch net.
     ValueError
-        If ``n_instances`` or ``n_candidates`` is larger than the pool, if samples are
-        no arrays of finite numbers, or those of ``X_labeled`` of another shape, while
-        typical ones are looked for, or where :func:`deepfool_margin_score` raises.
+        If ``n_instances`` or ``n_candidates`` is larger than the pool, or if
+        :func:`deepfool_margin_score` raises. While typical samples are queried: if
+        samples are not arrays of finite numbers, or those of ``X_labeled`` have another
+        shape.
 
     Warns
     -----
     ConvergenceWarning
-        If DeepFool did not converge on some of the samples it attacked.
+        If DeepFool did not converge for some of the samples it attacked.
 
     See Also
     --------
     typi_clust_sampling : Typical samples by features of the net, in all rounds.
-    dfal : Small margins in all rounds.
+    dfal : Smallest margins, in all rounds.
 
     Notes
     -----
-    Values of 20,000 samples at most, drawn at random, are clustered with the labelled
-    ones by their first 50 principal components, into as many clusters as there are
-    labels and samples to query. Pictures of more than 32 pixels a side are averaged in
-    blocks first.
+    At most 20,000 samples, drawn at random, are clustered together with the labelled
+    ones by the first 50 principal components of their values. The number of clusters is
+    the number of labelled samples plus the number of samples to query. Images of more
+    than 32 pixels per side are first averaged in blocks.
 
     References
     ----------

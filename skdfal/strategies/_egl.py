@@ -1,4 +1,4 @@
-"""EGL: how far one training step on the sample would move the weights."""
+"""EGL: how far one training step on a sample would move the weights."""
 
 import warnings
 from contextlib import contextmanager
@@ -32,13 +32,14 @@ __all__ = ["egl_sampling", "egl_score"]
 
 _LAYERS = {"layers": [StrOptions({"all", "last"})]}
 
-# Numbers that the Jacobians of a batch may hold where they are written out.
+# Maximum number of entries in the Jacobians of a batch, if they are written out.
 _JACOBIAN_SIZE = 2**25
 
-# Numbers that the gradients of all logits at the layers' outputs may hold.
+# Maximum number of entries in the gradients of all logits at the layers' outputs.
 _GRADIENTS_SIZE = 2**27
 
-# Samples that share a Gram matrix of gradients, at most: it fits into caches.
+# Maximum number of samples that share a Gram matrix of gradients, so it fits into
+# caches.
 _BATCH_SIZE = 64
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
@@ -57,65 +58,68 @@ def _expected_length(proba, G):
 
 @validate_params(SCORE_PARAMETERS | _LAYERS, prefer_skip_nested_validation=True)
 def egl_score(estimator, X, *, layers="all", batch_size=None):
-    r"""Score samples by the expected length of their gradient [1]_.
+    r"""Score samples by their expected gradient norm [1]_.
 
-    The gradient is that of the cross-entropy with respect to the weights. Its length
-    is averaged over the labels that the sample may turn out to have, each as likely
-    as the net says. Large where one training step on the sample would change much.
+    The gradient is that of the cross-entropy with respect to the weights. Its norm is
+    averaged over the possible labels, weighted by their predicted probabilities. The
+    score is high where one training step on the sample would change the weights a lot.
 
     Parameters
     ----------
     estimator : fitted estimator
-        A skorch net, a Pipeline that ends in one, or a modAL learner or committee
-        around them (the mean of its members' scores).
+        A skorch net, a Pipeline ending in one, or a modAL learner or committee wrapping
+        these. The scores of committee members are averaged.
     X : array-like of shape (n_samples, ...)
-        Pool to score, as for ``fit``.
+        Samples to score, in the format that ``fit`` takes.
     layers : {"all", "last"}, default="all"
-        Gradients of all trainable weights, or of the last linear layer alone, which
-        costs one forward pass.
+        Weights whose gradients are used: all trainable weights ("all"), or only those
+        of the last linear layer ("last"), which costs a single forward pass.
     batch_size : int or None, default=None
-        Samples in one forward pass, at most: no more than what gradients of all classes
-        have room for. None chooses by the memory that a sample needs.
+        Maximum number of samples per forward pass; it is lowered if the gradients of
+        all classes would not fit into memory otherwise. If None, it is chosen from the
+        memory that one sample needs.
 
     Returns
     -------
     score : ndarray of shape (n_samples,)
-        Expected gradient length, 0 or more. Larger is queried first.
+        Expected gradient norm, >= 0. Larger is queried first.
 
     Raises
     ------
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If there is no torch net in the estimator.
+        If the estimator contains no torch net.
     ValueError
-        If no weight is trainable, if ``layers="last"`` and the module does not end in
-        a linear layer, or if ``X`` is empty, not finite, or of a shape that the net
-        cannot take.
+        If no weight is trainable, if ``layers="last"`` and the module does not end in a
+        linear layer, or if ``X`` is empty, contains NaN or infinity, or has a shape
+        that the net cannot take.
 
     Notes
     -----
-    With probabilities p, one-hot label e_c and the Jacobian J of the logits with
-    respect to the weights θ, the score is
+    With the probabilities p, the one-hot label e_c and the Jacobian J of the logits
+    with respect to the weights θ, the score is
 
     .. math:: \sum_c p_c \|\nabla_\theta CE(x, c)\|_2
         = \sum_c p_c \sqrt{(p - e_c)^\top J J^\top (p - e_c)}.
 
-    So one Gram matrix :math:`J J^\top` of C x C numbers per sample has all C lengths in
-    it. It is a sum over layers. A linear or convolutional layer with the input U (a
-    column a position) and the gradients δ_j of the logits at its output has
-    :math:`\partial f_j / \partial W = δ_j U^\top`, and contributes
-    :math:`\langle δ_j U^\top U, δ_k \rangle`: no gradient is ever written out where
-    there are fewer positions than inputs. Modules with weights in layers of other
-    kinds than linear, 1-d and 2-d convolution and batch-norm, or with weights used
-    twice, get their Jacobians by ``torch.func``, at least one sample's at a time.
+    Thus one Gram matrix :math:`J J^\top` of C x C entries per sample yields all C
+    norms. It is a sum over layers. Consider a linear or convolutional layer with input
+    U (one column per position) and gradients δ_j of the logits at its output. Then
+    :math:`\partial f_j / \partial W = δ_j U^\top`, and the layer contributes
+    :math:`\langle δ_j U^\top U, δ_k \rangle`. No gradient is ever written out if there
+    are fewer positions than inputs.
 
-    The last layer alone has, h being its input, the closed form
-    :math:`\sum_c p_c \|p - e_c\|_2 \sqrt{\|h\|^2 + 1}`.
+    For other modules, the Jacobians come from ``torch.func``, for at least one sample
+    at a time. These are modules with weights that are used twice, or with weights in
+    layers other than linear, 1-d and 2-d convolution and batch-norm layers.
 
-    Layers are in evaluation mode. The mean over classes is taken off the logits
-    before they are differentiated: p - e_c sums to zero, so nothing changes but the
-    rounding.
+    For the last layer alone, with its input h, the closed form is :math:`\sum_c p_c \|p
+    - e_c\|_2 \sqrt{\|h\|^2 + 1}`.
+
+    Layers are in evaluation mode. The mean over classes is subtracted from the logits
+    before they are differentiated. Since p - e_c sums to zero, this changes nothing but
+    the rounding.
 
     References
     ----------
@@ -165,17 +169,20 @@ def egl_sampling(
     estimator : fitted estimator
         As for :func:`egl_score`.
     X : array-like of shape (n_samples, ...)
-        Pool to query from.
+        Unlabelled pool to query from.
     n_instances : int, default=1
         Number of samples to query.
     layers : {"all", "last"}, default="all"
-        Gradients of all trainable weights, or of the last linear layer alone.
+        Weights whose gradients are used: all trainable weights ("all"), or only those
+        of the last linear layer ("last").
     n_candidates : int or None, default=None
-        Score this many samples, drawn at random. None scores the whole pool.
+        Number of candidates drawn at random from the pool; only these are scored. If
+        None, the whole pool is scored.
     batch_size : int or None, default=None
-        Samples in one forward pass. None chooses by the memory that a sample needs.
+        Number of samples per forward pass. If None, it is chosen from the memory that
+        one sample needs.
     random_state : int, RandomState instance or None, default=None
-        Determines the candidates.
+        Controls the random choice of candidates.
 
     Returns
     -------
@@ -185,7 +192,7 @@ def egl_sampling(
     Raises
     ------
     ValueError
-        If ``n_instances`` or ``n_candidates`` is larger than the pool, or where
+        If ``n_instances`` or ``n_candidates`` is larger than the pool, or if
         :func:`egl_score` raises.
 
     Examples
@@ -225,7 +232,7 @@ def _score_last_of_block(batch_size, net):
         squared += h.square().sum(1)
     if linear.bias is not None and linear.bias.requires_grad:
         squared += 1
-    J = torch.eye(net.n_classes).to(proba)  # of the logits in the layer's outputs
+    J = torch.eye(net.n_classes).to(proba)  # of the logits w.r.t. the layer's outputs
     if linear.out_features == 1:  # the logits are 0 and f
         J = J[:, 1:]
     G = (J @ J.T).expand(len(h), -1, -1)
@@ -233,7 +240,7 @@ def _score_last_of_block(batch_size, net):
 
 
 def _check_last(net):
-    """Raise unless the last linear layer gives the logits and can be trained."""
+    """Raise unless the last linear layer outputs the logits and is trainable."""
     is_last = net.linear is not None
     if is_last:
         x = net.batch(np.arange(min(2, len(net))))
@@ -270,7 +277,7 @@ def _score_all(net, batch_size):
     if not parameters:
         raise ValueError(
             f"{net.name} has no trainable weight (requires_grad), so there is no "
-            "gradient whose length could be expected."
+            "gradient to compute a length from."
         )
     if batch_size is None:
         batch_size = min(_BATCH_SIZE, net.batch_size(None, with_graph=True))
@@ -296,11 +303,11 @@ def _score_all_of_block(gram, batch_size, net):
 
 
 def _layers_suffice(net):
-    """Whether all layers with trainable weights have a rule, and the rules hold.
+    """Whether every layer with trainable weights has a rule, and the rules hold.
 
-    They do not where a weight is used twice, or where samples are not in the first
-    dimension. Where the layers do not tell, plain gradients of one sample, in a batch
-    of two, do.
+    The rules do not hold if a weight is used twice, or if samples are not in the first
+    dimension. Where this cannot be seen from the layers, the result is compared with
+    the plain gradients of one sample in a batch of two.
     """
     layers = _trainable_layers(net.module)
     weights = [w for layer in layers for w in layer.parameters(recurse=False)]
@@ -336,7 +343,7 @@ def _trainable_layers(module):
 
 
 def _n_outputs(net):
-    """How many numbers the layers with trainable weights give out for one sample."""
+    """Number of outputs per sample of all layers with trainable weights."""
     with _recording(_trainable_layers(net.module)) as calls, torch.no_grad():
         net.module(net.batch([0]))
     return sum(out.numel() for _, _, out in calls)
@@ -381,7 +388,7 @@ def _recording(layers):
 
     def record(layer, args, kwargs, out):
         calls.append((layer, first_input(args, kwargs).detach(), out))
-        return out.clone()  # what follows may work in place
+        return out.clone()  # the next layer may work in place
 
     hooks = [layer.register_forward_hook(record, with_kwargs=True) for layer in layers]
     try:
@@ -424,7 +431,7 @@ def _gram_of_layer(layer, h, delta):
 
 
 def _with_bias(layer, of_weight, of_bias, dim):
-    """Join what belongs to the weight and to the bias, where they are trainable."""
+    """Combine the parts of weight and bias, as far as they are trainable."""
     parts = [(layer.weight, of_weight), (layer.bias, of_bias)]
     return torch.cat(
         [part for w, part in parts if w is not None and w.requires_grad], dim
@@ -432,7 +439,7 @@ def _with_bias(layer, of_weight, of_bias, dim):
 
 
 def _patches(conv, h):
-    """Return what each position of a convolution's output sees; (n, groups, D, L)."""
+    """Return the input patch of each output position; (n, groups, D, L)."""
     sides = [(0, 0)] * len(conv.kernel_size)
     if conv.padding == "same":
         extent = zip(conv.dilation, conv.kernel_size, strict=True)
@@ -443,7 +450,7 @@ def _patches(conv, h):
     mode = "constant" if conv.padding_mode == "zeros" else conv.padding_mode
     h = F.pad(h, [side for pair in reversed(sides) for side in pair], mode)
     kernel, dilation, stride = conv.kernel_size, conv.dilation, conv.stride
-    if h.ndim == 3:  # unfold wants images: one row of pixels
+    if h.ndim == 3:  # unfold expects images: use one row of pixels
         h = h.unsqueeze(2)
         kernel, dilation, stride = (1, *kernel), (1, *dilation), (1, *stride)
     U = F.unfold(h, kernel, dilation=dilation, stride=stride)
@@ -451,7 +458,7 @@ def _patches(conv, h):
 
 
 def _gram_by_jacobians(module, x):
-    """Return what `_gram_by_layers` does, for any module, with J written out."""
+    """Same as `_gram_by_layers`, for any module, with J written out."""
     places = _places(module)
     weights = list(dict.fromkeys(places.values()))
     number = {w: i for i, w in enumerate(weights)}
@@ -467,7 +474,7 @@ def _gram_by_jacobians(module, x):
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "There is a performance drop")
             J = vmap(jacrev(f), (None, 0))(weights, x)
-    except RuntimeError:  # some layers have no batching rule: a row at a time
+    except RuntimeError:  # some layers have no batching rule: one row at a time
         samples = [map_tensors(itemgetter(i), x) for i in range(len(logits))]
         rows = [jacrev(f, chunk_size=1)(weights, x_i) for x_i in samples]
         J = [torch.stack(J_w) for J_w in zip(*rows, strict=True)]
@@ -479,8 +486,8 @@ def _gram_by_jacobians(module, x):
 def _places(module):
     """{name: weight} for each place where a layer has a trainable weight.
 
-    A layer with several names comes once: `functional_call` would not put its weights
-    back. A weight that several layers share comes with each of them.
+    A layer with several names appears once, since `functional_call` would not restore
+    its weights otherwise. A weight that several layers share appears with each of them.
     """
     return {
         f"{prefix}.{name}": w

@@ -1,4 +1,4 @@
-"""Learning Loss: the samples of which the net itself expects the largest loss."""
+"""Learning Loss: the samples for which the net itself predicts the largest loss."""
 
 from skdfal._utils._validation import (
     QUERY_PARAMETERS,
@@ -15,46 +15,47 @@ __all__ = ["learning_loss_sampling", "learning_loss_score"]
 def learning_loss_score(estimator, X, *, batch_size=None):
     r"""Score samples by the loss that the net predicts for them [1]_.
 
-    A small head on feature maps of the net was trained, together with the net, to tell
-    which of two labelled samples has the larger loss. It needs no label to tell the
-    same of samples of the pool.
+    A small head on feature maps of the net is trained together with the net. It learns
+    which of two labelled samples has the larger loss. Afterwards it can rank unlabelled
+    samples in the same way.
 
     Parameters
     ----------
     estimator : fitted estimator
-        A net with a loss-prediction head, which
-        ``make_classifier(..., loss_prediction="margin")`` makes, or "ranking" for
-        the version of TA-VAAL [2]_; a Pipeline that ends in one, or a modAL learner
-        or committee around them, whose members' predictions are averaged.
+        A net with a loss-prediction head, a Pipeline ending in one, or a modAL learner
+        or committee wrapping these. Create such a net with ``make_classifier(...,
+        loss_prediction="margin")``, or with "ranking" for the TA-VAAL version [2]_. The
+        predictions of committee members are averaged.
     X : array-like of shape (n_samples, ...)
-        Pool to score, as for ``fit``.
+        Samples to score, in the format that ``fit`` takes.
     batch_size : int or None, default=None
-        Samples in one forward pass. None chooses by the memory that a sample needs.
+        Number of samples per forward pass. If None, it is chosen from the memory that
+        one sample needs.
 
     Returns
     -------
     score : ndarray of shape (n_samples,)
-        The predicted loss, on a scale of its own: the head has learnt its order alone.
-        Larger is queried first.
+        Predicted loss. Only its order is meaningful, since the head is trained on
+        nothing else; its scale is arbitrary. Larger is queried first.
 
     Raises
     ------
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If there is no torch net in the estimator.
+        If the estimator contains no torch net.
     ValueError
-        If the net has no loss-prediction head, or ``X`` is empty, not finite, or of a
-        shape that the net cannot take.
+        If the net has no loss-prediction head, or ``X`` is empty, contains NaN or
+        infinity, or has a shape that the net cannot take.
 
     See Also
     --------
-    skdfal.nets.LossPredictionClassifier : The classifier with the head, and its loss.
-    ta_vaal_score : The same head, together with what is far from labelled samples.
+    skdfal.nets.LossPredictionClassifier : Classifier with this head and its loss.
+    ta_vaal_score : Combines the same head with the distance to labelled samples.
 
     Notes
     -----
-    With h_1, ..., h_4 the feature maps, averaged over all places, the score is
+    With the feature maps h_1, ..., h_4, averaged over all positions, the score is
 
     .. math:: \hat l(x) = w^\top [\mathrm{ReLU}(W_k h_k(x) + b_k)]_{k=1}^4 + b.
 
@@ -99,24 +100,27 @@ def learning_loss_sampling(
 ):
     """Query the samples with the largest :func:`learning_loss_score`.
 
-    The strategies "learning_loss" and "learning_loss_v2" are both this function, on
-    nets whose heads are trained by pairs with a margin, and by their ranks.
+    The strategies "learning_loss" and "learning_loss_v2" both use this function, but
+    with nets whose heads are trained differently: by pairs with a margin, and by their
+    ranks.
 
     Parameters
     ----------
     estimator : fitted estimator
         As for :func:`learning_loss_score`.
     X : array-like of shape (n_samples, ...)
-        Pool to query from.
+        Unlabelled pool to query from.
     n_instances : int, default=1
         Number of samples to query.
     n_candidates : int or None, default=None
-        Score this many samples, drawn at random; 10,000 in the papers, against queries
-        of many samples that are alike. None scores the whole pool.
+        Number of candidates drawn at random from the pool; only these are scored. The
+        papers use 10,000, to avoid querying many similar samples. If None, the whole
+        pool is scored.
     batch_size : int or None, default=None
-        Samples in one forward pass. None chooses by the memory that a sample needs.
+        Number of samples per forward pass. If None, it is chosen from the memory that
+        one sample needs.
     random_state : int, RandomState instance or None, default=None
-        Determines the candidates.
+        Controls the random choice of candidates.
 
     Returns
     -------
@@ -126,7 +130,7 @@ def learning_loss_sampling(
     Raises
     ------
     ValueError
-        If ``n_instances`` or ``n_candidates`` is larger than the pool, or where
+        If ``n_instances`` or ``n_candidates`` is larger than the pool, or if
         :func:`learning_loss_score` raises.
 
     Examples

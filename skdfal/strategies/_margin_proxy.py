@@ -1,20 +1,21 @@
-"""What one look at a sample says of its margin: the order of the attacks."""
+"""A cheap proxy of the margin, which determines the order of the attacks."""
 
 import torch
 from torch import nn
 
 from skdfal._utils._torch import evaluation_mode
 
-# They scale each sample by itself, so that the last layer no longer sees how far it is
-# from the boundary: transformers, ConvNeXt.
+# These normalise each sample, so the last layer no longer sees the distance to the
+# boundary. They occur in transformers and ConvNeXt.
 _NORMS = (nn.LayerNorm, nn.MultiheadAttention)
 
 
 def margin_proxy(net):
-    """Guess the margin of every sample, up to a factor; (n,).
+    """Estimate the margin of every sample, up to a common factor; (n,).
 
-    From the last layer, by a forward pass; where a layer of the net normalizes each
-    sample by itself, to first order in the input, by a backward pass more.
+    The estimate comes from the last layer, by a forward pass. If a layer of the net
+    normalises each sample by itself, it is of first order in the input instead, which
+    takes a backward pass in addition.
     """
     if any(isinstance(layer, _NORMS) for layer in net.module.modules()):
         return torch.cat(list(_first_order(net))).cpu().numpy()
@@ -33,7 +34,7 @@ def _of_last_layer(net):
 
 
 def _first_order(net):
-    """Yield g / ||∇g||, g the gap between the two largest logits; (b,)."""
+    """Yield g / ||∇g||, where g is the gap between the two largest logits; (b,)."""
     for x in net.batches(net.batch_size(None, with_graph=True)):
         with (
             evaluation_mode(net.module),
@@ -43,7 +44,7 @@ def _first_order(net):
             x_0 = x.clone().requires_grad_()
             first, second = net.module(x_0).topk(2, dim=1).values.T
             gap = first - second
-            if not gap.requires_grad:  # which the attack refuses
+            if not gap.requires_grad:  # the attack will raise
                 yield gap
                 continue
             (w,) = torch.autograd.grad(gap.sum(), x_0, materialize_grads=True)
@@ -51,7 +52,7 @@ def _first_order(net):
 
 
 def _last_weights(net):
-    """Weights of the logits, (C, D); an identity where they are not a linear layer."""
+    """Weights of the logits, (C, D); the identity if they are not a linear layer."""
     if net.linear is not None:
         W = net.linear.weight.detach().float()
         if len(W) == 1:  # one logit for two classes

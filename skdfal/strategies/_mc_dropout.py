@@ -1,4 +1,4 @@
-"""MC dropout: the entropy of what many nets, drawn by dropout, answer on average."""
+"""MC dropout: the entropy of the prediction averaged over dropout draws."""
 
 import numpy as np
 from scipy.special import entr
@@ -27,25 +27,25 @@ def _entropy_of_mean(proba):
 def mc_dropout_score(estimator, X, *, n_draws=10, batch_size=None, random_state=None):
     r"""Score samples by the entropy of the mean over dropout draws [1]_, [2]_.
 
-    Dropout stays on for several forward passes, and their probabilities are averaged.
-    High where the draws contradict each other, and also where all are unsure in the
-    same way, which :func:`bald_score` passes over.
+    Dropout stays active during several forward passes, and the predicted probabilities
+    are averaged. The score is high where the draws contradict each other, and also
+    where all of them are uncertain in the same way, which :func:`bald_score` ignores.
 
     Parameters
     ----------
     estimator : fitted estimator
-        A skorch net with dropout, a Pipeline that ends in one, or a modAL learner or
-        committee around them, as for :func:`bald_score`.
+        A skorch net with dropout, a Pipeline ending in one, or a modAL learner or
+        committee wrapping these, as for :func:`bald_score`.
     X : array-like of shape (n_samples, ...)
-        Pool to score, as for ``fit``.
+        Samples to score, in the format that ``fit`` takes.
     n_draws : int >= 2, default=10
-        Forward passes with dropout, the papers' T.
+        Number of forward passes with dropout, the papers' T.
     batch_size : int or None, default=None
-        Rows in one forward pass, one row for each sample and draw. None chooses by the
-        memory that a sample needs.
+        Number of rows per forward pass, one row per sample and draw. If None, it is
+        chosen from the memory that one sample needs.
     random_state : int, RandomState instance or None, default=None
-        Determines the draws, as for :func:`bald_score`: with a seed, the score of a
-        sample follows from its row, whoever else is scored.
+        Controls the dropout draws, as for :func:`bald_score`. With a seed, the score of
+        a sample depends only on its row and not on the other samples.
 
     Returns
     -------
@@ -57,24 +57,24 @@ def mc_dropout_score(estimator, X, *, n_draws=10, batch_size=None, random_state=
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If there is no torch net in the estimator.
+        If the estimator contains no torch net.
     ValueError
-        If the net has no dropout, or ``X`` is empty, not finite, or of a shape that
-        the net cannot take.
+        If the net has no dropout, or ``X`` is empty, contains NaN or infinity, or has a
+        shape that the net cannot take.
 
     See Also
     --------
-    bald_score : What of it would go away with more labels.
-    entropy_score : The same of the net without dropout.
+    bald_score : The part of this entropy that labels could remove.
+    entropy_score : The same score for the net without dropout.
 
     Notes
     -----
-    With p_t the probabilities of draw t and H the entropy,
+    With the probabilities p_t of draw t and the entropy H, the score is
 
     .. math:: H(\tfrac1T \sum_t p_t).
 
-    The TA-VAAL paper [3]_ compares with it on a ResNet18 that drops 0.3 after each
-    convolution: ``make_classifier("resnet18", module__dropout=0.3)``.
+    The TA-VAAL paper [3]_ uses it as a baseline on a ResNet18 with a dropout rate of
+    0.3 after each convolution: ``make_classifier("resnet18", module__dropout=0.3)``.
 
     References
     ----------
@@ -127,18 +127,20 @@ def mc_dropout_sampling(
     estimator : fitted estimator
         As for :func:`mc_dropout_score`.
     X : array-like of shape (n_samples, ...)
-        Pool to query from.
+        Unlabelled pool to query from.
     n_instances : int, default=1
         Number of samples to query.
     n_draws : int >= 2, default=10
-        Forward passes with dropout, the papers' T.
+        Number of forward passes with dropout, the papers' T.
     n_candidates : int or None, default=None
-        Score this many samples, drawn at random. None scores the whole pool.
+        Number of candidates drawn at random from the pool; only these are scored. If
+        None, the whole pool is scored.
     batch_size : int or None, default=None
-        Rows in one forward pass, one row for each sample and draw. None chooses by the
-        memory that a sample needs.
+        Number of rows per forward pass, one row per sample and draw. If None, it is
+        chosen from the memory that one sample needs.
     random_state : int, RandomState instance or None, default=None
-        Determines the candidates and the draws, each by numbers of their own.
+        Controls the random choice of candidates and the dropout draws, which use
+        separate random numbers.
 
     Returns
     -------
@@ -148,7 +150,7 @@ def mc_dropout_sampling(
     Raises
     ------
     ValueError
-        If ``n_instances`` or ``n_candidates`` is larger than the pool, or where
+        If ``n_instances`` or ``n_candidates`` is larger than the pool, or if
         :func:`mc_dropout_score` raises.
 
     Examples

@@ -1,4 +1,4 @@
-"""ProbCover: the samples in whose neighbourhood most of the pool lies."""
+"""ProbCover: samples whose neighbourhoods contain as much of the pool as possible."""
 
 from numbers import Real
 
@@ -14,33 +14,33 @@ from skdfal.strategies._unit_features import unit_features
 
 __all__ = ["prob_cover_sampling"]
 
-# Samples a side of the squares in which pairs are looked at: 16 MiB of float32.
+# Side length of the blocks in which pairs are processed: 16 MiB of float32.
 _SIDE = 2_048
-# Samples whose nearest stranger is looked for to choose the radius.
+# Number of samples used to choose the radius by their nearest other-cluster sample.
 _N_PROBED = 5_000
 
 
 class _Pairs:
-    """Squared distances of all pairs, a block at a time, of which none is kept."""
+    """Squared distances of all pairs, computed block by block and never stored."""
 
     def __init__(self, Z):
         self.Z = Z
         self.square = np.einsum("ij,ij->i", Z, Z)
 
     def blocks(self, of=None):
-        """Yield slices of rows: of all samples, or of so many."""
+        """Yield slices of rows: of all samples, or of the first ``of`` rows."""
         n = len(self.Z) if of is None else of
         return gen_batches(n, _SIDE) if n else ()
 
     def square_distance(self, rows, columns):
-        """||z_i - z_j||² by one matrix product; (n_rows, n_columns)."""
+        """||z_i - z_j||² from one matrix product; (n_rows, n_columns)."""
         distance = self.Z[rows] @ (-2 * self.Z[columns].T)
         distance += self.square[rows, None]
         distance += self.square[columns]
         return distance
 
     def to_strangers(self, rows, cluster):
-        """Squared distance of some samples to the nearest of another cluster; (n,)."""
+        """Squared distance of rows to the nearest sample of another cluster; (n,)."""
         nearest = np.full(len(rows), np.inf)
         for part in self.blocks(of=len(rows)):
             for columns in self.blocks():
@@ -52,7 +52,7 @@ class _Pairs:
 
 
 def _pure_radius(pairs, cluster, purity, random_state):
-    """Largest δ, squared, at which that part of the balls are of one cluster."""
+    """Squared largest δ for which a fraction ``purity`` of the balls is pure."""
     rows = np.arange(len(cluster))
     if len(rows) > _N_PROBED:
         rows = np.sort(random_state.choice(rows, _N_PROBED, replace=False))
@@ -62,14 +62,14 @@ def _pure_radius(pairs, cluster, purity, random_state):
 
 
 class _Cover:
-    """Balls of radius δ, and how many samples each would cover that are not yet."""
+    """Balls of radius δ, with the number of uncovered samples that each would cover."""
 
     def __init__(self, pairs, square_delta):
         self.pairs, self.square_delta = pairs, square_delta
         self.is_open = np.ones(len(pairs.Z), dtype=bool)
-        self.degree = np.zeros(len(pairs.Z))  # whole numbers
+        self.degree = np.zeros(len(pairs.Z))  # integers, stored as floats
         blocks = list(pairs.blocks())
-        for i, rows in enumerate(blocks):  # each pair once
+        for i, rows in enumerate(blocks):  # each pair is visited once
             near = self._near(rows, rows)
             self.degree[rows] += near.sum(axis=1)
             for columns in blocks[i + 1 :]:
@@ -78,12 +78,12 @@ class _Cover:
                 self.degree[columns] += near.sum(axis=0)
 
     def _near(self, rows, columns):
-        """Whether each pair is nearer than δ, as 0 or 1 that are summed at once."""
+        """Whether each pair is closer than δ; 0 or 1 in float, ready to be summed."""
         near = self.pairs.square_distance(rows, columns) < self.square_delta
         return near.astype(np.float32)
 
     def add(self, centers):
-        """Take the balls around ``centers`` as covered."""
+        """Mark the balls around ``centers`` as covered."""
         covered = np.zeros_like(self.is_open)
         for part in self.pairs.blocks(of=len(centers)):
             for columns in self.pairs.blocks():
@@ -99,10 +99,10 @@ class _Cover:
 
 
 def _greedy(pairs, square_delta, n_instances, n_pool, random_state):
-    """Choose the ball with the most that no other covers, again and again.
+    """Repeatedly choose the ball that covers the most uncovered samples.
 
-    Rows of ``pairs`` from ``n_pool`` on are labelled. Once all is covered, the rest is
-    drawn at random.
+    Rows of ``pairs`` from ``n_pool`` on are labelled. Once the whole pool is covered,
+    the remaining samples are drawn at random.
     """
     cover = _Cover(pairs, square_delta)
     is_free = np.arange(len(pairs.Z)) < n_pool
@@ -148,74 +148,79 @@ def prob_cover_sampling(
     batch_size=None,
     random_state=None,
 ):
-    r"""Query the samples whose neighbourhoods hold most of the pool [1]_.
+    r"""Query samples whose neighbourhoods contain as much of the pool as possible [1]_.
 
-    Made for the first few labels, as :func:`typi_clust_sampling` is. Where CORE-SET
-    covers all of the pool by balls as small as can be, this covers as much as can be
-    by balls of a given size, so that outliers are never asked for.
+    Designed for the first few labels, like :func:`typi_clust_sampling`. CORE-SET covers
+    the entire pool with the smallest possible balls; ProbCover covers as much as
+    possible with balls of fixed size, so it does not query outliers.
 
     Parameters
     ----------
     estimator : fitted estimator
-        A skorch net, a Pipeline that ends in one, or a modAL learner or committee
-        around them (whose members' features stand side by side).
+        A skorch net, a Pipeline ending in one, or a modAL learner or committee wrapping
+        these. The features of committee members are concatenated.
     X : array-like of shape (n_samples, ...)
-        Pool to query from, as for ``fit``.
+        Unlabelled pool to query from, in the format that ``fit`` takes.
     n_instances : int, default=1
         Number of samples to query, the paper's b.
     X_labeled : array-like of shape (n_labeled, ...), default=None
-        Samples labelled already, of the kind of ``X``. None takes what a modAL
-        learner was taught; :class:`ActiveLearningClassifier` gives what was annotated.
+        Labelled samples, in the same format as ``X``. If None, the training samples of
+        a modAL learner are used; :class:`ActiveLearningClassifier` passes the annotated
+        samples itself.
     delta : float > 0, default=None
-        Radius of the balls, between vectors of unit length. None takes the largest
-        with ``purity``.
+        Radius of the balls, measured between feature vectors of unit length. If None,
+        the largest radius that satisfies ``purity`` is used.
     purity : float in [0, 1], default=0.95
-        Part of the balls that should lie within one cluster, the paper's α; k-means
-        makes as many clusters as there are classes. Of more than 5,000 samples, so
-        many balls are looked at, drawn at random.
+        Fraction of balls that should lie within a single cluster, the paper's α. The
+        clusters come from k-means, with as many clusters as classes. If there are more
+        than 5,000 samples, 5,000 balls drawn at random are checked.
     layer : str, nn.Module or None, default=None
-        Features are what this layer gives out, flattened; a name is one of the
-        module's ``named_modules``. None takes what goes into the last linear layer.
+        Layer whose flattened output is used as features, given as a module or by its
+        name in ``named_modules()``. If None, the input of the last linear layer is
+        used.
     n_candidates : int or None, default=None
-        Cover and query among this many samples, drawn at random. None takes the whole
-        pool.
+        Number of candidates drawn at random from the pool; only these are covered and
+        can be queried. If None, the whole pool is considered.
     batch_size : int or None, default=None
-        Samples in one forward pass. None chooses by the memory that a sample needs.
+        Number of samples per forward pass. If None, it is chosen from the memory that
+        one sample needs.
     random_state : int, RandomState instance or None, default=None
-        Determines the candidates, the clusters, and what is asked for once all is
-        covered.
+        Controls the random choice of candidates, the clustering, and the
+        samples queried once the whole pool is covered.
 
     Returns
     -------
     indices : ndarray of shape (n_instances,)
-        Distinct indices into ``X``, the ball that covers most first.
+        Distinct indices into ``X``, starting with the ball that covers the most
+        samples.
 
     Raises
     ------
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If there is no torch net in the estimator.
+        If the estimator contains no torch net.
     ValueError
-        If ``n_instances`` or ``n_candidates`` is larger than the pool, if ``layer`` is
-        not in the module, or if ``X`` or ``X_labeled`` is empty, not finite, or of a
-        shape that the net cannot take.
+        If ``n_instances`` or ``n_candidates`` is larger than the pool, if the module
+        has no such ``layer``, or if ``X`` or ``X_labeled`` is empty, contains NaN or
+        infinity, or has a shape that the net cannot take.
 
     Notes
     -----
-    With features z of unit length, the greedy solution, which has at least 1 - 1/e of
-    the best of its size, of
+    With features z of unit length, the method is a greedy solution, which reaches at
+    least 1 - 1/e of the optimum for its size, of
 
     .. math:: \max_{|Q| = b} \Big| \bigcup_{x \in s \cup Q} B_\delta(x) \Big| , \quad
         B_\delta(x) = \{x' : \|z - z'\| < \delta\} ,
 
-    s being what is labelled. The graph of the balls is never kept: a sample has the
-    number of those in its ball that are not covered yet, and each that becomes covered
-    is looked for once. So memory is linear in the pool, and time at most that of
-    twice all pairs.
+    where s are the labelled samples. The graph of the balls is never stored: each
+    sample keeps the number of uncovered samples in its ball, and the neighbours of a
+    sample are searched once, when it becomes covered. Memory is linear in the pool, and
+    time is at most that of visiting all pairs twice.
 
-    The paper tries some radii; here δ is the largest of all with ``purity``, the
-    quantile of the distances to the nearest sample of another cluster.
+    The paper tries several radii. Here δ is the largest radius that satisfies
+    ``purity``, given by a quantile of the distances to the nearest sample of another
+    cluster.
 
     References
     ----------

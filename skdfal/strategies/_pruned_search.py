@@ -1,4 +1,4 @@
-"""The smallest margins of a pool, best first by proxy, without attacking it all."""
+"""Find the smallest margins of a pool without attacking all of it."""
 
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -13,28 +13,29 @@ from skdfal.pool import InHand, engine_for
 from skdfal.strategies._base import best_of
 from skdfal.strategies._margin_proxy import margin_proxy
 
-# The search stops where the proxy says that the margin is at least this part of what
-# it would be at the smallest margin-to-proxy ratio seen so far.
+# The search stops when the proxy predicts a margin that is too large, even if the
+# margin-to-proxy ratio were this fraction of the smallest ratio seen so far.
 _SAFETY = 0.7
 
-# It ends where so many of the likeliest to change never did, and no other.
+# The search gives up if this many of the most promising samples, and all so far, never
+# flip.
 _N_HOPELESS = 128
 
-# Candidates that are attacked before it looks whether to go on, at most.
+# Maximum number of candidates per block; after each block the search may stop.
 _BLOCK_SIZE = 128
 
-# Of the order, so many times what a round needs is looked up.
+# How many times the need of a round is looked up in the order at once.
 _MORE = 8
 
-# Bytes of proxies beyond which they lie in a file, and that are read of it at a time.
+# Bytes of proxies that stay in memory, and that are read from the file at once.
 _PROXY_BYTES = 2**20
 
-# Bytes of samples that are kept from the pass of proxies for the attacks, at most.
+# Maximum bytes of samples that are kept from the proxy pass for the attacks.
 _PICTURE_BYTES = 2**25
 
 
 class PrunedSearch(NamedTuple):
-    """What the search found, and what it cost."""
+    """Result of the search and its cost."""
 
     indices: np.ndarray
     margin: np.ndarray
@@ -43,25 +44,25 @@ class PrunedSearch(NamedTuple):
 
 
 def pruned_search(net, n_instances, attack):
-    """Find the ``n_instances`` smallest margins, best first by proxy.
+    """Find the ``n_instances`` smallest margins, best proxy first.
 
-    In rounds, each of some blocks of the order; what is too far is told by the bound
-    at the beginning of the round. When to end is looked at before each block, and what
-    was worked ahead is dropped then.
+    The search runs in rounds of several blocks. Within a round, samples are given up by
+    the bound known at its beginning. Whether to stop is decided before each block;
+    blocks that were already attacked are then discarded.
 
     Parameters
     ----------
     net : TorchNet
-        For the attack, with the samples as its pool.
+        Net prepared for the attack, with the samples as its pool.
     n_instances : int
-        How many.
+        Number of margins.
     attack : dict
         Parameters of :func:`deepfool`, with a number for ``batch_size``.
 
     Returns
     -------
     found : PrunedSearch
-        Positions, the smallest margin first, and their margins.
+        Positions, smallest margin first, and their margins.
 
     Raises
     ------
@@ -87,17 +88,17 @@ def pruned_search(net, n_instances, attack):
 
 @contextmanager
 def _temporary_file():
-    """Open a file without a name, in memory as long as it is small."""
+    """Open an unnamed file that stays in memory as long as it is small."""
     file = SpooledTemporaryFile(_PROXY_BYTES)
     try:
         yield file
     finally:
-        with suppress(OSError):  # a full disk, of which `append` has told
+        with suppress(OSError):  # a full disk, which `append` has reported
             file.close()
 
 
 def _rounds():
-    """Yield how many blocks a round has: 1, 1, 2, 4, 8, ..., as many as before."""
+    """Yield the number of blocks per round: 1, 1, 2, 4, 8, ..., as many as so far."""
     n_blocks = 1
     yield n_blocks
     while True:
@@ -106,7 +107,7 @@ def _rounds():
 
 
 def _margins_within(worst, attack, net):
-    """Margins of a block, (n,), infinite beyond ``worst``; how many never converged."""
+    """Margins of a block, infinite beyond ``worst``; number that never converged."""
     x = net.batch(np.arange(len(net)))
     result, too_far = deepfool_within(net.module, x, worst, **attack)
     n_unconverged = int((~result.converged & ~too_far).sum())
@@ -114,16 +115,16 @@ def _margins_within(worst, attack, net):
 
 
 class _Search:
-    """What is known of margins so far, and what to look at next."""
+    """State of the search: the margins so far, and what to attack next."""
 
     def __init__(self, order, n_instances):
         self.order, self.n_instances = order, n_instances
-        self.margin = np.empty(0)  # of the first ones of the order
+        self.margin = np.empty(0)  # of the first samples in the order
         self.n_unconverged = 0
         self.worst = self.smallest_ratio = np.inf
 
     def next_blocks(self, n_blocks, size):
-        """Return the positions of each of some blocks."""
+        """Return the positions of the samples in each of the next blocks."""
         start = len(self.margin)
         stop = min(start + n_blocks * size, len(self.order))
         self.order.look_up(stop + 1)
@@ -142,12 +143,12 @@ class _Search:
 
     @property
     def is_hopeless(self):
-        """Whether the net answers one class for all of the likeliest to change."""
+        """Whether no class changed among the samples most likely to change."""
         enough = max(self.n_instances, _N_HOPELESS)
         return len(self.margin) == self.n_unconverged >= enough
 
     def add(self, margin, n_unconverged):
-        """Take note of the next block."""
+        """Record the margins of the next block."""
         proxy = self.order.proxy[len(self.margin) :][: len(margin)]
         self.margin = np.concatenate([self.margin, margin])
         self.n_unconverged += n_unconverged
@@ -169,14 +170,14 @@ class _Search:
 
 
 class _Order:
-    """The samples of a pool by their proxies, smallest first, equal ones as they lie.
+    """The samples of a pool, sorted by proxy; equal proxies keep the order of the pool.
 
-    All proxies are in a file; the first ones of the order are known.
+    All proxies are stored in a file; only the beginning of the order is in memory.
 
     Parameters
     ----------
     file : file
-        Empty, open for reading and writing.
+        Empty file, open for reading and writing.
     """
 
     def __init__(self, file):
@@ -187,22 +188,22 @@ class _Order:
         return self.n_samples
 
     def append(self, proxy):
-        """Take the proxies of the next samples of the pool."""
+        """Append the proxies of the next samples of the pool."""
         self.dtype = proxy.dtype
         try:
             self.file.write(proxy.tobytes())
             self.file.flush()
         except OSError as error:
             raise OSError(
-                "The search for the smallest margins keeps a number for each sample "
-                f"of a large pool in a temporary file, and cannot write it: {error}. "
-                "Make room in the folder of temporary files, or name another one by "
-                "the environment variable TMPDIR (TEMP on Windows)."
+                "The search for the smallest margins stores one number per sample of "
+                "a large pool in a temporary file, which could not be written: "
+                f"{error}. Free space in the folder of temporary files, or choose "
+                "another one with the environment variable TMPDIR (TEMP on Windows)."
             ) from error
         self.n_samples += len(proxy)
 
     def look_up(self, n):
-        """Know the first ``n``, if there are so many, and more for later."""
+        """Look up the first ``n`` positions, or all, and some more for later."""
         if len(self.position) < min(n, self.n_samples):
             self.position, score = best_of((-p for p in self._proxies()), _MORE * n)
             self.proxy = -score
@@ -226,12 +227,12 @@ def _look(net, n_instances, engine, file):
 
 
 def _proxies_of_block(n_best, batch_size, net):
-    """Return proxies (n,), and where the smallest are, with their samples."""
+    """Return the proxies (n,), and the positions and samples of the smallest ones."""
     if not n_best:
         return margin_proxy(net), np.empty(0, np.intp), None
     pictures, proxies, start = _Pictures(n_best), [], 0
     size = batch_size * batches_a_block(net.pool, batch_size)
-    while start < len(net):  # read once, as much as is read at a time
+    while start < len(net):  # each sample is read once, in parts that fit into memory
         rows = np.arange(start, min(start + size, len(net)))
         samples = net.pool.take(rows)
         proxy = margin_proxy(net.of(InHand(samples, net.rows[rows])))
@@ -243,7 +244,7 @@ def _proxies_of_block(n_best, batch_size, net):
 
 
 def _n_pictures(pool, n_instances):
-    """How many samples are worth keeping: none of what is read fast, or in parts."""
+    """Number of samples worth keeping; 0 if reading is fast, or done in parts."""
     root = pool.root
     is_slow = not root.is_in_memory and not hasattr(root, "as_dataset")
     if not is_slow or not isinstance(root.dtype, np.dtype):
@@ -253,14 +254,14 @@ def _n_pictures(pool, n_instances):
 
 
 class _Pictures:
-    """Samples that are likely to be attacked, so that they need not be read again.
+    """Samples that are likely to be attacked, kept so that they are not read again.
 
-    Each block brings its best few. Kept are the best of these.
+    Each block contributes its best few; the best of all blocks are kept.
 
     Parameters
     ----------
     n_kept : int
-        How many.
+        Number of samples to keep.
     """
 
     def __init__(self, n_kept):
@@ -279,7 +280,7 @@ class _Pictures:
         self.samples = samples[best]
 
     def part(self, pool, positions):
-        """Return samples of a pool as a pool, in hand if all of them were kept."""
+        """Return samples of a pool as a pool, from memory if all of them were kept."""
         view = pool.view(positions)
         where = {position: i for i, position in enumerate(self.position.tolist())}
         found = [where.get(position) for position in positions.tolist()]

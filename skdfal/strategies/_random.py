@@ -24,13 +24,13 @@ def random_sampling(estimator, X, n_instances=1, *, random_state=None):
     Parameters
     ----------
     estimator : object
-        Not used; here so that the signature is that of every strategy.
+        Ignored; present for API consistency.
     X : array-like of shape (n_samples, ...)
-        Pool to draw from.
+        Unlabelled pool to draw from.
     n_instances : int, default=1
         Number of samples to draw.
     random_state : int, RandomState instance or None, default=None
-        Determines the draw.
+        Controls the random draw.
 
     Returns
     -------

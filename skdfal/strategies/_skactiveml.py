@@ -19,7 +19,7 @@ from skdfal.strategies._base import draw_candidates
 
 __all__ = ["from_skactiveml"]
 
-# What their ``query`` may ask for without a default.
+# Parameters that a ``query`` method may require.
 _GIVEN = {"self", "X", "y", "clf"}
 
 
@@ -33,40 +33,44 @@ _GIVEN = {"self", "X", "y", "clf"}
 def from_skactiveml(strategy, *, layer=None):
     """Turn a query strategy of scikit-activeml into a query function.
 
-    It then works in :class:`ActiveLearningClassifier`, :class:`LabelingSession`, modAL
-    and experiments, beside the strategies of this library. The samples that it sees
-    are the features of the net, and its classifier is the net.
+    The result works in :class:`ActiveLearningClassifier`, :class:`LabelingSession`,
+    modAL and experiments, like the strategies of this library. The strategy sees the
+    features of the net as its samples, and the net as its classifier.
 
     Parameters
     ----------
     strategy : query strategy of ``skactiveml.pool``
-        One that chooses from a pool and asks for nothing but samples, labels and a
-        classifier. It is left as it is: each query works with a clone.
+        Pool-based strategy that needs nothing but samples, labels and a classifier. It
+        is not modified: each query works with a clone.
     layer : str, nn.Module or None, default=None
-        Features are what this layer gives out, flattened; a name is one of the
-        module's ``named_modules``. None takes what goes into the last linear layer.
+        Layer whose flattened output is used as features, given as a module or by its
+        name in ``named_modules()``. If None, the input of the last linear layer is
+        used.
 
     Returns
     -------
     query : callable
-        ``(estimator, X, n_instances=1, *, X_labeled=None, y_labeled=None,
-        n_candidates=None, batch_size=None, random_state=None) -> indices``. What is
-        labelled comes from the loop or from modAL's learner unless it is given.
+        Query function ``(estimator, X, n_instances=1, *, X_labeled=None,
+        y_labeled=None, n_candidates=None, batch_size=None, random_state=None) ->
+        indices``. The labelled samples come from the loop or from the modAL learner,
+        unless they are passed.
 
     Raises
     ------
     ImportError
         If scikit-activeml is not installed.
     TypeError
-        If the strategy is a class, or asks for more, such as an ensemble.
+        If the strategy is a class, or requires further inputs, such as an ensemble.
 
     Notes
     -----
-    The classifier knows the probabilities of the samples of the query and is never
-    trained again: a strategy that trains it on what might be, or asks for other
-    samples, raises. ``y_labeled`` are the positions of the labels among the outputs of
-    the net, 0 to n_classes - 1. What the strategy takes for a missing label is of no
-    effect: a sample of the pool has none, one of ``X_labeled`` has one.
+    The classifier only knows the probabilities of the samples in the query and is never
+    retrained. A strategy that retrains it on hypothetical labels, or asks about other
+    samples, raises an error.
+
+    ``y_labeled`` are the positions of the labels among the outputs of the net, 0 to
+    n_classes - 1. The missing label of the strategy has no effect: samples of the pool
+    are unlabelled, those of ``X_labeled`` are labelled.
 
     Examples
     --------
@@ -81,7 +85,7 @@ def from_skactiveml(strategy, *, layer=None):
     _check_skactiveml()
     if isinstance(strategy, type):
         raise TypeError(
-            f"strategy is the class {strategy.__name__}; pass an instance of it, such "
+            f"strategy is the class {strategy.__name__}. Pass an instance of it, such "
             f"as {strategy.__name__}()."
         )
     parameters = inspect.signature(type(strategy).query).parameters
@@ -93,8 +97,9 @@ def from_skactiveml(strategy, *, layer=None):
     }
     if required - _GIVEN:
         raise TypeError(
-            f"{type(strategy).__name__} asks for {', '.join(sorted(required - _GIVEN))}"
-            ", of which from_skactiveml has none: it gives X, y and clf."
+            f"{type(strategy).__name__} requires "
+            f"{', '.join(sorted(required - _GIVEN))}, but from_skactiveml can only "
+            "provide X, y and clf."
         )
     return partial(_query, strategy=strategy, layer=layer)
 
@@ -148,7 +153,7 @@ def _query(
 
 
 def _settings(strategy, rng):
-    """Seeds and missing labels of a strategy, and of what is nested in it."""
+    """Seeds and missing labels of a strategy and the objects nested in it."""
     settings = {}
     for name in sorted(strategy.get_params(), key=lambda n: (n.count("__"), n)):
         kind = name.rpartition("__")[2]
@@ -160,7 +165,7 @@ def _settings(strategy, rng):
 
 
 def _taught(estimator, n_classes):
-    """Samples and labels, as codes, that a modAL learner was taught, or two None."""
+    """Training samples and labels (as codes) of a modAL learner, or (None, None)."""
     X_labeled = labeled_samples(estimator)
     y = getattr(estimator, "y_training", None)
     if X_labeled is None or y is None:
@@ -169,8 +174,8 @@ def _taught(estimator, n_classes):
     classes = getattr(estimator, "classes_", None)
     if classes is None:
         classes = getattr(getattr(estimator, "estimator", None), "classes_", ())
-    # A net that has seen a part of its classes names these alone: then, as for every
-    # net that learns from integers, a label is its output.
+    # A net that has seen only some of its classes names just these. Its labels are then
+    # its output indices, as for every net that is trained on integers.
     if len(classes) == n_classes and np.isin(y, classes).all():
         order = np.argsort(classes)
         y = order[np.searchsorted(classes, y, sorter=order)]
@@ -178,12 +183,12 @@ def _taught(estimator, n_classes):
 
 
 def _checked_codes(X_labeled, y_labeled, n_classes):
-    """Labels as floats, one for each of ``X_labeled``; none where both are None."""
+    """Labels as floats, one per sample of ``X_labeled``; empty if both are None."""
     if (X_labeled is None) != (y_labeled is None):
         given, absent = "X_labeled", "y_labeled"
         if X_labeled is None:
             given, absent = absent, given
-        raise ValueError(f"{given} was given without {absent}: pass both.")
+        raise ValueError(f"{given} was given without {absent}. Pass both.")
     if X_labeled is None:
         return np.empty(0)
     n_labeled, codes = _num_samples(X_labeled), np.asarray(y_labeled)
@@ -197,21 +202,21 @@ def _checked_codes(X_labeled, y_labeled, n_classes):
     ):
         raise ValueError(
             f"y_labeled holds {np.unique(codes.astype(str))[:5].tolist()}; expected "
-            f"the positions of classes among the outputs of the net, 0 to "
+            f"the positions of the classes among the outputs of the net, 0 to "
             f"{n_classes - 1}."
         )
     return codes.astype(np.float64)
 
 
 def _answers(Z, proba):
-    """Make a classifier of theirs that knows what the net says of these samples."""
+    """Create a scikit-activeml classifier that knows the predictions for ``Z``."""
     from skactiveml.base import SkactivemlClassifier
 
     class Answers(SkactivemlClassifier):
         def fit(self, X, y, sample_weight=None):
             raise TypeError(
-                "The strategy trains the classifier again, which from_skactiveml does "
-                "not: it knows the answers of the trained net alone."
+                "The strategy retrains the classifier, which from_skactiveml does not "
+                "support: it only provides the predictions of the trained net."
             )
 
         def predict_proba(self, X):
@@ -219,8 +224,8 @@ def _answers(Z, proba):
                 return proba[[known[_key(x)] for x in np.asarray(X)]]
             except KeyError:
                 raise TypeError(
-                    "The strategy asks about samples that are not in the pool, of "
-                    "which from_skactiveml does not know what the net says."
+                    "The strategy asks about samples outside the pool, but "
+                    "from_skactiveml only has the net's predictions for the pool."
                 ) from None
 
         def predict(self, X):

@@ -1,4 +1,4 @@
-"""TA-VAAL: VAAL whose nets know the rank of the loss that the task's net predicts."""
+"""TA-VAAL: VAAL whose networks also know the rank of the predicted loss."""
 
 import torch
 
@@ -37,60 +37,62 @@ def ta_vaal_score(
     batch_size=None,
     random_state=None,
 ):
-    r"""Score samples by the game of VAAL, with the predicted loss in it [1]_.
+    r"""Score samples by a VAAL discriminator that knows the predicted loss [1]_.
 
-    VAAL asks for what is unlike labelled samples, whether or not the task's net knows
-    it; Learning Loss for what that net finds hard, whether or not many are alike. Here
-    the loss that the net's head predicts is given to decoder and discriminator, so
-    that both count.
+    VAAL queries samples that are unlike labelled ones, whether or not the classifier
+    already knows them. Learning Loss queries samples that are hard for the classifier,
+    whether or not many of them are alike. Here both count: the loss predicted by the
+    head of the classifier is an input of decoder and discriminator.
 
     Parameters
     ----------
     estimator : fitted estimator
-        A net with a loss-prediction head trained by ranks, as
-        ``make_classifier(..., loss_prediction="ranking")`` makes it; a Pipeline that
-        ends in one, or a modAL learner or committee around them.
+        A net with a loss-prediction head trained by ranking, as created by
+        ``make_classifier(..., loss_prediction="ranking")``, a Pipeline ending in one,
+        or a modAL learner or committee wrapping these.
     X : array-like of shape (n_samples, n_channels, height, width)
-        Pool to score, as for ``fit``, pictures of at least 8x8.
+        Images to score, in the format that ``fit`` takes; at least 8x8 pixels.
     X_labeled : array-like of shape (n_labeled, ...), default=None
-        Samples labelled already. None takes what a modAL learner was taught; the loop
-        gives what was annotated.
+        Labelled samples, in the same format as ``X``. If None, the training samples of
+        a modAL learner are used; :class:`ActiveLearningClassifier` passes the annotated
+        samples itself.
     n_latent, width, max_epochs, lr, beta, adversarial_weight, train_batch_size : number
         As for :func:`vaal_score`.
     batch_size : int or None, default=None
-        Samples in one forward pass of the scoring. None chooses by the memory that a
-        sample needs.
+        Number of samples per forward pass when scoring. If None, it is chosen from the
+        memory that one sample needs.
     random_state : int, RandomState instance or None, default=None
-        Determines the training of both nets.
+        Controls the training of both networks.
 
     Returns
     -------
     score : ndarray of shape (n_samples,)
-        Log-odds that a sample is unlabelled, log((1 - D) / D): the smallest D has the
-        largest score. Larger is queried first.
+        Log-odds that a sample is unlabelled, log((1 - D) / D), which is largest where D
+        is smallest. Larger is queried first.
 
     Raises
     ------
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If there is no torch net in the estimator.
+        If the estimator contains no torch net.
     ValueError
-        If the net has no loss-prediction head, or where :func:`vaal_score` raises.
+        If the net has no loss-prediction head, or if :func:`vaal_score` raises.
 
     See Also
     --------
-    vaal_score : The same without the task's net.
+    vaal_score : The same score without the predicted loss.
     learning_loss_score : The predicted loss alone.
 
     Notes
     -----
-    With r the predicted loss, which stays as it is in this training, and σ the logistic
-    function, the decoder sees the code beside σ(r), and the discriminator its mean
-    beside r. All else is VAAL.
+    Let r be the predicted loss, which stays fixed during this training, and σ the
+    logistic function. The decoder receives the code and σ(r); the discriminator
+    receives the mean of the code and r. Everything else is as in VAAL.
 
-    In the authors' code the ranks of the first batch are random numbers, and the
-    discriminator has three dense layers rather than five; here it has the paper's.
+    In the authors' code, the ranks of the first batch are random numbers, and the
+    discriminator has three dense layers instead of five. This implementation follows
+    the paper.
 
     References
     ----------
@@ -171,22 +173,23 @@ def ta_vaal_sampling(
     estimator : fitted estimator
         As for :func:`ta_vaal_score`.
     X : array-like of shape (n_samples, n_channels, height, width)
-        Pool to query from.
+        Unlabelled pool to query from.
     n_instances : int, default=1
         Number of samples to query.
     X_labeled : array-like of shape (n_labeled, ...), default=None
-        Samples labelled already. None takes what a modAL learner was taught; the loop
-        gives what was annotated.
+        Labelled samples, in the same format as ``X``. If None, the training samples of
+        a modAL learner are used; :class:`ActiveLearningClassifier` passes the annotated
+        samples itself.
     n_latent, width, max_epochs, lr, beta, adversarial_weight, train_batch_size : number
         As for :func:`vaal_score`.
     n_candidates : int or None, default=None
-        Train on, and score, this many samples, drawn at random; 10,000 in the paper.
-        None takes the whole pool.
+        Number of candidates drawn at random from the pool; only these are trained on
+        and scored. The paper uses 10,000. If None, the whole pool is used.
     batch_size : int or None, default=None
-        Samples in one forward pass of the scoring. None chooses by the memory that a
-        sample needs.
+        Number of samples per forward pass when scoring. If None, it is chosen from the
+        memory that one sample needs.
     random_state : int, RandomState instance or None, default=None
-        Determines the candidates, and the training of both nets.
+        Controls the random choice of candidates and the training of both networks.
 
     Returns
     -------
@@ -196,7 +199,7 @@ def ta_vaal_sampling(
     Raises
     ------
     ValueError
-        If ``n_instances`` or ``n_candidates`` is larger than the pool, or where
+        If ``n_instances`` or ``n_candidates`` is larger than the pool, or if
         :func:`ta_vaal_score` raises.
 
     Examples

@@ -43,65 +43,70 @@ def typi_clust_sampling(
 ):
     r"""Query the most typical sample of each cluster without a label [1]_.
 
-    Made for the first few labels: no prediction is looked at, and what is asked for is
-    ordinary rather than doubtful. It is as good as the features are; with those of a
-    net pretrained on other images it is a cold start.
+    Designed for the first few labels: it ignores predictions and selects typical rather
+    than uncertain samples. Its quality depends on that of the features. With features
+    of a net pretrained on other images, it can be used as a cold start.
 
     Parameters
     ----------
     estimator : fitted estimator
-        A skorch net, a Pipeline that ends in one, or a modAL learner or committee
-        around them (whose members' features stand side by side).
+        A skorch net, a Pipeline ending in one, or a modAL learner or committee wrapping
+        these. The features of committee members are concatenated.
     X : array-like of shape (n_samples, ...)
-        Pool to query from, as for ``fit``.
+        Unlabelled pool to query from, in the format that ``fit`` takes.
     n_instances : int, default=1
         Number of samples to query, the paper's B.
     X_labeled : array-like of shape (n_labeled, ...), default=None
-        Samples labelled already, of the kind of ``X``. None takes what a modAL
-        learner was taught; :class:`ActiveLearningClassifier` gives what was annotated.
+        Labelled samples, in the same format as ``X``. If None, the training samples of
+        a modAL learner are used; :class:`ActiveLearningClassifier` passes the annotated
+        samples itself.
     layer : str, nn.Module or None, default=None
-        Features are what this layer gives out, flattened; a name is one of the
-        module's ``named_modules``. None takes what goes into the last linear layer.
+        Layer whose flattened output is used as features, given as a module or by its
+        name in ``named_modules()``. If None, the input of the last linear layer is
+        used.
     n_neighbors : int, default=20
-        Nearest samples of the same cluster by which one is typical, the paper's K; at
-        most half of the cluster.
+        Number of nearest neighbours within the cluster that define typicality, the
+        paper's K; at most half of the cluster is used.
     max_clusters : int, default=500
-        Clusters at most.
+        Maximum number of clusters.
     n_candidates : int or None, default=None
-        Cluster and query among this many samples, drawn at random. None takes the
-        whole pool.
+        Number of candidates drawn at random from the pool; only these are clustered and
+        can be queried. If None, the whole pool is considered.
     batch_size : int or None, default=None
-        Samples in one forward pass. None chooses by the memory that a sample needs.
+        Number of samples per forward pass. If None, it is chosen from the memory that
+        one sample needs.
     random_state : int, RandomState instance or None, default=None
-        Determines the candidates and the clusters.
+        Controls the random choice of candidates and the clustering.
 
     Returns
     -------
     indices : ndarray of shape (n_instances,)
-        Distinct indices into ``X``, from the largest cluster without a label first.
+        Distinct indices into ``X``, starting with the largest cluster without a label.
 
     Raises
     ------
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If there is no torch net in the estimator.
+        If the estimator contains no torch net.
     ValueError
-        If ``n_instances`` or ``n_candidates`` is larger than the pool, if ``layer`` is
-        not in the module, or if ``X`` or ``X_labeled`` is empty, not finite, or of a
-        shape that the net cannot take.
+        If ``n_instances`` or ``n_candidates`` is larger than the pool, if the module
+        has no such ``layer``, or if ``X`` or ``X_labeled`` is empty, contains NaN or
+        infinity, or has a shape that the net cannot take.
 
     Notes
     -----
-    Features z have unit length. Labelled and unlabelled samples are clustered together
-    by k-means into as many clusters as there are labels and samples to query; beyond
-    50 clusters by mini-batches, as in the authors' code. Clusters take turns, those
-    with the fewest labels first, then the largest; of each the sample of the largest
+    Features z are scaled to unit length. Labelled and unlabelled samples are clustered
+    together by k-means. The number of clusters is the number of labelled samples plus
+    the number of samples to query; beyond 50 clusters, mini-batch k-means is used, as
+    in the authors' code. The clusters take turns, those with the fewest labels first,
+    then the largest. From each cluster, the query takes the sample with the largest
+    typicality
 
     .. math:: \Big(\frac1K \sum_{j \in \mathrm{NN}_K(i)} \|z_i - z_j\|\Big)^{-1}
 
-    is asked for, its neighbours being those of its cluster without a label. Clusters of
-    five or fewer come only when all others are used up.
+    where the neighbours are the unlabelled samples of the same cluster. Clusters of
+    five or fewer samples come last, when all others are used up.
 
     References
     ----------

@@ -1,32 +1,33 @@
-"""Which samples are typical: the middle of clusters that have no label yet."""
+"""Selection of typical samples: the centres of clusters that have no label yet."""
 
 import numpy as np
 
 from skdfal._utils._warnings import few_distinct_rows
 
-# Of the authors' code: with more clusters they come from mini-batches.
+# As in the authors' code: with more clusters, mini-batch k-means is used.
 _MAX_CLUSTERS_OF_KMEANS = 50
 _MINI_BATCH = 5_000
-# Clusters of fewer are asked last.
+# Smaller clusters are queried last.
 _MIN_CLUSTER_SIZE = 6
 
 
 def _typicality(Z, n_neighbors):
-    """Inverse of the mean distance to the nearest neighbours; (n, D) -> (n,)."""
+    """Inverse mean distance to the nearest neighbours; (n, D) -> (n,)."""
     from sklearn.neighbors import NearestNeighbors
 
     n_neighbors = min(n_neighbors, len(Z) // 2)
     if n_neighbors < 1:
         return np.ones(len(Z))
     neighbors = NearestNeighbors(n_neighbors=n_neighbors, algorithm="brute").fit(Z)
-    distance, _ = neighbors.kneighbors()  # of each, itself aside
+    distance, _ = neighbors.kneighbors()  # of each sample to others, not to itself
     return 1 / (distance.mean(axis=1) + 1e-5)
 
 
 def _most_typical(Z, cluster, is_labeled, n_instances, n_neighbors):
-    """Go through the clusters in turn: those with the fewest labels, then the largest.
+    """Visit the clusters in turn: those with the fewest labels first, then the largest.
 
-    Returns rows of ``Z``, distinct; ``cluster`` and ``is_labeled`` are of its length.
+    Returns distinct rows of ``Z``. ``cluster`` and ``is_labeled`` have one entry per
+    row.
     """
     n_members = np.bincount(cluster)
     n_labels = np.bincount(cluster[is_labeled], minlength=len(n_members))
@@ -43,13 +44,13 @@ def _most_typical(Z, cluster, is_labeled, n_instances, n_neighbors):
             u = rows[_typicality(Z[rows], n_neighbors).argmax()]
             free[u] = False
             chosen.append(int(u))
-        if len(chosen) == n_before:  # all that is left is in small clusters
+        if len(chosen) == n_before:  # only small clusters are left
             n_proper = len(order)
     return np.array(chosen)
 
 
 def typical_rows(Z, Z_labeled, n_instances, n_neighbors, max_clusters, random_state):
-    """Cluster all rows, and return those of ``Z`` that are most typical; distinct."""
+    """Cluster all rows and return the most typical ones of ``Z``; distinct."""
     is_labeled = np.arange(len(Z) + len(Z_labeled)) >= len(Z)
     Z = np.concatenate([Z, Z_labeled])
     n_clusters = min(len(Z_labeled) + n_instances, max_clusters, len(Z))

@@ -1,4 +1,4 @@
-"""Uncertainty sampling by entropy (the paper's "uncertainty"), confidence, margin."""
+"""Uncertainty sampling: entropy (the paper's "uncertainty"), confidence, margin."""
 
 import numpy as np
 from scipy.special import entr
@@ -33,8 +33,8 @@ def _least_confidence(proba):
 
 
 def _negative_margin(proba):
-    """Return p_(2) - p_(1), the second largest less the largest; (n, C) -> (n,)."""
-    if proba.shape[1] < 2:  # a classifier that has seen one class alone: p_(2) = 0
+    """Return p_(2) - p_(1), second largest minus largest; (n, C) -> (n,)."""
+    if proba.shape[1] < 2:  # a classifier that has only seen one class: p_(2) = 0
         return -proba[:, 0]
     second, first = np.sort(proba, axis=1)[:, -2:].T
     return second - first
@@ -44,17 +44,18 @@ def _negative_margin(proba):
 def entropy_score(estimator, X, *, batch_size=None):
     """Score samples by the entropy of the prediction [1]_.
 
-    The "uncertainty" baseline of the DFAL paper: it looks at all classes at once.
+    The "uncertainty" baseline of the DFAL paper. It takes all classes into account.
 
     Parameters
     ----------
     estimator : fitted estimator
-        A skorch net, a Pipeline that ends in one, a modAL learner or committee around
-        them, or any classifier with ``predict_proba``.
+        A skorch net, a Pipeline ending in one, a modAL learner or committee wrapping
+        these, or any classifier with ``predict_proba``.
     X : array-like of shape (n_samples, ...)
-        Pool to score, as for ``fit``.
+        Samples to score, in the format that ``fit`` takes.
     batch_size : int or None, default=None
-        Samples in one forward pass. None chooses by the memory that a sample needs.
+        Number of samples per forward pass. If None, it is chosen from the memory that
+        one sample needs.
 
     Returns
     -------
@@ -66,7 +67,8 @@ def entropy_score(estimator, X, *, batch_size=None):
     NotFittedError
         If the estimator is not fitted.
     ValueError
-        If ``X`` is empty, not finite, or of a shape that the estimator cannot take.
+        If ``X`` is empty, contains NaN or infinity, or has a shape that the estimator
+        cannot take.
 
     References
     ----------
@@ -109,15 +111,17 @@ def entropy_sampling(
     estimator : fitted estimator
         As for :func:`entropy_score`.
     X : array-like of shape (n_samples, ...)
-        Pool to query from.
+        Unlabelled pool to query from.
     n_instances : int, default=1
         Number of samples to query.
     n_candidates : int or None, default=None
-        Score this many samples, drawn at random. None scores the whole pool.
+        Number of candidates drawn at random from the pool; only these are scored. If
+        None, the whole pool is scored.
     batch_size : int or None, default=None
-        Samples in one forward pass. None chooses by the memory that a sample needs.
+        Number of samples per forward pass. If None, it is chosen from the memory that
+        one sample needs.
     random_state : int, RandomState instance or None, default=None
-        Determines the candidates.
+        Controls the random choice of candidates.
 
     Returns
     -------
@@ -127,7 +131,7 @@ def entropy_sampling(
     Raises
     ------
     ValueError
-        If ``n_instances`` or ``n_candidates`` is larger than the pool, or where
+        If ``n_instances`` or ``n_candidates`` is larger than the pool, or if
         :func:`entropy_score` raises.
 
     Examples
@@ -159,30 +163,32 @@ uncertainty_sampling = register(
 def least_confidence_score(estimator, X, *, batch_size=None):
     """Score samples by one minus the highest probability [1]_.
 
-    It looks at the likeliest class only.
+    It takes only the most likely class into account.
 
     Parameters
     ----------
     estimator : fitted estimator
-        A skorch net, a Pipeline that ends in one, a modAL learner or committee around
-        them, or any classifier with ``predict_proba``.
+        A skorch net, a Pipeline ending in one, a modAL learner or committee wrapping
+        these, or any classifier with ``predict_proba``.
     X : array-like of shape (n_samples, ...)
-        Pool to score, as for ``fit``.
+        Samples to score, in the format that ``fit`` takes.
     batch_size : int or None, default=None
-        Samples in one forward pass. None chooses by the memory that a sample needs.
+        Number of samples per forward pass. If None, it is chosen from the memory that
+        one sample needs.
 
     Returns
     -------
     score : ndarray of shape (n_samples,)
-        One minus the highest probability, in [0, 1 - 1 / n_classes].
-        Larger is queried first.
+        One minus the highest probability, in [0, 1 - 1 / n_classes]. Larger is queried
+        first.
 
     Raises
     ------
     NotFittedError
         If the estimator is not fitted.
     ValueError
-        If ``X`` is empty, not finite, or of a shape that the estimator cannot take.
+        If ``X`` is empty, contains NaN or infinity, or has a shape that the estimator
+        cannot take.
 
     References
     ----------
@@ -225,15 +231,17 @@ def least_confidence_sampling(
     estimator : fitted estimator
         As for :func:`least_confidence_score`.
     X : array-like of shape (n_samples, ...)
-        Pool to query from.
+        Unlabelled pool to query from.
     n_instances : int, default=1
         Number of samples to query.
     n_candidates : int or None, default=None
-        Score this many samples, drawn at random. None scores the whole pool.
+        Number of candidates drawn at random from the pool; only these are scored. If
+        None, the whole pool is scored.
     batch_size : int or None, default=None
-        Samples in one forward pass. None chooses by the memory that a sample needs.
+        Number of samples per forward pass. If None, it is chosen from the memory that
+        one sample needs.
     random_state : int, RandomState instance or None, default=None
-        Determines the candidates.
+        Controls the random choice of candidates.
 
     Returns
     -------
@@ -243,7 +251,7 @@ def least_confidence_sampling(
     Raises
     ------
     ValueError
-        If ``n_instances`` or ``n_candidates`` is larger than the pool, or where
+        If ``n_instances`` or ``n_candidates`` is larger than the pool, or if
         :func:`least_confidence_score` raises.
 
     Examples
@@ -261,32 +269,34 @@ def least_confidence_sampling(
 
 @validate_params(SCORE_PARAMETERS, prefer_skip_nested_validation=True)
 def margin_score(estimator, X, *, batch_size=None):
-    """Score samples by the gap between the two likeliest classes [1]_.
+    """Score samples by the gap between the two most likely classes [1]_.
 
-    A margin in probability, not in input space: see :func:`deepfool_margin_score`
-    for that.
+    This is a margin in probability. For a margin in input space, see
+    :func:`deepfool_margin_score`.
 
     Parameters
     ----------
     estimator : fitted estimator
-        A skorch net, a Pipeline that ends in one, a modAL learner or committee around
-        them, or any classifier with ``predict_proba``.
+        A skorch net, a Pipeline ending in one, a modAL learner or committee wrapping
+        these, or any classifier with ``predict_proba``.
     X : array-like of shape (n_samples, ...)
-        Pool to score, as for ``fit``.
+        Samples to score, in the format that ``fit`` takes.
     batch_size : int or None, default=None
-        Samples in one forward pass. None chooses by the memory that a sample needs.
+        Number of samples per forward pass. If None, it is chosen from the memory that
+        one sample needs.
 
     Returns
     -------
     score : ndarray of shape (n_samples,)
-        Second highest less highest probability, in [-1, 0]. Larger is queried first.
+        Second highest minus highest probability, in [-1, 0]. Larger is queried first.
 
     Raises
     ------
     NotFittedError
         If the estimator is not fitted.
     ValueError
-        If ``X`` is empty, not finite, or of a shape that the estimator cannot take.
+        If ``X`` is empty, contains NaN or infinity, or has a shape that the estimator
+        cannot take.
 
     References
     ----------
@@ -329,15 +339,17 @@ def margin_sampling(
     estimator : fitted estimator
         As for :func:`margin_score`.
     X : array-like of shape (n_samples, ...)
-        Pool to query from.
+        Unlabelled pool to query from.
     n_instances : int, default=1
         Number of samples to query.
     n_candidates : int or None, default=None
-        Score this many samples, drawn at random. None scores the whole pool.
+        Number of candidates drawn at random from the pool; only these are scored. If
+        None, the whole pool is scored.
     batch_size : int or None, default=None
-        Samples in one forward pass. None chooses by the memory that a sample needs.
+        Number of samples per forward pass. If None, it is chosen from the memory that
+        one sample needs.
     random_state : int, RandomState instance or None, default=None
-        Determines the candidates.
+        Controls the random choice of candidates.
 
     Returns
     -------
@@ -347,7 +359,7 @@ def margin_sampling(
     Raises
     ------
     ValueError
-        If ``n_instances`` or ``n_candidates`` is larger than the pool, or where
+        If ``n_instances`` or ``n_candidates`` is larger than the pool, or if
         :func:`margin_score` raises.
 
     Examples

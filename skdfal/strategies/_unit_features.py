@@ -1,4 +1,4 @@
-"""Directions of features, for strategies that leave their length out."""
+"""Features scaled to unit length, for strategies that ignore their length."""
 
 import numpy as np
 
@@ -6,9 +6,9 @@ from skdfal.adapter import features, labeled_samples
 
 
 def unit_features(estimator, X, X_labeled, layer, batch_size):
-    """Features of unit length of a pool and of what is labelled; (n, D), (n_l, D).
+    """Unit-length features of the pool and of the labelled samples; (n, D), (n_l, D).
 
-    A vector of zeros stays as it is. Without labelled samples the second is empty.
+    Zero vectors stay unchanged. The second array is empty without labelled samples.
     """
     Z = unit_length(features(estimator, X, layer=layer, batch_size=batch_size))
     X_labeled = labeled_samples(estimator, X_labeled)
@@ -19,7 +19,7 @@ def unit_features(estimator, X, X_labeled, layer, batch_size):
 
 
 def unit_length(Z):
-    """Scale each row to length 1, in place; one of zeros stays as it is; (n, D)."""
+    """Scale each row to length 1, in place; zero rows stay unchanged; (n, D)."""
     length = np.linalg.norm(Z, axis=1, keepdims=True)
     Z /= np.where(length > 0, length, 1)
     return Z

@@ -1,4 +1,4 @@
-"""VAAL: the samples that a discriminator is surest have no label yet."""
+"""VAAL: the samples that a discriminator is most certain are unlabelled."""
 
 from skdfal._utils._validation import (
     QUERY_PARAMETERS,
@@ -34,71 +34,76 @@ def vaal_score(
     batch_size=None,
     random_state=None,
 ):
-    r"""Score samples by how surely they are told from labelled ones [1]_.
+    r"""Score samples by how clearly they differ from labelled ones [1]_.
 
-    An autoencoder compresses labelled and unlabelled samples to a latent code, and a
-    discriminator learns to tell by the code which is which, while the autoencoder
-    learns to make that hard. What is told apart all the same is unlike anything
-    labelled. The task's net takes no part, and its mistakes have no influence.
+    An autoencoder compresses labelled and unlabelled samples to a latent code. A
+    discriminator learns to tell the two kinds apart by their code, while the
+    autoencoder learns to make this hard. Samples that are recognised nevertheless are
+    unlike any labelled sample. The classifier itself plays no part, so its mistakes
+    have no influence.
 
     Parameters
     ----------
     estimator : fitted estimator
-        A skorch net, a Pipeline that ends in one, or a modAL learner or committee
-        around them. Only its input space and its device are used.
+        A skorch net, a Pipeline ending in one, or a modAL learner or committee wrapping
+        these. Only its input space and its device are used.
     X : array-like of shape (n_samples, n_channels, height, width)
-        Pool to score, as for ``fit``, pictures of at least 8x8.
+        Images to score, in the format that ``fit`` takes; at least 8x8 pixels.
     X_labeled : array-like of shape (n_labeled, n_channels, height, width), default=None
-        Samples labelled already, of the kind of ``X``. None takes what a modAL
-        learner was taught; the loop gives what was annotated.
+        Labelled samples, in the same format as ``X``. If None, the training samples of
+        a modAL learner are used; :class:`ActiveLearningClassifier` passes the annotated
+        samples itself.
     n_latent : int, default=32
-        Numbers of the latent code; 32 in the papers, 28 for Fashion-MNIST.
+        Size of the latent code; 32 in the papers, 28 for Fashion-MNIST.
     width : float, default=0.125
-        Factor on the channels of the autoencoder, whose work goes with its square. 1 is
-        the papers'.
+        Factor on the number of channels of the autoencoder. Its cost grows with the
+        square. The papers use 1.
     max_epochs : int, default=10
-        Passes over ``X`` in training; 100 in the papers' code.
+        Number of passes over ``X`` in training; 100 in the papers' code.
     lr : float, default=5e-4
-        Learning rate of Adam, for both nets.
+        Learning rate of Adam for both networks.
     beta : float, default=1.0
         Weight of the divergence of the code from a normal distribution, averaged over
-        samples and numbers of the code.
+        samples and entries of the code.
     adversarial_weight : float, default=1.0
-        Weight of what the discriminator knows in the autoencoder's loss, the papers' λ.
+        Weight of the discriminator's verdict in the autoencoder's loss, the papers' λ.
     train_batch_size : int, default=128
-        Labelled samples, and unlabelled ones, in a step; no more than ``X`` has.
+        Number of labelled, and of unlabelled, samples per step; at most the size of
+        ``X``.
     batch_size : int or None, default=None
-        Samples in one forward pass of the scoring. None chooses by the memory that a
-        sample needs.
+        Number of samples per forward pass when scoring. If None, it is chosen from the
+        memory that one sample needs.
     random_state : int, RandomState instance or None, default=None
-        Determines the training of both nets. None trains them otherwise each time.
+        Controls the training of both networks. If None, results differ from call to
+        call.
 
     Returns
     -------
     score : ndarray of shape (n_samples,)
-        Log-odds that a sample is unlabelled, log((1 - D) / D): the smallest D has the
-        largest score. Larger is queried first.
+        Log-odds that a sample is unlabelled, log((1 - D) / D), which is largest where D
+        is smallest. Larger is queried first.
 
     Raises
     ------
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If there is no torch net in the estimator.
+        If the estimator contains no torch net.
     ValueError
-        If there are no labelled samples, or they are of another shape than ``X``; if
-        ``X`` has no pictures, too small ones, is empty, not finite, or of a shape that
-        the net cannot take.
+        If there are no labelled samples, or their shape differs from that of ``X``. If
+        ``X`` does not consist of images, or its images are too small. If ``X`` is
+        empty, contains NaN or infinity, or has a shape that the net cannot take.
 
     See Also
     --------
-    ta_vaal_score : The same, with the predicted loss in both nets.
-    core_set_sampling : What is far from labelled samples, without training.
+    ta_vaal_score : The same score, with the predicted loss as an additional input.
+    core_set_sampling : Samples far from labelled ones, without extra training.
 
     Notes
     -----
-    With μ, σ² of the latent code, D the discriminator, L and U a batch of each kind, a
-    step of the autoencoder and one of the discriminator minimise
+    Let μ, σ² be those of the latent code, D the discriminator, and L and U a batch of
+    each kind. A step of the autoencoder and one of the discriminator minimise,
+    respectively,
 
     .. math::
 
@@ -107,14 +112,18 @@ def vaal_score(
         \qquad
         \mathrm{BCE}(D(\mu_L), 1) + \mathrm{BCE}(D(\mu_U), 0).
 
-    Departures from the authors' code: the divergence is averaged, where it sums over
-    samples and code (their β = 1 is ``n_latent * train_batch_size`` here, and the code
-    then holds nothing); both kinds go through the autoencoder in one batch, and scores
-    are of evaluation mode, so that batch normalization does not hide what differs, nor
-    scores depend on batches. An epoch is a pass over ``X`` alone.
+    Departures from the authors' code:
 
-    Training looks at the samples in the net's input space, batch by batch: a pool
-    beyond memory is read ``max_epochs`` times.
+    - The divergence is averaged, while the authors' code sums over samples and code.
+      Their β = 1 is ``n_latent * train_batch_size`` here, and the code then carries no
+      information.
+    - Both kinds go through the autoencoder in one batch, and scores are computed in
+      evaluation mode. Otherwise batch normalization would hide the differences, and
+      scores would depend on the batches.
+    - An epoch is one pass over ``X`` only.
+
+    Training reads the samples batch by batch in the net's input space. A pool that does
+    not fit into memory is read ``max_epochs`` times.
 
     References
     ----------
@@ -186,22 +195,23 @@ def vaal_sampling(
     estimator : fitted estimator
         As for :func:`vaal_score`.
     X : array-like of shape (n_samples, n_channels, height, width)
-        Pool to query from.
+        Unlabelled pool to query from.
     n_instances : int, default=1
         Number of samples to query.
     X_labeled : array-like of shape (n_labeled, ...), default=None
-        Samples labelled already. None takes what a modAL learner was taught; the loop
-        gives what was annotated.
+        Labelled samples, in the same format as ``X``. If None, the training samples of
+        a modAL learner are used; :class:`ActiveLearningClassifier` passes the annotated
+        samples itself.
     n_latent, width, max_epochs, lr, beta, adversarial_weight, train_batch_size : number
         As for :func:`vaal_score`.
     n_candidates : int or None, default=None
-        Train on, and score, this many samples, drawn at random; 10,000 in the TA-VAAL
-        paper. None takes the whole pool.
+        Number of candidates drawn at random from the pool; only these are trained on
+        and scored. The TA-VAAL paper uses 10,000. If None, the whole pool is used.
     batch_size : int or None, default=None
-        Samples in one forward pass of the scoring. None chooses by the memory that a
-        sample needs.
+        Number of samples per forward pass when scoring. If None, it is chosen from the
+        memory that one sample needs.
     random_state : int, RandomState instance or None, default=None
-        Determines the candidates, and the training of both nets.
+        Controls the random choice of candidates and the training of both networks.
 
     Returns
     -------
@@ -211,7 +221,7 @@ def vaal_sampling(
     Raises
     ------
     ValueError
-        If ``n_instances`` or ``n_candidates`` is larger than the pool, or where
+        If ``n_instances`` or ``n_candidates`` is larger than the pool, or if
         :func:`vaal_score` raises.
 
     Examples

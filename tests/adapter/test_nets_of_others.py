@@ -205,7 +205,7 @@ def test_integers_stay_integers(case, tokens):
         with pytest.raises(TypeError, match=r"torch.int64.*no gradient"):
             sample(case, net, X[60:])
     elif case.needs_pictures:
-        with pytest.raises(ValueError, match="needs pictures"):
+        with pytest.raises(ValueError, match="needs images"):
             sample(case, net, X[60:], X_labeled=X[:5])
     else:
         assert len(set(sample(case, net, X[60:], 7).tolist())) == 7
@@ -271,7 +271,7 @@ def test_inputs_by_name(case):
         with pytest.raises(TypeError, match=r"dict.*no gradient"):
             sample(case, net, X)
     elif case.needs_pictures:
-        with pytest.raises(ValueError, match=r"needs pictures.*sees dict"):
+        with pytest.raises(ValueError, match=r"needs images.*sees dict"):
             sample(case, net, X, X_labeled=X)
     else:
         assert sample(case, net, X).shape == (5,)

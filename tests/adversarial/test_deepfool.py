@@ -495,9 +495,9 @@ def test_layers_under_no_grad_are_no_way_to_freeze_them(norm):
             return self.head(self.norm(h))
 
     net = NeuralNetClassifier(HalfFrozen, criterion=nn.CrossEntropyLoss).initialize()
-    with pytest.raises(ValueError, match=r"freeze weights by requires_grad_\(False\)"):
+    with pytest.raises(ValueError, match=r"Freeze weights with requires_grad_\(F"):
         dfal(net, np.ones((4, 3), dtype=np.float32), 2)
-    with pytest.raises(ValueError, match="by anything that torch can differentiate"):
+    with pytest.raises(ValueError, match="in a way that torch can differentiate"):
         deepfool(net.module_, torch.ones(4, 3))
 
 
@@ -553,7 +553,7 @@ def test_large_p_does_not_query_by_the_order_of_the_pool(p, data):
 
 @pytest.mark.parametrize("how", [torch.Tensor.to_sparse, lambda x: x.to("meta")])
 def test_tensors_without_plain_data(how):
-    with pytest.raises(TypeError, match="pass a dense one"):
+    with pytest.raises(TypeError, match="Pass a dense tensor"):
         deepfool(nn.Linear(2, 3), how(torch.rand(4, 2)))
 
 

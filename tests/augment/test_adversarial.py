@@ -99,7 +99,7 @@ def test_samples_that_did_not_flip_are_not_doubled(estimators, data):
     lazy = AdversarialAugmenter(net, prefit=True, max_iter=1)
     with pytest.warns(ConvergenceWarning, match="of 40 samples kept their class"):
         X_more, y_more = lazy.fit_resample(X, y)
-    with pytest.warns(ConvergenceWarning, match="as far as DeepFool came"):
+    with pytest.warns(ConvergenceWarning, match="as far as DeepFool moved them"):
         twins = lazy.transform(X)
     flipped = net.predict(twins) != net.predict(X)
     assert 0 < flipped.sum() < 40
@@ -121,7 +121,7 @@ def test_clipping_that_undoes_the_flip_costs_the_twin(estimators, data):
     )
     grey = np.full((1, 1, 8, 8), 0.5, dtype=np.float32)
     other = estimators["net"].predict(X) != estimators["net"].predict(grey)
-    with pytest.warns(ConvergenceWarning, match="They are not doubled"):
+    with pytest.warns(ConvergenceWarning, match="They get no twin"):
         _, y_more = nowhere.fit_resample(X, y)
     np.testing.assert_array_equal(y_more[20:], y[other])
 

@@ -571,7 +571,7 @@ def test_bad_parameters(parameter):
         ([0.5], "integer indices"),
         ([True, False, False, False], "integer indices"),
         ([[0, 1]], "one-dimensional"),
-        ([], "no center and no labelled point"),
+        ([], "neither centers nor labelled points"),
     ],
 )
 def test_bad_centers(centers, message):
@@ -615,7 +615,7 @@ def with_a_gap(X):
 @pytest.mark.parametrize(
     ("convert", "message"),
     [
-        (with_a_gap, "is a masked array of which 1 values are masked"),
+        (with_a_gap, "is a masked array with 1 masked values"),
         (
             lambda X: torch.from_numpy(X).to("meta"),
             "should be a dense tensor .* device meta",

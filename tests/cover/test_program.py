@@ -23,6 +23,6 @@ def test_where_python_ends_runs_are_stopped_and_none_begins():
     end.start(running)
     end.come()
     assert running.done == ["started", "stopped"]
-    with pytest.raises(SystemExit, match="Python is ending"):
+    with pytest.raises(SystemExit, match="Python is exiting"):
         end.start(later)
     assert later.done == []

@@ -286,7 +286,7 @@ def test_no_room_for_the_file_of_proxies_is_told(
     from skdfal.strategies import _pruned_search
 
     monkeypatch.setattr(_pruned_search, "_PROXY_BYTES", 24)
-    told = "in a temporary file, and cannot write it: .*TMPDIR"
+    told = "in a temporary file, which could not be written: .*TMPDIR"
     with monkeypatch.context() as patched:
         patched.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
         with pytest.raises(OSError, match=told):

@@ -159,7 +159,7 @@ def test_prefit_predicts_as_it_is(estimators, data):
     np.testing.assert_array_equal(y_more[60:], estimators["net"].predict(X[60:]))
     assert augmenter.estimator_ is estimators["net"]
     names = np.where(y >= 0, NAMES[y], "?")
-    with pytest.raises(ValueError, match=r"predicts labels such as .* of one kind"):
+    with pytest.raises(ValueError, match=r"labels such as .* of the same kind"):
         clone(augmenter).set_params(
             estimator=estimators["net"], missing_label="?"
         ).fit_resample(X, names)

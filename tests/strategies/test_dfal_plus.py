@@ -104,7 +104,9 @@ def test_what_has_no_values_to_cluster(estimators, pool):
 
 
 def test_labelled_samples_of_another_shape(estimators, pool):
-    with pytest.raises(ValueError, match=r"shape \(1, 8, 4\), X of shape \(1, 8, 8\)"):
+    with pytest.raises(
+        ValueError, match=r"shape \(1, 8, 4\), X has samples of shape \(1, 8, 8\)"
+    ):
         ask(estimators["net"], pool, X_labeled=pool[:2, :, :, :4])
 
 

@@ -135,11 +135,13 @@ def test_a_partial_brings_along_what_the_function_does(data):
 
 
 def test_names_are_taken_once():
-    with pytest.raises(ValueError, match="'dfal' is the name of dfal already"):
+    with pytest.raises(ValueError, match="'dfal' is already the name of dfal"):
         register("dfal")(lambda estimator, X, n_instances: None)
     with pytest.raises(ValueError, match="needs='luck' should be one of"):
         register("lucky", needs="luck")
-    with pytest.raises(ValueError, match="'nothing' is no query strategy; known are"):
+    with pytest.raises(
+        ValueError, match="'nothing' is not a query strategy; known are"
+    ):
         describe("nothing")
     with pytest.raises(TypeError, match="name of a query strategy or a function"):
         describe(3)
@@ -147,7 +149,7 @@ def test_names_are_taken_once():
 
 @pytest.mark.parametrize("name", ["dfall", "DFAL", "dfa"])
 def test_the_name_that_was_meant(name):
-    with pytest.raises(ValueError, match=r"is no query .*\. Did you mean 'dfal'\?$"):
+    with pytest.raises(ValueError, match=r"is not a query .*\. Did you mean 'dfal'\?$"):
         describe(name)
     with pytest.raises(ValueError, match=r"of yours\. Did you mean 'dfal'\?$"):
         find_strategy(name)

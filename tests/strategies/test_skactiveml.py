@@ -151,7 +151,7 @@ def test_labels_that_are_no_outputs_of_the_net(y, message, estimators, pool):
 
 
 def test_what_it_cannot_give_is_refused(estimators, pool):
-    with pytest.raises(TypeError, match=r"QueryByCommittee asks for .*ensemble"):
+    with pytest.raises(TypeError, match=r"QueryByCommittee requires .*ensemble"):
         from_skactiveml(theirs.QueryByCommittee())
     with pytest.raises(ValueError, match="strategy"):
         from_skactiveml(entropy_sampling)
@@ -160,7 +160,7 @@ def test_what_it_cannot_give_is_refused(estimators, pool):
         query(estimators["net"], pool, 2, X_labeled=pool[:3])
     with pytest.raises(ValueError, match="without X_labeled"):
         query(estimators["net"], pool, 2, y_labeled=[0, 1])
-    with pytest.raises(TypeError, match=r"pass an instance of it, such as CoreSet\(\)"):
+    with pytest.raises(TypeError, match=r"Pass an instance of it, such as CoreSet\(\)"):
         from_skactiveml(theirs.CoreSet)
 
 

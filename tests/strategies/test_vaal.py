@@ -242,12 +242,12 @@ def test_bad_input(score, estimators_with_heads, pool, X_labeled, monkeypatch):
 
     monkeypatch.setattr(vaal_module.VAALNet, "initialize", never)
     for X, other, message in [
-        (pool, None, "has none: give X_labeled="),
-        (pool, X_labeled[:0], "has none: give X_labeled="),
+        (pool, None, "no labelled samples. Pass X_labeled="),
+        (pool, X_labeled[:0], "no labelled samples. Pass X_labeled="),
         (
             pool,
             X_labeled[:, :, :4],
-            r"X_labeled has .*\(1, 4, 8\).*of shape \(1, 8, 8\)",
+            r"X_labeled has .*\(1, 4, 8\).*X has samples of shape \(1, 8, 8\)",
         ),
         (pool, np.where(X_labeled > 0.5, np.nan, X_labeled), "NaN"),
     ]:
@@ -260,7 +260,7 @@ def test_bad_input(score, estimators_with_heads, pool, X_labeled, monkeypatch):
 def test_pictures_that_are_none_or_too_small():
     flat = make_net(module=Flat).initialize()
     X = np.random.default_rng(0).random((9, 64), dtype=np.float32)
-    with pytest.raises(ValueError, match=r"needs pictures.*sees \(64,\) in X"):
+    with pytest.raises(ValueError, match=r"needs images.*in X the net sees \(64,\)"):
         vaal_score(flat, X, X_labeled=X)
     X = X.reshape(9, 1, 16, 4)
     with pytest.raises(ValueError, match=r"too small for the pools of VAE"):
