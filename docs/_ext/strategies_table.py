@@ -19,7 +19,7 @@ NEEDS = {
 
 
 def asks_for(strategy):
-    """Return what a strategy asks for, in the words of its docstrings."""
+    """Return what a strategy queries, in the words of its docstrings."""
     by_score = strategy.score is not None
     text = (strategy.score if by_score else strategy.function).__doc__
     summary = " ".join(text.strip().partition("\n\n")[0].split())
@@ -62,7 +62,7 @@ def rows():
 
 def strategies_table():
     """Return the table as reStructuredText."""
-    head = ["name", "ranks samples by, or asks for", "needs", "brings along", "K"]
+    head = ["name", "ranks samples by, or queries", "needs", "adds", "K"]
     lines = [".. list-table::", "   :header-rows: 1", "   :class: strategies", ""]
     for cells in [[*head, "from"], *rows()]:
         marks = ["   * -", *["     -"] * (len(cells) - 1)]
