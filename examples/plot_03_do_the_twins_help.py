@@ -126,8 +126,9 @@ for name, scores in zip(learners, last, strict=True):
 
 # %%
 # We saw that training on the twins is better here than training on the annotated images
-# alone, and that two copies do as well. With 20 epochs and few images, the longer
-# training helps, and not what the twins show. With ``max_epochs=80``, which is too slow
-# for this page, all three end at 94 to 95 %, and random labels at 87 %. So in this toy
-# problem the query pays off, and the twins do not. On your data the twins may pay off
-# too. Before you believe it, run all three ways, with enough trials to see the spread.
+# alone, and that two copies do as well. With 20 epochs and few images, what helps is
+# the longer training, not what the twins show. With ``max_epochs=80``, which is too
+# slow for this page, all three end at 94 to 95 %, and random labels at 87 %. So in this
+# toy problem the query pays off, and the twins do not. On your data the twins may pay
+# off too. Before you believe it, run all three ways, with enough trials to see the
+# spread.
