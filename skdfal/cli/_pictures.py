@@ -18,6 +18,29 @@ examples:
   skdfal predict pictures/ --net pictures/skdfal/net.skdfal
   skdfal predict new/ --net net.skdfal --out new.csv
 """
+_EVALUATE_TEXT = """\
+Compare the predictions of a trained net with known labels. Prints the accuracy with
+Wilson's 95 % interval; precision, recall and number of pictures of each class; and the
+confusion matrix. The net should not have been trained on these pictures: on its own
+training set it looks better than it is.
+"""
+_EVALUATE_EXAMPLES = """\
+examples:
+  skdfal evaluate test/ --net net.skdfal        (one subfolder per class)
+  skdfal evaluate pictures/ --net net.skdfal --labels test.csv --out mistakes.csv
+"""
+_SUSPECTS_TEXT = """\
+List the labels that a trained net doubts most: first those that it contradicts, the
+most confidently contradicted ones at the top; then those that it is least sure of.
+Wrong labels gather there. Correct them in the CSV of --out, and import it.
+"""
+_SUSPECTS_EXAMPLES = """\
+examples:
+  skdfal suspects pictures/ -n 30       (labels and net of "skdfal label")
+  skdfal suspects pictures/ --out suspects.csv
+  skdfal import suspects.csv pictures/  (after you have corrected the column label)
+  skdfal suspects pictures/ --net net.skdfal --labels labels.csv
+"""
 _QUERY_TEXT = """\
 Train on the labels of a CSV, and print the pictures that should be labelled next, the
 best first, one per line. Without labels of two classes they are drawn at random.
@@ -62,6 +85,8 @@ def add_for_pictures(commands):
         What ``add_subparsers`` returned.
     """
     _add_predict(commands)
+    _add_evaluate(commands)
+    _add_suspects(commands)
     _add_query(commands)
     _add_export(commands)
     _add_import(commands)
@@ -94,6 +119,48 @@ def _add_predict(commands):
     add_dask(command)
 
 
+def _add_evaluate(commands):
+    command = _add(
+        commands,
+        "evaluate",
+        _EVALUATE_TEXT,
+        _EVALUATE_EXAMPLES,
+        help_text="score a trained net on pictures whose labels are known",
+    )
+    _add_pictures(command)
+    _add_net(command, required=True)
+    _add_labels(command, "the first subfolder of each picture is its label")
+    add_columns(command, ("file", "label"))
+    _add_out(command, "CSV of the mistakes (default: none)")
+    _add_cache(command)
+    add_dask(command)
+
+
+def _add_suspects(commands):
+    command = _add(
+        commands,
+        "suspects",
+        _SUSPECTS_TEXT,
+        _SUSPECTS_EXAMPLES,
+        help_text="list the labels that a trained net doubts most",
+    )
+    _add_pictures(command)
+    command.add_argument("-n", **count(20, "how many labels to list"))
+    _add_project(command)
+    _add_net(command, required=False)
+    source = command.add_mutually_exclusive_group()
+    _add_labels(source, "the labels of the project")
+    source.add_argument(
+        "--labels-from-folders",
+        action="store_true",
+        help="take the first subfolder of each picture as its label",
+    )
+    add_columns(command)
+    _add_out(command, "CSV (default: print a table)")
+    _add_cache(command)
+    add_dask(command)
+
+
 def _add_query(commands):
     command = _add(
         commands,
@@ -103,13 +170,7 @@ def _add_query(commands):
         help_text="print the pictures that should be labelled next",
     )
     _add_pictures(command)
-    command.add_argument(
-        "--labels",
-        type=Path,
-        help="CSV with a file and a label in each row (default: no labels yet, so that "
-        "all pictures are drawn at random)",
-        metavar="FILE",
-    )
+    _add_labels(command, "no labels yet, so that all pictures are drawn at random")
     command.add_argument(
         "-n",
         **count(10, "how many pictures to print"),
@@ -170,6 +231,15 @@ def _add_pictures(command):
     command.add_argument("pictures", type=Path, metavar="PICTURES")
 
 
+def _add_labels(command, default):
+    command.add_argument(
+        "--labels",
+        type=Path,
+        help=f"CSV with a file and a label in each row (default: {default})",
+        metavar="FILE",
+    )
+
+
 def _add_project(command):
     command.add_argument(
         "--project",
@@ -225,7 +295,15 @@ def _add_classes(command, default):
 
 
 def _load(name):
+    from skdfal.label._checks import evaluate, suspects
     from skdfal.label._commands import export, import_, predict, query
 
-    work = {"predict": predict, "query": query, "export": export, "import": import_}
+    work = {
+        "predict": predict,
+        "evaluate": evaluate,
+        "suspects": suspects,
+        "query": query,
+        "export": export,
+        "import": import_,
+    }
     return work[name]

@@ -1,25 +1,15 @@
 """The commands for people with tools of their own: no page, files in and files out."""
 
-import sys
 from contextlib import closing
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import torch
 from sklearn.base import clone
 
 from skdfal._utils._files import write_text
-from skdfal.adapter import predict_proba
-from skdfal.datasets._label_table import name_in
 from skdfal.label._answers import Answers
-from skdfal.label._command import (
-    PROJECT,
-    STORE,
-    agreed_classes,
-    known_classes,
-    make_folder,
-)
+from skdfal.label._command import STORE, agreed_classes, known_classes, make_folder
 from skdfal.label._formats import (
     LOCAL_FILES,
     label_studio_config,
@@ -30,13 +20,24 @@ from skdfal.label._formats import (
     write_labels,
     write_predictions,
 )
-from skdfal.label._net_file import load_net
 from skdfal.label._nets import image_size_for, make_net, samples_for, strategy_for
 from skdfal.label._project import LABELS
+from skdfal.label._shared import (
+    good_of,
+    known_events,
+    net_in,
+    new_file,
+    open_pool,
+    predicted,
+    project_folder,
+    say,
+    say_broken,
+    some_good,
+)
 from skdfal.label._store import Store
 from skdfal.label._trainer import NET, PREDICTIONS
 from skdfal.learner import LabelingSession
-from skdfal.pool import ImagePool, on_cluster
+from skdfal.pool import on_cluster
 
 _TASKS = "tasks.json"
 
@@ -49,16 +50,16 @@ def predict(arguments):
     arguments : argparse.Namespace
         Of the command.
     """
-    saved = _load_net(arguments.net, arguments)
-    out = _new_file(arguments, PREDICTIONS)
+    saved = net_in(arguments.net, arguments)
+    out = new_file(arguments, PREDICTIONS)
     with (
         on_cluster(arguments.dask),
-        _open_pool(arguments, saved.image_size, saved.mode) as pool,
+        open_pool(arguments, saved.image_size, saved.mode) as pool,
     ):
-        names, proba = _predict(saved, pool, range(len(pool)))
+        names, proba = predicted(saved, pool, range(len(pool)))
         write_predictions(out, names, proba, saved.classes)
-        _say_broken(pool)
-    _say(f"{out}: {len(names)} pictures.")
+        say_broken(pool)
+    say(f"{out}: {len(names)} pictures.")
 
 
 def query(arguments):
@@ -74,14 +75,14 @@ def query(arguments):
         raise ValueError(f"The file of --labels is missing: there is no {given}.")
     events = [] if given is None else read_labels(given, arguments.columns)
     size = arguments.size or image_size_for(arguments.net)
-    with on_cluster(arguments.dask), _open_pool(arguments, size) as pool:
-        known = _known(events, pool.names, arguments.pictures)
+    with on_cluster(arguments.dask), open_pool(arguments, size) as pool:
+        known = known_events(events, pool.names, arguments.pictures)
         _check_labels(known, arguments)
         labels = {event.picture: event.label for event in known}
         ranking = _ranking(pool, labels, arguments)
         for i in _first_good(pool, ranking, arguments.n):
             print(pool.names[i])
-        _say_broken(pool)
+        say_broken(pool)
 
 
 def _check_labels(events, arguments):
@@ -103,7 +104,7 @@ def export(arguments):
     arguments : argparse.Namespace
         Of the command.
     """
-    path = _folder(arguments) / STORE
+    path = project_folder(arguments) / STORE
     if not path.is_file():
         raise ValueError(f"There is no project here: {path} is missing.")
     with closing(Store(path)) as store:
@@ -112,54 +113,32 @@ def export(arguments):
         labels = answers.standing("label").values()
         if not labels:
             raise ValueError(f"There is no label in {path} yet: nothing to export.")
-        out = _new_file(arguments, LABELS)
+        out = new_file(arguments, LABELS)
         write_labels(out, labels)
-        _say(f"{out}: {len(labels)} labels.")
+        say(f"{out}: {len(labels)} labels.")
     else:
         _export_tasks(arguments, answers)
 
 
-def _new_file(arguments, name):
-    """Return the file to write; one that nobody named must not be there yet."""
-    if arguments.out is None and Path(name).exists():
-        raise ValueError(
-            f"{name} is there already, and may be yours. Name the file to write by "
-            "--out, also to write it anew."
-        )
-    out = arguments.out or Path(name)
-    if out.is_dir():
-        raise ValueError(f"{out} is a folder. Name a file in it: --out {out / name}.")
-    return out
-
-
 def _export_tasks(arguments, answers):
-    saved = _load_net(arguments.net or _folder(arguments) / NET, arguments)
-    out = _new_file(arguments, _TASKS)
+    saved = net_in(arguments.net or project_folder(arguments) / NET, arguments)
+    out = new_file(arguments, _TASKS)
     config, interface = out.with_suffix(".xml"), label_studio_config(saved.classes)
     _check_beside(out, config, interface)
     done = {*answers.labels(), *answers.standing("exclude")}
-    with _open_pool(arguments, saved.image_size, saved.mode) as pool:
+    with open_pool(arguments, saved.image_size, saved.mode) as pool:
         unlabeled = [i for i, name in enumerate(pool.names) if name not in done]
         if not unlabeled:
             raise ValueError(
                 f"All pictures in {pool.folder} have an answer: there is no task left."
             )
-        names, proba = _predict(saved, pool, unlabeled)
-        _say_broken(pool)
+        names, proba = predicted(saved, pool, unlabeled)
+        say_broken(pool)
     prefix = LOCAL_FILES if arguments.prefix is None else arguments.prefix
     tasks = label_studio_tasks(names, proba, saved.classes, prefix=prefix)
     write_label_studio(out, tasks)
     write_text(config, interface)
-    _say(f"{out}: {len(tasks)} tasks. {config}: the labelling interface.")
-
-
-def _load_net(path, arguments):
-    if not path.exists():
-        raise ValueError(
-            f"There is no net yet: {path} is missing. It is written after the first "
-            "training of skdfal label; or name another by --net."
-        )
-    return load_net(path, arguments.net_class)
+    say(f"{out}: {len(tasks)} tasks. {config}: the labelling interface.")
 
 
 def _check_beside(out, config, interface):
@@ -193,14 +172,14 @@ def import_(arguments):
         raise ValueError(
             f"The file to import is missing: there is no {arguments.file}."
         )
-    with _open_pool(arguments, 1, "RGB") as pool:  # for the names alone
+    with open_pool(arguments, 1, "RGB") as pool:  # for the names alone
         names = pool.names
     if arguments.file.suffix.lower() == ".json":
         events = read_label_studio(arguments.file, names)
     else:
         events = read_labels(arguments.file, arguments.columns)
-    events = _known(events, names, arguments.pictures)
-    path = _folder(arguments) / STORE
+    events = known_events(events, names, arguments.pictures)
+    path = project_folder(arguments) / STORE
     classes = _classes_for(events, path, arguments)
     make_folder(path.parent)
     with closing(Store(path)) as store:
@@ -208,7 +187,7 @@ def import_(arguments):
         n_before = len(store.events())
         store.add(events)
         n_new = len(store.events()) - n_before
-    _say(f"{n_new} new answers of {len(events)} in {arguments.file}.")
+    say(f"{n_new} new answers of {len(events)} in {arguments.file}.")
 
 
 def _classes_for(events, path, arguments):
@@ -238,34 +217,6 @@ def _classes_for(events, path, arguments):
     return agreed_classes(known, wanted)
 
 
-# What they have in common
-
-
-def _folder(arguments):
-    return getattr(arguments, "project", None) or arguments.pictures / PROJECT
-
-
-def _open_pool(arguments, image_size, mode=None):
-    try:
-        return ImagePool(
-            arguments.pictures,
-            image_size=image_size,
-            mode=mode,
-            cache=getattr(arguments, "cache", None),
-            exclude=_folder(arguments),
-        )
-    except ImportError as error:
-        raise ValueError(str(error)) from error
-
-
-def _predict(saved, pool, indices):
-    """Return names and probabilities of the pictures that can be read."""
-    good = _some_good(pool, indices)
-    samples = samples_for(saved.net_name, pool).view(good)
-    proba = predict_proba(saved.estimator, samples)
-    return [pool.names[i] for i in good], proba
-
-
 def _ranking(pool, labels, arguments):
     """Yield the indices of pictures without a label, the best first."""
     told = [i for i, name in enumerate(pool.names) if name in labels]
@@ -281,7 +232,7 @@ def _ranking(pool, labels, arguments):
     with torch.random.fork_rng(devices=[]):
         clone(net).initialize()  # or raises, before pictures are drawn at random too
     if len(set(labels.values())) < 2:
-        _say("There are no labels of two classes yet: these are drawn at random.")
+        say("There are no labels of two classes yet: these are drawn at random.")
         rest = np.setdiff1d(np.arange(len(pool)), told)
         yield from np.random.RandomState(arguments.seed).permutation(rest)
         return
@@ -293,64 +244,16 @@ def _ranking(pool, labels, arguments):
         n_instances=arguments.n,
         random_state=arguments.seed,
     )
-    told = _some_good(pool, told, "labelled ")
+    told = some_good(pool, told, "labelled ")
     session.tell(told, [labels[pool.names[i]] for i in told])
     session.fit()
     while (asked := session.ask()).size:
         yield from asked
 
 
-def _good(pool, indices):
-    """Return the indices of those that can be read."""
-    pool.decode(indices)
-    available = pool.available
-    return [i for i in indices if available[i]]
-
-
 def _first_good(pool, ranking, n):
     """Return the first indices of those that can be read; reads no more than needed."""
     found = []
     while chunk := list(islice(ranking, n - len(found))):
-        found += _good(pool, chunk)
+        found += good_of(pool, chunk)
     return found
-
-
-def _some_good(pool, indices, which=""):
-    """Return the indices of those that can be read, and raise where none can."""
-    good = _good(pool, indices)
-    if not good:
-        names, broken = [pool.names[i] for i in indices], pool.broken
-        first = next((name for name in names if name in broken), names[0])
-        raise ValueError(
-            f"None of the {len(names)} {which}pictures in {pool.folder} can be read, "
-            f"such as {first}: {broken.get(first, 'It is gone.')}"
-        )
-    return good
-
-
-def _known(events, names, folder):
-    """Return the events of pictures that are in the folder, by their names there."""
-    names, found, unknown = set(names), [], []
-    for event in events:
-        name = name_in(event.picture, names, folder)
-        if name is None:
-            unknown.append(event.picture)
-        else:
-            found.append(event._replace(picture=name))
-    if unknown:
-        rows = "1 row is" if len(unknown) == 1 else f"{len(unknown)} rows are"
-        _say(
-            f"{rows} left out, of pictures that are not in {folder}, such as "
-            f"{unknown[0]}."
-        )
-    return found
-
-
-def _say_broken(pool):
-    for name, reason in pool.broken.items():
-        _say(f"left out: {name}: {reason}")
-
-
-def _say(text):
-    """Say something to the person; what is printed otherwise is for programs."""
-    print(text, file=sys.stderr)

@@ -52,10 +52,7 @@ def write_labels(path, events):
     :func:`read_labels` takes away. Files and classes are your own, and stay as they
     are.
     """
-    rows = [
-        (e.picture, e.label, _as_no_formula(e.annotator), _as_text(e.time))
-        for e in events
-    ]
+    rows = [(e.picture, e.label, *_who_and_when(e)) for e in events]
     _write_csv(path, [tuple(COLUMNS), *rows])
 
 
@@ -87,6 +84,10 @@ def read_labels(path, columns=None):
         when = _as_seconds(cells.get("time"), f"{path}, row {number}")
         events.append(_event("label", cells["file"], cells["label"], who, when))
     return events
+
+
+def _who_and_when(event):
+    return _as_no_formula(event.annotator), _as_text(event.time)
 
 
 def _as_no_formula(name):
@@ -126,6 +127,29 @@ def write_predictions(path, files, proba, classes):
     ]
     columns = [f"p_{name}" for name in classes]
     _write_csv(path, [["file", "label", "confidence", "margin", *columns], *rows])
+
+
+def write_judged(path, judged):
+    """Write labels and what a net says of them as CSV.
+
+    Parameters
+    ----------
+    path : path-like
+        The file, which is written whole or not at all.
+    judged : iterable of (Event, str, float)
+        A label, the net's label and its confidence.
+
+    Notes
+    -----
+    :func:`read_labels` reads the labels back, with who gave them and when: one that is
+    corrected in the file takes the place of that person's answer.
+    """
+    rows = [
+        [e.picture, e.label, prediction, f"{confidence:.6g}", *_who_and_when(e)]
+        for e, prediction, confidence in judged
+    ]
+    columns = ["file", "label", "prediction", "confidence", "annotator", "time"]
+    _write_csv(path, [columns, *rows])
 
 
 def margins(proba):

@@ -1,0 +1,227 @@
+"""A trained net and known labels, held against each other: evaluate, and suspects."""
+
+from contextlib import closing
+from operator import attrgetter
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.metrics import classification_report, confusion_matrix
+from tabulate import tabulate
+
+from skdfal.datasets._label_table import labels_of_pictures
+from skdfal.label._answers import Answers
+from skdfal.label._command import STORE
+from skdfal.label._event import Event
+from skdfal.label._formats import read_labels, write_judged
+from skdfal.label._shared import (
+    known_events,
+    net_in,
+    open_pool,
+    predicted,
+    project_folder,
+    say,
+    say_broken,
+    say_left_out,
+)
+from skdfal.label._status import certainty
+from skdfal.label._store import Store
+from skdfal.label._trainer import NET
+from skdfal.learner import wilson_interval
+from skdfal.pool import on_cluster
+
+
+class Judged(NamedTuple):
+    """A label, and what a net says of the same picture.
+
+    Attributes
+    ----------
+    event : Event
+        The label.
+    prediction : str
+        The net's label.
+    confidence : float
+        Its probability.
+    """
+
+    event: Event
+    prediction: str
+    confidence: float
+
+    @property
+    def is_mistake(self):
+        """Whether the two are not the same."""
+        return self.event.label != self.prediction
+
+    @property
+    def certainty(self):
+        """How sure the net is of the label, as the overview of the page orders them."""
+        guess = {"label": self.prediction, "confidence": self.confidence}
+        return certainty({"label": self.event.label, "guess": guess})
+
+
+def evaluate(arguments):
+    """Print how good a net is on pictures whose labels are known.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        Of the command.
+
+    Raises
+    ------
+    ValueError
+        If no picture has a label, or one has a label that is no class of the net.
+    """
+    saved = net_in(arguments.net, arguments)
+    with (
+        on_cluster(arguments.dask),
+        open_pool(arguments, saved.image_size, saved.mode) as pool,
+    ):
+        labels, strangers = labels_of_pictures(
+            pool, arguments.labels, arguments.columns
+        )
+        events = [Event(name, name, "label", label) for name, label in labels.items()]
+        say_left_out(strangers, pool.folder)
+        _check(events, pool, arguments)
+        _check_classes(events, saved.classes, arguments)
+        judged = _judged(saved, pool, events)
+        say_broken(pool)
+    _print_scores(judged, saved.classes)
+    if arguments.out is not None:
+        mistakes = [one for one in judged if one.is_mistake]
+        write_judged(arguments.out, mistakes)
+        say(
+            f"{arguments.out}: {len(mistakes)} mistakes, the most confident ones first."
+        )
+
+
+def _check(events, pool, arguments):
+    """Raise where no picture has a label."""
+    if not events:
+        expected = (
+            "expected one subfolder per class, or a CSV of labels by --labels"
+            if arguments.labels is None
+            else f"{arguments.labels} names none of them"
+        )
+        raise ValueError(f"No picture in {pool.folder} has a label: {expected}.")
+
+
+def _check_classes(events, classes, arguments):
+    """Raise where a label is no class of the net."""
+    unknown = [event for event in events if event.label not in classes]
+    if unknown:
+        labels = ", ".join(sorted({event.label for event in unknown}))
+        raise ValueError(
+            f"The classes of {arguments.net} are {', '.join(classes)}; {len(unknown)} "
+            f"of {len(events)} pictures have other labels ({labels}), such as "
+            f"{unknown[0].picture}. Correct these labels, or leave the pictures out."
+        )
+
+
+def _print_scores(judged, classes):
+    y = [one.event.label for one in judged]
+    predicted = [one.prediction for one in judged]
+    right = len(judged) - sum(one.is_mistake for one in judged)
+    low, high = wilson_interval(right, len(judged))
+    print(
+        f"Accuracy: {right / len(judged):.1%} ({right} of {len(judged)} pictures), 95% "
+        f"interval {low:.1%} to {high:.1%} (Wilson)\n"
+    )
+    report = classification_report(
+        y, predicted, labels=classes, digits=3, zero_division=np.nan
+    )
+    print(report)
+    counts = confusion_matrix(y, predicted, labels=classes)
+    rows = [[name, *row] for name, row in zip(classes, counts.tolist(), strict=True)]
+    print("Confusion matrix (a row for each label, a column for each prediction)\n")
+    print(tabulate(rows, ["", *classes], disable_numparse=[0]))
+
+
+def suspects(arguments):
+    """Print or write the labels that a net doubts most.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        Of the command.
+
+    Raises
+    ------
+    ValueError
+        If there are no labels, or none of the net's classes.
+    """
+    path = arguments.net or project_folder(arguments) / NET
+    saved = net_in(path, arguments)
+    with (
+        on_cluster(arguments.dask),
+        open_pool(arguments, saved.image_size, saved.mode) as pool,
+    ):
+        events = _known_to(saved.classes, _events(pool, arguments), path)
+        judged = _judged(saved, pool, events)
+        say_broken(pool)
+    n = sum(one.is_mistake for one in judged)
+    say(f"Of {len(judged)} labels the net contradicts {n}.")
+    found = judged[: arguments.n]
+    if arguments.out is not None:
+        write_judged(arguments.out, found)
+        say(
+            f"{arguments.out}: {len(found)} labels, the most doubtful ones first. "
+            "Correct them in the column label, and take the file over by skdfal import."
+        )
+        return
+    rows = [(e.picture, e.label, guess, f"{p:.3f}") for e, guess, p in found]
+    columns = ["file", "label", "prediction", "confidence"]
+    print(tabulate(rows, columns, disable_numparse=True))
+
+
+def _events(pool, arguments):
+    """Return the labels that stand, as the arguments say where they are."""
+    if arguments.labels is not None:
+        events = read_labels(arguments.labels, arguments.columns)
+        events = known_events(events, pool.names, arguments.pictures)
+    elif arguments.labels_from_folders:
+        labels, _ = labels_of_pictures(pool)
+        events = [Event(name, name, "label", label) for name, label in labels.items()]
+    else:
+        path = project_folder(arguments) / STORE
+        if not path.is_file():
+            raise ValueError(
+                f"There is no project here: {path} is missing. Say where the labels "
+                "are: --labels FILE, --labels-from-folders, or --project FOLDER."
+            )
+        with closing(Store(path)) as store:
+            events = store.events()
+    names, standing = set(pool.names), Answers(events).standing("label").values()
+    return [event for event in standing if event.picture in names]
+
+
+def _known_to(classes, events, path):
+    """Return the labels that are classes of a net, and say which others there are."""
+    known = [event for event in events if event.label in classes]
+    if not known:
+        labels = ", ".join(sorted({event.label for event in events})) or "none"
+        raise ValueError(
+            f"There is no label that {path} knows: its classes are "
+            f"{', '.join(classes)}, and the labels {labels}."
+        )
+    others = [event for event in events if event.label not in classes]
+    if others:
+        say(
+            f"left out: {len(others)} labels that {path} does not know, such as "
+            f"{others[0].label!r} of {others[0].picture}"
+        )
+    return known
+
+
+def _judged(saved, pool, events):
+    """Return labels beside what a net says, the most doubtful ones first."""
+    by_name = {event.picture: event for event in events}
+    rows = [i for i, name in enumerate(pool.names) if name in by_name]
+    names, proba = predicted(saved, pool, rows)
+    return sorted(
+        (
+            Judged(by_name[name], saved.classes[best], float(row[best]))
+            for name, row, best in zip(names, proba, proba.argmax(axis=1), strict=True)
+        ),
+        key=attrgetter("certainty"),
+    )

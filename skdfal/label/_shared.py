@@ -1,0 +1,115 @@
+"""What the commands for pictures share: pictures, nets and files by arguments."""
+
+import sys
+from pathlib import Path
+
+from skdfal.adapter import predict_proba
+from skdfal.datasets._label_table import name_in
+from skdfal.label._command import PROJECT
+from skdfal.label._net_file import load_net
+from skdfal.label._nets import samples_for
+from skdfal.pool import ImagePool
+
+
+def project_folder(arguments):
+    """Return the folder of the project, which need not be there."""
+    return getattr(arguments, "project", None) or arguments.pictures / PROJECT
+
+
+def new_file(arguments, name):
+    """Return the file to write; one that nobody named must not be there yet."""
+    if arguments.out is None and Path(name).exists():
+        raise ValueError(
+            f"{name} is there already, and may be yours. Name the file to write by "
+            "--out, also to write it anew."
+        )
+    out = arguments.out or Path(name)
+    if out.is_dir():
+        raise ValueError(f"{out} is a folder. Name a file in it: --out {out / name}.")
+    return out
+
+
+def net_in(path, arguments):
+    """Return the net that a file holds."""
+    if not path.exists():
+        raise ValueError(
+            f"There is no net yet: {path} is missing. It is written after the first "
+            "training of skdfal label; or name another by --net."
+        )
+    return load_net(path, arguments.net_class)
+
+
+def open_pool(arguments, image_size, mode=None):
+    """Return the pictures; without Pillow a ValueError says what to install."""
+    try:
+        return ImagePool(
+            arguments.pictures,
+            image_size=image_size,
+            mode=mode,
+            cache=getattr(arguments, "cache", None),
+            exclude=project_folder(arguments),
+        )
+    except ImportError as error:
+        raise ValueError(str(error)) from error
+
+
+def predicted(saved, pool, indices):
+    """Return names and probabilities of the pictures that can be read."""
+    good = some_good(pool, indices)
+    samples = samples_for(saved.net_name, pool).view(good)
+    proba = predict_proba(saved.estimator, samples)
+    return [pool.names[i] for i in good], proba
+
+
+def good_of(pool, indices):
+    """Return the indices of those that can be read."""
+    pool.decode(indices)
+    available = pool.available
+    return [i for i in indices if available[i]]
+
+
+def some_good(pool, indices, which=""):
+    """Return the indices of those that can be read, and raise where none can."""
+    good = good_of(pool, indices)
+    if not good:
+        names, broken = [pool.names[i] for i in indices], pool.broken
+        first = next((name for name in names if name in broken), names[0])
+        raise ValueError(
+            f"None of the {len(names)} {which}pictures in {pool.folder} can be read, "
+            f"such as {first}: {broken.get(first, 'It is gone.')}"
+        )
+    return good
+
+
+def known_events(events, names, folder):
+    """Return the events of pictures that are in the folder, by their names there."""
+    names, found, unknown = set(names), [], []
+    for event in events:
+        name = name_in(event.picture, names, folder)
+        if name is None:
+            unknown.append(event.picture)
+        else:
+            found.append(event._replace(picture=name))
+    say_left_out(unknown, folder)
+    return found
+
+
+def say_left_out(unknown, folder):
+    """Say how many rows of a CSV are of pictures that are not in the folder."""
+    if unknown:
+        rows = "1 row is" if len(unknown) == 1 else f"{len(unknown)} rows are"
+        say(
+            f"{rows} left out, of pictures that are not in {folder}, such as "
+            f"{unknown[0]}."
+        )
+
+
+def say_broken(pool):
+    """Say which pictures are left out, and why."""
+    for name, reason in pool.broken.items():
+        say(f"left out: {name}: {reason}")
+
+
+def say(text):
+    """Say something to the person; what is printed otherwise is for programs."""
+    print(text, file=sys.stderr)
