@@ -49,6 +49,7 @@ _QUERY_EXAMPLES = """\
 examples:
   skdfal query pictures/ -n 20    (the first ones, drawn at random)
   skdfal query pictures/ --labels labels.csv -n 20
+  skdfal query pictures/ --labels labels.csv --strategy margin --scores
   skdfal query pictures/ --labels mine.csv --columns file=image,label=kind
   skdfal query pictures/ --labels labels.csv --cache cache --dask tcp://head:8786
 """
@@ -174,6 +175,12 @@ def _add_query(commands):
     command.add_argument(
         "-n",
         **count(10, "how many pictures to print"),
+    )
+    command.add_argument(
+        "--scores",
+        action="store_true",
+        help="print the score of the strategy behind each file, after a tab; larger "
+        "scores come first (nan for pictures drawn at random)",
     )
     add_columns(command)
     _add_classes(command, "those of the labels")

@@ -1,6 +1,7 @@
 """The commands for people with tools of their own: no page, files in and files out."""
 
 from contextlib import closing
+from inspect import signature
 from itertools import islice
 
 import numpy as np
@@ -38,6 +39,7 @@ from skdfal.label._store import Store
 from skdfal.label._trainer import NET, PREDICTIONS
 from skdfal.learner import LabelingSession
 from skdfal.pool import on_cluster
+from skdfal.strategies import STRATEGIES, describe
 
 _TASKS = "tasks.json"
 
@@ -74,15 +76,41 @@ def query(arguments):
     if given is not None and not given.exists():
         raise ValueError(f"The file of --labels is missing: there is no {given}.")
     events = [] if given is None else read_labels(given, arguments.columns)
+    score = _score_of(arguments.strategy) if arguments.scores else None
     size = arguments.size or image_size_for(arguments.net)
     with on_cluster(arguments.dask), open_pool(arguments, size) as pool:
         known = known_events(events, pool.names, arguments.pictures)
         _check_labels(known, arguments)
         labels = {event.picture: event.label for event in known}
-        ranking = _ranking(pool, labels, arguments)
-        for i in _first_good(pool, ranking, arguments.n):
-            print(pool.names[i])
+        samples = samples_for(arguments.net, pool)
+        session = _session(pool, samples, labels, arguments)
+        found = _first_good(
+            pool, _ranking(session, pool, labels, arguments), arguments.n
+        )
+        scores = [np.nan] * len(found)  # at random
+        if score is not None and session is not None and found:
+            scores = score(session.estimator_, samples.view(found))
+        for i, value in zip(found, scores, strict=True):
+            print(pool.names[i], *([] if score is None else [f"{value:.6g}"]), sep="\t")
         say_broken(pool)
+
+
+def _score_of(name):
+    """Return the score whose largest values a strategy queries, or raise."""
+    strategy = strategy_for(name)
+    if not _has_scores(strategy):
+        having = ", ".join(filter(_has_scores, STRATEGIES))
+        raise ValueError(
+            f"--scores: {name} has no scores, or draws them at random. Strategies that "
+            f"have are {having}."
+        )
+    return describe(strategy).score
+
+
+def _has_scores(strategy):
+    """Whether a strategy has a score that is the same whenever it is computed."""
+    score = describe(strategy).score
+    return score is not None and "random_state" not in signature(score).parameters
 
 
 def _check_labels(events, arguments):
@@ -217,11 +245,9 @@ def _classes_for(events, path, arguments):
     return agreed_classes(known, wanted)
 
 
-def _ranking(pool, labels, arguments):
-    """Yield the indices of pictures without a label, the best first."""
-    told = [i for i, name in enumerate(pool.names) if name in labels]
+def _session(pool, samples, labels, arguments):
+    """Return a session that has learned from the labels, None of one class alone."""
     classes = arguments.classes or sorted(set(labels.values()))
-    samples = samples_for(arguments.net, pool)
     net = make_net(
         arguments.net,
         max(2, len(classes)),
@@ -233,9 +259,7 @@ def _ranking(pool, labels, arguments):
         clone(net).initialize()  # or raises, before pictures are drawn at random too
     if len(set(labels.values())) < 2:
         say("There are no labels of two classes yet: these are drawn at random.")
-        rest = np.setdiff1d(np.arange(len(pool)), told)
-        yield from np.random.RandomState(arguments.seed).permutation(rest)
-        return
+        return None
     session = LabelingSession(
         samples,
         classes,
@@ -244,9 +268,22 @@ def _ranking(pool, labels, arguments):
         n_instances=arguments.n,
         random_state=arguments.seed,
     )
-    told = some_good(pool, told, "labelled ")
+    told = some_good(pool, _labelled(pool, labels), "labelled ")
     session.tell(told, [labels[pool.names[i]] for i in told])
     session.fit()
+    return session
+
+
+def _labelled(pool, labels):
+    return [i for i, name in enumerate(pool.names) if name in labels]
+
+
+def _ranking(session, pool, labels, arguments):
+    """Yield the indices of pictures without a label, the best first."""
+    if session is None:
+        rest = np.setdiff1d(np.arange(len(pool)), _labelled(pool, labels))
+        yield from np.random.RandomState(arguments.seed).permutation(rest)
+        return
     while (asked := session.ask()).size:
         yield from asked
 

@@ -18,6 +18,8 @@ from skdfal.label._formats import read_labels, write_labels
 from skdfal.label._net_file import save_net
 from skdfal.label._nets import make_net
 from skdfal.pool import ImagePool
+from skdfal.strategies import register, unregister
+from skdfal.strategies._base import top_k
 
 Image = pytest.importorskip(
     "PIL.Image", reason="Pillow is not installed (skdfal[label])"
@@ -214,6 +216,45 @@ def test_query_by_a_strategy_of_ones_own(pictures, monkeypatch, capsys):
     labels = dict(list(truth(pictures).items())[:8])
     assert query(labels, "-n", "3", "--strategy", "own_last:last") == 0
     assert capsys.readouterr().out.splitlines() == list(truth(pictures))[:-4:-1]
+
+
+def brightness(estimator, X):
+    """Score of a strategy that no net is asked for."""
+    return X.take(np.arange(len(X))).mean(axis=(1, 2, 3))
+
+
+def test_query_prints_scores(pictures, capsys):
+    labels = dict(list(truth(pictures).items())[:8])
+    by_mean = register("brightness", score=brightness)
+
+    @by_mean
+    def brightest(estimator, X, n_instances=1):
+        return top_k(brightness(estimator, X), n_instances)
+
+    try:
+        assert query(labels, "-n", "5", "--strategy", "brightness", "--scores") == 0
+    finally:
+        unregister("brightness")
+    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    with ImagePool(pictures, image_size=16) as pool:
+        means = {name: pool.take([i]).mean() for i, name in enumerate(pool.names)}
+    expected = sorted(set(truth(pictures)) - set(labels), key=lambda name: -means[name])
+    assert [name for name, _ in rows] == expected[:5]
+    assert [float(value) for _, value in rows] == pytest.approx(
+        [means[name] for name in expected[:5]], rel=1e-4
+    )
+
+
+def test_query_has_no_scores_of_what_is_drawn_at_random(pictures, capsys):
+    labels = dict(list(truth(pictures).items())[:1])
+    assert query(labels, "-n", "3", "--scores") == 0
+    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert [value for _, value in rows] == ["nan"] * 3
+    for strategy in ("random", "core_set", "bald"):
+        assert query(labels, "--scores", "--strategy", strategy) == 2
+        out, err = capsys.readouterr()
+        assert f"--scores: {strategy} has no scores, or draws them at random" in err
+        assert not out
 
 
 def test_labels_that_are_a_folder(pictures, capsys):
@@ -471,7 +512,7 @@ def test_tasks_without_a_net_say_how_to_get_one(pictures, project, capsys):
 def test_an_out_that_is_a_folder_is_refused_before_the_work(
     pictures, net, monkeypatch, capsys
 ):
-    monkeypatch.setattr("skdfal.label._commands.predict_proba", None)
+    monkeypatch.setattr("skdfal.label._shared.predict_proba", None)
     for command in (
         ["predict", "pictures", "--net", "net.skdfal"],
         ["export", "pictures", "--to", "label-studio", "--net", "net.skdfal"],
