@@ -182,9 +182,9 @@ default="random"
     max_annotations : int, default=100
         Annotation budget, including the initial samples; the paper's N.
     n_candidates : int, "auto" or None, default="auto"
-        Number of candidates to score per round, drawn at random from the pool; the
-        paper's K. "auto" uses the number that suits the strategy. None, or a number
-        larger than the rest of the pool, scores the whole pool.
+        Number of candidates drawn at random from the pool in each round; only these
+        are scored. This is the paper's K. "auto" uses the number that suits the
+        strategy. If None, or if no more are left, the whole pool is scored.
     query_params : dict, default=None
         Further parameters of the strategy. A name that only the strategy's augmenter
         knows is passed on to it, as in CEAL's ``{"threshold": 0.05, "decay":

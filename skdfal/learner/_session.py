@@ -86,9 +86,9 @@ class LabelingSession:
     n_instances : int, default=10
         Number of samples that :meth:`fit` ranks for the next :meth:`ask`.
     n_candidates : int, "auto" or None, default="auto"
-        Number of candidates to score per round, drawn at random from the pool; the
-        paper's K. "auto" uses the number that suits the strategy. None, or a number
-        larger than the rest of the pool, scores the whole pool.
+        Number of candidates drawn at random from the pool in each round; only these
+        are scored. This is the paper's K. "auto" uses the number that suits the
+        strategy. If None, or if no more are left, the whole pool is scored.
     query_params : dict, default=None
         Further parameters of the strategy. For a strategy with a parameter
         ``X_labeled``, ``{"X_labeled": "train"}`` passes all training samples, including

@@ -1,4 +1,4 @@
-"""The kinds of pools, and on which engine their blocks are worked."""
+"""The kinds of pools, and the engines that process their blocks."""
 
 from skdfal.pool._engine import InProcess, engine_for, map_blocks, on_cluster
 from skdfal.pool._images import ImagePool

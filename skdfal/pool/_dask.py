@@ -1,7 +1,7 @@
-"""The blocks of a pool on a Dask cluster; the one file that imports distributed.
+"""Process the blocks of a pool on a Dask cluster; the only file to import distributed.
 
-Tasks are small: what all of them share goes to the scheduler once, as bytes, and from
-there to each worker that needs it; of a pool they have a recipe by which the worker
+Tasks are small. What they share is sent to the scheduler once, as bytes, and from there
+to each worker that needs it. For a pool, a task holds a recipe by which the worker
 opens it, and the rows to read.
 """
 
@@ -22,18 +22,18 @@ from distributed.comm import CommClosedError
 from skdfal.pool._pool import InHand
 from skdfal.pool._travel import Parcel, pack, unpack
 
-# Tasks at the scheduler for each thread of a worker; and at least, so that a cluster
-# which grows by its queue does, where they carry no samples.
+# Tasks at the scheduler per thread of a worker; and the least number of tasks, where
+# they carry no samples, so that a cluster that scales with its queue does so.
 _TASKS_A_THREAD = 4
 _MIN_TASKS = 256
 
 _SECONDS = 10  # to reach a scheduler
 _GONE = (
-    "The scheduler of Dask has gone, or has cancelled its tasks. Start it and its "
-    "workers anew, and ask again."
+    "The Dask scheduler has stopped, or has cancelled its tasks. Restart it and its "
+    "workers, and repeat the call."
 )
 
-# What a nanny sets, the numbers of mallopt(3), and what nets run well with.
+# The value that a nanny sets; the numbers of mallopt(3), and values that suit networks.
 _TRIMMING_OF_DASK = "65536"
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEPT_BYTES, _MAPPED_BYTES = 2**28, 2**25
@@ -41,10 +41,10 @@ _KEPT_BYTES, _MAPPED_BYTES = 2**28, 2**25
 
 @functools.cache
 def _let_memory_stay():
-    """Have the allocator of this worker keep what a layer lets go for the next one.
+    """Make the allocator of this worker keep memory freed by a layer for the next one.
 
-    Dask's nannies start workers with a threshold at which glibc gives memory back to
-    the system all the time: nets ran 2.7 times slower. One that a user has set stays.
+    Dask's nannies start workers with a threshold at which glibc keeps returning memory
+    to the system: networks ran 2.7 times slower. A threshold set by the user is kept.
     """
     if os.environ.get("MALLOC_TRIM_THRESHOLD_") != _TRIMMING_OF_DASK:
         return
@@ -70,20 +70,20 @@ def _work_on_kept(function, args, *kept):
 
 @contextmanager
 def client_at(address):
-    """Have a client of the scheduler at an address meanwhile.
+    """Context manager: a client of the scheduler at an address.
 
     Raises
     ------
     OSError
-        If none answers there.
+        If no scheduler answers there.
     ValueError
-        If it is no address, or one that needs certificates.
+        If the address is invalid, or needs certificates.
     """
     client = _connect(address)
     if not client.nthreads():  # a cluster may well start them when there is work
         print(
-            f"The scheduler of Dask at {address} has no workers yet, and nothing is "
-            f"done before there is one. Start it by `dask worker {address}`.",
+            f"The Dask scheduler at {address} has no workers yet, so nothing runs "
+            f"until there is one. Start it with `dask worker {address}`.",
             file=sys.stderr,
             flush=True,
         )
@@ -102,24 +102,24 @@ def _connect(address):
         return Client(address, timeout=_SECONDS)
     except OSError as exc:
         raise OSError(
-            f"No scheduler of Dask answers at {address}: {exc}. Start one by `dask "
-            "scheduler`, which prints its address, and workers by `dask worker`."
+            f"No Dask scheduler answers at {address}: {exc}. Start one with `dask "
+            "scheduler`, which prints its address, and workers with `dask worker`."
         ) from exc
     except ValueError as exc:
         raise ValueError(
-            f"{address!r} is no address of a Dask scheduler, such as tcp://head:8786: "
-            f"{exc}."
+            f"{address!r} is not an address of a Dask scheduler, such as "
+            f"tcp://head:8786: {exc}."
         ) from exc
     except TypeError as exc:  # distributed misses an SSLContext
         raise ValueError(
-            f"{address!r} needs certificates. Name them in the configuration of Dask, "
+            f"{address!r} needs certificates. Name them in Dask's configuration, "
             f"under distributed.comm.tls: {exc}."
         ) from exc
 
 
 @contextmanager
 def _scheduler_may_go():
-    """Say in a line that it has, in whatever way it was missed."""
+    """Turn any error caused by a lost scheduler into one clear ConnectionError."""
     try:
         yield
     except (CancelledError, CommClosedError) as exc:
@@ -127,22 +127,22 @@ def _scheduler_may_go():
 
 
 class OnDask:
-    """Works on the parts of a pool by the workers of a client.
+    """Process the parts of a pool on the workers of a Dask client.
 
     Parameters
     ----------
     client : distributed.Client
-        A synchronous one.
+        A synchronous client.
     """
 
     def __init__(self, client):
         self._sent = {}  # things and the futures of their parcels, by their ids
         if client.asynchronous:
             raise TypeError(
-                f"{client!r} is asynchronous, and a query waits for its blocks. Use a "
+                f"{client!r} is asynchronous, but a query waits for its blocks. Use a "
                 "Client without asynchronous=True."
             )
-        if client.status == "closed":  # by itself, when its scheduler was gone
+        if client.status == "closed":  # it closes itself when its scheduler stops
             raise ConnectionError(_GONE)
         self.client = client
 
@@ -152,18 +152,18 @@ class OnDask:
         Parameters
         ----------
         function : callable
-            Takes ``thing`` and a part.
+            Function of ``thing`` and a part.
         thing : object
-            What all calls share.
+            Object that all calls share.
         parts : iterable of Pool
             Views of one pool.
         keep : bool, default=False
-            Whether to yield handles of the results.
+            Whether to yield handles of the results instead of the results.
 
         Yields
         ------
         result : object
-            What the function returned.
+            Return value of the function, or its handle.
         """
         thing, parts = self._send(thing), iter(parts)
 
@@ -192,19 +192,19 @@ class OnDask:
         Parameters
         ----------
         function : callable
-            Takes what the handles stand for, then ``args``. It changes nothing of it:
-            it may be called again, where a worker was lost.
+            Function of the objects behind the handles, followed by ``args``. It must
+            not change them: it may be called again if a worker is lost.
         kept : iterable of tuple
-            Handles that ``map`` or ``apply`` gave.
+            Handles returned by ``map`` or ``apply``.
         *args : object
-            What all calls share.
+            Arguments that all calls share.
         keep : bool, default=False
-            Whether to yield handles of the results.
+            Whether to yield handles of the results instead of the results.
 
         Yields
         ------
         result : object
-            What the function returned.
+            Return value of the function, or its handle.
         """
         args = self._send(args)
 
@@ -214,9 +214,9 @@ class OnDask:
         yield from self._in_order(submit, kept, True, keep)
 
     def _send(self, thing):
-        """Return a future of a thing as a parcel, which can be had again if it is lost.
+        """Return a future of a thing as a parcel, which can be resent if it is lost.
 
-        Every worker that needs it gets it once, as long as this engine is in use.
+        Each worker that needs the thing gets it once, as long as this engine is in use.
         """
         if id(thing) not in self._sent:
             parcel = pack(thing)
@@ -226,26 +226,26 @@ class OnDask:
 
     def _submit(self, function, *args, **options):
         options = options or {"pure": False}
-        with warnings.catch_warnings():  # a net or a block of samples is meant to go
+        with warnings.catch_warnings():  # sending a network or samples is intended
             warnings.filterwarnings("ignore", "Sending large graph")
             return self.client.submit(function, *args, **options)
 
     def _n_ahead(self, is_light):
-        """How many tasks may wait: enough for all, few where they carry samples."""
+        """Return how many tasks may wait: few if they carry samples."""
         n_threads = sum(self.client.nthreads().values())
         return max(_MIN_TASKS if is_light else 1, _TASKS_A_THREAD * n_threads)
 
     def _in_order(self, submit, items, is_light, keep):
-        """Yield the result of a task for each item, in order, some worked ahead."""
+        """Yield the result of a task for each item, in order, computing some ahead."""
         with _scheduler_may_go():
             n_ahead = self._n_ahead(is_light)
             yield from self._worked_ahead(submit, items, n_ahead, keep)
 
     def _worked_ahead(self, submit, items, n_ahead, keep):
-        # A result is fetched as soon as it is there: it is not lost with its worker.
+        # Results are fetched as soon as they are ready, before a worker can be lost.
         items = enumerate(items)
         running = as_completed(loop=self.client.loop, with_results=not keep)
-        running.raise_errors = False  # an error is raised in its turn, as in process
+        running.raise_errors = False  # errors are raised in order, as in one process
         numbers, done, n_given = {}, {}, 0
         try:
             while True:
@@ -262,7 +262,7 @@ class OnDask:
                 while n_given in done:
                     future, result = done.pop(n_given)
                     if future.status != "finished":
-                        result = future.result()  # raises what the task has raised
+                        result = future.result()  # raises the exception of the task
                     n_given += 1
                     yield result
         finally:

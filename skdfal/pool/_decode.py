@@ -1,6 +1,6 @@
-"""From a picture's file to its pixels: one way, for the person and for the net.
+"""Decode image files to pixels, in the same way for the person and for the network.
 
-Nothing here knows of pools. Pillow is imported when the first picture is read.
+Nothing here depends on pools. Pillow is imported when the first image is read.
 """
 
 import functools
@@ -13,26 +13,26 @@ SUFFIXES = frozenset(
     ".tif .tiff .webp".split()
 )
 _HEIF = (".heic", ".heif")
-# No format that is a program, as EPS is, whatever the suffix says.
+# Formats that are programs, such as EPS, are left out, whatever the suffix says.
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000", "AVIF")
 _GREY = frozenset(["1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"])
 
-_ORIENTATION = 0x0112  # the tag of EXIF
-# What brings a picture of each orientation upright, by the names of Pillow's Transpose.
+_ORIENTATION = 0x0112  # the EXIF tag
+# The transformation, in Pillow's Transpose, that turns each EXIF orientation upright.
 _TURNS = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}
 
-# A picture of more pixels is refused: four threads decode at once, in 4 bytes each.
+# Larger images are refused: four threads decode at once, with 4 bytes per pixel.
 MAX_PIXELS = 2**26
-_SMALL = 2**16  # up to so many pixels a picture is served without loss
+_SMALL = 2**16  # images of at most this many pixels are served without loss
 _JPEG_QUALITY = 92
 
 
 class PictureError(ValueError):
-    """A picture that cannot be read; the message says why, and names no path."""
+    """Raised for an unreadable image; the message gives the reason, but no path."""
 
 
 def decode(path, mode, max_side):
-    """Return a picture upright and in 8 bits, on white where it is transparent.
+    """Return an image upright, in 8 bits, and on white where it is transparent.
 
     Parameters
     ----------
@@ -41,24 +41,24 @@ def decode(path, mode, max_side):
     mode : {"L", "RGB"}
         Grey or colour.
     max_side : int
-        The longer side that is needed, in pixels. The picture may be larger; a JPEG
-        of several times that size is decoded at a fraction of it.
+        The longer side that is needed, in pixels. The result may be larger. A JPEG of
+        several times that size is decoded at reduced resolution, which is faster.
 
     Returns
     -------
     picture : PIL.Image.Image
-        All of its pixels, really read.
+        The image, fully loaded.
 
     Raises
     ------
     PictureError
-        If there is no picture in the file, or less than one, or too large a one.
+        If the file holds no image, a truncated one, or one that is too large.
     """
     try:
         return _decode(path, mode, max_side)
     except (PictureError, ImportError, MemoryError):
         raise
-    except Exception as error:  # Pillow's decoders raise of every kind
+    except Exception as error:  # Pillow's decoders raise all kinds of errors
         raise PictureError(_reason(path, error)) from error
 
 
@@ -67,7 +67,7 @@ def _decode(path, mode, max_side):
         if picture.width * picture.height > MAX_PIXELS:
             raise PictureError(
                 f"{picture.width} x {picture.height} pixels are too many to decode; "
-                f"at most {MAX_PIXELS:,} are. Scale it down."
+                f"the limit is {MAX_PIXELS:,}. Scale it down."
             )
         picture.draft(None, (max_side, max_side))
         picture.load()
@@ -78,13 +78,13 @@ def _decode(path, mode, max_side):
 
 
 def _upright(picture):
-    """Return a picture turned as its camera says, if what that says can be read.
+    """Return an image turned upright by its EXIF orientation, if that can be read.
 
-    ``ImageOps.exif_transpose`` writes all other tags anew, and fails at an odd one.
+    ``ImageOps.exif_transpose`` rewrites all other tags, and fails if one is odd.
     """
     try:
         orientation = picture.getexif().get(_ORIENTATION)
-    except Exception:  # Pillow raises of every kind, and the pixels are there
+    except Exception:  # of any kind; the pixels themselves are there
         return picture
     turn = _TURNS.get(orientation)
     return picture if turn is None else picture.transpose(turn)
@@ -129,9 +129,9 @@ def _reason(path, error):
 
 
 def _in_8_bits(picture, *, is_16_bits):
-    """Return the high byte of 16 bits; other ranges from the darkest to the lightest.
+    """Return the high byte of 16 bits; scale other ranges from darkest to lightest.
 
-    Versions of Pillow differ in whether 16 bits of a PNG are "I" or "I;16".
+    Versions of Pillow differ in whether a 16-bit PNG has mode "I" or "I;16".
     """
     from PIL import Image
 
@@ -156,18 +156,18 @@ def _on_white(picture):
 
 
 def is_grey(path):
-    """Whether a file holds a grey picture, by its header; None if that is damaged."""
+    """Whether a file holds a grey image, by its header; None if that is damaged."""
     try:
         with _open(path) as picture:
             return picture.mode in _GREY
     except ImportError:
         raise
-    except Exception:  # Pillow's readers raise of every kind
+    except Exception:  # Pillow's readers raise all kinds of errors
         return None
 
 
 def letterboxed(picture, height, width):
-    """Return a picture scaled to fit, its aspect kept, in the centre of black."""
+    """Return an image scaled to fit, keeping its aspect ratio, centred on black."""
     from PIL import Image
 
     fitted = fit(picture, height, width)
@@ -178,7 +178,7 @@ def letterboxed(picture, height, width):
 
 
 def fit(picture, height, width):
-    """Return a picture scaled to the largest size within a box, its aspect kept."""
+    """Return an image scaled to the largest size within a box, keeping its aspect."""
     from PIL import Image
 
     scale = min(height / picture.height, width / picture.width)
@@ -187,13 +187,13 @@ def fit(picture, height, width):
 
 
 def as_pixels(picture):
-    """Return the pixels of a picture as uint8, of shape (n_channels, height, width)."""
+    """Return the pixels of an image as uint8, of shape (n_channels, height, width)."""
     pixels = np.asarray(picture)
     return pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, 2, 0)
 
 
 def from_pixels(pixels):
-    """Return the picture of which these are the pixels."""
+    """Return the image with these pixels."""
     from PIL import Image
 
     grey_or_colour = pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, 2)
@@ -201,7 +201,7 @@ def from_pixels(pixels):
 
 
 def encode(picture):
-    """Return a picture as bytes for a browser, and their content type."""
+    """Return an image as bytes for a browser, with their content type."""
     out = io.BytesIO()
     if picture.width * picture.height <= _SMALL:
         picture.save(out, "PNG")

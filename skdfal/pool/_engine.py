@@ -1,8 +1,8 @@
-"""On which engine the blocks of a pool are worked: in this process, or by Dask.
+"""Engines that process the blocks of a pool: this process, or a Dask cluster.
 
-A unit of work is a function of one thing, such as a net, and one part of a pool. What
-the parts are follows from the pool and the batch, never from who works on them, so the
-answers are the same everywhere.
+A unit of work is a function of one thing, such as a network, and one part of a pool.
+The parts depend only on the pool and the batch size, never on the engine, so the
+results are the same everywhere.
 """
 
 import sys
@@ -13,34 +13,34 @@ import numpy as np
 
 from skdfal._utils._progress import progress
 
-# Blocks of a pool, at most: a scheduler has milliseconds of work with each.
+# Maximum number of blocks: each costs the scheduler milliseconds.
 _MOST_BLOCKS = 2**14
 
 
 def map_blocks(function, thing, pool, size, *, keep=False, engine=None):
-    """Return ``function(thing, part)`` for the blocks of a pool, in their order.
+    """Return ``function(thing, part)`` for the blocks of a pool, in order.
 
     Parameters
     ----------
     function : callable
-        Takes ``thing`` and a part of the pool.
+        Function of ``thing`` and a part of the pool.
     thing : object
-        What all calls share. It travels to a worker once.
+        Object that all calls share. It is sent to each worker once.
     pool : Pool
-        The samples.
+        Pool of samples.
     size : int
-        Samples in a block; the last one may have fewer. Of a pool of more than 16,384
-        blocks, several are joined.
+        Number of samples per block; the last block may have fewer. If there would be
+        more than 16,384 blocks, several are merged into one.
     keep : bool, default=False
-        Leave the results where they are made, and give handles of them, for
-        ``engine.apply``.
+        Whether to leave the results where they were computed, and to return handles of
+        them for ``engine.apply``.
     engine : InProcess or OnDask, default=None
-        None takes :func:`engine_for` the pool.
+        Engine to use. If None, the result of :func:`engine_for`.
 
     Returns
     -------
     results : iterator
-        What the function returned for each block.
+        Return value of the function, or its handle, for each block.
 
     Examples
     --------
@@ -67,20 +67,20 @@ def _counted(results, n, size):
 
 
 def engine_for(pool):
-    """Return the engine for the parts of a pool.
+    """Return the engine that processes the parts of a pool.
 
-    A Dask cluster, if ``joblib.parallel_config(backend="dask")`` says so, or if the
-    pool is a dask array and there is a client; else this process.
+    This is a Dask cluster inside ``joblib.parallel_config(backend="dask")``, or if the
+    pool is a dask array and there is a client. Otherwise it is this process.
 
     Parameters
     ----------
     pool : Pool
-        The samples.
+        Pool of samples.
 
     Returns
     -------
     engine : InProcess or OnDask
-        It has ``map`` and ``apply``.
+        The engine, with methods ``map`` and ``apply``.
 
     Examples
     --------
@@ -108,38 +108,36 @@ def _client_for(pool):
     if pool.lazily([0]) is not None:
         try:
             return distributed.default_client()
-        except ValueError:  # there is none: dask's own threads read the blocks
+        except ValueError:  # there is no client: dask's own threads read the blocks
             pass
     return None
 
 
 @contextmanager
 def on_cluster(address):
-    """Have the workers of a Dask cluster look at pools meanwhile.
+    """Process pools on a Dask cluster, inside a ``with`` statement.
 
     Parameters
     ----------
     address : str or None
-        Of its scheduler; None leaves everything as it is.
+        Address of the scheduler. None changes nothing.
 
     Yields
     ------
     None
-        It is for a ``with`` statement, inside of which it holds.
+        The setting holds inside the ``with`` statement.
 
     Raises
     ------
     ValueError
-        If Dask is not installed, or what is given is no address, or one that needs
-        certificates.
+        If Dask is not installed, or if the address is invalid or needs certificates.
     OSError
-        If no scheduler answers there, and ``ConnectionError`` where it goes while
-        something is asked of it.
+        If no scheduler answers there; a ``ConnectionError`` if it stops during a call.
 
     Notes
     -----
-    Where the scheduler has no workers yet, a line on standard error says so, and what
-    is asked waits for one: a cluster may start them when there is work.
+    If the scheduler has no workers yet, a line on standard error says so, and calls
+    wait for one: a cluster may start its workers only when there is work.
 
     Examples
     --------
@@ -163,7 +161,7 @@ def on_cluster(address):
 
 
 class InProcess:
-    """Works on a part when its result is asked for; what is kept is the result.
+    """Process each part in this process, when its result is requested.
 
     Examples
     --------
@@ -178,9 +176,9 @@ class InProcess:
         Parameters
         ----------
         function : callable
-            Takes ``thing`` and a part.
+            Function of ``thing`` and a part.
         thing : object
-            What all calls share.
+            Object that all calls share.
         parts : iterable of Pool
             Views of one pool.
         keep : bool, default=False
@@ -200,12 +198,12 @@ class InProcess:
         Parameters
         ----------
         function : callable
-            Takes what the handles stand for, then ``args``. It changes nothing of it:
-            it may be called again.
+            Function of the objects behind the handles, followed by ``args``. It must
+            not change them: it may be called again.
         kept : iterable of tuple
-            Handles that ``map`` or ``apply`` gave.
+            Handles returned by ``map`` or ``apply``; here the results themselves.
         *args : object
-            What all calls share.
+            Arguments that all calls share.
         keep : bool, default=False
             Whether to yield handles of the results.
 

@@ -1,4 +1,4 @@
-"""A folder of pictures as a pool."""
+"""A folder of images as a pool."""
 
 import hashlib
 import json
@@ -28,44 +28,46 @@ from skdfal.pool._decode import (
 from skdfal.pool._picture_cache import BROKEN, DECODED, PictureCache
 from skdfal.pool._pool import Pool, positions
 
-_CHUNK = 128  # pictures decoded before they are noted: what a kill can cost
+_CHUNK = 128  # images decoded before they are recorded, and so lost by a kill
 _MAX_THREADS = 4
 
 
 class ImagePool(Pool):
-    """The pictures of a folder and its subfolders, decoded when they are asked for.
+    """A pool of the images in a folder and its subfolders, decoded when needed.
 
-    The index of a picture is its for good: new files join at the end, and of files
-    that vanish or cannot be read the index stays empty. What the person sees and what
-    the net gets come out of one function.
+    The index of an image never changes: new files are added at the end, and the index
+    of a file that vanishes or cannot be read stays unused. The image shown to a person
+    and the one passed to the network come from the same function.
 
     Parameters
     ----------
     folder : str or path-like
-        The folder. Hidden files, and links that lead out of it, are left out.
+        The folder. Hidden files, and links that lead out of the folder, are ignored.
     image_size : int or tuple of (int, int), default=64
-        Height and width that the net gets. A picture is scaled to fit and keeps its
-        aspect; the rest, on both sides of it, is black.
+        Height and width of the samples. An image is scaled to fit, keeping its aspect
+        ratio, and centred on black.
     mode : {"L", "RGB"} or None, default=None
-        Grey or colour. None is grey if all pictures are, as the headers of their files
-        tell, and as it was before for a ``cache`` that is there.
+        Grey or colour. If None, the mode of an existing ``cache`` is used; without one,
+        grey if all images are grey by their file headers, and colour otherwise.
     cache : str or path-like, default=None
-        Folder for decoded pixels and indices, which the next pool takes up. Several
-        processes may use it. None is a temporary folder that goes with the pool.
+        Folder for decoded pixels and indices, which later pools reuse. Several
+        processes may use it at once. If None, a temporary folder that is deleted with
+        the pool.
     exclude : path-like or sequence of path-like, default=()
-        Folders to leave out, such as one for results within ``folder``.
+        Folders to leave out, such as a folder for results within ``folder``.
 
     Attributes
     ----------
     folder : Path
         The folder.
     names : list of str
-        The files, relative to the folder, with ``/`` between the parts.
+        Paths of the files relative to the folder, with ``/`` as the separator.
     available : ndarray of bool, shape (n_samples,)
-        Whether a picture is there and, as far as it has been tried, can be read.
+        Whether each file exists and can be read. Files that have not been decoded yet
+        count as readable.
     broken : dict of str to str
-        Why a file cannot be read, or was refused, by its name. Of files that were not
-        decoded yet, see :meth:`decode`, it is not known.
+        Why a file cannot be read or was refused, by name. Files that have not been
+        decoded yet are missing here; see :meth:`decode`.
     mode : {"L", "RGB"}
         Grey or colour.
     image_size : tuple of (int, int)
@@ -76,25 +78,30 @@ class ImagePool(Pool):
     Raises
     ------
     ValueError
-        If there is no picture in the folder, or a parameter is out of its range.
+        If there is no image in the folder, or a parameter is out of its range.
     NotADirectoryError
-        If there is no such folder.
+        If the folder does not exist.
     ImportError
         If Pillow is not installed.
 
     See Also
     --------
-    FilePool : Names of files of any kind, and your own function that reads one.
+    FilePool : Files of any kind, with a function of your own that reads one.
 
     Notes
     -----
-    Formats: AVIF, BMP, GIF, JPEG, JPEG 2000, PNG, PNM, TIFF, WebP, and HEIC where
-    pillow-heif is installed. The orientation of the camera (EXIF) is applied,
-    transparency is shown on white, of a film there is the first picture, of 16 bits
-    the higher 8, and other ranges of numbers go from the darkest to the lightest.
-    Colour profiles are not applied. A picture of more than 2**26 pixels is refused.
+    The formats are AVIF, BMP, GIF, JPEG, JPEG 2000, PNG, PNM, TIFF, WebP, and HEIC if
+    pillow-heif is installed. Images are converted as follows:
 
-    A sample that cannot be read is black: leave out what is not ``available``.
+    - The camera's orientation (EXIF) is applied; colour profiles are not.
+    - Transparent parts become white.
+    - Of an animation, only the first frame is used.
+    - Of 16-bit values, the high byte is used; other ranges are scaled from the darkest
+      to the lightest value.
+    - Images of more than 2**26 pixels are refused.
+
+    A sample that cannot be read is returned as black; leave out samples that are not
+    ``available``.
 
     Examples
     --------
@@ -115,7 +122,7 @@ class ImagePool(Pool):
     def __init__(self, folder, *, image_size=64, mode=None, cache=None, exclude=()):
         self.folder = Path(folder)
         if not self.folder.is_dir():
-            raise NotADirectoryError(f"{self.folder} is no folder of pictures.")
+            raise NotADirectoryError(f"{self.folder} is not a folder of images.")
         self.image_size = _as_size(image_size)
         if mode not in ("L", "RGB", None):
             raise ValueError(f"{mode=} should be 'L', 'RGB' or None.")
@@ -132,7 +139,7 @@ class ImagePool(Pool):
             found = self._list()
             if not found and not self._cache.pictures():
                 raise ValueError(
-                    f"There is no picture in {self.folder}: no file that ends in "
+                    f"There is no image in {self.folder}: no file that ends in "
                     f"{', '.join(sorted(SUFFIXES))}."
                 )
             self.mode = mode or self._cache.mode or self._choose_mode(found)
@@ -169,7 +176,7 @@ class ImagePool(Pool):
         Returns
         -------
         indices : ndarray of shape (n_new,)
-            Those of new pictures, the last ones of the pool.
+            Indices of the new images, which are the last ones of the pool.
         """
         with self._lock:
             n_before = len(self)
@@ -193,17 +200,17 @@ class ImagePool(Pool):
         return dict(sorted((self._refused | broken).items()))
 
     def labels_from_folders(self):
-        """Return the folder of each picture, for folders that are sorted by class.
+        """Return the folder of each image, for images sorted into a folder per class.
 
         Returns
         -------
         labels : list of str or None
-            The first folder of each name; None for a picture that is in no subfolder.
+            The top-level subfolder of each image, or None if it is in no subfolder.
         """
         return [n.split("/")[0] if "/" in n else None for n in self.names]
 
     def contents(self, indices):
-        """Return what tells the content of some pictures, without reading them.
+        """Return what identifies the content of some images, without reading them.
 
         Parameters
         ----------
@@ -213,7 +220,7 @@ class ImagePool(Pool):
         Returns
         -------
         contents : list of tuple
-            Name, size and time of each file.
+            Name, size and modification time of each file.
         """
         pictures = self._pictures
         chosen = positions(indices, len(pictures))
@@ -225,7 +232,7 @@ class ImagePool(Pool):
         Returns
         -------
         digest : str
-            64 hexadecimal digits. No picture is read.
+            64 hexadecimal digits. No image is read.
         """
         files = self.contents(np.arange(len(self)))
         known = json.dumps([self.mode, self.image_size, files])
@@ -234,7 +241,7 @@ class ImagePool(Pool):
     # The pixels
 
     def take(self, indices):
-        """Return some pictures as the net gets them.
+        """Return some images in the form that a network gets.
 
         Parameters
         ----------
@@ -244,7 +251,7 @@ class ImagePool(Pool):
         Returns
         -------
         X : ndarray of float32, shape (n_samples, n_channels, height, width)
-            From 0 for black to 1 for white.
+            The images, with pixels from 0 (black) to 1 (white).
         """
         indices = positions(indices, len(self))
         self.decode(indices)
@@ -253,14 +260,14 @@ class ImagePool(Pool):
         return X
 
     def decode(self, indices=None):
-        """Read pictures that were not read before, in several threads.
+        """Read images that have not been read yet, in several threads.
 
-        Afterwards ``available`` and ``broken`` are known of them.
+        Afterwards ``available`` and ``broken`` are certain for them.
 
         Parameters
         ----------
         indices : array-like of int, default=None
-            Positions in the pool; None is all of them.
+            Positions in the pool. If None, all of them.
         """
         indices = range(len(self)) if indices is None else positions(indices, len(self))
         unread = self._unread(indices)
@@ -269,9 +276,9 @@ class ImagePool(Pool):
                 self._decode(unread, threads.map)
 
     def decode_in_background(self):
-        """Go on to read all pictures in a thread, until :meth:`close`.
+        """Read all images in a background thread, until :meth:`close` is called.
 
-        Call it again after :meth:`refresh` has found new ones.
+        Call this again after :meth:`refresh` has found new images.
         """
         if self._background is None or not self._background.is_alive():
             self._background = threading.Thread(
@@ -288,7 +295,7 @@ class ImagePool(Pool):
     def _decode(self, indices, map_):
         for start in range(0, len(indices), _CHUNK):
             chunk = indices[start : start + _CHUNK]
-            self._note(chunk)  # what another process or thread has read by now
+            self._note(chunk)  # another process or thread may have read it by now
             if chunk := self._unread(chunk):
                 self._cache.store(list(map_(self._read, chunk)))
                 self._note(chunk)
@@ -299,7 +306,7 @@ class ImagePool(Pool):
                 self._pictures[i] = picture
 
     def _read(self, i):
-        stamp = 0, 0  # of a file that is gone: if it comes back, it is another one
+        stamp = 0, 0  # for a missing file: if it comes back, it counts as changed
         try:
             stamp = _stamp((self.folder / self._pictures[i].name).stat())
             picture = self._picture(i, max(self.image_size))
@@ -312,33 +319,33 @@ class ImagePool(Pool):
     def _picture(self, i, max_side):
         path = self.folder / self._pictures[i].name
         if not _is_within(path, self.folder):
-            raise PictureError("A link that leads out of the folder.")
+            raise PictureError("The link leads out of the folder.")
         return decode(path, self.mode, max_side)
 
     def image(self, index, max_side=1024):
-        """Return a picture for a person: as the net gets it, but finer.
+        """Return an image for a person: as the network sees it, but in finer detail.
 
         Parameters
         ----------
         index : int
             Position in the pool.
         max_side : int or None, default=1024
-            Longer side in pixels at most; smaller pictures stay as they are. None is
-            the very sample of the net.
+            Maximum length of the longer side in pixels; smaller images are not
+            enlarged. If None, exactly the sample that the network gets.
 
         Returns
         -------
         content : bytes
-            A PNG if it is small, else a JPEG.
+            A PNG file for a small image, a JPEG file otherwise.
         content_type : {"image/png", "image/jpeg"}
-            What it is.
+            The format of ``content``.
 
         Raises
         ------
         IndexError
-            If there is no such position.
+            If ``index`` is out of range.
         ValueError
-            If the picture cannot be read, with the reason.
+            If the image cannot be read; the message gives the reason.
         """
         (i,) = positions([index], len(self)).tolist()
         if max_side is None:
@@ -352,7 +359,7 @@ class ImagePool(Pool):
         return encode(picture)
 
     def close(self):
-        """End the reading in the background, and close the files of the cache."""
+        """Stop reading in the background and close the files of the cache."""
         self._ending.set()
         if self._background is not None:
             self._background.join()
@@ -371,7 +378,7 @@ class ImagePool(Pool):
 
 
 def _reopened(folder, image_size, mode, cache, exclude, digest):
-    """Return the pool by its recipe; with the same cache, if it can be seen here."""
+    """Rebuild the pool from its recipe, with the same cache if that is visible here."""
     pool = ImagePool(
         folder,
         image_size=image_size,
@@ -381,8 +388,9 @@ def _reopened(folder, image_size, mode, cache, exclude, digest):
     )
     if _names_digest(pool.names) != digest:
         raise ValueError(
-            f"The pictures of {folder} have other indices here than where they were "
-            "asked for. Give ImagePool(cache=...) a folder that all machines see."
+            f"The images of {folder} have different indices on this machine than where "
+            "the pool was made. Give ImagePool(cache=...) a folder that all machines "
+            "can see."
         )
     return pool
 
@@ -392,10 +400,10 @@ def _names_digest(names):
 
 
 def _fill(pool, ending, n):
-    """Read all pictures of a pool, chunk by chunk, as long as somebody has it.
+    """Read all images of a pool, chunk by chunk, for as long as the pool is in use.
 
-    The last ones first: a process that reads them all from the first one on, with the
-    same cache, meets this one in the middle.
+    The last images come first: another process with the same cache that reads from the
+    beginning then meets this one in the middle.
     """
 
     def until_the_end(read, indices):
@@ -408,7 +416,7 @@ def _fill(pool, ending, n):
         unread = held._unread(range(start, min(start + _CHUNK, n)))
         try:
             held._decode(unread, until_the_end)
-        except OSError:  # whoever takes a sample meets it again, and is told
+        except OSError:  # the next call of take raises it again
             return
         del held
 
@@ -418,7 +426,7 @@ def _check_pillow():
         import PIL  # noqa: F401
     except ImportError:
         raise ImportError(
-            "Pictures need Pillow: python -m pip install 'skdfal[label]'."
+            "Images need Pillow: python -m pip install 'skdfal[label]'."
         ) from None
 
 
@@ -426,7 +434,7 @@ def _as_size(image_size):
     size = image_size if isinstance(image_size, Sequence) else (image_size, image_size)
     if len(size) != 2 or not all(isinstance(n, Integral) and n >= 1 for n in size):
         raise ValueError(
-            f"{image_size=} should be an int >= 1, or a height and a width."
+            f"{image_size=} should be an int >= 1, or a pair of height and width."
         )
     return tuple(map(int, size))
 
@@ -446,7 +454,7 @@ def _is_within(path, folder):
 
 
 def _list_pictures(folder, excluded):
-    """Return size and time of each picture by its name, and why others are refused."""
+    """Return size and time of each image by name, and why other files are refused."""
     found, refused, folders = {}, {}, [""]
     while folders:
         prefix = folders.pop()
@@ -475,21 +483,21 @@ def _list_pictures(folder, excluded):
 
 
 def _printable(name):
-    """Return a name whose bytes that are no UTF-8 are question marks."""
+    """Return a name with question marks for the bytes that are not valid UTF-8."""
     return name.encode(errors="replace").decode()
 
 
 def _check_file(name, entry, folder):
-    """Raise where a file is refused before it is opened."""
+    """Raise if a file is refused before it is opened."""
     try:
         name.encode()
     except UnicodeEncodeError:
-        raise PictureError("A name that is not UTF-8.") from None
+        raise PictureError("The name is not valid UTF-8.") from None
     _check_link(entry, folder)
     if not entry.is_file():
-        raise PictureError("No regular file.")
+        raise PictureError("Not a regular file.")
 
 
 def _check_link(entry, folder):
     if entry.is_symlink() and not _is_within(entry.path, folder):
-        raise PictureError("A link that leads out of the folder.")
+        raise PictureError("The link leads out of the folder.")

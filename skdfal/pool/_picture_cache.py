@@ -1,8 +1,8 @@
-"""What a folder of pictures remembers: which index a name has, and decoded pixels.
+"""Cache of a folder of images: the index of each file name, and decoded pixels.
 
-Two files: an SQLite index, and the pixels as one ``.npy`` that grows. Pixels are on
-the disk before the index says that they are there, so a kill at any moment costs work
-and nothing else. Several processes may use one cache at once.
+It has two files: an SQLite index, and the pixels in one ``.npy`` file that grows.
+Pixels are on disk before the index lists them, so a kill at any moment costs only work.
+Several processes may use one cache at once.
 """
 
 import io
@@ -18,7 +18,7 @@ import numpy as np
 
 UNREAD, DECODED, BROKEN = range(3)
 
-_VERSION = 1  # of the tables, and of the way from file to pixels
+_VERSION = 1  # of the tables, and of the conversion from file to pixels
 _PATIENCE = 60  # seconds to wait for another process
 
 _TABLES = """
@@ -47,7 +47,7 @@ class Picture(NamedTuple):
 
     @property
     def stamp(self):
-        """What tells one content of the file from another."""
+        """Size and time, which identify the content of the file."""
         return self.size, self.mtime_ns
 
 
@@ -57,14 +57,14 @@ class PictureCache:
     Parameters
     ----------
     folder : path-like
-        Where they lie; it is made.
+        Folder of the cache. It is created if it does not exist.
 
     Raises
     ------
     ValueError
-        If what lies there is damaged, or no cache.
+        If the files there are damaged, or are not a cache.
     OSError
-        If it cannot be made or written.
+        If the folder cannot be created or written to.
     """
 
     def __init__(self, folder):
@@ -87,18 +87,18 @@ class PictureCache:
 
     @contextmanager
     def _in_words(self):
-        """Say what SQLite could not do, and what to do."""
+        """Turn errors of SQLite into messages that say what to do."""
         try:
             yield
         except sqlite3.OperationalError as error:
             raise OSError(
-                f"The cache of pictures in {self.folder} cannot be written: {error}. "
-                "Make room, or name another folder for it."
+                f"The image cache in {self.folder} cannot be written: {error}. Free "
+                "some space, or name another folder for it."
             ) from error
         except sqlite3.DatabaseError as error:
             raise ValueError(
-                f"The cache of pictures in {self.folder} cannot be read: {error}. "
-                "Delete that folder; the pictures are then decoded again."
+                f"The image cache in {self.folder} cannot be read: {error}. Delete "
+                "that folder; the images are then decoded again."
             ) from error
 
     def close(self):
@@ -109,14 +109,14 @@ class PictureCache:
 
     @contextmanager
     def _writing(self):
-        """All or nothing, and one process at a time."""
+        """Context manager of a transaction; one process at a time."""
         with self._lock, self._in_words():
             try:
                 self._db.execute("BEGIN IMMEDIATE")
                 yield
                 self._db.execute("COMMIT")
             except BaseException:
-                with suppress(sqlite3.Error):  # a full disk has rolled it back
+                with suppress(sqlite3.Error):  # rolled back already if the disk is full
                     self._db.execute("ROLLBACK")
                 raise
 
@@ -124,7 +124,7 @@ class PictureCache:
 
     @property
     def mode(self):
-        """The mode of the pictures that are there, or None."""
+        """Mode of the cached images, or None."""
         found = self._settings()
         return None if found is None else found[-1]
 
@@ -135,9 +135,9 @@ class PictureCache:
             ).fetchone()
 
     def open(self, height, width, mode):
-        """Take up the pixels of this size; those of another are let go.
+        """Open the pixels of this size; pixels of another size are discarded.
 
-        Pictures that could not be read get another chance.
+        Images that could not be read before are tried again.
         """
         self._wanted = (_VERSION, height, width, mode)
         self._shape = (1 if mode == "L" else 3, height, width)
@@ -184,10 +184,10 @@ class PictureCache:
         Parameters
         ----------
         found : dict of str to (int, int)
-            Size and time of each file, by its name. New ones join at the end.
+            Size and time of each file, by name. New files are added at the end.
         """
         with self._writing():
-            self._check_settings()  # or the file would grow by rows of another size
+            self._check_settings()  # or the file would grow by rows of the wrong size
             known = self.pictures()
             names = {picture.name for picture in known}
             changed = [
@@ -217,20 +217,20 @@ class PictureCache:
     # The pixels
 
     def _make_room(self, n_pictures):
-        """Let the file have a row for each picture; what is in it stays.
+        """Extend the file to one row per image, keeping its content.
 
-        Rows that were never written take no room on most disks.
+        Rows that were never written take no space on most file systems.
         """
         header = self._header(n_pictures)
         row = int(np.prod(self._shape))
         with open(self._path, "r+b" if self._path.exists() else "xb") as file:
             if os.fstat(file.fileno()).st_size < len(header) + n_pictures * row:
                 file.truncate(len(header) + n_pictures * row)
-                file.write(header)  # last: it never promises more than there is
+                file.write(header)  # last, so that it never promises too many rows
         self.pixels = np.load(self._path, mmap_mode="r")
 
     def _header(self, n_pictures):
-        header = io.BytesIO()  # numpy leaves place for the first number to grow
+        header = io.BytesIO()  # NumPy leaves room for the first number to grow
         np.lib.format.write_array_header_1_0(
             header,
             {
@@ -242,19 +242,19 @@ class PictureCache:
         return header.getvalue()
 
     def store(self, results):
-        """Keep what came out of some files, pixels first.
+        """Store the results of reading some files, pixels first.
 
         Parameters
         ----------
         results : list of (int, (int, int), ndarray or None, str)
-            Index, size and time of the file as read, pixels, and where there are none
-            the reason.
+            For each file its index, its size and time when read, its pixels or None,
+            and the reason if there are none.
         """
         row = int(np.prod(self._shape))
         offset, blank = len(self._header(0)), bytes(row)
         with self._writing():
             self._check_settings()
-            # Not through the map: where the disk is full, that ends the process.
+            # Not through the memory map, which kills the process on a full disk.
             with open(self._path, "r+b") as file:
                 for i, _, pixels, _ in results:
                     file.seek(offset + i * row)
@@ -274,7 +274,7 @@ class PictureCache:
         found = self._settings()
         if found != self._wanted:
             raise OSError(
-                f"Another process has opened the cache in {self.folder} for pictures "
-                f"of height, width and mode {found[1:]}, this one for "
-                f"{self._wanted[1:]}. Give each a cache of its own."
+                f"Another process has opened the cache in {self.folder} for images of "
+                f"height, width and mode {found[1:]}, but this one needs "
+                f"{self._wanted[1:]}. Give each process its own cache."
             )

@@ -1,7 +1,8 @@
-"""What can be a pool: whatever has a length, and samples by index.
+"""Pools: collections with a length and access to samples by index.
 
-Each kind is one small class. Everyone else asks for the length, for a batch, or for a
-view of some samples; nobody copies, casts or checks the whole.
+Each kind of pool is one small class. The rest of the package only asks for the length,
+for a batch, or for a view of some samples; it never copies, casts or checks a pool as a
+whole.
 """
 
 import hashlib
@@ -13,34 +14,34 @@ import torch
 from sklearn.utils import _safe_indexing
 from torch.utils.data import Dataset, IterableDataset, default_collate
 
-# Samples of a pool beyond memory by which it is recognised.
+# Number of samples by which a pool that is not in memory is recognised.
 _N_FINGERPRINTS = 256
-# Samples that are read twice, to see whether they are the same.
+# Number of samples that are read twice, to see whether they stay the same.
 _N_COMPARED = 32
 
 
 def as_pool(X):
-    """Return ``X`` as a pool; one that is a pool already passes through.
+    """Return ``X`` as a pool; a pool is returned unchanged.
 
     Parameters
     ----------
     X : pool, array-like, Tensor, DataFrame, Dataset or dict
-        A numpy array or memmap, a torch tensor, a list of samples, a sparse matrix, a
-        data frame, an array of zarr, HDF5 or dask, a map-style Dataset of torch
-        whose items are samples or pairs of sample and label, or a dict of these,
-        each with the same number of samples.
+        A NumPy array or memmap, a torch tensor, a list of samples, a sparse matrix, a
+        data frame, a zarr, HDF5 or dask array, a map-style torch Dataset whose items
+        are samples or pairs of sample and label, or a dict of these, each with the
+        same number of samples.
 
     Returns
     -------
     pool : Pool
-        Its samples, by index.
+        Pool of the samples.
 
     Raises
     ------
     TypeError
-        If ``X`` is of no kind that has samples by index.
+        If ``X`` has a type that gives no access to samples by index.
     ValueError
-        If it is empty or has no axis of samples, or if its entries are masked.
+        If ``X`` is empty, has no axis of samples, or has masked entries.
 
     Examples
     --------
@@ -54,7 +55,7 @@ def as_pool(X):
         pool = X
     elif _is_closed(X):
         raise ValueError(
-            f"X is {X!r}: its file must stay open as long as samples are wanted."
+            f"X is {X!r}: keep its file open for as long as samples are read from it."
         )
     elif isinstance(X, Mapping):
         pool = MappingPool(X)
@@ -84,9 +85,9 @@ def as_pool(X):
     else:
         _refuse_names([X])
         raise TypeError(
-            f"X of type {type(X).__name__} is no pool: expected an array, a tensor, a "
-            "list of samples, a data frame, an array of zarr or HDF5, or a map-style "
-            "torch Dataset."
+            f"X of type {type(X).__name__} cannot be a pool: expected an array, a "
+            "tensor, a list of samples, a data frame, a zarr or HDF5 array, or a "
+            "map-style torch Dataset."
         )
     if not len(pool):
         raise ValueError(
@@ -96,33 +97,33 @@ def as_pool(X):
 
 
 def _refuse_names(samples):
-    """Raise where what should be samples are names of files."""
+    """Raise if file names are passed instead of samples."""
     for name in samples:
         if isinstance(name, str | bytes | os.PathLike):
             raise TypeError(
-                f"X is of names such as {name!r}, and no samples. For a folder of "
-                "pictures pass skdfal.pool.ImagePool(folder); for names of files "
+                f"X holds names such as {name!r} instead of samples. For a folder of "
+                "images pass skdfal.pool.ImagePool(folder); for names of files "
                 "skdfal.pool.FilePool(names, loader), with a function that reads one."
             )
 
 
 def _is_closed(X):
-    """Whether X is a data set of an HDF5 file that was closed."""
+    """Whether X is a data set of a closed HDF5 file."""
     identity = getattr(X, "id", None)
     return hasattr(type(X), "chunks") and not getattr(identity, "valid", True)
 
 
 class Pool:
-    """A length, and samples by index.
+    """Base class of pools: a length, and access to samples by index.
 
     Attributes
     ----------
     is_in_memory : bool
-        Whether all samples lie in memory, so that looking at all of them costs little.
+        Whether all samples are in memory, so that reading all of them costs little.
     sample_shape : tuple of int or None
-        Shape of one sample; None where samples are no arrays.
+        Shape of one sample; None if samples are not arrays.
     dtype : dtype or None
-        Of the samples.
+        Dtype of the samples.
 
     Examples
     --------
@@ -138,12 +139,12 @@ class Pool:
 
     @property
     def root(self):
-        """The pool that all views stem from; here the pool itself."""
+        """The full pool behind a view; here the pool itself."""
         return self
 
     @property
     def travels(self):
-        """Whether pickling gives a recipe, by which a worker reads the samples."""
+        """Whether the pool pickles as a recipe by which a worker reads the samples."""
         return not self.is_in_memory
 
     def take(self, indices):
@@ -157,7 +158,7 @@ class Pool:
         Returns
         -------
         X : array, tensor, data frame or dict
-            Those samples, in that order. Writing to them leaves the pool as it is.
+            The samples, in that order. Writing to them does not change the pool.
         """
         raise TypeError(f"{type(self).__name__} should define take(indices).")
 
@@ -172,12 +173,12 @@ class Pool:
         Returns
         -------
         view : PoolView
-            It knows the positions, in the pool that all views stem from.
+            View of the samples, which knows their positions in the full pool.
         """
         return PoolView(self, indices)
 
     def lazily(self, indices):
-        """Return some samples as a dask array, for whom its workers are to read them.
+        """Return some samples as a dask array, so that Dask's workers read them.
 
         Parameters
         ----------
@@ -187,20 +188,20 @@ class Pool:
         Returns
         -------
         X : dask.array.Array or None
-            None of a pool that is no dask array.
+            The dask array; None if the pool is not one.
         """
         return None
 
     @property
     def shape(self):
-        """Shape that all samples would have as one array."""
+        """Shape of all samples as one array."""
         if self.sample_shape is None:
-            raise AttributeError("The samples are no arrays.")
+            raise AttributeError("The samples are not arrays.")
         return (len(self), *self.sample_shape)
 
     @property
     def ndim(self):
-        """Number of axes that all samples would have as one array."""
+        """Number of axes of all samples as one array."""
         return len(self.shape)
 
     def __repr__(self):
@@ -228,13 +229,14 @@ class Pool:
         Returns
         -------
         digest : str
-            64 hexadecimal digits. In memory all samples decide it; beyond memory the
-            length and samples spread over the pool.
+            64 hexadecimal digits. All samples enter it if the pool is in memory;
+            otherwise the length and a number of samples spread over the pool.
 
         Raises
         ------
         ValueError
-            If samples beyond memory are others each time they are read.
+            If the pool is not in memory and its samples change from one reading to the
+            next.
         """
         n = len(self)
         indices = np.arange(n)
@@ -247,20 +249,20 @@ class Pool:
         return state.hexdigest()
 
     def _check_repeatable(self, indices):
-        """Raise where a second look shows other samples, so that nothing is known."""
+        """Raise if reading the samples a second time gives different ones."""
         first, second = hashlib.sha256(), hashlib.sha256()
         for state in (first, second):
             _hash_samples(state, self.take(indices[:_N_COMPARED]))
         if first.digest() != second.digest():
             raise ValueError(
-                "The samples of X are others each time they are read, so that a run on "
-                "them cannot be recognised. Take what is random, such as augmentation, "
-                "out of the pool, or leave out the path."
+                "The samples of X change each time they are read, so that a run on "
+                "them cannot be recognised. Remove anything random, such as "
+                "augmentation, from the pool, or leave out the path."
             )
 
 
 def _only(X):
-    """Return the one sample of a batch."""
+    """Return the only sample of a batch."""
     if isinstance(X, Mapping):
         return {name: _only(part) for name, part in X.items()}
     return X.iloc[0] if hasattr(X, "iloc") else X[0]
@@ -285,7 +287,7 @@ def positions(indices, n_samples):
             f"positions should be in [{-n_samples}, {n_samples}), got some in "
             f"[{indices.min()}, {indices.max()}]"
         )
-    indices = indices.astype(np.intp)  # where n_samples fits, as it may not in int8
+    indices = indices.astype(np.intp)  # n_samples may not fit into, say, int8
     return np.where(indices < 0, indices + n_samples, indices)
 
 
@@ -308,19 +310,19 @@ def _hash_samples(state, X):
 
 
 class PoolView(Pool):
-    """Some samples of a pool, by their positions; nothing is read before it is taken.
+    """View of some samples of a pool; they are read only when they are taken.
 
     Parameters
     ----------
     pool : Pool
-        The pool, or a view of it.
+        A pool, or a view of one.
     indices : array-like of int
-        Positions in it.
+        Positions in ``pool``.
 
     Attributes
     ----------
     root : Pool
-        The pool that all views stem from.
+        The full pool.
     indices : ndarray of shape (n_samples,)
         Positions in ``root``.
 
@@ -351,30 +353,30 @@ class PoolView(Pool):
         return self.root.lazily(self.indices[positions(indices, len(self))])
 
     def as_dataset(self, indices):
-        """Return some samples as a Dataset of pairs, where the pool is a Dataset.
+        """Return some samples as a Dataset of pairs, if the pool is a Dataset.
 
         Parameters
         ----------
         indices : array-like of int
-            Positions.
+            Positions in the view.
 
         Returns
         -------
         dataset : Dataset
-            Of pairs of a sample and 0.
+            Pairs of a sample and 0.
         """
         return self.root.as_dataset(self.indices[positions(indices, len(self))])
 
 
 class InHand(Pool):
-    """Samples that were taken from a pool, with their positions there.
+    """Samples already taken from a pool, with their positions in it.
 
     Parameters
     ----------
     X : array, tensor, data frame or dict
-        What ``take`` gave.
+        Result of ``take``.
     indices : array-like of int
-        Positions in the pool that all views stem from.
+        Positions in the full pool.
 
     Examples
     --------
@@ -400,14 +402,14 @@ class InHand(Pool):
 
 
 class ArrayPool(Pool):
-    """A numpy array; a memmap is read where it is asked, and no more."""
+    """A NumPy array; of a memmap, only the requested samples are read."""
 
     def __init__(self, X):
         if isinstance(X, np.ma.MaskedArray):
             if np.ma.is_masked(X):
                 raise ValueError(
-                    f"X has {np.ma.count_masked(X)} masked entries, and no net takes a "
-                    "mask. Fill them, as by X.filled(0)."
+                    f"X has {np.ma.count_masked(X)} masked entries, but networks do "
+                    "not support masks. Fill them in, as with X.filled(0)."
                 )
             X = X.data
         if not X.ndim:
@@ -426,7 +428,7 @@ class ArrayPool(Pool):
 
     @property
     def travels(self):
-        file = _memmap_under(self.X)  # what is written to a mode of "c" is nowhere else
+        file = _memmap_under(self.X)  # changes to a mode "c" memmap are not in its file
         return file is not None and file.filename is not None and file.mode != "c"
 
     def __reduce_ex__(self, protocol):
@@ -438,10 +440,10 @@ class ArrayPool(Pool):
 
 
 def _memmap_under(X):
-    """Return the memmap whose file an array is a part of, or None."""
+    """Return the memmap that an array is part of, or None."""
     found = None
     while isinstance(X, np.ndarray):
-        if isinstance(X, np.memmap) and X.mode is not None:  # a copy of one has none
+        if isinstance(X, np.memmap) and X.mode is not None:  # a copy has no mode
             found = X
         X = X.base
     return found
@@ -458,23 +460,24 @@ def _stacked(samples):
     if len(shapes) > 1:
         some = ", ".join(map(str, sorted(shapes)[:3]))
         raise ValueError(
-            f"The samples of X are of several shapes, such as {some}, and a net takes "
-            "one. Resize or pad them first, or pass a torch Dataset that does."
+            f"The samples of X have different shapes, such as {some}, but a network "
+            "needs one shape. Resize or pad them first, or pass a torch Dataset that "
+            "does."
         )
     return np.stack(samples)
 
 
 def _check_sample(sample):
-    """Raise where a sample of a list is several things."""
+    """Raise if a sample of a list consists of several objects."""
     if isinstance(sample, Mapping):
         raise TypeError(
-            "X is a list of dicts. For a net of several inputs pass a dict of pools, "
-            "one for each input."
+            "X is a list of dicts. For a network with several inputs, pass a dict of "
+            "pools, one for each input."
         )
     if isinstance(sample, tuple | list) and len({*map(np.shape, sample)}) > 1:
         raise ValueError(
-            f"A sample of X is {len(sample)} things of several shapes. Pass a list of "
-            "samples without their labels, or a torch Dataset of pairs."
+            f"A sample of X consists of {len(sample)} objects of different shapes. "
+            "Pass a list of samples without their labels, or a torch Dataset of pairs."
         )
 
 
@@ -501,17 +504,17 @@ class ListPool(Pool):
         if not len(indices):
             return np.empty((0, *self.sample_shape), self.dtype)
         X = _stacked([self.X[i] for i in positions(indices, len(self))])
-        return X.astype(self.dtype, copy=False)  # whoever is among them
+        return X.astype(self.dtype, copy=False)  # the same for every batch
 
 
 class TensorPool(Pool):
-    """A tensor of torch, on any device."""
+    """A torch tensor, on any device."""
 
     def __init__(self, X):
         if X.layout != torch.strided or X.is_meta:
             raise TypeError("X is a sparse or meta tensor; pass a dense one with data.")
         if X.is_complex() or X.dtype == torch.bool:
-            raise ValueError(f"X of dtype {X.dtype} should be of real numbers.")
+            raise ValueError(f"X of dtype {X.dtype} should hold real numbers.")
         if not X.ndim:
             raise ValueError("Expected X of shape (n_samples, ...), got one number.")
         self.X = X.detach()
@@ -558,7 +561,7 @@ class FramePool(Pool):
 
 
 class ChunkedPool(Pool):
-    """An array of zarr, HDF5 or dask: read by sorted indices, once each."""
+    """A zarr, HDF5 or dask array, read by sorted indices without repetition."""
 
     is_in_memory = False
 
@@ -567,9 +570,8 @@ class ChunkedPool(Pool):
             raise ValueError("Expected X of shape (n_samples, ...), got one number.")
         if any(n != n for n in X.shape):
             raise ValueError(
-                f"X is a dask array of shape {X.shape}, and how many samples there are "
-                "is not known before they are computed. Call X.compute_chunk_sizes() "
-                "first."
+                f"X is a dask array of shape {X.shape}, whose number of samples is not "
+                "known before they are computed. Call X.compute_chunk_sizes() first."
             )
         self.X = X
         self.sample_shape, self.dtype = tuple(X.shape[1:]), np.dtype(X.dtype)
@@ -607,14 +609,14 @@ class ChunkedPool(Pool):
             return np.empty((0, *self.sample_shape), self.dtype)
         rows, back = np.unique(indices, return_inverse=True)
         first, last = int(rows[0]), int(rows[-1]) + 1
-        if last - first <= 2 * len(rows):  # nearly all of a stretch: read it at once
+        if last - first <= 2 * len(rows):  # most of a range is needed: read all of it
             return np.asarray(self.X[first:last])[rows - first][back]
-        by_axis = getattr(self.X, "oindex", self.X)  # zarr's way to ask for rows
+        by_axis = getattr(self.X, "oindex", self.X)  # zarr's way to select rows
         return np.asarray(by_axis[rows])[back]
 
 
-_STORES_IN_MEMORY = {"MemoryStore", "KVStore", "dict"}  # of zarr
-_FOLDER_STORES = {"LocalStore": "root", "DirectoryStore": "path"}  # of zarr 3 and 2
+_STORES_IN_MEMORY = {"MemoryStore", "KVStore", "dict"}  # zarr
+_FOLDER_STORES = {"LocalStore": "root", "DirectoryStore": "path"}  # zarr 3 and 2
 
 
 def _reopened_hdf5(path, name):
@@ -624,22 +626,22 @@ def _reopened_hdf5(path, name):
 
 
 def _reopened_zarr(folder, name):
-    """Open an array anew: one that was pickled is zero where its folder is not seen."""
+    """Reopen an array; a pickled one would be zero where its folder is not visible."""
     import zarr
 
     return ChunkedPool(zarr.open_array(folder, path=name, mode="r"))
 
 
 class DatasetPool(Pool):
-    """A map-style Dataset of torch, of samples or of pairs of sample and label."""
+    """A map-style torch Dataset of samples, or of pairs of sample and label."""
 
     is_in_memory = False
 
     def __init__(self, dataset):
         if not hasattr(dataset, "__len__"):
             raise TypeError(
-                f"{type(dataset).__name__} has no __len__, so it is not known what to "
-                "choose from."
+                f"{type(dataset).__name__} has no __len__, so its number of samples is "
+                "unknown. Give it one."
             )
         self.dataset = dataset
         if len(dataset):
@@ -666,9 +668,9 @@ class DatasetPool(Pool):
             ) from exc
         if isinstance(X, tuple | list):
             raise ValueError(
-                f"An item of {type(self.dataset).__name__} is {len(X)} things; "
-                "expected a sample, or a sample and its label. Give several inputs of "
-                "a net as a dict."
+                f"An item of {type(self.dataset).__name__} has {len(X)} parts; "
+                "expected a sample, or a sample and its label. Pass several inputs of "
+                "a network as a dict."
             )
         return _as_arrays(X)
 
@@ -678,18 +680,18 @@ class DatasetPool(Pool):
         Parameters
         ----------
         indices : array-like of int
-            Positions.
+            Positions in the pool.
 
         Returns
         -------
         dataset : Dataset
-            Of pairs of a sample and 0.
+            Pairs of a sample and 0.
         """
         return _Samples(self.dataset, positions(indices, len(self)))
 
 
 class _Samples(Dataset):
-    """Samples of a Dataset without their labels, which nobody may look at."""
+    """Samples of a Dataset without their labels, which must stay unknown."""
 
     def __init__(self, dataset, indices):
         self.dataset, self.indices = dataset, indices
@@ -700,7 +702,7 @@ class _Samples(Dataset):
     def __getitem__(self, i):
         item = self.dataset[int(self.indices[i])]
         if isinstance(item, tuple | list) and len(item) in (1, 2):
-            item = item[0]  # a TensorDataset of samples alone gives tuples of one
+            item = item[0]  # a TensorDataset without labels returns 1-tuples
         return item, 0
 
 
@@ -714,16 +716,16 @@ def _as_arrays(X):
 
 
 class FilePool(Pool):
-    """Names of files, and a function that reads one.
+    """A pool of files, read by a function of your own.
 
     Parameters
     ----------
     names : sequence of str or path-like
-        The files.
+        Names of the files.
     loader : callable
-        Takes a name and returns the sample, an array or tensor of one shape for all;
-        the dtype of the first is that of the pool. Where it fails, a ValueError (of an
-        OSError: an OSError) names the file.
+        Function that takes a name and returns the sample as an array or tensor. All
+        samples need the same shape; the pool has the dtype of the first. If the loader
+        fails, the file is named in a ValueError, or in an OSError if it raised one.
 
     Examples
     --------
@@ -739,7 +741,7 @@ class FilePool(Pool):
     def __init__(self, names, loader):
         if isinstance(names, str | bytes | os.PathLike):
             raise TypeError(
-                f"{names=} should be a list of files. For a folder of pictures pass "
+                f"{names=} should be a list of files. For a folder of images pass "
                 "skdfal.pool.ImagePool(folder)."
             )
         if not isinstance(loader, Callable):
@@ -759,7 +761,7 @@ class FilePool(Pool):
         return self._as_first(np.stack([self._read(self.names[i]) for i in indices]))
 
     def _read(self, name):
-        """Return the sample of a file; what is raised names the file."""
+        """Return the sample in a file; errors name the file."""
         try:
             sample = _as_arrays(self.loader(name))
         except MemoryError:
@@ -773,27 +775,27 @@ class FilePool(Pool):
             ) from error
         if self.sample_shape not in (None, sample.shape):
             raise ValueError(
-                f"The loader returns shape {sample.shape} for {name}, and "
+                f"The loader returns shape {sample.shape} for {name}, but "
                 f"{self.sample_shape} for the first file, {self.names[0]}. Resize or "
-                "convert in it, so that all samples are of one shape."
+                "convert samples in the loader, so that all have the same shape."
             )
         return sample
 
     def _as_first(self, X):
-        """Return a batch in the dtype of the first file, whoever is in it."""
+        """Return a batch in the dtype of the first file, whatever it contains."""
         dtype = X.dtype if self.dtype is None else self.dtype
         if not np.can_cast(
             X.dtype, dtype, "same_kind" if dtype.kind == "f" else "safe"
         ):
             raise ValueError(
-                f"The first file is of {dtype}, which cannot hold others, of "
-                f"{X.dtype}. Return one dtype from the loader, such as float32."
+                f"The first file has dtype {dtype}, which cannot hold the {X.dtype} of "
+                "other files. Return one dtype from the loader, such as float32."
             )
         return X.astype(dtype, copy=False)
 
 
 class MappingPool(Pool):
-    """Several inputs of one net, by name; each of them a pool of its own."""
+    """Several inputs of a network, by name; each is a pool of its own."""
 
     def __init__(self, X):
         self.parts = {name: as_pool(part) for name, part in X.items()}

@@ -1,4 +1,4 @@
-"""How nets, pools and whatever else tasks share get to a worker: once, as bytes."""
+"""Send networks, pools and other shared objects to a worker once, as bytes."""
 
 import hashlib
 import io
@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from typing import NamedTuple
 
-# Things that a thread of a worker keeps unpacked: the nets and pools of some queries.
+# Objects that each worker thread keeps unpacked: the nets and pools of a few queries.
 _N_UNPACKED = 4
 
 _REDUCERS = {}
@@ -14,14 +14,15 @@ _local = threading.local()
 
 
 def travels_as(kind, reduce):
-    """Set how objects of a class, and of classes derived from it, are pickled here.
+    """Set how objects of a class and its subclasses are pickled for a worker.
 
     Parameters
     ----------
     kind : type
         The class.
     reduce : callable
-        Takes an object and returns what its ``__reduce__`` might, or NotImplemented.
+        Function that takes an object and returns what ``__reduce__`` would return, or
+        NotImplemented.
 
     Examples
     --------
@@ -34,19 +35,19 @@ def travels_as(kind, reduce):
 
 
 class Parcel(NamedTuple):
-    """A thing as bytes, and the digest by which a worker knows it."""
+    """An object as bytes, with the digest by which a worker knows it."""
 
     digest: str
     content: bytes
 
 
 def pack(thing):
-    """Return a thing as a parcel; classes that a notebook defines come along with it.
+    """Return an object as a parcel, including classes defined in a notebook.
 
     Raises
     ------
     TypeError
-        If something in it cannot be pickled.
+        If a part of it cannot be pickled.
     """
     import cloudpickle
 
@@ -62,16 +63,16 @@ def pack(thing):
         Pickler(file).dump(thing)
     except Exception as exc:
         raise TypeError(
-            f"{_name_of(thing)} cannot travel to the workers of a cluster: {exc}. "
-            "Pickling it should work, as by cloudpickle.dumps; what holds an open file "
-            "or a lock should open it when it is first used."
+            f"{_name_of(thing)} cannot be sent to the workers of a cluster: {exc}. "
+            "cloudpickle.dumps should be able to pickle it; an object that holds an "
+            "open file or a lock should open it only when it is first used."
         ) from exc
     content = file.getvalue()
     return Parcel(hashlib.sha256(content).hexdigest(), content)
 
 
 def _name_of(thing):
-    """Return what a user knows a thing by: of several, those in it."""
+    """Return the name of an object for the user; for a list, the names of its items."""
     if isinstance(thing, list | tuple):
         return ", ".join(dict.fromkeys(map(_name_of, thing)))
     name = getattr(thing, "name", None)
@@ -79,7 +80,7 @@ def _name_of(thing):
 
 
 def unpack(parcel):
-    """Return what is in a parcel: a copy for each thread, since nets are not shared."""
+    """Return the object in a parcel, one copy per thread since nets are not shared."""
     import cloudpickle
 
     known = vars(_local).setdefault("unpacked", OrderedDict())

@@ -77,7 +77,7 @@ def test_a_pool_without_take_says_what_to_define():
 
 def test_a_pool_of_dicts_has_no_shape_and_is_indexed_like_a_list():
     pool = as_pool({"a": np.arange(6).reshape(3, 2), "b": np.ones((3, 1))})
-    with pytest.raises(AttributeError, match="are no arrays"):
+    with pytest.raises(AttributeError, match="are not arrays"):
         _ = pool.shape
     for index in (3, -4):
         with pytest.raises(IndexError, match=f"index {index} is out of range of 3"):

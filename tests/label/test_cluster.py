@@ -89,7 +89,7 @@ def test_no_workers_and_then_no_scheduler_are_a_line_each(pictures, capsys):
         ending.join()
     waits, gone = filter(None, capsys.readouterr().err.splitlines())
     assert "has no workers yet" in waits
-    assert "The scheduler of Dask has gone" in gone
+    assert "The Dask scheduler has stopped" in gone
 
 
 def test_without_a_cluster_it_says_what_to_do(pictures, capsys, monkeypatch):
@@ -97,14 +97,14 @@ def test_without_a_cluster_it_says_what_to_do(pictures, capsys, monkeypatch):
         assert main([*command, "--dask", "nonsense"]) == 2
         return capsys.readouterr().err
 
-    assert "'nonsense' is no address of a Dask scheduler" in said(QUERY)
+    assert "'nonsense' is not an address of a Dask scheduler" in said(QUERY)
     with pytest.raises(ValueError, match="needs certificates"):
         with on_cluster("tls://127.0.0.1:9"):
             pass
     label = ["label", "pictures", "--classes", "dark,light", "--no-browser"]
-    assert "'nonsense' is no address" in said(label)
+    assert "'nonsense' is not an address" in said(label)
     monkeypatch.setattr("skdfal.pool._dask._SECONDS", 0.2)
-    with pytest.raises(OSError, match="No scheduler of Dask answers at tcp://127"):
+    with pytest.raises(OSError, match="No Dask scheduler answers at tcp://127"):
         with on_cluster("tcp://127.0.0.1:9"):
             pass
     monkeypatch.delitem(sys.modules, "skdfal.pool._dask")

@@ -117,7 +117,7 @@ def test_without_a_folder(tmp_path, quick, capsys):
     assert "is no folder" in capsys.readouterr().err
     (tmp_path / "empty").mkdir()
     assert run(tmp_path / "empty", "--classes", "a,b") == 2
-    assert "There is no picture" in capsys.readouterr().err
+    assert "There is no image" in capsys.readouterr().err
 
 
 def test_a_second_server_on_the_folder_is_refused(pictures, quick, project, capsys):

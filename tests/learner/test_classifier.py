@@ -824,7 +824,7 @@ def test_images_of_several_sizes_are_refused_clearly():
     of_objects = np.empty(40, dtype=object)
     of_objects[:] = images
     for X in (images, of_objects):
-        with pytest.raises(ValueError, match="of several shapes"):
+        with pytest.raises(ValueError, match="different shapes"):
             make_loop().fit(X, np.arange(40) % 4)
 
 

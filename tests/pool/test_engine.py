@@ -260,9 +260,9 @@ def test_an_asynchronous_default_client_is_refused_before_samples_are_read(
 
 def test_what_cannot_be_pickled_says_so(client):
     thing, view = threading.Lock(), as_pool(np.zeros((2, 2))).view([0])
-    with pytest.raises(TypeError, match="lock cannot travel to the workers"):
+    with pytest.raises(TypeError, match="lock cannot be sent to the workers"):
         list(_engine(client).map(sum_of, thing, [view]))
-    with pytest.raises(TypeError, match=r"^lock cannot travel to the workers"):
+    with pytest.raises(TypeError, match=r"^lock cannot be sent to the workers"):
         list(_engine(client).map(sum_of, [thing], [view]))
 
 

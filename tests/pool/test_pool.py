@@ -183,7 +183,7 @@ REFUSED = {
     "no length": (Endless, TypeError, "no __len__"),
     "sparse tensor": (lambda: torch.eye(3).to_sparse(), TypeError, "dense"),
     "complex tensor": (lambda: torch.ones(3, 2) * 1j, ValueError, "real"),
-    "number": (lambda: 3.0, TypeError, "no pool"),
+    "number": (lambda: 3.0, TypeError, "cannot be a pool"),
     "loader": (lambda: FilePool(["a"], "read"), TypeError, "loader="),
 }
 
@@ -227,7 +227,7 @@ def test_names_are_no_samples(X):
     ("sample", "kind", "message"),
     [
         (np.zeros((8, 8)), ValueError, "on bad.png: ValueError: axes don't match"),
-        (np.zeros((8, 9, 3)), ValueError, r"shape \(3, 8, 9\) for bad.png, and \(3, 8"),
+        (np.zeros((8, 9, 3)), ValueError, r"shape \(3, 8, 9\) for bad.png, but \(3, 8"),
         (OSError("truncated"), OSError, "on bad.png: OSError: truncated"),
         (KeyError("mode"), ValueError, "on bad.png: KeyError: 'mode'"),
     ],
@@ -259,7 +259,7 @@ def test_one_name_is_no_list_of_files():
 
 def test_samples_of_a_list_that_are_several_things():
     image = np.zeros((1, 8, 8))
-    with pytest.raises(ValueError, match="2 things of several shapes"):
+    with pytest.raises(ValueError, match="2 objects of different shapes"):
         as_pool([(image, 1), (image, 0)])
     with pytest.raises(TypeError, match="list of dicts"):
         as_pool([{"image": image}])
@@ -303,7 +303,7 @@ def test_files_are_of_the_dtype_of_the_first():
         taken = pool.take(indices)
         assert taken.dtype == pool.dtype == np.float32
         np.testing.assert_array_equal(taken[:, 0], np.minimum(indices, 1))
-    with pytest.raises(ValueError, match="first file is of int32, which cannot hold"):
+    with pytest.raises(ValueError, match="first file has dtype int32, which cannot"):
         FilePool([*"cb"], samples.get).take([1])
 
 
@@ -409,16 +409,16 @@ class Noisy(Samples):
 
 
 def test_what_differs_each_time_is_not_recognised(X, tmp_path):
-    with pytest.raises(ValueError, match="others each time they are read"):
+    with pytest.raises(ValueError, match="change each time they are read"):
         as_pool(Noisy(X)).digest()
-    with pytest.raises(ValueError, match="others each time they are read"):
+    with pytest.raises(ValueError, match="change each time they are read"):
         skdfal.LabelingSession(Noisy(X), classes=[0, 1], path=tmp_path / "s")
     assert not (tmp_path / "s").exists()
 
 
 def test_items_of_three(X):
     tensor = torch.from_numpy(X)
-    with pytest.raises(ValueError, match="An item of TensorDataset is 3 things"):
+    with pytest.raises(ValueError, match="An item of TensorDataset has 3 parts"):
         as_pool(TensorDataset(tensor, tensor, tensor))
 
 
@@ -427,5 +427,5 @@ def test_a_file_that_was_closed(X, tmp_path):
 
     with h5py.File(tmp_path / "closed.h5", "w") as file:
         array = file.create_dataset("X", data=X)
-    with pytest.raises(ValueError, match="must stay open"):
+    with pytest.raises(ValueError, match="keep its file open"):
         as_pool(array)
