@@ -126,7 +126,7 @@ def test_a_download_goes_on_where_it_broke_off(cifar10, tmp_path):
         cifar10.knows_ranges = cut == 4000
         length = {"Content-Length": len(whole) - n_before}
         cifar10.pages[address] = (200, length, whole[:cut])
-        message = rf"broke off after {cut} of {len(whole)} bytes.*try again to go on"
+        message = rf"broke off after {cut} of {len(whole)} bytes.*try again to continue"
         with pytest.raises(ConnectionError, match=message):
             fetch_cifar10(data_home=tmp_path)
         assert files_below(tmp_path) == ["cifar-10-binary.tar.gz.part"]
@@ -215,7 +215,7 @@ def test_a_placed_archive_comes_first(cifar10, tmp_path, monkeypatch):
         fetch_cifar10(data_home=tmp_path / "home")
     placed.unlink()
     placed.mkdir()
-    with pytest.raises(OSError, match="is a folder; expected the file"):
+    with pytest.raises(OSError, match="is a folder; expected a file"):
         fetch_cifar10(data_home=tmp_path / "home")
 
 
@@ -277,7 +277,7 @@ def test_cifar100_has_the_fine_labels(server, monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("contents", "message"),
     [
-        ({"cifar-100-binary/train.bin": b"123"}, "lacks what"),
+        ({"cifar-100-binary/train.bin": b"123"}, "lacks some of"),
         (
             {
                 "cifar-100-binary/train.bin": b"123",
@@ -356,7 +356,7 @@ def test_the_first_of_two_files_is_not_loaded_again(svhn, tmp_path):
 def test_what_is_no_matlab_file(tmp_path):
     path = tmp_path / "train_32x32.mat"
     path.write_bytes(b"no such thing" * 100)
-    with pytest.raises(OSError, match=r"no MATLAB file with X and y"):
+    with pytest.raises(OSError, match=r"not a MATLAB file with X and y"):
         _svhn._read_mat(path)
 
 
@@ -431,7 +431,7 @@ def test_caltech_without_pillow(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("read", "content", "message"),
     [
-        ("_pictures_of_zip", b"no zip", "is no zip with"),
+        ("_pictures_of_zip", b"no zip", "is not a zip with"),
         ("_pictures_of_tar", b"no tar" * 100, "is damaged"),
         ("_pictures_of_tar", tar({"readme.txt": b"x"}, "w"), "There are no JPEG files"),
     ],

@@ -56,7 +56,7 @@ def test_bad_input(y, params, message):
 
 @pytest.mark.parametrize("y", [[0, "cat"], ["cat", None], [0, None]])
 def test_labels_of_several_kinds_are_refused(y):
-    with pytest.raises(TypeError, match=r"y mixes labels of the types .*expected text"):
+    with pytest.raises(TypeError, match=r"y mixes labels of the types .*expected only"):
         make_imbalanced(np.zeros((2, 1)), y, 2)
 
 

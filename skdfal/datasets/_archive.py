@@ -1,8 +1,8 @@
 """Data sets that their authors publish as archives with md5 sums.
 
-An archive that lies in the folder named by SKDFAL_DATA comes first, then the arrays in
-the cache, then a download, which is read, kept as arrays, and removed. Archives are
-never unpacked onto the disk.
+An archive in the folder named by SKDFAL_DATA is used first, then the arrays in the
+cache, then a download. A downloaded archive is saved as arrays in the cache and then
+removed. Archives are never unpacked to disk.
 """
 
 import tarfile
@@ -27,7 +27,7 @@ from skdfal.datasets._npz import read_npz
 
 
 class Archive(NamedTuple):
-    """One file of a data set, and where it is published."""
+    """One file of a data set, with the address where it is published."""
 
     file: str
     url: str
@@ -37,8 +37,8 @@ class Archive(NamedTuple):
 class ArchivedSet(NamedTuple):
     """A data set of one or several archives.
 
-    ``read`` makes arrays and class names of the paths of the archives; arrays that
-    differ by parameters, such as a size, differ by ``name``.
+    ``read`` turns the paths of the archives into arrays and class names. Arrays for
+    different parameters, such as an image size, have different values of ``name``.
     """
 
     name: str
@@ -49,7 +49,7 @@ class ArchivedSet(NamedTuple):
 
 
 def fetch(archived, *, data_home, download_if_missing, scaled):
-    """Bunch from archives in SKDFAL_DATA, from the cache, or from a download."""
+    """Return a Bunch from archives in SKDFAL_DATA, the cache, or a download."""
     arrays, names, source = _find(archived, data_home, download_if_missing)
     return to_bunch(
         arrays,
@@ -77,12 +77,12 @@ def _find(archived, data_home, download_if_missing):
             warn_caller(f"{error} It will be made again.", UserWarning)
     files = ", ".join(archive.file for archive in archived.archives)
     how_to_place = (
-        f"Put {files} into the folder that the environment variable SKDFAL_DATA names."
+        f"Put {files} into the folder named by the environment variable SKDFAL_DATA."
     )
     if not download_if_missing:
         raise absent_error(archived.title, kept, how_to_place)
     with _alone(folder, archived):
-        if not _is_readable(kept):  # or another process was first
+        if not _is_readable(kept):  # otherwise another process was first
             _make(kept, archived, how_to_place)
     return *read_npz(kept), kept
 
@@ -97,22 +97,22 @@ def _is_readable(kept):
 
 @contextmanager
 def _alone(folder, archived):
-    """Wait until no other process downloads these archives."""
+    """Context manager: wait until no other process downloads these archives."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f".{archived.archives[0].file}.lock"
     with locked(path, wait=True):
         try:
             yield
         finally:
-            with suppress(OSError):  # Windows keeps what others wait for
+            with suppress(OSError):  # Windows keeps files that others wait for
                 path.unlink()
 
 
 def _make(kept, archived, how_to_place):
-    """Download what is not there yet, keep it as arrays, and remove the archives."""
+    """Download missing archives, save them as arrays, and remove the archives."""
     paths = [kept.parent / archive.file for archive in archived.archives]
     for path, archive in zip(paths, archived.archives, strict=True):
-        # One that is whole is there where reading it, or the next one, failed.
+        # A complete archive may be left over if reading it, or the next one, failed.
         if not path.exists() or file_digest(path, "md5") != archive.md5:
             download_archive(
                 archive.url,
@@ -127,7 +127,7 @@ def _make(kept, archived, how_to_place):
 
 
 def _placed(archived):
-    """Paths of the archives in SKDFAL_DATA; none where none is there."""
+    """Return the paths of the archives in SKDFAL_DATA, or an empty list."""
     root = data_folder()
     if root is None:
         return []
@@ -146,7 +146,7 @@ def _placed(archived):
 def _check_md5(path, expected):
     if path.is_dir():
         raise OSError(
-            f"{path} is a folder; expected the file of that name, not unpacked. "
+            f"{path} is a folder; expected a file of that name, not unpacked. "
             "Replace or remove it."
         )
     got = file_digest(path, "md5")
@@ -158,7 +158,7 @@ def _check_md5(path, expected):
 
 
 def _keep(path, arrays, names):
-    """Write arrays as `read_npz` reads them, with the channels last."""
+    """Write arrays in the format of `read_npz`, with the channels last."""
     channels_last = {
         part: getattr(arrays, part).transpose(0, 2, 3, 1)
         for part in ("X_train", "X_test")
@@ -172,20 +172,20 @@ def _keep(path, arrays, names):
 
 
 def members(path, names):
-    """Contents of some members of a tar archive, in the order of the names."""
+    """Return the contents of members of a tar archive, in the order of the names."""
     with tarfile.open(path) as archive:
         try:
             return [archive.extractfile(name).read() for name in names]
         except (KeyError, AttributeError, tarfile.TarError, EOFError) as error:
             raise OSError(
-                f"{path} lacks what {', '.join(names)} should be ({error!r})."
+                f"{path} lacks some of {', '.join(names)} ({error!r})."
             ) from error
 
 
 def split_by_class(X, y, *, seed=0):
-    """Arrays with a fifth of each class for the test, mixed.
+    """Return shuffled arrays, with a fifth of each class as the test part.
 
-    The draw of a class depends on its label and on how many it has, nothing else.
+    The draw of a class depends only on its label and its number of samples.
     """
     test = np.zeros(len(y), dtype=bool)
     for label in np.unique(y):

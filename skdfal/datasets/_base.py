@@ -1,4 +1,4 @@
-"""What all fetchers share: where files lie, how they are read, kept and handed out.
+"""Functions shared by all fetchers: where files are, and how they are read and kept.
 
 A fetcher looks in the folder named by the environment variable SKDFAL_DATA, then in
 the cache below ``data_home``, then downloads. Arrays stay uint8 until `to_bunch`.
@@ -34,7 +34,7 @@ class Arrays(NamedTuple):
 
 
 def data_folder():
-    """Folder that SKDFAL_DATA names, or None where the variable is not set."""
+    """Return the folder named by SKDFAL_DATA, or None if the variable is not set."""
     name = os.environ.get("SKDFAL_DATA")
     if not name:
         return None
@@ -47,12 +47,12 @@ def data_folder():
 
 
 def cache_folder(data_home):
-    """Our own folder in scikit-learn's data home."""
+    """Return the folder of skdfal in scikit-learn's data home."""
     return Path(get_data_home(data_home)) / "skdfal"
 
 
 def to_bunch(arrays, *, target_names, descr, source, scaled):
-    """Bunch of the arrays, with pixels in [0, 1] if scaled."""
+    """Return a Bunch of the arrays, with pixels in [0, 1] if ``scaled``."""
     X_train, y_train, X_test, y_test = arrays
     if scaled:
         X_train, X_test = scaled_pixels(X_train), scaled_pixels(X_test)
@@ -68,12 +68,12 @@ def to_bunch(arrays, *, target_names, descr, source, scaled):
 
 
 def scaled_pixels(X):
-    """Pixels in [0, 1], float32, without a copy of them in between."""
+    """Return float32 pixels in [0, 1], without an intermediate copy."""
     return np.divide(X, 255, dtype=np.float32)
 
 
 def check_split(title, arrays, image_shape, train_counts, test_counts):
-    """Raise an OSError unless shapes and labels per class are the published ones."""
+    """Raise an OSError unless shapes and class sizes are as published."""
     for part, X, y, expected in (
         ("training", arrays.X_train, arrays.y_train, train_counts),
         ("test", arrays.X_test, arrays.y_test, test_counts),
@@ -88,7 +88,7 @@ def check_split(title, arrays, image_shape, train_counts, test_counts):
 
 
 def file_digest(path, algorithm):
-    """Hexadecimal digest of a file, by an algorithm of `hashlib`."""
+    """Return the hexadecimal digest of a file, by an algorithm of `hashlib`."""
     digest = hashlib.new(algorithm, usedforsecurity=False)
     with open(path, "rb") as file:
         while chunk := file.read(1 << 20):
@@ -97,12 +97,12 @@ def file_digest(path, algorithm):
 
 
 def sha256(path):
-    """Hexadecimal digest of a file."""
+    """Return the hexadecimal SHA-256 of a file."""
     return file_digest(path, "sha256")
 
 
 def check_sha256(path, expected):
-    """Raise an OSError that names file and digests unless the file is as published."""
+    """Raise an OSError naming file and digests unless the file is as published."""
     got = sha256(path)
     if got != expected:
         raise OSError(
@@ -112,7 +112,7 @@ def check_sha256(path, expected):
 
 
 def cached(path, download, *, title, how_to_place, download_if_missing):
-    """Arrays kept at path; where they are absent or damaged, downloaded and kept."""
+    """Return the arrays at path; download and save them if missing or damaged."""
     if path.exists():
         try:
             with np.load(path, allow_pickle=False) as file:
@@ -137,7 +137,7 @@ def cached(path, download, *, title, how_to_place, download_if_missing):
 
 
 def absent_error(title, path, how_to_place):
-    """Error for files that are nowhere and may not be downloaded."""
+    """Return the error for files that are missing and may not be downloaded."""
     return FileNotFoundError(
         f"{title} was found neither in {_data_folder_in_words()} nor at {path}, and "
         f"download_if_missing=False. {how_to_place}"
@@ -145,7 +145,7 @@ def absent_error(title, path, how_to_place):
 
 
 def offline_error(title, url, cause, how_to_place):
-    """Error for a download that failed."""
+    """Return the error for a failed download."""
     return ConnectionError(
         f"{title} could not be downloaded from {url} ({cause}), and is not in "
         f"{_data_folder_in_words()}. Without a connection: {how_to_place}"

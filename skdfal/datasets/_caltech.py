@@ -1,4 +1,4 @@
-"""Caltech-101 and Caltech-256: folders of photographs of unequal size."""
+"""Caltech-101 and Caltech-256: folders of photographs of different sizes."""
 
 import io
 import re
@@ -23,21 +23,21 @@ _CALTECH256 = _archive.Archive(
     "67b4f42ca05d46448c6bb8ecd2220f6d",
 )
 _TAR_IN_ZIP = "caltech-101/101_ObjectCategories.tar.gz"
-_CLUTTER = {"BACKGROUND_Google", "clutter"}  # pictures of nothing in particular
+_CLUTTER = {"BACKGROUND_Google", "clutter"}  # background images without an object
 
 _DESCR101 = """
-Caltech-101: some 8,700 colour photographs of things of 101 kinds, 31 to 800 of each.
+Caltech-101: some 8,700 colour photographs of 101 kinds of objects, 31 to 800 of each.
 
 Authors: Fei-Fei Li, Marco Andreetto, Marc'Aurelio Ranzato, Pietro Perona, CC BY 4.0,
-https://doi.org/10.22002/D1.20086. Its background pictures are left out. The test part,
-a fifth of each class, is drawn here: the authors have none.
+https://doi.org/10.22002/D1.20086. The background images are left out. The authors
+define no test set; the one here is drawn by skdfal, a fifth of each class.
 """
 _DESCR256 = """
-Caltech-256: some 30,000 colour photographs of things of 256 kinds, 80 to 827 of each.
+Caltech-256: some 30,000 colour photographs of 256 kinds of objects, 80 to 827 of each.
 
 Authors: Gregory Griffin, Alex Holub, Pietro Perona, CC BY 4.0,
-https://doi.org/10.22002/D1.20087. Its clutter pictures are left out. The test part, a
-fifth of each class, is drawn here: the authors have none.
+https://doi.org/10.22002/D1.20087. The clutter images are left out. The authors define
+no test set; the one here is drawn by skdfal, a fifth of each class.
 """
 _PARAMS = {"image_size": [COUNT], **COMMON_PARAMS}
 
@@ -46,52 +46,53 @@ _PARAMS = {"image_size": [COUNT], **COMMON_PARAMS}
 def fetch_caltech101(
     *, image_size=64, data_home=None, download_if_missing=True, scaled=True
 ):
-    """Load Caltech-101, photographs of 101 kinds of things [1]_.
+    """Load Caltech-101, photographs of 101 kinds of objects [1]_.
 
-    The authors' archive ``caltech-101.zip`` in the folder that the environment
-    variable ``SKDFAL_DATA`` names comes first; then the cache; then a download of the
-    archive (137 MB), which goes on where it broke off. Its md5 is checked. Pictures are
-    brought to one square size by Pillow.
+    The images come from the first of these places that has them: the authors' archive
+    ``caltech-101.zip`` in the folder named by the environment variable ``SKDFAL_DATA``,
+    the cache, and a download of the archive (137 MB). An interrupted download is
+    continued. The md5 of the archive is checked. Pillow resizes all images to one
+    square size.
 
     Parameters
     ----------
     image_size : int, default=64
-        Height and width of the pictures, in pixels.
+        Height and width of the images, in pixels.
     data_home : str or path-like, default=None
-        Folder of the cache; None for scikit-learn's ``get_data_home()``. The arrays
+        Folder of the cache. If None, scikit-learn's ``get_data_home()``. The arrays
         are kept in ``skdfal/caltech101-64.npz`` (107 MB) below it, one file per size.
     download_if_missing : bool, default=True
-        Whether to download what is not at hand.
+        Whether to download the data set if it is not on this machine.
     scaled : bool, default=True
-        Whether to give float32 pixels in [0, 1] rather than uint8 in [0, 255].
+        Whether to return float32 pixels in [0, 1] instead of uint8 in [0, 255].
 
     Returns
     -------
     data : Bunch
-        With the attributes
+        Object with the attributes
 
         X_train, X_test : ndarray of shape (n_samples, 3, image_size, image_size)
-            Images; red, green and blue along the second axis. Four
-            fifths of each class to train on, mixed, and one fifth, rounded down, to
-            test on.
+            Images, with red, green and blue along the second axis. The test set is
+            one fifth of each class, rounded down; the training set is the rest. Both
+            are shuffled.
         y_train, y_test : ndarray of int64, shape (n_samples,)
-            Labels, indices into ``target_names``.
+            Labels, as indices into ``target_names``.
         target_names : ndarray of shape (101,)
             Names of the classes.
         DESCR : str
-            Authors, licence, and where this copy lies.
+            Authors, licence, and location of this copy.
         source : str
-            Where this copy lies.
+            Location of this copy.
 
     Raises
     ------
     ConnectionError
-        If it has to be downloaded and cannot; the message says how to place the
-        archive by hand, or how to go on.
+        If the download fails; the message says how to place the archive by hand, or
+        how to continue.
     ImportError
         If Pillow is not installed.
     OSError
-        If a file is damaged, or absent with ``download_if_missing=False``.
+        If a file is damaged, or is missing and ``download_if_missing=False``.
 
     See Also
     --------
@@ -129,52 +130,53 @@ def fetch_caltech101(
 def fetch_caltech256(
     *, image_size=64, data_home=None, download_if_missing=True, scaled=True
 ):
-    """Load Caltech-256, photographs of 256 kinds of things [1]_.
+    """Load Caltech-256, photographs of 256 kinds of objects [1]_.
 
-    The authors' archive ``256_ObjectCategories.tar`` in the folder that the environment
-    variable ``SKDFAL_DATA`` names comes first; then the cache; then a download of the
-    archive (1.2 GB), which goes on where it broke off. Its md5 is checked. Pictures are
-    brought to one square size by Pillow.
+    The images come from the first of these places that has them: the authors' archive
+    ``256_ObjectCategories.tar`` in the folder named by the environment variable
+    ``SKDFAL_DATA``, the cache, and a download of the archive (1.2 GB). An interrupted
+    download is continued. The md5 of the archive is checked. Pillow resizes all images
+    to one square size.
 
     Parameters
     ----------
     image_size : int, default=64
-        Height and width of the pictures, in pixels.
+        Height and width of the images, in pixels.
     data_home : str or path-like, default=None
-        Folder of the cache; None for scikit-learn's ``get_data_home()``. The arrays
+        Folder of the cache. If None, scikit-learn's ``get_data_home()``. The arrays
         are kept in ``skdfal/caltech256-64.npz`` (366 MB) below it, one file per size.
     download_if_missing : bool, default=True
-        Whether to download what is not at hand.
+        Whether to download the data set if it is not on this machine.
     scaled : bool, default=True
-        Whether to give float32 pixels in [0, 1] rather than uint8 in [0, 255].
+        Whether to return float32 pixels in [0, 1] instead of uint8 in [0, 255].
 
     Returns
     -------
     data : Bunch
-        With the attributes
+        Object with the attributes
 
         X_train, X_test : ndarray of shape (n_samples, 3, image_size, image_size)
-            Images; red, green and blue along the second axis. Four
-            fifths of each class to train on, mixed, and one fifth, rounded down, to
-            test on.
+            Images, with red, green and blue along the second axis. The test set is
+            one fifth of each class, rounded down; the training set is the rest. Both
+            are shuffled.
         y_train, y_test : ndarray of int64, shape (n_samples,)
-            Labels, indices into ``target_names``.
+            Labels, as indices into ``target_names``.
         target_names : ndarray of shape (256,)
             Names of the classes.
         DESCR : str
-            Authors, licence, and where this copy lies.
+            Authors, licence, and location of this copy.
         source : str
-            Where this copy lies.
+            Location of this copy.
 
     Raises
     ------
     ConnectionError
-        If it has to be downloaded and cannot; the message says how to place the
-        archive by hand, or how to go on.
+        If the download fails; the message says how to place the archive by hand, or
+        how to continue.
     ImportError
         If Pillow is not installed.
     OSError
-        If a file is damaged, or absent with ``download_if_missing=False``.
+        If a file is damaged, or is missing and ``download_if_missing=False``.
 
     See Also
     --------
@@ -213,22 +215,22 @@ def _check_pillow():
         import PIL  # noqa: F401
     except ImportError:
         raise ImportError(
-            "Caltech's pictures are JPEG files, which need Pillow: "
+            "Caltech's images are JPEG files, which need Pillow: "
             "python -m pip install pillow."
         ) from None
 
 
 def _pictures_of_zip(path):
-    """Yield class and content of the pictures in the tar that is in a zip."""
+    """Yield class and content of the images in a tar inside a zip."""
     try:
         with zipfile.ZipFile(path) as outer, outer.open(_TAR_IN_ZIP) as inner:
             yield from _pictures(inner, path)
     except (zipfile.BadZipFile, KeyError) as error:
-        raise OSError(f"{path} is no zip with {_TAR_IN_ZIP} ({error}).") from error
+        raise OSError(f"{path} is not a zip with {_TAR_IN_ZIP} ({error}).") from error
 
 
 def _pictures_of_tar(path):
-    """Yield class and content of the pictures in a tar."""
+    """Yield class and content of the images in a tar."""
     with open(path, "rb") as file:
         yield from _pictures(file, path)
 
@@ -249,7 +251,7 @@ def _pictures(file, path):
 
 
 def _read(pictures, image_size):
-    """Arrays and class names; labels are in the alphabetical order of the names."""
+    """Return arrays and class names; labels follow the names' alphabetical order."""
     from PIL import Image
 
     categories, X = [], []

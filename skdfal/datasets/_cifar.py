@@ -1,4 +1,4 @@
-"""The binary version of CIFAR-10 and CIFAR-100, which no pickle has to be run for."""
+"""The binary versions of CIFAR-10 and CIFAR-100, which are read without pickle."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from skdfal.datasets._base import Arrays, check_split
 _URL = "https://www.cs.toronto.edu/~kriz/"
 _SHAPE = (3, 32, 32)
 
-# Name and md5 as the authors' page states them.
+# Names and md5 sums as stated on the authors' page.
 CIFAR10 = Archive(
     "cifar-10-binary.tar.gz",
     f"{_URL}cifar-10-binary.tar.gz",
@@ -22,7 +22,7 @@ CIFAR100 = Archive(
 
 
 def read_cifar10(path, per_class=(5000, 1000)):
-    """Arrays and class names of the archive of CIFAR-10."""
+    """Return arrays and class names from the CIFAR-10 archive."""
     folder = "cifar-10-batches-bin"
     train = [f"{folder}/data_batch_{i}.bin" for i in range(1, 6)]
     *batches, test, names = members(
@@ -33,20 +33,20 @@ def read_cifar10(path, per_class=(5000, 1000)):
 
 
 def read_cifar100(path, per_class=(500, 100)):
-    """Arrays and class names of the archive of CIFAR-100."""
+    """Return arrays and class names from the CIFAR-100 archive."""
     folder = "cifar-100-binary"
     train, test, names = members(
         path,
         [f"{folder}/{n}" for n in ("train.bin", "test.bin", "fine_label_names.txt")],
     )
-    # The first label of a record is that of its superclass.
+    # The first label of a record is its superclass.
     return _checked(
         "CIFAR-100", [_records(train, 2), _records(test, 2)], names, per_class
     )
 
 
 def _records(content, n_labels):
-    """Images and last labels of records: labels, then red, green and blue pixels."""
+    """Return images and last labels of records: labels, then red, green and blue."""
     size = n_labels + int(np.prod(_SHAPE))
     if not content or len(content) % size:
         raise OSError(

@@ -1,4 +1,4 @@
-"""CIFAR-10, whole or a part of it."""
+"""CIFAR-10, or a part of it."""
 
 from skdfal._utils._validation import validate_params
 from skdfal.datasets import _archive, _cifar
@@ -29,39 +29,43 @@ technical report, University of Toronto, 2009.
 
 @validate_params(COMMON_PARAMS, prefer_skip_nested_validation=True)
 def fetch_cifar10(*, data_home=None, download_if_missing=True, scaled=True):
-    """Load CIFAR-10, small colour photographs [1]_, downloading them if need be.
+    """Load CIFAR-10, small colour photographs [1]_, downloading them if necessary.
 
-    A file ``cifar10_subset.npz`` in the folder that the environment variable
-    ``SKDFAL_DATA`` names comes first, and may hold fewer images than the original's
-    50,000 and 10,000. Then the authors' archive ``cifar-10-binary.tar.gz`` in that
-    folder; then the cache; then a download of the archive (170 MB), which goes on where
-    it broke off. Its md5 is checked, and no pickle is run.
+    The images come from the first of these places that has them:
+
+    - a file ``cifar10_subset.npz`` in the folder named by the environment variable
+      ``SKDFAL_DATA``; it may hold fewer images than the original's 50,000 and 10,000;
+    - the authors' archive ``cifar-10-binary.tar.gz`` in that folder;
+    - the cache;
+    - a download of the archive (170 MB). An interrupted download is continued.
+
+    The md5 of the archive is checked, and no pickle is loaded.
 
     Parameters
     ----------
     data_home : str or path-like, default=None
-        Folder of the cache; None for scikit-learn's ``get_data_home()``. The arrays
+        Folder of the cache. If None, scikit-learn's ``get_data_home()``. The arrays
         are kept in ``skdfal/cifar10.npz`` (184 MB) below it.
     download_if_missing : bool, default=True
-        Whether to download what is not at hand.
+        Whether to download the data set if it is not on this machine.
     scaled : bool, default=True
-        Whether to give float32 pixels in [0, 1] rather than uint8 in [0, 255].
+        Whether to return float32 pixels in [0, 1] instead of uint8 in [0, 255].
 
     Returns
     -------
     data : Bunch
-        With the attributes
+        Object with the attributes
 
         X_train, X_test : ndarray of shape (n_samples, 3, 32, 32)
-            Images; red, green and blue along the second axis.
+            Images, with red, green and blue along the second axis.
         y_train, y_test : ndarray of int64, shape (n_samples,)
-            Labels, indices into ``target_names``.
+            Labels, as indices into ``target_names``.
         target_names : ndarray of shape (10,)
             Names of the classes.
         DESCR : str
-            Authors, licence, and where this copy lies.
+            Authors, licence, and location of this copy.
         source : str
-            Where this copy lies, which tells a part from the whole.
+            Location of this copy, which also tells a subset from the full data set.
 
     Raises
     ------
@@ -69,7 +73,7 @@ def fetch_cifar10(*, data_home=None, download_if_missing=True, scaled=True):
         If it has to be downloaded and cannot; the message says how to place a file
         by hand.
     OSError
-        If a file is damaged, or absent with ``download_if_missing=False``.
+        If a file is damaged, or is missing and ``download_if_missing=False``.
 
     See Also
     --------

@@ -15,46 +15,46 @@ technical report, University of Toronto, 2009.
 
 @validate_params(COMMON_PARAMS, prefer_skip_nested_validation=True)
 def fetch_cifar100(*, data_home=None, download_if_missing=True, scaled=True):
-    """Load CIFAR-100, small photographs of a hundred kinds of things [1]_.
+    """Load CIFAR-100, small photographs of a hundred kinds of objects [1]_.
 
-    The authors' archive ``cifar-100-binary.tar.gz`` in the folder that the environment
-    variable ``SKDFAL_DATA`` names comes first; then the cache; then a download of the
-    archive (169 MB), which goes on where it broke off. Its md5 is checked, and no
-    pickle is run.
+    The images come from the first of these places that has them: the authors' archive
+    ``cifar-100-binary.tar.gz`` in the folder named by the environment variable
+    ``SKDFAL_DATA``, the cache, and a download of the archive (169 MB). An interrupted
+    download is continued. The md5 of the archive is checked, and no pickle is loaded.
 
     Parameters
     ----------
     data_home : str or path-like, default=None
-        Folder of the cache; None for scikit-learn's ``get_data_home()``. The arrays
+        Folder of the cache. If None, scikit-learn's ``get_data_home()``. The arrays
         are kept in ``skdfal/cifar100.npz`` (184 MB) below it.
     download_if_missing : bool, default=True
-        Whether to download what is not at hand.
+        Whether to download the data set if it is not on this machine.
     scaled : bool, default=True
-        Whether to give float32 pixels in [0, 1] rather than uint8 in [0, 255].
+        Whether to return float32 pixels in [0, 1] instead of uint8 in [0, 255].
 
     Returns
     -------
     data : Bunch
-        With the attributes
+        Object with the attributes
 
         X_train, X_test : ndarray of shape (50000, 3, 32, 32) and (10000, 3, 32, 32)
-            Images; red, green and blue along the second axis.
+            Images, with red, green and blue along the second axis.
         y_train, y_test : ndarray of int64, shape (50000,) and (10000,)
-            Labels, the fine ones.
+            The fine labels, as indices into ``target_names``.
         target_names : ndarray of shape (100,)
             Names of the classes.
         DESCR : str
-            Authors, licence, and where this copy lies.
+            Authors, licence, and location of this copy.
         source : str
-            Where this copy lies.
+            Location of this copy.
 
     Raises
     ------
     ConnectionError
-        If it has to be downloaded and cannot; the message says how to place the
-        archive by hand, or how to go on.
+        If the download fails; the message says how to place the archive by hand, or
+        how to continue.
     OSError
-        If a file is damaged, or absent with ``download_if_missing=False``.
+        If a file is damaged, or is missing and ``download_if_missing=False``.
 
     See Also
     --------

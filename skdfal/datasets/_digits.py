@@ -1,4 +1,4 @@
-"""The digits that come with scikit-learn, as images for convolutional nets."""
+"""The digits bundled with scikit-learn, as images for convolutional networks."""
 
 from numbers import Integral
 
@@ -21,37 +21,38 @@ _MAX_PIXEL = 16
     prefer_skip_nested_validation=True,
 )
 def load_digits(*, image_size=24, n_test=500, random_state=0):
-    """Load the handwritten digits of scikit-learn as images, without a download.
+    """Load the handwritten digits bundled with scikit-learn as images.
 
-    1,797 digits of 8x8 pixels [1]_, each pixel repeated so that the nets of the DFAL
-    paper, whose pools need at least 16x16, take them.
+    These are 1,797 digits of 8x8 pixels [1]_; nothing is downloaded. Each pixel is
+    repeated, because the pooling layers of the DFAL paper's networks need images of at
+    least 16x16 pixels.
 
     Parameters
     ----------
     image_size : int, default=24
-        Height and width in pixels, a multiple of 8. The default is where `LeNet5`
-        learns well and fast: trained on 200 labels for 50 epochs it has about 92 %
-        of the test set right at 24 pixels, 83 % at 16.
+        Height and width in pixels, a multiple of 8. At the default size `LeNet5`
+        learns well and fast: trained on 200 labels for 50 epochs, it reaches a test
+        accuracy of about 92 % at 24 pixels, and 83 % at 16.
     n_test : int, default=500
-        Number of images in the test set; the split keeps the classes' shares.
+        Number of images in the test set. The split preserves the class proportions.
     random_state : int, RandomState instance or None, default=0
-        Draws the split.
+        Controls the split.
 
     Returns
     -------
     data : Bunch
-        With the attributes
+        Object with the attributes
 
         X_train, X_test : ndarray of shape (n_samples, 1, image_size, image_size)
             Images, white on black, float32 in [0, 1].
         y_train, y_test : ndarray of int64, shape (n_samples,)
-            Labels, the digit.
+            Labels: the digits.
         target_names : ndarray of shape (10,)
             Names of the classes.
         DESCR : str
             Authors and licence.
         source : str
-            Where the data came from.
+            Origin of the data.
 
     Raises
     ------
@@ -60,8 +61,8 @@ def load_digits(*, image_size=24, n_test=500, random_state=0):
 
     See Also
     --------
-    fetch_mnist : More and finer digits, downloaded.
-    sklearn.datasets.load_digits : The same, as rows of a table.
+    fetch_mnist : More digits at a higher resolution, downloaded.
+    sklearn.datasets.load_digits : The same digits, as rows of a table.
 
     References
     ----------
@@ -100,6 +101,6 @@ def load_digits(*, image_size=24, n_test=500, random_state=0):
         y_test=y_test,
         target_names=table.target_names.astype(str),
         DESCR="Handwritten digits of E. Alpaydin and C. Kaynak (UCI Machine Learning "
-        "Repository, CC BY 4.0), as they come with scikit-learn.\n\n" + table.DESCR,
+        "Repository, CC BY 4.0), as bundled with scikit-learn.\n\n" + table.DESCR,
         source="scikit-learn",
     )

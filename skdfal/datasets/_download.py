@@ -1,4 +1,4 @@
-"""Download of one file over http, checked and kept whole or not at all."""
+"""Download one file over http; it is checked, and saved completely or not at all."""
 
 import base64
 import hashlib
@@ -10,15 +10,16 @@ from urllib.request import Request, urlopen
 from skdfal._utils._files import replacing
 from skdfal.datasets._base import file_digest, offline_error
 
-_TIMEOUT = 60  # seconds without an answer
+_TIMEOUT = 60  # seconds without a response
 _CHUNK = 1 << 20
 OFFLINE = URLError, TimeoutError, ConnectionError, http.client.HTTPException
 
 
 def download(url, path, *, title, how_to_place, if_absent=""):
-    """Write what url serves to path; raise an OSError unless it is complete.
+    """Download url to path; raise an OSError unless it is complete.
 
-    Length and md5 are compared with those the server states, as Google's storage does.
+    Length and md5 are compared with those that the server states, if it does so, as
+    Google's storage does.
     """
     digest, n_bytes = hashlib.md5(usedforsecurity=False), 0
     try:
@@ -30,7 +31,7 @@ def download(url, path, *, title, how_to_place, if_absent=""):
             _check_complete(response.headers, url, n_bytes, digest.hexdigest())
     except HTTPError as error:
         error.close()
-        if error.code in (403, 404):  # Google's storage answers 403 or 404
+        if error.code in (403, 404):  # as Google's storage answers
             raise FileNotFoundError(
                 f"{title} is not at {url} (HTTP {error.code}). {if_absent}"
             ) from error
@@ -40,10 +41,10 @@ def download(url, path, *, title, how_to_place, if_absent=""):
 
 
 def download_archive(url, path, md5, *, title, how_to_place):
-    """Write what url serves to path; go on where an earlier download broke off.
+    """Download url to path, continuing an interrupted download.
 
-    What came so far lies beside path, with .part after its name, until the whole has
-    the published md5: then it is moved to path.
+    The part received so far is kept next to path, with .part appended to its name. Once
+    the complete file has the published md5, it is moved to path.
     """
     part = path.with_name(f"{path.name}.part")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,7 +58,7 @@ def download_archive(url, path, md5, *, title, how_to_place):
     if expected is not None and n_bytes < expected:
         raise ConnectionError(
             f"{url} broke off after {n_bytes} of {expected} bytes. They are kept in "
-            f"{part}: try again to go on from there."
+            f"{part}: try again to continue from there."
         )
     got = file_digest(part, "md5")
     if got != md5:
@@ -70,13 +71,13 @@ def download_archive(url, path, md5, *, title, how_to_place):
 
 
 def _append(url, part):
-    """Add to part what it lacks; return its size, and that of the whole if known."""
+    """Append the missing bytes to part; return its size, and the full size if known."""
     n_bytes = part.stat().st_size if part.exists() else 0
     request = Request(url, headers={"Range": f"bytes={n_bytes}-"} if n_bytes else {})
     try:
         response = urlopen(request, timeout=_TIMEOUT)
     except HTTPError as error:
-        if n_bytes and error.code == 416:  # nothing beyond what is there
+        if n_bytes and error.code == 416:  # no bytes are missing
             error.close()
             return n_bytes, None
         raise
@@ -108,7 +109,7 @@ def _check_complete(headers, url, n_bytes, md5):
 
 
 def _stated_md5(headers):
-    """Hexadecimal md5 in Google's x-goog-hash header, or None."""
+    """Return the hexadecimal md5 in Google's x-goog-hash header, or None."""
     for header in headers.get_all("x-goog-hash", []):
         for item in header.split(","):
             name, _, value = item.strip().partition("=")

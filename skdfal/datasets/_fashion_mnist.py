@@ -1,4 +1,4 @@
-"""Fashion-MNIST, and its shoes against its bags."""
+"""Fashion-MNIST, and its subset of shoes and bags."""
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -39,56 +39,59 @@ Reference: H. Xiao, K. Rasul, R. Vollgraf, "Fashion-MNIST: a Novel Image Dataset
 Benchmarking Machine Learning Algorithms", 2017, arXiv 1708.07747.
 """,
 )
-# Label in Fashion-MNIST -> label in shoes against bags.
+# Label in Fashion-MNIST -> label in shoes vs bags.
 _SHOE_BAG = {7: 0, 9: 0, 8: 1}
 
 
 @validate_params(COMMON_PARAMS, prefer_skip_nested_validation=True)
 def fetch_fashion_mnist(*, data_home=None, download_if_missing=True, scaled=True):
-    """Load Fashion-MNIST, 70,000 articles of clothing [1]_, downloading if need be.
+    """Load Fashion-MNIST, 70,000 images of clothing [1]_; download it if necessary.
 
-    The idx files in ``fashion_mnist/`` of the folder that the environment variable
-    ``SKDFAL_DATA`` names come first, or in that folder itself; their sha256 is
-    checked. Then the cache; then OpenML (data set 40996, some 30 MB compressed).
+    The images come from the first of these places that has them:
+
+    - idx files in the subfolder ``fashion_mnist/`` of the folder named by the
+      environment variable ``SKDFAL_DATA``, or in that folder itself; their sha256 is
+      checked;
+    - the cache;
+    - a download from OpenML (data set 40996, some 30 MB compressed).
 
     Parameters
     ----------
     data_home : str or path-like, default=None
-        Folder of the cache; None for scikit-learn's ``get_data_home()``. The arrays
+        Folder of the cache. If None, scikit-learn's ``get_data_home()``. The arrays
         are kept in ``skdfal/fashion_mnist.npz`` (55 MB) below it.
     download_if_missing : bool, default=True
-        Whether to download what is not at hand.
+        Whether to download the data set if it is not on this machine.
     scaled : bool, default=True
-        Whether to give float32 pixels in [0, 1] rather than uint8 in [0, 255].
+        Whether to return float32 pixels in [0, 1] instead of uint8 in [0, 255].
 
     Returns
     -------
     data : Bunch
-        With the attributes
+        Object with the attributes
 
         X_train, X_test : ndarray of shape (60000, 1, 28, 28) and (10000, 1, 28, 28)
             Images, light on black.
         y_train, y_test : ndarray of int64, shape (60000,) and (10000,)
-            Labels, indices into ``target_names``.
+            Labels, as indices into ``target_names``.
         target_names : ndarray of shape (10,)
             Names of the classes.
         DESCR : str
-            Authors, licence, and where this copy lies.
+            Authors, licence, and location of this copy.
         source : str
-            Where this copy lies.
+            Location of this copy.
 
     Raises
     ------
     ConnectionError
-        If it has to be downloaded and cannot; the message says how to place the
-        files by hand.
+        If the download fails; the message says how to place the files by hand.
     OSError
-        If a file is damaged, or absent with ``download_if_missing=False``.
+        If a file is damaged, or is missing and ``download_if_missing=False``.
 
     See Also
     --------
     fetch_mnist : Digits in the same format.
-    fetch_fashion_shoe_bag : Three of its classes, as shoes against bags.
+    fetch_fashion_shoe_bag : Three of its classes, as shoes vs bags.
 
     References
     ----------
@@ -113,45 +116,46 @@ def fetch_fashion_mnist(*, data_home=None, download_if_missing=True, scaled=True
 
 @validate_params(COMMON_PARAMS, prefer_skip_nested_validation=True)
 def fetch_fashion_shoe_bag(*, data_home=None, download_if_missing=True, scaled=True):
-    """Load shoes against bags out of Fashion-MNIST, a stand-in for Shoe-Bag.
+    """Load shoes and bags from Fashion-MNIST, as a substitute for Shoe-Bag.
 
-    The DFAL paper has the Shoe-Bag set of [1]_: 184,792 and 4,000 colour images of
-    64x64 pixels, for which there is no fetcher here. Instead, sneakers and ankle
-    boots of Fashion-MNIST [2]_ stand against its bags: the same question, but grey,
-    smaller and easier. Results are not comparable with those on Shoe-Bag.
+    The DFAL paper uses the Shoe-Bag data set of [1]_: 184,792 training and 4,000 test
+    images in colour, of 64x64 pixels. skdfal has no fetcher for it. This function
+    returns the sneakers and ankle boots of Fashion-MNIST [2]_ as one class and its bags
+    as the other. The task is the same, but the images are grey and smaller, and it is
+    easier. Results are not comparable with those on Shoe-Bag.
 
     Parameters
     ----------
     data_home : str or path-like, default=None
-        Folder of the cache of Fashion-MNIST; None for ``get_data_home()``.
+        Folder of the cache of Fashion-MNIST. If None, scikit-learn's
+        ``get_data_home()``.
     download_if_missing : bool, default=True
-        Whether to download Fashion-MNIST where it is not at hand.
+        Whether to download Fashion-MNIST if it is not on this machine.
     scaled : bool, default=True
-        Whether to give float32 pixels in [0, 1] rather than uint8 in [0, 255].
+        Whether to return float32 pixels in [0, 1] instead of uint8 in [0, 255].
 
     Returns
     -------
     data : Bunch
-        With the attributes
+        Object with the attributes
 
         X_train, X_test : ndarray of shape (18000, 1, 28, 28) and (3000, 1, 28, 28)
             Images, light on black.
         y_train, y_test : ndarray of int64, shape (18000,) and (3000,)
-            Labels, 0 for a shoe (two thirds) and 1 for a bag.
+            Labels: 0 for a shoe (two thirds of the samples), 1 for a bag.
         target_names : ndarray of shape (2,)
             "shoe" and "bag".
         DESCR : str
-            Authors, licence, and where this copy lies.
+            Authors, licence, and location of this copy.
         source : str
-            Where this copy lies.
+            Location of this copy.
 
     Raises
     ------
     ConnectionError
-        If it has to be downloaded and cannot; the message says how to place the
-        files by hand.
+        If the download fails; the message says how to place the files by hand.
     OSError
-        If a file is damaged, or absent with ``download_if_missing=False``.
+        If a file is damaged, or is missing and ``download_if_missing=False``.
 
     See Also
     --------

@@ -1,4 +1,4 @@
-"""MNIST and its likes: idx files in SKDFAL_DATA, or OpenML."""
+"""MNIST and similar data sets: idx files in SKDFAL_DATA, or OpenML."""
 
 import gzip
 from typing import NamedTuple
@@ -28,7 +28,7 @@ _IMAGE_SHAPE = (1, 28, 28)
 
 
 class IdxSet(NamedTuple):
-    """A data set of four idx files that OpenML has too."""
+    """A data set of four idx files that is also on OpenML."""
 
     name: str
     title: str
@@ -41,7 +41,7 @@ class IdxSet(NamedTuple):
 
 
 def fetch(idx_set, *, data_home, download_if_missing, scaled):
-    """Bunch from idx files in SKDFAL_DATA, from the cache, or from OpenML."""
+    """Return a Bunch from idx files in SKDFAL_DATA, the cache, or OpenML."""
     how_to_place = (
         f"Put the files {', '.join(_FILES)} into a folder {idx_set.name}/ and let the "
         "environment variable SKDFAL_DATA name the folder above it."
@@ -76,14 +76,14 @@ def fetch(idx_set, *, data_home, download_if_missing, scaled):
 
 
 def _find_idx_folder(idx_set):
-    """Folder of the four files: the set's own, or SKDFAL_DATA itself."""
+    """Return the folder of the four files: a subfolder, or SKDFAL_DATA itself."""
     root = data_folder()
     if root is None:
         return None
     if any((root / idx_set.name / file).exists() for file in _FILES):
         return root / idx_set.name
-    # All such sets name their files alike. Files that lie in SKDFAL_DATA itself are
-    # ours only if one of them is: they may be whole, and those of another set.
+    # All these data sets use the same file names. Files in SKDFAL_DATA itself are used
+    # only if one of them has our digest: they may be intact but from another data set.
     for file, digest in zip(_FILES, idx_set.sha256, strict=True):
         if (root / file).exists() and sha256(root / file) == digest:
             return root
@@ -108,13 +108,13 @@ def _read_idx_folder(idx_set, folder):
 
 
 def read_idx(path):
-    """Array of a gzipped idx file of unsigned bytes.
+    """Return the array in a gzipped idx file of unsigned bytes.
 
     The file has two zero bytes, the type (8 for uint8), the number of axes, the length
     of each as a big-endian uint32, and then the values in C order.
     """
     with gzip.open(path) as file:
-        content = bytearray(file.read())  # which arrays can write to
+        content = bytearray(file.read())  # writable, unlike bytes
     n_axes = content[3] if len(content) >= 4 else 0
     start = 4 + 4 * n_axes
     if content[:3] != b"\0\0\x08" or n_axes == 0 or len(content) < start:

@@ -1,4 +1,4 @@
-"""Classes of unequal size out of a data set whose classes are equal."""
+"""Make the classes of a balanced data set unequal in size."""
 
 from collections.abc import Sequence
 from numbers import Real
@@ -20,9 +20,10 @@ from skdfal._utils._validation import Interval, validate_params
 def make_imbalanced(X, y, ratio, *, rare_classes=None):
     """Make every other class rare, as Kim et al. [1]_ do to CIFAR-10.
 
-    Of a rare class one sample in ``ratio`` is kept. On CIFAR-10 with ratio 100 these
-    are 50 each of airplanes, birds, deer, frogs and ships, beside 5,000 each of the
-    other five classes. Give it the training set: the test set stays balanced.
+    One sample in ``ratio`` is kept of each rare class. On CIFAR-10 with ratio 100, this
+    leaves 50 airplanes, birds, deer, frogs and ships each, and 5,000 samples of each of
+    the other five classes. Apply this to the training set only: the test set stays
+    balanced.
 
     Parameters
     ----------
@@ -31,14 +32,14 @@ def make_imbalanced(X, y, ratio, *, rare_classes=None):
     y : array-like of shape (n_samples,)
         Labels.
     ratio : float
-        How many times as many samples the frequent classes keep; 1 keeps all.
+        Factor by which the rare classes are reduced; 1 keeps all samples.
     rare_classes : array-like or None, default=None
-        Labels of the rare classes; None for the first, third, fifth, ... of them.
+        Labels of the rare classes. If None, the first, third, fifth, ... class.
 
     Returns
     -------
     X : ndarray of shape (n_kept, ...)
-        The samples kept, in their order.
+        The samples kept, in their original order.
     y : ndarray of shape (n_kept,)
         Their labels.
 
@@ -48,7 +49,7 @@ def make_imbalanced(X, y, ratio, *, rare_classes=None):
         If there are fewer than two classes, a rare class is not in ``y``, or ``y`` is
         not one label per sample.
     TypeError
-        If ``X`` or ``y`` is no array and no list, or ``y`` mixes text with numbers.
+        If ``X`` or ``y`` is not an array or a list, or ``y`` mixes strings and numbers.
 
     See Also
     --------
@@ -56,9 +57,9 @@ def make_imbalanced(X, y, ratio, *, rare_classes=None):
 
     Notes
     -----
-    The paper states the ratios 10 and 100. Which classes are rare and which of their
-    samples stay is as in the authors' published code: of each rare class the first
-    ones in the file, so that nothing is random. A count is rounded, and at least 1.
+    The paper states the ratios 10 and 100. The choice of the rare classes and of their
+    samples follows the authors' published code: the first samples of each rare class
+    are kept, so that nothing is random. Counts are rounded, and at least 1.
 
     References
     ----------
@@ -87,7 +88,8 @@ def make_imbalanced(X, y, ratio, *, rare_classes=None):
     if rare_classes is None:
         rare = usual_rare(classes)
     else:
-        rare = np.asarray(rare_classes, dtype=object)  # or True among numbers were 1
+        # An object array, since True among numbers would become 1.
+        rare = np.asarray(rare_classes, dtype=object)
     if rare.ndim != 1:
         raise ValueError(
             f"rare_classes={rare_classes!r} should be a list of labels, or None."
@@ -108,17 +110,17 @@ def make_imbalanced(X, y, ratio, *, rare_classes=None):
 
 
 def usual_rare(classes):
-    """Return those of all classes that are rare unless others are named."""
+    """Return the classes that are rare by default."""
     return classes[::2]
 
 
 def _check_is_array_or_list(data, name):
-    """Raise for what numpy would read to no end, such as a torch Dataset."""
+    """Raise for input that NumPy would read endlessly, such as a torch Dataset."""
     if not hasattr(data, "__array__") and not isinstance(data, Sequence):
         raise TypeError(
             f"{name} is of type {type(data).__name__}; expected an array or a list. "
-            "Of a Dataset thin the positions, kept, y = make_imbalanced(np.arange("
-            "len(y)), y, ratio), and take torch.utils.data.Subset(dataset, kept)."
+            "For a Dataset, pass positions, kept, y = make_imbalanced(np.arange("
+            "len(y)), y, ratio), and use torch.utils.data.Subset(dataset, kept)."
         )
 
 
@@ -127,19 +129,19 @@ def check_labels(y):
     if y.ndim != 1:
         raise ValueError(
             f"y has shape {y.shape}; expected one label per sample, shape ({len(y)},). "
-            "Of one-hot labels pass y.argmax(axis=1), of a column y.ravel()."
+            "For one-hot labels pass y.argmax(axis=1), for a column y.ravel()."
         )
     if (y != y).any():
         raise ValueError(f"y has {(y != y).sum()} labels that are NaN. Leave them out.")
 
 
 def check_are_alike(y):
-    """Raise where numpy would make text of numbers, or has no order of the labels."""
+    """Raise if NumPy would turn numbers into strings, or cannot sort the labels."""
     labels = np.asarray(y, dtype=object).ravel().tolist()
     is_text = {isinstance(label, str) for label in labels}
     if len(is_text) > 1 or None in labels:
         kinds = sorted({type(label).__name__ for label in labels})
         raise TypeError(
-            f"y mixes labels of the types {', '.join(kinds)}; expected text alone or "
-            "numbers alone."
+            f"y mixes labels of the types {', '.join(kinds)}; expected only strings or "
+            "only numbers."
         )

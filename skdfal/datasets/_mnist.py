@@ -29,49 +29,51 @@ to Document Recognition", Proceedings of the IEEE 86(11), 1998.
 
 @validate_params(COMMON_PARAMS, prefer_skip_nested_validation=True)
 def fetch_mnist(*, data_home=None, download_if_missing=True, scaled=True):
-    """Load MNIST, 70,000 handwritten digits [1]_, downloading it if need be.
+    """Load MNIST, 70,000 handwritten digits [1]_, downloading it if necessary.
 
-    The idx files in ``mnist/`` of the folder that the environment variable
-    ``SKDFAL_DATA`` names come first, or in that folder itself; their sha256 is
-    checked. Then the cache; then OpenML (data set 554, 15 MB compressed).
+    The images come from the first of these places that has them:
+
+    - idx files in the subfolder ``mnist/`` of the folder named by the environment
+      variable ``SKDFAL_DATA``, or in that folder itself; their sha256 is checked;
+    - the cache;
+    - a download from OpenML (data set 554, 15 MB compressed).
 
     Parameters
     ----------
     data_home : str or path-like, default=None
-        Folder of the cache; None for scikit-learn's ``get_data_home()``. The arrays
+        Folder of the cache. If None, scikit-learn's ``get_data_home()``. The arrays
         are kept in ``skdfal/mnist.npz`` (55 MB) below it.
     download_if_missing : bool, default=True
-        Whether to download what is not at hand.
+        Whether to download the data set if it is not on this machine.
     scaled : bool, default=True
-        Whether to give float32 pixels in [0, 1] rather than uint8 in [0, 255].
+        Whether to return float32 pixels in [0, 1] instead of uint8 in [0, 255].
 
     Returns
     -------
     data : Bunch
-        With the attributes
+        Object with the attributes
 
         X_train, X_test : ndarray of shape (60000, 1, 28, 28) and (10000, 1, 28, 28)
             Images, white on black.
         y_train, y_test : ndarray of int64, shape (60000,) and (10000,)
-            Labels, the digit.
+            Labels: the digits.
         target_names : ndarray of shape (10,)
             Names of the classes.
         DESCR : str
-            Authors, licence, and where this copy lies.
+            Authors, licence, and location of this copy.
         source : str
-            Where this copy lies.
+            Location of this copy.
 
     Raises
     ------
     ConnectionError
-        If it has to be downloaded and cannot; the message says how to place the
-        files by hand.
+        If the download fails; the message says how to place the files by hand.
     OSError
-        If a file is damaged, or absent with ``download_if_missing=False``.
+        If a file is damaged, or is missing and ``download_if_missing=False``.
 
     See Also
     --------
-    load_digits : Smaller images that come with scikit-learn.
+    load_digits : Smaller images, bundled with scikit-learn.
     fetch_fashion_mnist : Clothes in the same format.
 
     References

@@ -1,4 +1,4 @@
-"""Reading of npz files with images that somebody placed in SKDFAL_DATA."""
+"""Read npz files with images that were placed in SKDFAL_DATA."""
 
 import zipfile
 
@@ -8,19 +8,19 @@ from skdfal.datasets._base import Arrays
 
 
 def read_npz(path, class_names=None):
-    """Arrays and class names of a file, with channels before height and width.
+    """Return arrays and class names of a file, with channels before height and width.
 
-    The file holds the names of `Arrays` and ``class_names``, all without pickle; images
+    The file holds the fields of `Arrays` and ``class_names``, without pickle. Images
     are uint8 of shape (n, height, width) or (n, height, width, channels).
     """
     try:
-        # Reading an array checks the CRC that the zip archive keeps of it.
+        # Reading an array checks its CRC in the zip archive.
         with np.load(path, allow_pickle=False) as file:
             arrays = Arrays(**{name: file[name] for name in Arrays._fields})
             names = tuple(file["class_names"].tolist())
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise OSError(
-            f"{path} is damaged or not such a file: expected uint8 arrays "
+            f"{path} is damaged or has the wrong content: expected uint8 arrays "
             f"{', '.join(Arrays._fields)} and class_names, got {error!r}. Replace or "
             "remove it."
         ) from error

@@ -1,4 +1,4 @@
-"""Download of an image data set from OpenML, which keeps images as rows of pixels."""
+"""Download an image data set from OpenML, which stores images as rows of pixels."""
 
 import numpy as np
 
@@ -9,10 +9,10 @@ from skdfal.datasets._download import OFFLINE
 def from_openml(
     data_id, *, title, image_shape, train_counts, test_counts, data_home, how_to_place
 ):
-    """Download, reshape and check; the first rows are the training part.
+    """Download, reshape and check a data set; its first rows are the training part.
 
-    scikit-learn compares the md5 of the file with that in OpenML's description, and
-    keeps the file in its own cache below data_home.
+    scikit-learn compares the md5 of the file with the one that OpenML states, and keeps
+    the file in its own cache below data_home.
     """
     from sklearn.datasets import fetch_openml
 
@@ -23,15 +23,15 @@ def from_openml(
             data_home=data_home,
             as_frame=False,
             parser="pandas",
-            # Pixels and labels are small numbers: told so, it takes an eighth of the
-            # memory, and its releases cannot differ in how they read labels.
+            # Pixels and labels are small numbers. With this dtype pandas needs an
+            # eighth of the memory, and all its versions read labels in the same way.
             read_csv_kwargs={"dtype": "uint8"},
         )
     except OFFLINE as error:
         raise offline_error(title, url, error, how_to_place) from error
     except ValueError as error:
         raise OSError(
-            f"What came from {url} is not {title}: {error} Try again, or else: "
+            f"The download from {url} is not {title}: {error} Try again, or else: "
             f"{how_to_place}"
         ) from error
 

@@ -1,4 +1,4 @@
-"""Split of a data set into what an experiment in active learning starts with."""
+"""Split a data set into initial samples, a pool and a test set."""
 
 from numbers import Integral
 from typing import NamedTuple
@@ -42,23 +42,25 @@ class PoolSplit(NamedTuple):
 def split_pool(
     y, *, n_initial=10, n_pool=None, n_test=0, stratified=False, random_state=None
 ):
-    """Draw the first labelled samples, a pool and a test set.
+    """Draw the initial labelled samples, a pool and a test set.
 
     Parameters
     ----------
     y : array-like of shape (n_samples,)
-        Labels of the whole data set.
+        Labels of the full data set.
     n_initial : int, default=10
-        Samples labelled at the start; 10 in the DFAL paper.
+        Number of samples labelled at the start; 10 in the DFAL paper.
     n_pool : int or None, default=None
-        Samples of the pool, beside the initial ones; None for all that remain.
+        Number of samples in the pool, in addition to the initial ones. If None, all
+        that remain.
     n_test : int, default=0
-        Samples kept for testing or validation, which no query ever sees.
+        Number of samples held out for testing or validation; no query ever sees them.
     stratified : bool, default=False
-        Whether the initial samples are spread evenly over the classes: equally many
-        of each, up to one. Else they are drawn uniformly, and may miss classes.
+        Whether the initial samples are spread evenly over the classes, so that class
+        counts differ by at most one. Otherwise they are drawn uniformly, and may miss
+        classes.
     random_state : int, RandomState instance or None, default=None
-        Draws the split.
+        Controls the split.
 
     Returns
     -------
@@ -68,14 +70,14 @@ def split_pool(
     Raises
     ------
     ValueError
-        If more samples are asked for than there are; if ``stratified``, and ``y`` is
-        not one label per sample.
+        If more samples are requested than there are, or if ``stratified`` is true and
+        ``y`` is not one label per sample.
     TypeError
-        If ``stratified``, and ``y`` mixes text with numbers.
+        If ``stratified`` is true and ``y`` mixes strings and numbers.
 
     See Also
     --------
-    sklearn.model_selection.train_test_split : Two parts, of arrays.
+    sklearn.model_selection.train_test_split : Split arrays into two parts.
 
     Examples
     --------
@@ -108,7 +110,7 @@ def split_pool(
 
 
 def _turn_of(y):
-    """How many samples of its own class come before each: a b a a -> 0 0 1 2."""
+    """Return how many samples of its class precede each one: a b a a -> 0 0 1 2."""
     turn = np.empty(len(y), dtype=int)
     for label in np.unique(y):
         of_class = np.flatnonzero(y == label)

@@ -1,4 +1,4 @@
-"""Drawings of the game Quick, Draw!."""
+"""Drawings from the game Quick, Draw!."""
 
 import re
 from numbers import Integral
@@ -23,7 +23,7 @@ PAPER_CLASSES = ("cat", "face", "angel", "dolphin")
 _URL = "https://storage.googleapis.com/quickdraw_dataset/full/numpy_bitmap/{}.npy"
 _LOCAL_FILES = ("quickdraw_paper4.npz", "quickdraw15.npz")
 _N_PIXELS = 28  # height and width
-_SEED = 0  # of the split and of the order of the drawings
+_SEED = 0  # for the split and the order of the drawings
 _HOW_TO_PLACE = (
     "Put Google's bitmaps <class>.npy into a folder quickdraw/ and let the environment "
     "variable SKDFAL_DATA name the folder above it."
@@ -52,59 +52,61 @@ def fetch_quickdraw(
     download_if_missing=True,
     scaled=True,
 ):
-    """Load drawings of Quick, Draw! [1]_, downloading them if need be.
+    """Load drawings from Quick, Draw! [1]_, downloading them if necessary.
 
-    The four classes of the DFAL paper [2]_ are the default. What lies in the folder
-    that the environment variable ``SKDFAL_DATA`` names comes first: Google's bitmaps
-    ``quickdraw/<class>.npy``, or else the first of the files ``quickdraw_paper4.npz``
-    and ``quickdraw15.npz`` that has all classes wanted. These two are small samples,
-    of some hundred and some thousand drawings per class. Then the cache; then Google's
-    storage, of 90 to 130 MB per class.
+    The default classes are the four of the DFAL paper [2]_. The drawings come from the
+    first of these places that has them, where the first two are in the folder named by
+    the environment variable ``SKDFAL_DATA``:
+
+    - Google's bitmaps, ``quickdraw/<class>.npy``;
+    - ``quickdraw_paper4.npz`` or ``quickdraw15.npz``, if it has all requested classes;
+      these are small samples, of some hundred and some thousand drawings per class;
+    - the cache;
+    - a download from Google's storage, 90 to 130 MB per class.
 
     Parameters
     ----------
     classes : sequence of str, default=("cat", "face", "angel", "dolphin")
-        Names of at least two classes as Google spells them. Their order gives the
+        Names of at least two classes, in Google's spelling. Their order determines the
         labels.
     n_per_class : int or None, default=None
-        Drawings of each class, training and test set together; None for all there
-        are. A file in ``SKDFAL_DATA`` that has fewer is passed over.
+        Number of drawings per class, training and test set together. If None, all
+        drawings. A file in ``SKDFAL_DATA`` with fewer drawings is ignored.
     data_home : str or path-like, default=None
-        Folder of the cache; None for scikit-learn's ``get_data_home()``. Google's
+        Folder of the cache. If None, scikit-learn's ``get_data_home()``. Google's
         bitmaps are kept in ``skdfal/quickdraw/`` below it.
     download_if_missing : bool, default=True
-        Whether to download what is not at hand.
+        Whether to download the data set if it is not on this machine.
     scaled : bool, default=True
-        Whether to give float32 pixels in [0, 1] rather than uint8 in [0, 255]. All
+        Whether to return float32 pixels in [0, 1] instead of uint8 in [0, 255]. All
         drawings of the four classes take 1.7 GB as float32.
 
     Returns
     -------
     data : Bunch
-        With the attributes
+        Object with the attributes
 
         X_train, X_test : ndarray of shape (n_samples, 1, 28, 28)
             Images, white on black.
         y_train, y_test : ndarray of int64, shape (n_samples,)
-            Labels, indices into ``target_names``.
+            Labels, as indices into ``target_names``.
         target_names : ndarray of shape (n_classes,)
             Names of the classes.
         DESCR : str
-            Authors, licence, and where this copy lies.
+            Authors, licence, and location of this copy.
         source : str
-            Where this copy lies.
+            Location of this copy.
 
     Raises
     ------
     ConnectionError
-        If it has to be downloaded and cannot; the message says how to place the
-        files by hand.
+        If the download fails; the message says how to place the files by hand.
     OSError
-        If a file is damaged, comes damaged, or is absent with
+        If a file or a download is damaged, or if a file is missing and
         ``download_if_missing=False``.
     ValueError
-        If the classes are not two or more distinct names, or ``n_per_class`` exceeds
-        the drawings there are.
+        If ``classes`` are not two or more distinct names, or ``n_per_class`` exceeds
+        the number of drawings.
 
     See Also
     --------
@@ -112,8 +114,8 @@ def fetch_quickdraw(
 
     Notes
     -----
-    Google states no test set. As in the paper, a fifth of each class is taken for it
-    (rounded down), at random but always the same.
+    Google defines no test set. As in the paper, a fifth of each class (rounded down) is
+    used; it is drawn at random, but always the same.
 
     References
     ----------
@@ -150,7 +152,7 @@ def _check_classes(classes):
     if len(classes) < 2 or len(set(classes)) < len(classes):
         raise ValueError(f"classes={classes} should be two or more distinct names.")
     for name in classes:
-        # The name becomes part of an address and of a path.
+        # The name becomes part of a URL and of a path.
         if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z][A-Za-z -]*", name):
             raise ValueError(
                 f"classes has {name!r}, but names consist of letters, spaces and "
@@ -160,7 +162,7 @@ def _check_classes(classes):
 
 
 def _from_data_folder(classes, n_per_class):
-    """Arrays and their source in SKDFAL_DATA, or (None, None)."""
+    """Return arrays from SKDFAL_DATA and their source, or (None, None)."""
     root = data_folder()
     if root is None:
         return None, None
@@ -180,7 +182,7 @@ def _from_data_folder(classes, n_per_class):
 
 
 def _take_classes(arrays, labels):
-    """The samples with these labels, which become 0, 1, ... in this order."""
+    """Return the samples with these labels, relabelled 0, 1, ... in this order."""
     new_label = np.full(max(*labels, arrays.y_train.max(), arrays.y_test.max()) + 1, -1)
     new_label[labels] = np.arange(len(labels))
     y_train, y_test = new_label[arrays.y_train], new_label[arrays.y_test]
@@ -189,7 +191,7 @@ def _take_classes(arrays, labels):
 
 
 def _take_per_class(arrays, n_classes, n_per_class):
-    """The first drawings of each class, a fifth for the test; None if too few."""
+    """Return the first drawings per class, a fifth for the test, or None if too few."""
     if n_per_class is None:
         return arrays
     n_test = n_per_class // 5
@@ -203,7 +205,7 @@ def _take_per_class(arrays, n_classes, n_per_class):
 
 
 def _fetch_class(name, folder, download_if_missing):
-    """Google's bitmaps of a class from the cache, downloaded where need be."""
+    """Return Google's bitmaps of a class from the cache, after a download if needed."""
     path, title = folder / f"{name}.npy", f"The class {name!r} of Quick, Draw!"
     if path.exists():
         try:
@@ -226,7 +228,7 @@ def _fetch_class(name, folder, download_if_missing):
 
 
 def _read_bitmaps(path):
-    """Map an npy file of shape (n, 784) into memory."""
+    """Return the memory-mapped array of an npy file of shape (n, 784)."""
     try:
         bitmaps = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
@@ -241,7 +243,7 @@ def _read_bitmaps(path):
 
 
 def _split_bitmaps(classes, bitmaps, n_per_class):
-    """Draw a fifth of each class for the test set."""
+    """Return arrays, with a random fifth of each class as the test set."""
     parts = []
     for label, (name, rows) in enumerate(zip(classes, bitmaps, strict=True)):
         n_rows = len(rows) if n_per_class is None else n_per_class
@@ -250,7 +252,7 @@ def _split_bitmaps(classes, bitmaps, n_per_class):
                 f"n_per_class={n_per_class} should be <= {len(rows)}, the number of "
                 f"drawings of {name!r}."
             )
-        # A generator a class: its split does not depend on the other classes.
+        # One generator per class: its split does not depend on the other classes.
         order = np.random.default_rng(_SEED).permutation(n_rows)
         X = np.asarray(rows[:n_rows]).reshape(-1, 1, _N_PIXELS, _N_PIXELS)
         y = np.full(n_rows, label)
@@ -260,7 +262,7 @@ def _split_bitmaps(classes, bitmaps, n_per_class):
 
 
 def _shuffled(arrays):
-    """Mix the classes, so that the first samples are of all of them."""
+    """Shuffle the arrays, so that the first samples contain all classes."""
     rng = np.random.default_rng(_SEED)
     train = rng.permutation(len(arrays.y_train))
     test = rng.permutation(len(arrays.y_test))
@@ -268,7 +270,7 @@ def _shuffled(arrays):
 
 
 def _samples(arrays, train, test):
-    """Some samples of the two parts, in this order."""
+    """Return selected samples of the two parts, in this order."""
     return Arrays(
         arrays.X_train[train],
         arrays.y_train[train],

@@ -18,7 +18,7 @@ _TRAIN_COUNTS = (4948, 13861, 10585, 8497, 7458, 6882, 5727, 5595, 5045, 4659)
 _TEST_COUNTS = (1744, 5099, 4149, 2882, 2523, 2384, 1977, 2019, 1660, 1595)
 _DESCR = """
 SVHN: 99,289 digits cut out of photographs of house numbers, 32x32 pixels in colour, ten
-classes of unequal size; what is beside a digit belongs to the picture.
+classes of unequal size; neighbouring digits are part of the image.
 
 Authors: Yuval Netzer, Tao Wang, Adam Coates, Alessandro Bissacco, Bo Wu, Andrew Y. Ng,
 for non-commercial use.
@@ -29,50 +29,51 @@ Learning", NIPS Workshop on Deep Learning and Unsupervised Feature Learning, 201
 
 @validate_params(COMMON_PARAMS, prefer_skip_nested_validation=True)
 def fetch_svhn(*, data_home=None, download_if_missing=True, scaled=True):
-    """Load the Street View House Numbers, digits of photographs [1]_.
+    """Load the Street View House Numbers, digits in photographs [1]_.
 
-    The authors' files ``train_32x32.mat`` and ``test_32x32.mat`` in the folder that the
-    environment variable ``SKDFAL_DATA`` names come first; then the cache; then a
-    download of them (246 MB), which goes on where it broke off. Their md5 is checked.
-    The "extra" digits, which are easier, are left out, as in papers on active learning.
+    The images come from the first of these places that has them: the authors' files
+    ``train_32x32.mat`` and ``test_32x32.mat`` in the folder named by the environment
+    variable ``SKDFAL_DATA``, the cache, and a download of the files (246 MB). An
+    interrupted download is continued. The md5 of the files is checked. The "extra"
+    digits, which are easier, are left out, as in papers on active learning.
 
     Parameters
     ----------
     data_home : str or path-like, default=None
-        Folder of the cache; None for scikit-learn's ``get_data_home()``. The arrays
+        Folder of the cache. If None, scikit-learn's ``get_data_home()``. The arrays
         are kept in ``skdfal/svhn.npz`` (305 MB) below it.
     download_if_missing : bool, default=True
-        Whether to download what is not at hand.
+        Whether to download the data set if it is not on this machine.
     scaled : bool, default=True
-        Whether to give float32 pixels in [0, 1] rather than uint8 in [0, 255].
+        Whether to return float32 pixels in [0, 1] instead of uint8 in [0, 255].
 
     Returns
     -------
     data : Bunch
-        With the attributes
+        Object with the attributes
 
         X_train, X_test : ndarray of shape (73257, 3, 32, 32) and (26032, 3, 32, 32)
-            Images; red, green and blue along the second axis.
+            Images, with red, green and blue along the second axis.
         y_train, y_test : ndarray of int64, shape (73257,) and (26032,)
-            Labels, the digit; 10 in the files stands for 0, and is 0 here.
+            Labels: the digits. The files have 10 for the digit 0; here it is 0.
         target_names : ndarray of shape (10,)
             Names of the classes.
         DESCR : str
-            Authors, licence, and where this copy lies.
+            Authors, licence, and location of this copy.
         source : str
-            Where this copy lies.
+            Location of this copy.
 
     Raises
     ------
     ConnectionError
-        If it has to be downloaded and cannot; the message says how to place the
-        files by hand, or how to go on.
+        If the download fails; the message says how to place the files by hand, or how
+        to continue.
     OSError
-        If a file is damaged, or absent with ``download_if_missing=False``.
+        If a file is damaged, or is missing and ``download_if_missing=False``.
 
     See Also
     --------
-    fetch_mnist : Digits that are easier.
+    fetch_mnist : Easier digits.
 
     References
     ----------
@@ -97,14 +98,14 @@ def fetch_svhn(*, data_home=None, download_if_missing=True, scaled=True):
 
 
 def _read(paths):
-    """Arrays and class names of the two files."""
+    """Return arrays and class names of the two files."""
     arrays = Arrays(*(array for path in paths for array in _read_mat(path)))
     check_split("SVHN", arrays, (3, 32, 32), _TRAIN_COUNTS, _TEST_COUNTS)
     return arrays, tuple("0123456789")
 
 
 def _read_mat(path):
-    """Images and labels of a MATLAB file, X (32, 32, 3, n) and y (n, 1)."""
+    """Return images and labels of a MATLAB file, X (32, 32, 3, n) and y (n, 1)."""
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
 
@@ -113,6 +114,7 @@ def _read_mat(path):
         X, y = found["X"], found["y"]
     except (MatReadError, ValueError, KeyError, TypeError, EOFError) as error:
         raise OSError(
-            f"{path} is no MATLAB file with X and y ({error!r}). Replace or remove it."
+            f"{path} is not a MATLAB file with X and y ({error!r}). Replace or remove "
+            "it."
         ) from error
     return np.ascontiguousarray(X.transpose(3, 2, 0, 1)), y.ravel() % 10
