@@ -107,7 +107,7 @@ def test_a_folder_of_something_else_holds_no_results(tmp_path, capsys):
     (tmp_path / "notes.txt").touch()
     assert main([*TINY, "--out", str(tmp_path)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "holds no experiment" in line
+    assert "does not hold an experiment" in line
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
@@ -474,8 +474,8 @@ def test_things_of_ones_own_are_found_in_the_working_folder(
     table = (folder / "table.md").read_text()
     assert "of_mine:last_ones" in table
     for text in (table, capsys.readouterr().out):  # of two trials, so without p
-        assert "less that of random, in points" in text
-        assert "need 5 trials" in text
+        assert "minus that of random, in points" in text
+        assert "need at least 5 trials" in text
 
 
 def test_compare_on_a_folder_of_pictures(

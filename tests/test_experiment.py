@@ -342,7 +342,7 @@ def test_folders_are_not_overwritten(tmp_path):
 
 def test_a_folder_of_something_else_is_refused(tmp_path):
     (tmp_path / "thesis.tex").touch()
-    with pytest.raises(FolderError, match="holds no experiment"):
+    with pytest.raises(FolderError, match="does not hold an experiment"):
         run_experiment(TINY, ["random"], 0, out_dir=tmp_path, resume=True)
 
 
@@ -390,7 +390,7 @@ def test_candidates_of_single_strategies():
     assert "candidates" not in Protocol().settings()  # folders from before go on
     assert protocol.settings()["candidates"] == {"uncertainty": 20, "bald": 10}
     for wrong in ({"bald": 0}, 300, {"bald": True}):
-        with pytest.raises(ValueError, match=r"candidates=.* should be a dict of"):
+        with pytest.raises(ValueError, match=r"candidates=.* should map strategies"):
             Protocol(candidates=wrong)
     with pytest.raises(ValueError, match="'bayes' should be one of"):
         Protocol(candidates={"bayes": 10})
@@ -405,8 +405,8 @@ def test_nets_that_guess_are_named():
         for n in (10, 20)
     ]
     note = guessing_note(records, 20, y)
-    assert note.startswith("With 20 labels random: no better than guessing")
-    assert "20.0% by the commonest class" in note
+    assert note.startswith("With 20 labels, random: no better than guessing")
+    assert "most frequent class scores 20.0%" in note
     assert "--epochs" in note
     assert not guessing_note(records[:2], 20, y)
 
@@ -428,7 +428,7 @@ def test_differences_are_paired_and_corrected_for_their_number():
     areas = {name: random + gain for name, gain in gains.items()}
     records = rows_of_areas(egl=areas["egl"], dfal=areas["dfal"], random=random)
     caption, table = difference_table(records, tablefmt="plain").split("\n\n")
-    assert "less that of random" in caption
+    assert "minus that of random" in caption
     lines = table.splitlines()[1:]
     p_values = [ttest_1samp(gains[name], 0).pvalue for name in ("dfal", "egl")]
     corrected = [2 * min(p_values), max(2 * min(p_values), max(p_values))]  # Holm
@@ -445,15 +445,15 @@ def test_differences_of_few_trials_have_no_p_value():
     of_five = [0.61, 0.72, 0.83, 0.74, 0.65]
     areas = {"random": [0.6, 0.7, 0.8, 0.7, 0.6], "dfal": of_five}
     alone = difference_table(rows_of_areas(**areas))
-    assert "need 5 trials" not in alone
+    assert "need at least 5 trials" not in alone
     records = rows_of_areas(**areas, egl=[0.7, 0.8, 0.9, 0.8], bald=[0.5])
     more = difference_table(records)
-    assert "need 5 trials" in more
+    assert "need at least 5 trials" in more
     (of_dfal,) = (line for line in alone.splitlines() if line.startswith("dfal"))
     assert of_dfal.split() in map(str.split, more.splitlines())
     assert "bald" not in more
     few = difference_table(rows_of_areas(a=[0.5, 0.6], b=[0.5, 0.7]), tablefmt="plain")
-    assert "less that of a," in few
+    assert "minus that of a," in few
     assert [line.split() for line in few.splitlines()[-2:]] == [
         ["strategy", "points", "trials"],
         ["b", "+5.0", "2"],
@@ -493,15 +493,15 @@ def test_settings_that_are_none_are_refused(finished, tmp_path):
     folder = shutil.copytree(finished, tmp_path / "results")
     for text, reason in [("[]", "no settings in it"), ('{"see', "Unterminated string")]:
         (folder / "settings.json").write_text(text)
-        with pytest.raises(FolderError, match=f"{reason}.*Put a copy of it back, or"):
+        with pytest.raises(FolderError, match=f"{reason}.*Restore a copy of it, or"):
             run_experiment(TINY, ["random"], 1, out_dir=folder, resume=True)
 
 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"strategies": "random"}, "should be a list of one name"),
-        ({"strategies": []}, "should be a list of one name"),
+        ({"strategies": "random"}, "should be a list of at least one name"),
+        ({"strategies": []}, "should be a list of at least one name"),
         ({"strategies": ["bayes"]}, "strategy='bayes' should be one of dfal, "),
         ({"n_trials": 1.0}, r"n_trials=1\.0 should be an integer >= 0"),
         ({"seed": -1}, "seed=-1 should be an integer >= 0"),
@@ -571,8 +571,8 @@ def test_of_two_that_start_at_once_one_works(tmp_path):
         end.set()
         for process in both:
             process.join()
-        other = f"Another process is working in {folder}. Wait for it, or end it."
-        assert found == [other, "works"]
+        busy = f"Another process is working in {folder}. Wait until it ends, or end it."
+        assert found == [busy, "works"]
         assert json.loads((folder / "settings.json").read_text()) == {"seed": 0}
 
 
@@ -589,7 +589,7 @@ def test_the_folder_of_somebody_else_is_left_as_it_is(tmp_path):
     (tmp_path / "thesis.tex").touch()
     for resume in (True, False):
         with (
-            pytest.raises(FolderError, match="holds no experiment"),
+            pytest.raises(FolderError, match="does not hold an experiment"),
             opened(tmp_path, {}, resume=resume),
         ):
             pass
@@ -734,7 +734,7 @@ def test_a_function_is_run_under_the_name_by_which_it_is_found(mine, tmp_path):
     by_function = run_trial(protocol, skdfal.random_sampling, 0, out_dir=tmp_path / "c")
     assert {row["strategy"] for row in by_function} == {"random"}
     for nameless in (lambda estimator, X, n: [0], partial(mine.last_ones, offset=1)):
-        with pytest.raises(ValueError, match="has no name by which"):
+        with pytest.raises(ValueError, match="cannot be imported by its name"):
             run_trial(protocol, nameless, 0, out_dir=tmp_path / "d")
     assert not (tmp_path / "d").exists()
 
@@ -762,9 +762,9 @@ def test_parameters_of_augmenters_reach_them(tmp_path):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"dataset": "mine"}, '"module:name" to import one of yours'),
-        ({"dataset": "mine:"}, '"module:name" to import one of yours'),
-        ({"dataset": "../mine:digits"}, '"module:name" to import one of yours'),
+        ({"dataset": "mine"}, '"module:name" to import your own'),
+        ({"dataset": "mine:"}, '"module:name" to import your own'),
+        ({"dataset": "../mine:digits"}, '"module:name" to import your own'),
         ({"net": "mine:Nett"}, "net='mine:Nett' cannot be imported"),
         ({"net": "mein:Net"}, "cannot be imported: No module named 'mein'"),
         ({"net": "mine:__doc__"}, "is a NoneType; it should be a function or class"),
@@ -803,7 +803,7 @@ def test_data_of_ones_own_must_be_whole(mine):
         ({"y_test": np.array(["zero"] * 40)}, r"y_test=.*integers in \[0, 2\)"),
         (
             {"y_train": np.arange(40) % 2 + 1},
-            r"y_train=.*positions in its target_names",
+            r"y_train=.*indices into its target_names",
         ),
         ({"y_train": np.arange(39) % 2}, r"y_train, a ndarray of \(39,\)"),
         ({"X_train": [[0.0]] * 40}, "X_train, a list of shape"),
@@ -887,10 +887,10 @@ def test_protocol_survives_json():
         ({"n_instances": ((50, 10, 3),)}, "or pairs"),
         ({"query_params": {"bald": 10}}, r"dicts, such as \{"),
         ({"query_params": {"bald": {"n_draws": -1}}}, "n_draws"),
-        ({"dataset_params": "cat"}, "should be a dict of the fetcher's"),
+        ({"dataset_params": "cat"}, "should be a dict of parameters"),
         ({"marks": 5}, "marks=5 should be a tuple of increasing integers"),
         ({"marks": (50, 20)}, "should be a tuple of increasing integers"),
-        ({"n_instances": ((70, 20), (30, 5))}, "should have increasing borders"),
+        ({"n_instances": ((70, 20), (30, 5))}, "should have increasing values"),
         ({"n_initial": 1, "patience": 5}, "n_initial=1 should be >= 2 with patience"),
         ({"max_batches": 0}, "max_batches=0 should be an integer >= 1"),
         ({"marks": (50, 55)}, r"marks=\[55\] should be among .*: 10, 20, 30"),
@@ -970,13 +970,13 @@ def test_records_that_are_no_csv_are_told_with_their_line(tmp_path):
 @pytest.mark.parametrize(
     ("records", "message"),
     [
-        ([], "records of one strategy"),
+        ([], "records of at least one strategy"),
         ([{"strategy": "dfal", "annotations": 10}], "has no key 'score'"),
         ([{"strategy": "dfal", "annotations": 10, "score": "no"}], "is not a number"),
         ([{"strategy": "dfal", "annotations": 20, "score": 1}], "no row with 10 annot"),
         (
             [{"strategy": "dfal", "trial": 0, "annotations": 10, "score": 0.5}] * 2,
-            "second of dfal, trial 0",
+            "second one of dfal, trial 0",
         ),
     ],
 )
@@ -991,7 +991,7 @@ def test_a_stray_file_among_trials_is_named(tmp_path):
     protocol = Protocol("digits", max_annotations=10, max_epochs=1, n_test=50)
     run_experiment(protocol, ["random"], 1, out_dir=tmp_path, verbose=0)
     (tmp_path / "trials" / "notes.json").write_text("{}")
-    with pytest.raises(FolderError, match=r"notes\.json is not of a trial"):
+    with pytest.raises(FolderError, match=r"notes\.json does not belong to"):
         run_experiment(
             protocol, ["random"], 1, out_dir=tmp_path, resume=True, verbose=0
         )

@@ -1,7 +1,7 @@
-"""Experiments: protocols, trials that survive a kill, tables and pictures.
+"""Experiments: protocols, trials that survive a kill, and tables of the results.
 
-One trial is one strategy, one data set, one seed. All strategies of a trial start
-from the same samples and the same weights, so that they are compared in pairs.
+A trial is one strategy on one data set with one seed. All strategies of a trial start
+from the same samples and the same weights, so that they can be compared in pairs.
 """
 
 from skdfal.experiment._differences import difference_table

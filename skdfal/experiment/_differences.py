@@ -1,4 +1,4 @@
-"""Is a difference between strategies real? Areas, paired over trials."""
+"""Is a difference between strategies real? Areas under the curve, paired by trial."""
 
 from skdfal._utils._records import in_points, range_in_points
 from skdfal.analysis import paired_contrasts
@@ -8,30 +8,32 @@ MIN_TRIALS = 5  # with fewer there are no intervals and no p-values
 
 
 def difference_table(records, baseline=None, *, tablefmt="simple"):
-    """Return by how much each strategy is better than one, and whether that is chance.
+    """Return a table of the differences between strategies and a baseline.
 
-    The area under the curve is the mean score over all rounds, so that no mark has to
-    be chosen. Trials of one number share data, first samples and weights, and are
+    Strategies are compared by the area under the learning curve, that is, the mean
+    score over all rounds, so that no number of annotations has to be singled out.
+    Trials with the same number share data, initial samples and weights, and are
     compared in pairs.
 
     Parameters
     ----------
     records : list of dict
-        Rows as of :func:`run_experiment`.
+        Rows returned by :func:`run_experiment`.
     baseline : str, default=None
-        Strategy to compare with; None takes "random", or where that is not among them
-        the strategy of the first row.
+        Strategy to compare with. If None, "random", or the strategy of the first row if
+        "random" is missing.
     tablefmt : str, default="simple"
-        A format of tabulate, such as "github" for Markdown.
+        A table format of tabulate, such as "github" for Markdown.
 
     Returns
     -------
     table : str
-        What is shown, and one line per strategy that has two trials or more in common
-        with the baseline, largest difference first: points of area; from five trials on
-        the 95 % interval, by Bonferroni so that all hold together, and the p-value of
-        the paired t-test, corrected by Holm; and the number of trials. Empty where
-        there is no such strategy, or a single round, which has no area.
+        A caption, and one line per strategy that has at least two trials in common with
+        the baseline, largest difference first. It gives the difference in points of
+        area and the number of trials. With five trials or more it adds the 95 %
+        interval, simultaneous for all strategies (Bonferroni), and the p-value of the
+        paired t-test, corrected by Holm. Empty if there is no such strategy, or only
+        one round, which has no area.
 
     Raises
     ------
@@ -40,7 +42,7 @@ def difference_table(records, baseline=None, *, tablefmt="simple"):
 
     See Also
     --------
-    skdfal.analysis.paired_contrasts : The same as numbers, for any sums of strategies.
+    skdfal.analysis.paired_contrasts : The same as numbers, for any contrasts.
 
     Examples
     --------
@@ -53,8 +55,8 @@ def difference_table(records, baseline=None, *, tablefmt="simple"):
     ...     for n in (10, 20)
     ... ]
     >>> print(difference_table(records, tablefmt="plain"))
-    Area under the curve less that of random, in points, trial by trial.
-    Intervals and p-values need 5 trials or more.
+    Area under the curve minus that of random, in points, paired by trial.
+    Intervals and p-values need at least 5 trials.
     <BLANKLINE>
     strategy      points    trials
     dfal            +9.7         3
@@ -92,32 +94,34 @@ def difference_table(records, baseline=None, *, tablefmt="simple"):
 
 
 def _less(records, names, baseline):
-    """Return each strategy less the baseline, corrected for their number."""
+    """Return each strategy minus the baseline, corrected for their number."""
     if not names:
         return []
     return paired_contrasts(records, {name: {name: 1, baseline: -1} for name in names})
 
 
 def _chance(one):
-    """Return interval and p-value as text, of enough trials."""
+    """Return interval and p-value as text; there must be enough trials."""
     if one.n_trials < MIN_TRIALS:
         return "", ""
     return range_in_points(one.low, one.high), p_text(one.p_value)
 
 
 def _caption(baseline, of_enough, of_few):
-    """Say what the table shows, and what of it needs more trials."""
-    says = [f"Area under the curve less that of {baseline}, in points, trial by trial."]
+    """Return the caption: what the table shows, and what needs more trials."""
+    says = [
+        f"Area under the curve minus that of {baseline}, in points, paired by trial."
+    ]
     if of_enough:
         says.append(
-            "The intervals hold together with 95 % (Bonferroni); p-values are of the "
-            "paired t-test, corrected by Holm."
+            "Intervals are simultaneous 95 % intervals (Bonferroni); p-values are from "
+            "paired t-tests, corrected by Holm."
         )
     if of_few:
-        says.append(f"Intervals and p-values need {MIN_TRIALS} trials or more.")
+        says.append(f"Intervals and p-values need at least {MIN_TRIALS} trials.")
     return "\n".join(says)
 
 
 def p_text(p_value):
-    """Return a p-value with three digits, "< 0.001" where they are all zero."""
+    """Return a p-value with three digits, or "< 0.001" if they are all zero."""
     return "< 0.001" if p_value < 0.0005 else f"{p_value:.3f}"

@@ -1,4 +1,4 @@
-"""The folder of an experiment: settings, the files of each trial, what sums them up."""
+"""The folder of an experiment: settings, the files of each trial, and summaries."""
 
 import json
 from contextlib import ExitStack, contextmanager
@@ -33,7 +33,7 @@ _NUMBERS["score"] = float
 
 
 class FolderError(ValueError):
-    """A folder that holds something else than the experiment that is asked for.
+    """Raised if a folder holds something other than the requested experiment.
 
     Examples
     --------
@@ -49,12 +49,12 @@ def read_records(path):
     Parameters
     ----------
     path : str or path-like
-        The file; one that is not there has no rows.
+        The file. A missing file has no rows.
 
     Returns
     -------
     records : list of dict
-        One row per round, as ``ActiveLearningCurveDisplay.from_records`` takes them.
+        One row per round, in the format of ``ActiveLearningCurveDisplay.from_records``.
 
     Examples
     --------
@@ -89,7 +89,7 @@ def _parsed(row, path, i):
 
 
 class TrialFiles:
-    """The files of one trial: rows as it goes, its checkpoint, its end.
+    """The files of one trial: its rows so far, its checkpoint, and its end.
 
     Parameters
     ----------
@@ -113,11 +113,11 @@ class TrialFiles:
         self.cut_short = self.folder / f"{stem}.cut_short"
 
     def is_finished(self):
-        """Whether the trial came to its end."""
+        """Whether the trial is finished."""
         return self.end.exists()
 
     def read(self):
-        """Return the rows and the end of a finished trial, or say what is damaged."""
+        """Return the rows and the end of a finished trial, or raise if damaged."""
         try:
             rows = read_records(self.rows)
             end = json.loads(self.end.read_text(encoding="utf-8"))
@@ -137,18 +137,18 @@ class TrialFiles:
         return rows, end
 
     def rounds_cut_short(self):
-        """Return the rounds so far whose query has reached its time limit."""
+        """Return the rounds so far whose query reached its time limit."""
         if not self.cut_short.exists():
             return []
         return json.loads(self.cut_short.read_text(encoding="utf-8"))
 
     def note_cut_short(self):
-        """Note it of the round that has the last row, once if it is asked again."""
+        """Note that the query of the last round reached its limit, at most once."""
         rounds = {*self.rounds_cut_short(), len(read_records(self.rows)) - 1}
         write_json(self.cut_short, sorted(rounds))
 
     def clean(self):
-        """Remove what a kill left behind, and what only a running trial needs."""
+        """Remove files left by a kill, and those that only a running trial needs."""
         passing = self.checkpoint, self.cut_short
         for path in (self.rows, self.end, self.twins, self.training_set, *passing):
             remove_unfinished(self.folder, path.name)
@@ -168,7 +168,7 @@ def finished_trials(folder):
         bare = f"{module}:{name}" if module else name
         strategy = bare + plus + addition
         if not (module or bare in known) or not _is_number(trial):
-            raise FolderError(f"{path} is not of a trial. Move it elsewhere.")
+            raise FolderError(f"{path} does not belong to a trial. Move it elsewhere.")
         place = known.index(bare) if bare in known else len(known)
         found.append((place, strategy, int(trial)))
     return [TrialFiles(folder, strategy, trial) for _, strategy, trial in sorted(found)]
@@ -180,24 +180,24 @@ def _is_number(text):
 
 @contextmanager
 def opened(folder, settings, *, resume):
-    """Work alone in the folder of an experiment, made where there is none.
+    """Context manager: lock the folder of an experiment, creating it if necessary.
 
     Parameters
     ----------
     folder : path-like
         The folder.
     settings : dict
-        What two runs must share to stand side by side in it.
+        Settings that all runs in the folder must share.
     resume : bool
-        Whether there may be something in it already.
+        Whether the folder may hold an experiment already.
 
     Raises
     ------
     FileExistsError
-        If there is an experiment in it and ``resume`` is not set.
+        If the folder is not empty and ``resume`` is not set.
     FolderError
-        If what is in it has other settings or is no experiment, or another process
-        works in it.
+        If the folder holds an experiment with other settings, or something else, or if
+        another process works in it.
     """
     folder = Path(folder)
     for needed in (folder, folder / "trials"):
@@ -205,14 +205,15 @@ def opened(folder, settings, *, resume):
             raise FolderError(f"{needed} is a file; an experiment needs a folder.")
     folder.mkdir(parents=True, exist_ok=True)
     names = _names(folder)
-    if _LOCK not in names:  # nobody is at work; what is refused here stays as it is
+    if _LOCK not in names:  # no process works in it; refuse it without changing it
         _check_contents(folder, names, settings, resume)
     with ExitStack() as stack:
         try:
             stack.enter_context(locked(folder / _LOCK))
         except BlockingIOError:
             raise FolderError(
-                f"Another process is working in {folder}. Wait for it, or end it."
+                f"Another process is working in {folder}. Wait until it ends, or end "
+                "it."
             ) from None
         remove_unfinished(folder)
         remove_unfinished(folder / "trials")
@@ -228,18 +229,19 @@ def _names(folder):
 
 
 def _check_contents(folder, names, settings, resume):
-    """Raise unless a folder is new, or one to go on with."""
+    """Raise unless a folder is new, or holds an experiment to resume."""
     if not names:
         return
     path = folder / _SETTINGS
     if path.name not in names:
         raise FolderError(
-            f"{folder} holds no experiment: there is no {path.name} in it. Choose "
-            "another folder."
+            f"{folder} does not hold an experiment: there is no {path.name} in it. "
+            "Choose another folder."
         )
     if not resume:
         raise FileExistsError(
-            f"{folder} is not empty. Resume what it holds, or choose another folder."
+            f"{folder} is not empty. Resume the experiment in it, or choose another "
+            "folder."
         )
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -247,8 +249,8 @@ def _check_contents(folder, names, settings, resume):
             raise ValueError("there are no settings in it")
     except ValueError as error:
         raise FolderError(
-            f"{path} is damaged ({error}), and nothing else says what the trials "
-            "beside it were run with. Put a copy of it back, or choose another folder."
+            f"{path} is damaged ({error}), so the settings of the trials beside it are "
+            "unknown. Restore a copy of it, or choose another folder."
         ) from error
     changed = [
         "the samples, labels or split of the data set are not the same"
@@ -260,5 +262,5 @@ def _check_contents(folder, names, settings, resume):
     if changed:
         raise FolderError(
             f"{folder} holds an experiment with other settings: {'; '.join(changed)}. "
-            "Go back to them, or choose another folder."
+            "Go back to the former settings, or choose another folder."
         )

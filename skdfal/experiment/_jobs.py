@@ -1,4 +1,4 @@
-"""Small computations, one file each: done once, and gone on with after a kill."""
+"""Small computations with one result file each, which can be resumed after a kill."""
 
 import json
 import time
@@ -13,31 +13,31 @@ from skdfal.experiment._workers import Task, run_tasks
 def run_jobs(
     folder, settings, jobs, *, n_jobs=None, n_threads=1, what="jobs", verbose=1
 ):
-    """Run what has no result yet, and return all results.
+    """Run the jobs that have no result yet, and return all results.
 
     Parameters
     ----------
     folder : path-like
-        A folder of its own, which belongs to the settings.
+        Folder for the results; it belongs to these settings alone.
     settings : dict
-        What two runs must share for their results to stand side by side.
+        Settings that all runs in the folder must share.
     jobs : dict of str to (callable, tuple)
-        For each result a function of a module, which returns what JSON can hold, and
-        its arguments.
+        For each result, a module-level function that returns JSON values, and its
+        arguments.
     n_jobs, n_threads : int
-        As of :func:`run_experiment`.
+        As for :func:`run_experiment`.
     what : str, default="jobs"
-        What they are called while they run.
+        Name of the jobs in messages.
     verbose : int, default=1
-        1 says what runs on the standard error, 0 is silent.
+        If 1, print progress to standard error; if 0, be silent.
 
     Returns
     -------
     results : dict of str to dict
-        What the functions returned, with "seconds" and "machine".
+        Return values of the functions, with "seconds" and "machine" added.
     """
     trials = Path(folder) / "trials"
-    # No colon, as of a strategy of one's own, on Windows.
+    # Names of user-defined strategies have a colon, which Windows does not allow.
     paths = {name: trials / f"{name.replace(':', '.')}.json" for name in jobs}
     with opened(folder, json.loads(json.dumps(settings)), resume=True):
         tasks = {

@@ -1,4 +1,4 @@
-"""What an experiment runs on: cores, device, versions."""
+"""The machine that an experiment runs on: cores, device, versions."""
 
 import os
 import platform
@@ -19,18 +19,18 @@ def n_cores():
 
 
 def check_device(device):
-    """Raise a ValueError where torch cannot compute on a device, given by its name."""
+    """Raise a ValueError if torch cannot compute on the device of this name."""
     if not isinstance(device, str):
         raise ValueError(f"{device=!r} should be a name, such as 'cpu' or 'cuda:0'.")
     try:
-        torch.zeros(1, device=device).item()  # meta has no values
+        torch.zeros(1, device=device).item()  # fails on "meta", which has no values
     except (RuntimeError, AssertionError) as error:
         reason = str(error).partition("\n")[0]
         raise ValueError(f"{device=!r} cannot be used: {reason}") from error
 
 
 def machine_name(n_threads):
-    """Return processor, system and threads in words."""
+    """Return a description of processor, system and number of threads."""
     processor = platform.processor()
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
@@ -43,7 +43,7 @@ def machine_name(n_threads):
 
 
 def package_versions():
-    """Return the versions of Python, the package and what it computes with."""
+    """Return the versions of Python, skdfal and the packages it computes with."""
     versions = {"python": platform.python_version(), "skdfal": __version__}
     for package in _PACKAGES:
         try:

@@ -1,7 +1,7 @@
-"""What the names in an experiment stand for: things of ours, or of a user's module.
+"""Look up the names in an experiment: our own objects, or those of a user's module.
 
-An experiment is known by names alone, which go to its files and to other processes. A
-strategy, net or data set of one's own is named ``"module:name"``, as in an import.
+An experiment is described by names only, which are written to its files and sent to
+other processes. A user's strategy, network or data set has the name ``"module:name"``.
 """
 
 from dataclasses import replace
@@ -19,8 +19,8 @@ from skdfal.augment import (
 )
 from skdfal.strategies import STRATEGIES, describe
 
-# What may be trained on beside the annotated samples, in place of what a strategy
-# brings along: "random+twins" is RANDOM with the twins of DFAL.
+# What may be added to the training set in place of a strategy's own augmenter:
+# "random+twins" is RANDOM with the twins of DFAL.
 ADDITIONS = {
     "nothing": None,
     "twins": AdversarialAugmenter,
@@ -29,7 +29,7 @@ ADDITIONS = {
     "mirrored": MirrorAugmenter,
     "renewed": RenewedAugmenter,
     "pseudo_labels": PseudoLabelAugmenter,
-    # Twins farther beyond the boundary: by half their perturbation, by all, by twice.
+    # Twins farther beyond the boundary: by 0.5, 1 and 2 times their perturbation.
     "twins_0.5": partial(AdversarialAugmenter, overshoot=0.5),
     "twins_1": partial(AdversarialAugmenter, overshoot=1.0),
     "twins_2": partial(AdversarialAugmenter, overshoot=2.0),
@@ -37,26 +37,26 @@ ADDITIONS = {
 
 
 def find(kind, name, known):
-    """Return what a name stands for.
+    """Return the object with a name.
 
     Parameters
     ----------
     kind : str
-        What it is to be, for messages.
+        Kind of object, for messages.
     name : str
-        A key of `known`, or ``"module:name"`` of something to call.
+        A key of `known`, or ``"module:name"`` of a callable.
     known : dict of str to object
-        What is ours.
+        Our own objects, by name.
 
     Returns
     -------
     found : object
-        The value in `known`, or what was imported.
+        The value in `known`, or the imported object.
 
     Raises
     ------
     ValueError
-        If there is no such thing.
+        If there is no such object.
     """
     if name in known:
         return known[name]
@@ -65,7 +65,7 @@ def find(kind, name, known):
     if not (colon and all(map(str.isidentifier, parts))):
         raise ValueError(
             f'{kind}={name!r} should be one of {", ".join(known)}, or "module:name" '
-            f"to import one of yours.{did_you_mean(name, known)}"
+            f"to import your own.{did_you_mean(name, known)}"
         )
     try:
         found = getattr(import_module(module), attribute)
@@ -80,19 +80,19 @@ def find(kind, name, known):
 
 
 def find_strategy(name):
-    """Return what is known of the strategy of a name.
+    """Return the description of the strategy with a name.
 
     Parameters
     ----------
     name : str
-        A name in ``STRATEGIES``, or ``"module:function"``; either with ``"+addition"``
-        after it, one of ``ADDITIONS``.
+        A name in ``STRATEGIES``, or ``"module:function"``. Either may be followed by
+        ``"+addition"``, one of ``ADDITIONS``.
 
     Returns
     -------
     strategy : Strategy
-        As it was registered; of a function that was not, its name alone. With an
-        addition that is its ``augmenter``.
+        The registered description, or only a name if the function is not registered.
+        An addition becomes its ``augmenter``.
     """
     name, plus, addition = str(name).partition("+")
     found = find("strategy", name, STRATEGIES)
@@ -115,22 +115,22 @@ def find_strategy(name):
 
 
 def strategy_name(strategy):
-    """Return the name of a strategy, by which another process finds it.
+    """Return the name by which another process finds a strategy.
 
     Parameters
     ----------
     strategy : str or callable
-        A name, or a function that has one.
+        A name, or a function that can be imported by its name.
 
     Returns
     -------
     name : str
-        As :func:`find_strategy` takes it.
+        Name for :func:`find_strategy`.
 
     Raises
     ------
     ValueError
-        If a function has no name by which it could be imported.
+        If the function cannot be imported by its name.
     """
     if isinstance(strategy, str):
         find_strategy(strategy)
@@ -145,6 +145,6 @@ def strategy_name(strategy):
     except ValueError:
         pass
     raise ValueError(
-        f"strategy={strategy!r} has no name by which a trial could find it again. Take "
-        "a function that a module defines, and give its parameters by query_params."
+        f"strategy={strategy!r} cannot be imported by its name in another process. "
+        "Pass a function defined in a module, and its parameters as query_params."
     )

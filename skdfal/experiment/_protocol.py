@@ -1,4 +1,4 @@
-"""What an experiment does, as data: Protocol, its data sets, its seeds."""
+"""An experiment described as data: Protocol, its data sets and its seeds."""
 
 import copy
 import dataclasses
@@ -37,9 +37,9 @@ DATASETS = {
 }
 
 NETS = ("lenet5", "vgg8", "resnet18")
-_NETS = {name: name for name in NETS}  # as make_classifier takes them
+_NETS = {name: name for name in NETS}  # names for make_classifier
 
-# The strategies of the DFAL paper, and the diverse DFAL that it leaves open.
+# The strategies of the DFAL paper, and diverse DFAL, a question that it leaves open.
 PAPER_STRATEGIES = tuple(
     name
     for name in STRATEGIES
@@ -52,7 +52,7 @@ _N_MARKS = 4
 
 _last = {"wanted": None, "data": None}  # the data set that was loaded last
 
-# Fields that folders made by earlier versions do not have.
+# Fields that are missing in folders written by earlier versions.
 _YOUNGER = {
     "initial": "random",
     "augmenter_params": {},
@@ -70,82 +70,88 @@ _COUNTS_OR_NONE = (
 
 @dataclass(frozen=True)
 class Protocol:
-    """Everything that determines an experiment but its seed.
+    """All settings of an experiment except its seed.
 
-    Data set, net and strategies are given by name, so that another process finds them
-    too. ``"module:name"`` names one of your own, as an import would.
+    Data set, network and strategies are given by name, so that other processes can
+    find them. Use ``"module:name"`` for your own, as in an import.
 
     Parameters
     ----------
     dataset : str, default="digits"
-        A name in ``DATASETS``; or ``"module:function"``, a function that returns a
-        Bunch with ``X_train``, ``y_train``, ``X_test``, ``y_test`` and
-        ``target_names``, labels being positions in the last. With a ``digest``, a text,
-        a run is resumed only on data of the same digest.
+        Name of a data set in ``DATASETS``, or ``"module:function"`` of your own
+        function. It returns a Bunch with ``X_train``, ``y_train``, ``X_test``,
+        ``y_test`` and ``target_names``; labels are indices into ``target_names``. If
+        the Bunch has a ``digest``, a string, a run is resumed only on data with the
+        same digest.
     dataset_params : dict, default={}
-        Parameters of that function, such as ``{"classes": ["cat", "dog"]}``;
-        "image_folder" needs ``{"folder": "pictures"}``.
+        Parameters of the function that loads the data set, such as
+        ``{"classes": ["cat", "dog"]}``; "image_folder" needs
+        ``{"folder": "pictures"}``.
     net : str, default="lenet5"
-        The network: "lenet5", "vgg8", "resnet18"; or ``"module:name"``, a module class
-        or a function that makes one, as :func:`skdfal.nets.make_classifier` takes it.
-        Where samples are rows of a table it is called with their number of values as
-        ``n_features``.
+        The network: "lenet5", "vgg8" or "resnet18"; or ``"module:name"`` of a module
+        class, or of a function that makes a module, as in
+        :func:`skdfal.nets.make_classifier`. If samples are rows of a table, it is
+        called with their number of values as ``n_features``.
     width : float, default=1.0
-        Factor on the width of its layers; 1 is the paper's.
+        Factor on the width of the network's layers; 1 is the paper's width.
     n_pool : int or None, default=None
-        Samples of the training set a trial may choose from, drawn for each trial,
-        beside the initial ones. None takes all.
+        Number of training samples in the pool, in addition to the initial ones. They
+        are drawn for each trial. If None, all.
     n_test : int or None, default=None
-        Samples of the test set to score on, the same in all trials. None takes all.
+        Number of test samples to score on, the same in all trials. If None, all.
     n_validation : int or None, default=None
-        Samples of the training set that take the place of the test set, the same in
-        all trials: settings chosen by them leave the test set unseen.
+        Number of training samples that replace the test set, the same in all trials.
+        Use it to choose settings without looking at the test set. If None, the test
+        set itself is used.
     n_initial : int, default=10
-        Annotations before the first training.
+        Number of samples annotated before the first training.
     initial : {"random", "cluster"}, default="random"
-        How these samples are chosen: by chance, or the most typical of as many
-        clusters of the pool.
+        How the initial samples are chosen: at random, or as the most typical sample of
+        each of ``n_initial`` clusters of the pool.
     n_instances : int or tuple of (int, int), default=10
-        Annotations per round, n_query; or pairs ``(until, n)``: n per round until there
-        are so many annotations.
+        Number of samples to query per round, the paper's n_query. Pairs ``(until, n)``
+        query n samples per round until there are ``until`` annotations.
     max_annotations : int, default=100
-        Annotations at the end, the initial ones included.
+        Annotation budget, including the initial samples.
     n_candidates : int or None, default=800
-        Candidates K of the strategies that do not look at the whole pool, those whose
-        ``describe(name).n_candidates`` is a number; None shows it to all.
+        Number of candidates, the paper's K, for the strategies that do not score the
+        whole pool, that is, those whose ``describe(name).n_candidates`` is a number. If
+        None, all strategies score the whole pool.
     candidates : dict of str to int, default={}
-        Another number of candidates for single strategies, those included that
-        otherwise look at the whole pool, such as ``{"uncertainty": 300}``.
+        Number of candidates for single strategies, such as ``{"uncertainty": 300}``. It
+        also applies to strategies that otherwise score the whole pool.
     max_epochs : int, default=50
-        Epochs of each training, at most.
+        Maximum number of epochs of each training.
     max_batches : int or None, default=None
-        Batches after which a training ends with the epoch; None sets no bound.
+        Number of batches after which a training stops, at the end of the epoch. If
+        None, there is no limit.
     patience : int or None, default=None
-        Epochs without improvement before training stops early; None never stops.
+        Number of epochs without improvement after which a training stops. If None,
+        there is no early stopping.
     n_restarts : int, default=1
-        Trainings in each round, of which the best is kept.
+        Number of trainings in each round, of which the best is kept.
     lr : float, default=0.001
         Learning rate.
     batch_size : int, default=32
-        Samples in each step.
+        Number of samples per training step.
     query_params : dict of str to dict, default={}
-        Parameters of single strategies, such as ``{"bald": {"n_draws": 10}}``.
+        Query parameters of single strategies, such as ``{"bald": {"n_draws": 10}}``.
     augmenter_params : dict of str to dict, default={}
-        Parameters of what single strategies add to the training set.
+        Parameters of the augmenters of single strategies.
     net_params : dict, default={}
         Further parameters of :func:`skdfal.nets.make_classifier`, such as
         ``{"optimizer": "sgd", "augmentation": "crop_flip"}``.
     imbalance : float, default=1
-        How many times as many training samples the frequent classes have as the rare
-        ones, by :func:`skdfal.datasets.make_imbalanced`; 1 keeps them all.
+        Factor by which :func:`skdfal.datasets.make_imbalanced` reduces the rare
+        classes; 1 keeps all samples.
     marks : tuple of int, default=()
-        Annotations at which the table shows the accuracy; empty for four of them,
-        evenly spread.
+        Numbers of annotations at which the table shows the accuracy. If empty, four
+        evenly spread ones.
 
     Raises
     ------
     ValueError
-        If a value is out of its range or a name unknown.
+        If a value is out of its range, or a name is unknown.
 
     Examples
     --------
@@ -200,7 +206,7 @@ class Protocol:
         unknown = sorted(set(given) - set(self.rounds())) if given else []
         if unknown:
             raise ValueError(
-                f"marks={unknown} should be among the annotation counts of the rounds: "
+                f"marks={unknown} should be among the numbers of annotations: "
                 f"{_shortened(self.rounds())}."
             )
 
@@ -223,12 +229,12 @@ class Protocol:
         return rounds
 
     def table_marks(self):
-        """Return the annotation counts that a table shows.
+        """Return the numbers of annotations that a table shows.
 
         Returns
         -------
         marks : tuple of int
-            ``marks``, or where there are none up to four of the rounds.
+            ``marks``, or up to four of the rounds if ``marks`` is empty.
         """
         if self.marks:
             return self.marks
@@ -237,19 +243,20 @@ class Protocol:
         return tuple(dict.fromkeys(marks))
 
     def settings(self):
-        """Return what two runs must share to belong to one experiment.
+        """Return the settings that all runs of one experiment must share.
 
         Returns
         -------
         settings : dict
-            All fields but ``marks``, which change nothing but the table, and but
-            the younger fields where they have their defaults, as older folders do not
-            name them; it is equal to itself after a way through JSON.
+            All fields except ``marks``, which affect only the table. Fields that were
+            added in later versions are left out if they have their default values,
+            because older folders lack them. The dict survives a round trip through
+            JSON unchanged.
 
         Raises
         ------
         ValueError
-            If there is a parameter that JSON cannot hold.
+            If JSON cannot represent a parameter.
         """
         settings = dataclasses.asdict(self)
         del settings["marks"]
@@ -260,8 +267,8 @@ class Protocol:
             return json.loads(json.dumps(settings))
         except TypeError as error:
             raise ValueError(
-                f"What is known of an experiment goes to a file: {error}. Give "
-                "parameters as numbers, texts, lists and dicts of such."
+                f"The settings of an experiment are saved as JSON: {error}. Give "
+                "parameters as numbers, strings, and lists or dicts of these."
             ) from error
 
     def make_net(self, data, device="cpu", strategy=None):
@@ -270,12 +277,13 @@ class Protocol:
         Parameters
         ----------
         data : Bunch
-            What :func:`load_data` returned.
+            Result of :func:`load_data`.
         device : str, default="cpu"
-            Where to train.
+            Device to train on.
         strategy : str, default=None
-            The strategy that is to ask it: what it needs of a net is added, a head or
-            dropout, unless ``net_params`` of the protocol say otherwise.
+            Strategy that will query the network. What the strategy needs of the
+            network is added, such as a head or dropout, unless ``net_params`` of the
+            protocol say otherwise.
 
         Returns
         -------
@@ -308,17 +316,17 @@ class Protocol:
         )
 
     def candidates_of(self, strategy):
-        """Return how many candidates a strategy sees, None for the whole pool.
+        """Return the number of candidates of a strategy, or None for the whole pool.
 
         Parameters
         ----------
         strategy : str
-            Its name.
+            Name of the strategy.
 
         Returns
         -------
         n_candidates : int or None
-            K, or None.
+            Number of candidates, the paper's K, or None.
         """
         sees_all = find_strategy(strategy).n_candidates is None
         usual = None if sees_all else self.n_candidates
@@ -327,13 +335,13 @@ class Protocol:
         )
 
     def params_of(self, strategy):
-        """Return the query parameters of a strategy, None where there are none.
+        """Return the query parameters of a strategy, or None if there are none.
 
         Parameters
         ----------
         strategy : str
-            Its name; with an addition, ``"dfal+copies"``, it has those of the strategy
-            alone unless it has its own.
+            Name of the strategy. With an addition, as in ``"dfal+copies"``, it has its
+            own parameters, or else those of the strategy without the addition.
 
         Returns
         -------
@@ -344,12 +352,12 @@ class Protocol:
         return self.query_params.get(strategy, usual)
 
     def check_data(self, data):
-        """Raise a ValueError where the data set has too few samples.
+        """Raise a ValueError if the data set has too few samples.
 
         Parameters
         ----------
         data : Bunch
-            What :func:`load_data` returned.
+            Result of :func:`load_data`.
         """
         n_samples = len(data.X_train)
         n_needed = max(self.max_annotations, self.n_initial + (self.n_pool or 0))
@@ -373,8 +381,8 @@ class Protocol:
     def _check_params(self):
         if not isinstance(self.dataset_params, dict):
             raise ValueError(
-                f"dataset_params={self.dataset_params!r} should be a dict of the "
-                "fetcher's parameters."
+                f"dataset_params={self.dataset_params!r} should be a dict of "
+                "parameters of the function that loads the data set."
             )
         for field_name in ("query_params", "augmenter_params"):
             given = getattr(self, field_name)
@@ -382,7 +390,7 @@ class Protocol:
                 isinstance(params, dict) for params in given.values()
             ):
                 raise ValueError(
-                    f"{field_name}={given!r} should be a dict of strategies to dicts, "
+                    f"{field_name}={given!r} should map strategies to dicts, "
                     'such as {"bald": {"n_draws": 10}}.'
                 )
         if not isinstance(self.net_params, dict):
@@ -396,8 +404,8 @@ class Protocol:
             map(COUNT.is_satisfied_by, self.candidates.values())
         ):
             raise ValueError(
-                f"candidates={self.candidates!r} should be a dict of strategies to "
-                'integers >= 1, such as {"uncertainty": 300}.'
+                f"candidates={self.candidates!r} should map strategies to integers "
+                '>= 1, such as {"uncertainty": 300}.'
             )
         for name in self.candidates:
             find_strategy(name)
@@ -419,7 +427,7 @@ class Protocol:
                 continue
             if not COUNT.is_satisfied_by(value):
                 raise ValueError(f"{name}={value!r} should be an integer >= 1.")
-            object.__setattr__(self, name, int(value))  # NumPy's would not go to JSON
+            object.__setattr__(self, name, int(value))  # JSON takes no NumPy integers
         for name in ("width", "lr", "imbalance"):
             value = getattr(self, name)
             is_number = isinstance(value, Real) and not isinstance(value, bool)
@@ -442,17 +450,17 @@ class Protocol:
             )
         if self.n_restarts > 1 and self.patience is None:
             raise ValueError(
-                f"n_restarts={self.n_restarts} needs patience, whose validation split "
+                f"n_restarts={self.n_restarts} needs patience: its validation split "
                 "tells which restart is best."
             )
         if self.n_initial < 2 and self.patience is not None:
             raise ValueError(
                 f"n_initial={self.n_initial} should be >= 2 with patience="
-                f"{self.patience}, whose validation split takes one of them."
+                f"{self.patience}: the validation split takes one of them."
             )
 
     def _check_n_instances(self):
-        """Check the schedule; from TOML and JSON its tuples come as lists."""
+        """Check the schedule; TOML and JSON give lists instead of tuples."""
         given = self.n_instances
         if COUNT.is_satisfied_by(given):
             object.__setattr__(self, "n_instances", int(given))
@@ -466,11 +474,13 @@ class Protocol:
         ):
             raise ValueError(
                 f"n_instances={given!r} should be an integer >= 1, or pairs (until, n) "
-                "of such."
+                "of such integers."
             )
         borders = [until for until, _ in pairs]
         if sorted(set(borders)) != borders:
-            raise ValueError(f"n_instances={given!r} should have increasing borders.")
+            raise ValueError(
+                f"n_instances={given!r} should have increasing values of until."
+            )
         pairs = tuple((int(until), int(n)) for until, n in pairs)
         object.__setattr__(self, "n_instances", pairs)
 
@@ -481,17 +491,17 @@ def _bare(strategy):
 
 
 def derive_seed(*names):
-    """Return a seed that depends on names and nothing else.
+    """Return a seed that depends only on names.
 
     Parameters
     ----------
     *names : object
-        What the seed is for, such as a data set, a net and the number of a trial.
+        Purpose of the seed, such as a data set, a network and the number of a trial.
 
     Returns
     -------
     seed : int
-        In [0, 2**31), the same on every machine and in every version.
+        Seed in [0, 2**31), the same on every machine and in every version.
 
     Examples
     --------
@@ -514,8 +524,9 @@ def load_data(protocol):
     Returns
     -------
     data : Bunch
-        With ``X_train``, ``y_train``, ``X_test``, ``y_test``, ``target_names``; with
-        ``n_validation`` the test samples are training samples kept apart.
+        Object with ``X_train``, ``y_train``, ``X_test``, ``y_test`` and
+        ``target_names``. If ``n_validation`` is set, the test samples are held-out
+        training samples.
 
     Examples
     --------
@@ -570,7 +581,7 @@ def _load(dataset, params, n_validation, imbalance):
 
 
 def _check_samples(data, dataset):
-    """Raise unless samples are arrays, and labels positions in ``target_names``."""
+    """Raise unless samples are arrays, and labels are indices into ``target_names``."""
     n_classes = len(data.target_names)
     for part in ("train", "test"):
         X, y = data[f"X_{part}"], data[f"y_{part}"]
@@ -579,17 +590,17 @@ def _check_samples(data, dataset):
             raise ValueError(
                 f"dataset={dataset!r} returned X_{part}, a {type(X).__name__} of shape "
                 f"{np.shape(X)}, and y_{part}, a {type(y).__name__} of {np.shape(y)}. "
-                "They should be arrays of as many samples and labels."
+                "They should be arrays with one label per sample."
             )
         if y.dtype.kind not in "iu" or not ((y >= 0) & (y < n_classes)).all():
             raise ValueError(
                 f"dataset={dataset!r} returned y_{part}={y!r}. Labels should be "
-                f"positions in its target_names, integers in [0, {n_classes})."
+                f"indices into its target_names, integers in [0, {n_classes})."
             )
 
 
 def _with_validation(data, dataset, n_validation):
-    """Put training samples in the place of the test set."""
+    """Replace the test set by held-out training samples."""
     n_samples = len(data.X_train)
     if n_validation >= n_samples:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Many trials in parallel processes, each of which can be killed and resumed."""
+"""Run many trials in parallel processes, each of which can be killed and resumed."""
 
 import warnings
 from collections import Counter, defaultdict
@@ -45,37 +45,38 @@ def run_experiment(
     resume=False,
     verbose=1,
 ):
-    """Run strategies over trials in parallel processes, and sum them up.
+    """Run trials of several strategies in parallel processes, and summarise them.
 
-    Interrupted by Ctrl-C, or killed, it leaves a folder that the same call with
-    ``resume=True`` goes on with; the files end as they would have without the break.
-    Trials that are finished are never run again, so a later call may ask for more
-    trials, or for other strategies, of the same settings.
+    If the run is interrupted by Ctrl-C or killed, the same call with ``resume=True``
+    continues it; the files end as they would have without the interruption. Finished
+    trials are never run again, so a later call may add trials or strategies with the
+    same settings.
 
     Parameters
     ----------
     protocol : Protocol
         The experiment.
     strategies : sequence of str or callable
-        Names in ``skdfal.strategies.STRATEGIES``, and ``"module:function"`` or the
-        functions themselves for those of your own.
+        Names in ``skdfal.strategies.STRATEGIES``. For strategies of your own,
+        ``"module:function"`` or the functions themselves.
     n_trials : int
-        Trials of each strategy.
+        Number of trials per strategy.
     seed : int, default=0
-        What all seeds derive from.
+        Seed from which all other seeds are derived.
     out_dir : path-like
         Folder for the results.
     n_jobs : int, default=None
-        Worker processes; None is one per core.
+        Number of worker processes. If None, one per core.
     n_threads : int, default=1
-        Threads of torch in each worker. Sums depend on it in their last digits, so
-        it is a setting of the experiment, and does not follow ``n_jobs``.
+        Number of torch threads in each worker. The last digits of sums depend on it, so
+        it is a setting of the experiment, independent of ``n_jobs``.
     device : str, default="cpu"
-        Where to train.
+        Device to train on.
     resume : bool, default=False
-        Go on with what is in ``out_dir``.
+        Whether to continue the experiment in ``out_dir``.
     verbose : int, default=1
-        1 shows a bar and one line per trial on the standard error, 0 is silent.
+        If 1, show a progress bar and one line per trial on standard error; if 0, be
+        silent.
 
     Returns
     -------
@@ -88,21 +89,22 @@ def run_experiment(
     FileExistsError
         If ``out_dir`` is not empty and ``resume`` is not set.
     FolderError
-        If it holds an experiment with other settings or data, or another process works
-        in it.
+        If ``out_dir`` holds an experiment with other settings or data, or another
+        process works in it.
     TrialError
-        If a trial failed. The others are ended, and can be resumed.
+        If a trial failed. The other trials are stopped, and can be resumed.
     BrokenProcessPool
-        If a worker process was killed, such as for want of memory; likewise.
+        If a worker process was killed, for instance for lack of memory. The other
+        trials are stopped, and can be resumed.
     ValueError
-        If a strategy is unknown, the data too few, the net too large, or the device not
-        there.
+        If a strategy is unknown, there are too few samples, the network cannot be made
+        for them, or the device is not available.
     OSError
-        If a file cannot be written; what was there before is there still.
+        If a file cannot be written; existing files are kept.
 
     Notes
     -----
-    Workers are spawned, so a script should call it below
+    Workers are spawned, so a script should call this function below
     ``if __name__ == "__main__":``.
 
     Examples
@@ -117,7 +119,7 @@ def run_experiment(
     _check_counts(n_trials, seed, n_jobs, n_threads)
     out_dir = Path(out_dir)
     check_device(device)
-    data = load_data_anew(protocol)  # downloaded before there are several workers
+    data = load_data_anew(protocol)  # download once, before the workers start
     protocol.check_data(data)
     _check_net(protocol, data, device)
     for strategy in strategies:
@@ -131,8 +133,8 @@ def run_experiment(
     if "digest" in data:
         settings[DIGEST] = str(data.digest)
     with opened(out_dir, settings, resume=resume):
-        # All strategies of a trial before the next trial: what an interrupted run
-        # leaves can be compared.
+        # All strategies of a trial run before the next trial, so that the results of an
+        # interrupted run can be compared.
         tasks = {
             f"trial {trial + 1} of {strategy}": Task(
                 _run_trial,
@@ -157,7 +159,7 @@ def run_experiment(
 def _checked_strategies(strategies):
     if isinstance(strategies, str) or not len(strategies):
         raise ValueError(
-            f"strategies={strategies!r} should be a list of one name or more."
+            f"strategies={strategies!r} should be a list of at least one name."
         )
     return [strategy_name(strategy) for strategy in strategies]
 
@@ -173,7 +175,7 @@ def _check_counts(n_trials, seed, n_jobs, n_threads):
 
 
 def _check_net(protocol, data, device):
-    """Refuse what no net can be made of, such as images that are too small."""
+    """Raise if no network can be made for the data, as for images that are tiny."""
     try:
         protocol.make_net(data, device).initialize()
     except (RuntimeError, MemoryError, OverflowError, TypeError) as error:
@@ -186,7 +188,7 @@ def _check_net(protocol, data, device):
 
 
 def rounds_cut_short(out_dir):
-    """Return how many queries of each strategy hit their time limit, where any did."""
+    """Return the number of queries per strategy that reached their time limit."""
     found = Counter()
     for files in finished_trials(out_dir):
         _, end = files.read()
@@ -195,7 +197,7 @@ def rounds_cut_short(out_dir):
 
 
 def calibration_errors(out_dir):
-    """Return the calibration errors of each strategy's last nets, one per trial."""
+    """Return the calibration errors of each strategy's last networks, one per trial."""
     found = defaultdict(list)
     for files in finished_trials(out_dir):
         _, end = files.read()
@@ -207,8 +209,8 @@ def calibration_errors(out_dir):
 def _warn_of_limits(out_dir):
     for strategy, n in rounds_cut_short(out_dir).items():
         warnings.warn(
-            f"{n} queries of {strategy} reached its time_limit before they had proven "
-            "their choice the best. Raise it in query_params, or lower n_candidates.",
+            f"{n} queries of {strategy} reached its time_limit before their choice was "
+            "proven optimal. Raise it in query_params, or lower n_candidates.",
             ConvergenceWarning,
             stacklevel=3,
         )
@@ -219,7 +221,7 @@ def _sum_up(out_dir, settings):
     records, seconds, trials = [], [], {}
     for files in finished_trials(out_dir):
         rows, end = files.read()
-        files.clean()  # of a checkpoint, where a kill came as the trial ended
+        files.clean()  # a checkpoint remains if a kill came as the trial ended
         records += rows
         for row, fit, query in zip(
             rows, end["fit_seconds"], end["query_seconds"], strict=True

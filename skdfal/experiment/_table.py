@@ -15,7 +15,7 @@ from skdfal._utils._records import (
 
 
 class Summary(NamedTuple):
-    """Score of a strategy at a mark; ``std`` is None for a single trial."""
+    """Score of a strategy at a mark; ``std`` is None if there is only one trial."""
 
     mean: float
     std: float | None
@@ -28,15 +28,15 @@ def summarize(records, marks):
     Parameters
     ----------
     records : list of dict
-        Rows as of :func:`run_experiment`.
+        Rows returned by :func:`run_experiment`.
     marks : sequence of int
         Numbers of annotations.
 
     Returns
     -------
     summaries : dict of str to dict of int to Summary
-        For each strategy and each mark that its trials have; the deviation has
-        n_trials - 1 in the denominator.
+        A summary for each strategy and each mark that its trials have. The standard
+        deviation has n_trials - 1 in the denominator.
 
     Examples
     --------
@@ -55,8 +55,8 @@ def summarize(records, marks):
         place = (strategy, row.get("trial"), annotations)
         if "trial" in row and place in seen:
             raise ValueError(
-                f"Row {i} is the second of {strategy}, trial {row['trial']}, with "
-                f"{annotations:g} annotations. Are these several experiments?"
+                f"Row {i} is the second one of {strategy}, trial {row['trial']}, with "
+                f"{annotations:g} annotations. Are the rows from several experiments?"
             )
         seen.add(place)
         scores[strategy][annotations].append(read_number(row, "score", i))
@@ -67,10 +67,10 @@ def summarize(records, marks):
 
 
 def summarize_all(records, marks):
-    """Return what :func:`summarize` does, or raise where a strategy has no such row."""
+    """Return the result of :func:`summarize`, or raise if a strategy lacks a mark."""
     summaries = summarize(records, marks)
     if not summaries or not len(marks):
-        raise ValueError("A table needs records of one strategy and one mark at least.")
+        raise ValueError("A table needs records of at least one strategy and one mark.")
     for name, found in summaries.items():
         absent = [mark for mark in marks if mark not in found]
         if absent:
@@ -87,21 +87,21 @@ def summary_of(values):
 
 
 def accuracy_table(records, marks, *, tablefmt="simple"):
-    """Return a table of accuracies in percent, best strategy at the last mark first.
+    """Return a table of accuracies in percent, sorted by those at the last mark.
 
     Parameters
     ----------
     records : list of dict
-        Rows as of :func:`run_experiment`.
+        Rows returned by :func:`run_experiment`.
     marks : sequence of int
         Numbers of annotations, one column for each.
     tablefmt : str, default="simple"
-        A format of tabulate, such as "github" for Markdown.
+        A table format of tabulate, such as "github" for Markdown.
 
     Returns
     -------
     table : str
-        One line per strategy.
+        One line per strategy, the best one first.
 
     Examples
     --------
@@ -128,22 +128,22 @@ def accuracy_table(records, marks, *, tablefmt="simple"):
 
 
 def guessing_note(records, mark, y_true):
-    """Name the strategies whose nets have learned nothing, and say what to do.
+    """Name the strategies whose networks have learned nothing, and give advice.
 
     Parameters
     ----------
     records : list of dict
-        Rows as of :func:`run_experiment`.
+        Rows returned by :func:`run_experiment`.
     mark : int
-        Annotations at which to look.
+        Number of annotations at which the scores are checked.
     y_true : ndarray of shape (n_samples,)
-        Labels of the samples that were scored on.
+        Labels of the scored samples.
 
     Returns
     -------
     note : str
-        A sentence on the strategies, and one of advice; empty where all have learned,
-        or where the labels are too few, or too much alike, to tell.
+        A sentence on the strategies, and one of advice. Empty if all have learned, or
+        if the labels are too few, or too unbalanced, to tell.
     """
     share, reached = accuracy_of_guessing(y_true)
     at_mark = {name: at[mark] for name, at in summarize_all(records, [mark]).items()}
@@ -152,27 +152,27 @@ def guessing_note(records, mark, y_true):
         return ""
     all_or_some = "Nothing" if len(guessing) == len(at_mark) else "Less"
     return (
-        f"With {mark} labels {', '.join(guessing)}: no better than guessing, which has "
-        f"{share:.1%} by the commonest class. {all_or_some} can be concluded from nets "
-        "that have not learned: try more epochs (--epochs), more labels (--n-initial, "
-        "--max-annotations) or another net (--net)."
+        f"With {mark} labels, {', '.join(guessing)}: no better than guessing; always "
+        f"predicting the most frequent class scores {share:.1%}. {all_or_some} can be "
+        "concluded from nets that have not learned: try more epochs (--epochs), more "
+        "labels (--n-initial, --max-annotations) or another net (--net)."
     )
 
 
 def training_note(records):
-    """Say which strategies trained for longer, where nothing stands beside them.
+    """Name the strategies that trained for longer, if there is no control for them.
 
     Parameters
     ----------
     records : list of dict
-        Rows as of :func:`run_experiment`.
+        Rows returned by :func:`run_experiment`.
 
     Returns
     -------
     note : str
         A sentence on the strategies that trained on more samples than were annotated,
-        and how to compare at equal training; empty where there are none, or where all
-        did, or one with copies is there.
+        and on how to compare at equal training. Empty if no strategy or every strategy
+        did so, or if there is a strategy with copies.
     """
     more = dict.fromkeys(
         row["strategy"] for row in records if row["labeled_data"] > row["annotations"]
@@ -181,8 +181,8 @@ def training_note(records):
     if not more or names == set(more) or any(n.endswith("+copies") for n in names):
         return ""
     return (
-        f"{', '.join(more)} trained on more samples than were annotated, so for more "
-        "steps. For random choice that is trained as long as with twins, add "
+        f"{', '.join(more)} trained on more samples than were annotated, and so for "
+        "more steps. To compare with random choice at equal training, add "
         "random+copies to --strategies."
     )
 
@@ -193,18 +193,18 @@ def in_percent(summary):
 
 
 def text_table(headers, lines, tablefmt, n_left=1):
-    """Return a table, the first columns to the left and all others to the right.
+    """Return a table with the first columns aligned left and all others right.
 
     Parameters
     ----------
     headers : sequence of str
         Names of the columns.
     lines : list of list
-        Their values.
+        Values of the columns, line by line.
     tablefmt : str
-        A format of tabulate.
+        A table format of tabulate.
     n_left : int, default=1
-        Columns of words.
+        Number of columns of words.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""One trial: one strategy, one data set, one seed; one row per round."""
+"""Run one trial: one strategy, one data set, one seed, with one row per round."""
 
 import inspect
 import math
@@ -26,29 +26,29 @@ _N_TWINS = 8  # in the picture
 def run_trial(
     protocol, strategy, trial, *, seed=0, out_dir, device="cpu", monitor=None
 ):
-    """Run one trial, or what is left of it.
+    """Run one trial, or the rest of an interrupted one.
 
-    The rows go to ``trials/<strategy>-<trial>.csv`` in ``out_dir`` as they come. After
-    a kill the same call goes on where the trial stood, and ends with the same file.
+    Rows are written to ``trials/<strategy>-<trial>.csv`` in ``out_dir`` after each
+    round. After a kill, the same call continues the trial and ends with the same file.
 
     Parameters
     ----------
     protocol : Protocol
         The experiment.
     strategy : str or callable
-        A name in ``skdfal.strategies.STRATEGIES``, ``"module:function"`` for one of
-        your own, or such a function itself.
+        A name in ``skdfal.strategies.STRATEGIES``. For a strategy of your own,
+        ``"module:function"`` or the function itself.
     trial : int
-        Number of the trial. With the seed it determines pool, first samples and
-        weights, which all strategies share.
+        Number of the trial. Together with the seed it determines the pool, the initial
+        samples and the weights, which all strategies share.
     seed : int, default=0
         Seed of the experiment.
     out_dir : path-like
         Folder of the experiment.
     device : str, default="cpu"
-        Where to train.
+        Device to train on.
     monitor : callable, default=None
-        Called with each new row.
+        Function called with each new row.
 
     Returns
     -------
@@ -58,12 +58,12 @@ def run_trial(
     Raises
     ------
     ValueError
-        If there is no such strategy, or a function has no name by which it could be
-        found again.
+        If the strategy does not exist, or is a function that cannot be imported by its
+        name.
     FolderError
-        If the rows in the folder are not those of the rounds that were done.
+        If the rows in the folder do not match the rounds that were done.
     OSError
-        If a file cannot be written; what was there before is there still.
+        If a file cannot be written; existing files are kept.
 
     Examples
     --------
@@ -129,38 +129,38 @@ def run_trial(
 
 
 def check_loop(protocol, strategy, data, device="cpu"):
-    """Raise what a trial would raise before its first training.
+    """Raise the errors that a trial would raise before its first training.
 
     Parameters
     ----------
     protocol : Protocol
         The experiment.
     strategy : str
-        Its name.
+        Name of the strategy.
     data : Bunch
-        What :func:`load_data` returned.
+        Result of :func:`load_data`.
     device : str, default="cpu"
-        Where to train.
+        Device to train on.
 
     Raises
     ------
     TypeError, ValueError
-        If the strategy does not take its parameters, or not such samples.
+        If the strategy does not take its parameters, or cannot handle such samples.
     """
     given = _learner(protocol, strategy, data, device).get_params(deep=False)
-    del given["n_instances"]  # a list of them is of the loop alone
+    del given["n_instances"]  # only the classifier takes a list
     shared = given.keys() & inspect.signature(LabelingSession).parameters.keys()
     classes = range(len(data.target_names))
     LabelingSession(data.X_train, classes, **{name: given[name] for name in shared})
 
 
 def _learner(protocol, strategy, data, device, **settings):
-    """Return the classifier of a strategy; its first samples are the first ones."""
+    """Return the classifier of a strategy, which starts from the first samples."""
     what = find_strategy(strategy)
     name, plus, _ = strategy.partition("+")
     own = protocol.augmenter_params.get(strategy)
     augmenter = None
-    if plus:  # in place of what the strategy brings along
+    if plus:  # in place of the strategy's own augmenter
         augmenter = [what.augmenter(**own or {})] if what.augmenter else []
     return ActiveLearningClassifier(
         protocol.make_net(data, device, strategy),
@@ -182,7 +182,7 @@ def _learner(protocol, strategy, data, device, **settings):
 
 
 def _write_row(protocol, files, monitor, _, row):
-    """Add the row of a round to the file of a trial, and tell the monitor."""
+    """Add the row of a round to the file of a trial, and call the monitor."""
     row = {
         "dataset": protocol.dataset,
         "net": protocol.net,
@@ -191,7 +191,7 @@ def _write_row(protocol, files, monitor, _, row):
         "round": protocol.rounds().index(row["annotations"]),
         **{name: row[name] for name in COLUMNS if name in row},
     }
-    # The round in which it was killed is trained again, and has a row already.
+    # The round of a kill is trained again, and may have a row already.
     rows = [r for r in read_records(files.rows) if r["round"] < row["round"]]
     if len(rows) != row["round"]:
         raise FolderError(
@@ -205,10 +205,10 @@ def _write_row(protocol, files, monitor, _, row):
 
 @contextmanager
 def _cut_short_noted(files):
-    """Note the rounds whose query has reached its ``time_limit``, across kills.
+    """Note the rounds whose query reached its ``time_limit``, across kills.
 
-    Other queries need no warning: early nets have samples that DeepFool cannot move,
-    and the column labeled_data tells how many twins there are.
+    Other warnings are not needed: for early networks there are samples that DeepFool
+    cannot move, and the column labeled_data shows how many twins there are.
     """
     show = warnings.showwarning
 
@@ -226,7 +226,7 @@ def _cut_short_noted(files):
 
 
 def samples_of_trial(protocol, data, trial, seed):
-    """Return the indices of what a trial may use, the initial samples first."""
+    """Return the indices of the samples of a trial, the initial samples first."""
     split = split_pool(
         data.y_train,
         n_initial=protocol.n_initial,
@@ -246,17 +246,18 @@ def samples_to_score(protocol, data, seed):
 
 
 def _calibration_error(learner, X, y, n_classes):
-    """Return it of all classes; one that is not in the pool has probability 0."""
+    """Return the calibration error; classes missing in the pool have probability 0."""
     proba = np.zeros((len(y), n_classes))
     proba[:, learner.classes_] = learner.predict_proba(X)
     return calibration_error(y, proba)
 
 
 def _save_twins(path, learner, data, used):
-    """Keep the newest samples that the net has right, each with its twin.
+    """Save the newest samples that the network classifies correctly, with their twins.
 
-    A twin is an adversarial example of the sample, with the label of the sample. Where
-    the net is wrong, the way from the label to that of the twin would say nothing.
+    A twin is an adversarial example of the sample and has the same label. If the
+    network is wrong on the sample, comparing its label with the prediction for the twin
+    would say nothing.
     """
     queried = used[learner.annotated_indices_[::-1]]
     X, y = data.X_train[queried], data.y_train[queried]
@@ -276,7 +277,7 @@ def _save_twins(path, learner, data, used):
 
 
 def _save_training_set(path, learner, used):
-    """Keep what was trained on last: indices of samples, and the twins themselves."""
+    """Save the last training set: indices of samples, and the twins themselves."""
     is_twin = learner.train_indices_ < 0
     indices = np.where(is_twin, -1, used[learner.train_indices_])
     write_npz(
@@ -288,31 +289,31 @@ def _save_training_set(path, learner, used):
 
 
 def load_training_set(path, data, annotations):
-    """Return the training set of a trial when it had so many annotations.
+    """Return the training set of a trial at a number of annotations.
 
     Parameters
     ----------
     path : path-like
-        ``training_set`` of its :class:`TrialFiles`.
+        The ``training_set`` of its :class:`TrialFiles`.
     data : Bunch
-        What :func:`load_data` returned.
+        Result of :func:`load_data`.
     annotations : int
-        The number at one of its rounds.
+        Number of annotations at one of its rounds.
 
     Returns
     -------
     X : ndarray of shape (n_labeled, ...)
         Annotated samples and their twins.
     y : ndarray of shape (n_labeled,)
-        Their labels.
+        Labels of the training set.
     """
     with np.load(path) as saved:
         indices, X_twins, y_twins = (
             saved[name] for name in ("indices", "X_twins", "y_twins")
         )
     is_twin = indices < 0
-    X = data.X_train[indices].astype(X_twins.dtype, copy=False)  # as it was trained on
-    y = data.y_train[indices]  # of twins: any, for now
+    X = data.X_train[indices].astype(X_twins.dtype, copy=False)  # as for training
+    y = data.y_train[indices]  # those of twins are overwritten below
     X[is_twin], y[is_twin] = X_twins, y_twins
     # The twins of a round follow its samples: all up to the next sample belong to it.
     bought = np.cumsum(~is_twin)

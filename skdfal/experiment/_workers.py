@@ -1,4 +1,4 @@
-"""Tasks in parallel processes that end at once when they are told to."""
+"""Run tasks in parallel processes that can be stopped at once."""
 
 import multiprocessing
 import os
@@ -19,13 +19,13 @@ import torch
 
 from skdfal.experiment._machine import n_cores
 
-_POLL = 0.1  # seconds between two looks at what the workers report
-_MINUTE = 60.0  # seconds between two lines where there is no terminal for a bar
-_reports, _task = None, None  # in a worker: where its reports go, and of which task
+_POLL = 0.1  # seconds between two checks for reports of the workers
+_MINUTE = 60.0  # seconds between two lines if there is no terminal for a bar
+_reports, _task = None, None  # in a worker: the queue for its reports, and its task
 
 
 class TrialError(RuntimeError):
-    """A trial that failed; its cause is the exception.
+    """Raised if a trial failed; its cause is the original exception.
 
     Examples
     --------
@@ -36,18 +36,18 @@ class TrialError(RuntimeError):
 
 
 class Task(NamedTuple):
-    """What a worker has to do.
+    """A task for a worker.
 
     Parameters
     ----------
     function : callable
-        A function of a module.
+        A module-level function.
     arguments : tuple
-        Its arguments.
+        Arguments of the function.
     n_steps : int
-        How many steps of the progress bar it takes.
+        Number of steps in the progress bar.
     n_done : int
-        How many of them were taken before.
+        Number of steps done before.
     """
 
     function: Callable
@@ -57,20 +57,21 @@ class Task(NamedTuple):
 
 
 def run_tasks(tasks, what, *, n_jobs=None, n_threads=1, verbose=1):
-    """Run tasks in workers; on Ctrl-C or an error end all workers at once.
+    """Run tasks in workers; on Ctrl-C or an error, end all workers at once.
 
     Parameters
     ----------
     tasks : dict of str to Task
-        The tasks, by what they are called in messages.
+        The tasks, by their names in messages.
     what : str
-        What they are together.
+        Name of all tasks together.
     n_jobs : int, default=None
-        Processes; None is one per core.
+        Number of worker processes. If None, one per core.
     n_threads : int, default=1
-        Threads of torch in each.
+        Number of torch threads in each worker.
     verbose : int, default=1
-        1 shows a bar and what the tasks report on the standard error, 0 is silent.
+        If 1, show a progress bar and the reports of the tasks on standard error; if 0,
+        be silent.
 
     Raises
     ------
@@ -86,13 +87,13 @@ def run_tasks(tasks, what, *, n_jobs=None, n_threads=1, verbose=1):
         print(f"{what}: {len(tasks)} to run, {n_jobs} at a time", file=sys.stderr)
     context = multiprocessing.get_context("spawn")
     reports = context.Queue()
-    # Not an event: to set one waits for those who wait for it, killed ones included.
+    # Not an Event: setting one waits for all its waiters, including killed processes.
     stop, end_of_all = context.Pipe(duplex=False)
     executor = ProcessPoolExecutor(
         n_jobs, context, _initialize_worker, (reports, stop, n_threads)
     )
     try:
-        # A worker inherits that it should not hear Ctrl-C, from its first moment on.
+        # Workers inherit this, and so ignore Ctrl-C from the very beginning.
         with _sigint_ignored():
             names = {
                 executor.submit(_run_task, name, task.function, task.arguments): name
@@ -116,21 +117,21 @@ def run_tasks(tasks, what, *, n_jobs=None, n_threads=1, verbose=1):
 
 
 def report(n_done, text):
-    """Tell who watches how many steps the task of this worker has taken.
+    """Report the progress of this worker's task to the main process.
 
     Parameters
     ----------
     n_done : int
-        Steps that are done.
+        Number of steps done.
     text : str
-        What there is to say of the last one.
+        Message about the last step.
     """
     if _reports is not None:
         _reports.put((_task, n_done, text))
 
 
 def check_end(future, name):
-    """Raise what a task raised, with its name."""
+    """Raise the exception of a task, with the name of the task."""
     try:
         future.result()
     except BrokenProcessPool:
@@ -140,9 +141,9 @@ def check_end(future, name):
 
 
 class _Progress:
-    """A bar over the steps of all tasks, and a line for each task that ends.
+    """A bar over the steps of all tasks, and a line for each finished task.
 
-    Where there is no terminal, such as in a log file, a line each minute instead.
+    Without a terminal, as in a log file, there is a line each minute instead of a bar.
     """
 
     def __init__(self, tasks, verbose):
@@ -157,7 +158,7 @@ class _Progress:
             total=sum(self.n_steps.values()),
             initial=sum(self.n_done.values()),
             unit="step",
-            disable=None if verbose else True,  # None: where there is no terminal
+            disable=None if verbose else True,  # None: if there is no terminal
             leave=False,
             dynamic_ncols=True,
         )
@@ -169,7 +170,7 @@ class _Progress:
         self.bar.close()
 
     def advance(self, name, n_done, text=""):
-        """Show how far a task has come, which may be where it was once before."""
+        """Show the progress of a task, which may go back to an earlier step."""
         self.n_done[name] = n_done
         self.text = text or self.text
         self.bar.set_postfix_str(text, refresh=False)
@@ -179,7 +180,7 @@ class _Progress:
             self.bar.write(f"[{passed:5.0f} s] {text}", file=sys.stderr)
 
     def say_where_it_stands(self):
-        """Write a line a minute, where there is no bar."""
+        """Write a line per minute if there is no bar."""
         now = time.perf_counter()
         if not self.verbose or not self.bar.disable or now - self.said < _MINUTE:
             return
@@ -201,7 +202,7 @@ def _taken(reports):
 @contextmanager
 def _sigint_ignored():
     if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may set signals, and only it hears them
+        yield  # only the main thread may set signals, and only it receives them
         return
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
@@ -216,13 +217,13 @@ def _run_task(name, function, arguments):
     try:
         function(*arguments)
     except Exception as error:
-        if not _travels(error):  # or it would end the other tasks, and say nothing
+        if not _travels(error):  # else it would end the other tasks silently
             raise RuntimeError(f"{type(error).__name__}: {error}") from error
         raise
 
 
 def _travels(error):
-    """Whether an exception comes out of another process as it went in."""
+    """Whether an exception can be pickled and unpickled unchanged."""
     try:
         return type(pickle.loads(pickle.dumps(error))) is type(error)
     except Exception:
@@ -232,11 +233,11 @@ def _travels(error):
 def _initialize_worker(reports, stop, n_threads):
     global _reports
     _reports = reports
-    # Ctrl-C at a terminal goes to all processes; who started this one ends it.
+    # Ctrl-C at a terminal reaches all processes; the main process ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(n_threads)
-    # Tasks are long, and all files are written whole: so a worker may just vanish,
-    # when it is told to or when the process that started it is no longer there.
+    # Tasks are long, and all files are written atomically. So a worker may simply exit
+    # when it is told to, or when the process that started it has ended.
     ends = [stop, multiprocessing.parent_process().sentinel]
     threading.Thread(target=_exit_after, args=[ends], daemon=True).start()
 

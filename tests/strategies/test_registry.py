@@ -151,9 +151,9 @@ def test_names_are_taken_once():
 def test_the_name_that_was_meant(name):
     with pytest.raises(ValueError, match=r"is not a query .*\. Did you mean 'dfal'\?$"):
         describe(name)
-    with pytest.raises(ValueError, match=r"of yours\. Did you mean 'dfal'\?$"):
+    with pytest.raises(ValueError, match=r"your own\. Did you mean 'dfal'\?$"):
         find_strategy(name)
-    with pytest.raises(ValueError, match=r"of yours\.$"):
+    with pytest.raises(ValueError, match=r"your own\.$"):
         find("net", "far_off", ["random"])
     with pytest.raises(ValueError, match=r"\. Did you mean 'twins'\?$"):
         find_strategy("random+twin")
