@@ -1,4 +1,4 @@
-"""Adversarial active learning for deep networks, in scikit-learn's manner."""
+"""Adversarial active learning for deep networks, in the style of scikit-learn."""
 
 import os
 from importlib import import_module
@@ -16,10 +16,10 @@ if os.environ.get("SKDFAL_REPAIR_MODAL") != "0":
 
 
 def __getattr__(name):
-    """Load a room of the package, or all public names at the first use of one.
+    """Load a subpackage, or all public names when one is first used.
 
-    Loading them takes as long as torch and scikit-learn do, which the help and the
-    errors of the command need not wait for.
+    Loading them takes as long as importing torch and scikit-learn. The help and the
+    error messages of the command need not wait for that.
     """
     if name in _rooms():
         return import_module(f"{__name__}.{name}")

@@ -1,4 +1,4 @@
-"""All that ``skdfal`` offers by name; loading it takes the seconds of torch."""
+"""All public names of ``skdfal``. Importing this takes as long as importing torch."""
 
 from skdfal._version import __version__
 from skdfal.adapter import features

@@ -1,21 +1,22 @@
-"""Keep modAL 0.4.1 alive on current numpy, pandas and scikit-learn.
+"""Keep modAL 0.4.1 working with current numpy, pandas and scikit-learn.
 
-Query functions of this package are strategies of modAL as they are, but modAL's own
-code has aged. What `repair` mends, and what else of modAL runs through it:
+Query functions of this package can be used as strategies of modAL, but modAL's own code
+has aged. `repair` fixes the following:
 
-- ``fit``, ``teach`` of learners and committees: they hand ``force_all_finite`` to
-  ``check_X_y``, which scikit-learn 1.6 renamed and 1.8 took away.
-- ``teach`` with data frames: pandas 2 took away ``DataFrame.append``.
-- ``modAL.expected_error``: its import evaluates ``np.float`` in an annotation, which
-  numpy 1.24 took away; its loop over candidates knew no images, only rows.
+- ``fit`` and ``teach`` of learners and committees pass ``force_all_finite`` to
+  ``check_X_y``, which scikit-learn 1.6 renamed and 1.8 removed.
+- ``teach`` with data frames uses ``DataFrame.append``, which pandas 2 removed.
+- ``modAL.expected_error`` evaluates ``np.float`` in an annotation at import, which
+  numpy 1.24 removed. Its loop over candidates supports rows only, not images.
 
-`import skdfal` repairs modAL without importing it: at once where it is loaded, else
-as it is loaded. Only names within modAL's own modules change, and only where what they
-stand on is gone; ``SKDFAL_REPAIR_MODAL=0`` in the environment leaves modAL alone.
-Not mended: ``modAL.cluster``, a stub, and ranked batches of data frames (modAL wants
-arrays there, or ``on_transformed=True``).
+`import skdfal` repairs modAL without importing it: at once if modAL is loaded already,
+otherwise when it is loaded. Only names inside modAL's own modules change, and only if
+what they depend on is gone. Set ``SKDFAL_REPAIR_MODAL=0`` in the environment to leave
+modAL alone. Two things are not repaired: ``modAL.cluster``, which is a stub, and ranked
+batches of data frames (modAL needs arrays there, or ``on_transformed=True``).
 
-This is the one file of the package that imports modAL, and only where it is used.
+This is the only file of the package that imports modAL, and it does so only when
+needed.
 """
 
 import __future__
@@ -31,14 +32,14 @@ __all__ = ["as_learner", "is_modal_strategy", "repair", "restore"]
 
 
 def repair():
-    """Repair modAL, now where it is loaded, and else as soon as it is.
+    """Repair modAL, now if it is loaded, otherwise as soon as it is.
 
-    Called by `import skdfal`, unless ``SKDFAL_REPAIR_MODAL=0`` in the environment.
-    Repairing twice is repairing once.
+    Called by `import skdfal`, unless ``SKDFAL_REPAIR_MODAL=0`` is set in the
+    environment. Repairing twice has no further effect.
 
     See Also
     --------
-    restore : Take it back.
+    restore : Undo the repair.
 
     Examples
     --------
@@ -54,11 +55,11 @@ def repair():
 
 
 def restore():
-    """Put everything back that `repair` has changed.
+    """Undo all changes made by `repair`.
 
     See Also
     --------
-    repair : What it undoes.
+    repair : Make these changes.
 
     Examples
     --------
@@ -73,21 +74,21 @@ def restore():
 
 
 def is_modal_strategy(function):
-    """Whether a query function is modAL's own, which wants a learner of modAL.
+    """Whether a query function is modAL's own and needs a learner of modAL.
 
     Parameters
     ----------
     function : callable
-        Query function; a ``functools.partial`` is looked through.
+        Query function; ``functools.partial`` objects are unwrapped.
 
     Returns
     -------
     is_modal : bool
-        True for what is defined in a module of modAL.
+        True for functions defined in a module of modAL.
 
     See Also
     --------
-    as_learner : The learner to ask such a function with.
+    as_learner : Create the learner that such a function needs.
 
     Examples
     --------
@@ -104,32 +105,32 @@ def is_modal_strategy(function):
 
 
 def as_learner(estimator, X_training, y_training):
-    """Make a learner of modAL of a fitted estimator, without fitting it again.
+    """Turn a fitted estimator into a learner of modAL, without fitting it again.
 
-    Some strategies of modAL look at the labelled samples that their learner holds:
+    Some strategies of modAL use the labelled samples of their learner:
     ``modAL.batch.uncertainty_batch_sampling`` keeps away from them, and
     ``modAL.expected_error.expected_error_reduction`` trains on them.
 
     Parameters
     ----------
     estimator : estimator
-        Fitted classifier. A learner or committee of modAL is copied, and the copy
-        given the labelled samples.
+        Fitted classifier. A learner or committee of modAL is copied, and the copy gets
+        the labelled samples.
     X_training : array-like of shape (n_labeled, ...)
         Labelled samples.
     y_training : array-like of shape (n_labeled,)
-        Their labels, as the estimator was fitted on.
+        Their labels, encoded as for fitting the estimator.
 
     Returns
     -------
     learner : modAL.models.ActiveLearner or modAL.models.Committee
-        Learner to hand to a strategy of modAL. Its ``predict_proba`` has a column for
-        each class of ``y_training``, as those strategies expect; columns of a net for
-        classes without a label are left out.
+        Learner that can be passed to a strategy of modAL. Its ``predict_proba`` has one
+        column per class of ``y_training``, as those strategies expect; columns of a net
+        for classes without labels are dropped.
 
     See Also
     --------
-    is_modal_strategy : Tell the strategies that want such a learner.
+    is_modal_strategy : Recognise the strategies that need such a learner.
 
     Examples
     --------
@@ -169,7 +170,7 @@ def as_learner(estimator, X_training, y_training):
 
 
 def _translate_keyword(check_X_y):
-    """Let ``check_X_y`` take the keyword that was renamed in scikit-learn 1.6."""
+    """Let ``check_X_y`` accept the keyword that scikit-learn 1.6 renamed."""
     if "ensure_all_finite" not in inspect.signature(check_X_y).parameters:
         return check_X_y
 
@@ -183,7 +184,7 @@ def _translate_keyword(check_X_y):
 
 
 def _stack_frames(data_vstack):
-    """Let ``data_vstack`` stack data frames, which no longer append."""
+    """Let ``data_vstack`` stack data frames, which can no longer append."""
 
     @functools.wraps(data_vstack)
     def stack(blocks):
@@ -209,8 +210,8 @@ def _add_images(add_row):
     return add
 
 
-# By module: the names to repair, each by a function of what is there. A module without
-# names is repaired by compiling it without evaluating its annotations.
+# For each module, the names to repair, each with a function that repairs what is there.
+# A module without names is repaired by compiling it without evaluating its annotations.
 _REPAIRS = {
     "modAL.expected_error": {},
     "modAL.models.base": {"check_X_y": _translate_keyword},
@@ -233,7 +234,7 @@ def _repair_module(module):
 
 
 def _repaired_names():
-    """List the modules of modAL and the names in them that are not the original."""
+    """List the names in modules of modAL that were replaced, with their modules."""
     return [
         (module, name)
         for module in _modules_of_modal()
@@ -243,12 +244,12 @@ def _repaired_names():
 
 
 def _modules_of_modal():
-    """List what is loaded of modAL."""
+    """List the loaded modules of modAL."""
     return [m for name, m in list(sys.modules.items()) if name.startswith("modAL.")]
 
 
 class _RepairingFinder:
-    """Find the modules to repair where they are found anyway."""
+    """Find the modules to repair in their usual place, but with another loader."""
 
     @staticmethod
     def find_spec(name, path=None, target=None):
@@ -262,10 +263,10 @@ class _RepairingFinder:
 
 
 class _RepairingLoader(importlib.machinery.SourceFileLoader):
-    """Load a module with its annotations unevaluated, and repair its names."""
+    """Load a module without evaluating its annotations, and repair its names."""
 
     def get_code(self, fullname):
-        with warnings.catch_warnings():  # modAL compares texts by `is`
+        with warnings.catch_warnings():  # modAL compares strings with `is`
             warnings.simplefilter("ignore", SyntaxWarning)
             return compile(
                 self.get_data(self.path),

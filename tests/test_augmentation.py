@@ -214,7 +214,7 @@ def test_after_an_error_the_rate_is_the_whole_one_again():
 def test_what_is_no_augmentation_is_refused():
     with pytest.raises(ValueError, match="flip='no' should be True or False"):
         RandomCropFlip(flip="no")
-    with pytest.raises(ValueError, match=r"is a class: pass an instance"):
+    with pytest.raises(ValueError, match=r"is a class. Pass an instance"):
         make_classifier(augmentation=RandomCropFlip)
 
 

@@ -320,7 +320,7 @@ def test_labels_and_inputs_of_other_kinds(data):
         assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
 
 
-@pytest.mark.filterwarnings("ignore:.*sees pixels")
+@pytest.mark.filterwarnings("ignore:.*receives pixels")
 def test_pictures_of_bytes(data):
     X = (20 * data[0]).astype(np.uint8)
     net = make_classifier(**CHEAP, max_epochs=2)
@@ -333,7 +333,7 @@ def scale_warnings(fit, *args):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         fit(*args)
-    caught = [w for w in caught if "sees pixels" in str(w.message)]
+    caught = [w for w in caught if "receives pixels" in str(w.message)]
     return [(w.filename, str(w.message)) for w in caught]
 
 
@@ -347,7 +347,7 @@ def test_pixels_that_are_not_scaled(dtype, loss_prediction, data):
     net = make_classifier(**CHEAP, **params)
     ((file, message),) = scale_warnings(net.fit, pixels, y)
     assert file == __file__
-    assert message.startswith("LeNet5 sees pixels from 0 to 255. ")
+    assert message.startswith("LeNet5 receives pixels from 0 to 255. ")
     scaled = make_pipeline(FunctionTransformer(lambda x: np.float32(x) / 255), net)
     assert scale_warnings(scaled.fit, pixels, y) == []
     assert "looks_" not in vars(net)
@@ -526,9 +526,9 @@ def test_other_callbacks_see_the_last_epoch_of_a_bounded_training(data):
 
     make_classifier(**CHEAP, max_batches=1, callbacks=[Counts()]).fit(*data)
     assert Counts.n_epochs == 1
-    with pytest.raises(ValueError, match="max_batches=1 is kept by a callback"):
+    with pytest.raises(ValueError, match="max_batches=1 needs a callback"):
         make_classifier(**CHEAP, max_batches=1, callbacks="disable")
-    with pytest.raises(ValueError, match="patience=5 is kept by a callback"):
+    with pytest.raises(ValueError, match="patience=5 needs a callback"):
         make_classifier(**CHEAP, patience=5, callbacks="disable")
 
 
@@ -659,7 +659,7 @@ def test_folding_takes_part_in_nothing_else(data):
 def test_drop_last_never_drops_everything(data):
     X, y = data
     net = make_classifier(**CHEAP, max_epochs=1, iterator_train__drop_last=True)
-    with pytest.raises(ValueError, match=r"drops all 20 samples: .* batch_size=32"):
+    with pytest.raises(ValueError, match=r"drops all 20 samples, .* batch_size=32"):
         net.fit(X[:20], y[:20])
     assert batch_sizes(net.fit(X[:33], y[:33])) == [32]
 
@@ -710,7 +710,7 @@ def test_what_is_given_for_the_module_wins(data):
 
 
 def test_a_function_that_returns_no_network():
-    with pytest.raises(TypeError, match=r"made a dict, but an nn\.Module is needed"):
+    with pytest.raises(TypeError, match=r"created a dict, but an nn\.Module is needed"):
         make_classifier(lambda n_classes: {}).initialize()
 
 
@@ -718,11 +718,11 @@ def test_a_function_that_returns_no_network():
 def test_devices_that_are_not_there(device, data):
     net = make_classifier(**CHEAP, device=device)
     with pytest.raises(
-        ValueError, match=f"device='{device}' cannot be trained on: "
+        ValueError, match=f"device='{device}' cannot be used for training: "
     ) as e:
         net.fit(*data)
     assert len(str(e.value)) < 200  # not all that torch knows
-    assert "Take 'cpu', 'cuda' where" in str(e.value)
+    assert "Use 'cpu', 'cuda' if" in str(e.value)
 
 
 def test_double_precision_stays(data):
@@ -818,7 +818,7 @@ def test_where_there_is_no_batch_to_join(n_samples, params):
 def test_drop_last_with_few_labels_is_refused_before_the_training():
     for net in (foreign_net(), make_classifier(Normalized, batch_size=16)):
         net.set_params(iterator_train__drop_last=True)
-        with pytest.raises(ValueError, match=r"all 15 samples .* batch_size <= 15"):
+        with pytest.raises(ValueError, match=r"all 15 training .* batch_size <= 15"):
             check_trainable(net, 15)
         check_trainable(net, 16)
 
@@ -827,7 +827,7 @@ def test_a_batch_of_one_that_nobody_foresaw(data):
     # Of the 40 samples, 32 are for training: one more than a batch.
     net = foreign_net(train_split=ValidSplit(5), max_epochs=1, batch_size=31)
     check_trainable(net, 40)
-    with pytest.raises(ValueError, match=r"holds a single one, .* Set another"):
+    with pytest.raises(ValueError, match=r"consists of one sample, .* Set another"):
         fit_encoded(net, *data)
 
 
@@ -850,5 +850,5 @@ def test_true_is_no_number(name):
 
 
 def test_a_class_that_is_no_network_is_refused():
-    with pytest.raises(TypeError, match="module=int is no class of networks"):
+    with pytest.raises(TypeError, match="module=int is not a subclass"):
         make_classifier(int)

@@ -1,4 +1,4 @@
-"""The one room that knows skorch nets, Pipelines and modAL learners."""
+"""The only subpackage that knows skorch nets, Pipelines and modAL learners."""
 
 from skdfal.adapter._answers import (
     hidden_features,

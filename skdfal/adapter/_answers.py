@@ -1,4 +1,4 @@
-"""Probabilities and features, of nets and of whatever else has them."""
+"""Probabilities and features of nets, and probabilities of other classifiers."""
 
 import math
 from collections.abc import Iterator
@@ -21,19 +21,19 @@ from skdfal.adapter._probe import member_nets, torch_nets
 from skdfal.nets._loss_prediction import pooled_maps
 from skdfal.pool import as_pool, map_blocks
 
-# Samples that a classifier without a net is given at a time.
+# Number of samples that a classifier without a net gets at once.
 _ROWS_A_BLOCK = 4096
 
 
 def predict_proba(estimator, X, batch_size: int | None = None) -> np.ndarray:
-    """Class probabilities of nets, or of any classifier that has them.
+    """Class probabilities of nets, or of any classifier with ``predict_proba``.
 
-    A committee's are the mean over its members.
+    The probabilities of committee members are averaged.
 
     Parameters
     ----------
     estimator : fitted estimator
-        A net, what leads to nets, or any classifier.
+        A net, an estimator that contains nets, or any classifier.
     X : pool or array-like of shape (n_samples, ...)
         Samples.
     batch_size : int or None, default=None
@@ -42,7 +42,7 @@ def predict_proba(estimator, X, batch_size: int | None = None) -> np.ndarray:
     Returns
     -------
     proba : ndarray of shape (n_samples, n_classes)
-        A column for each class that is known.
+        One column per known class.
     """
     return np.concatenate(list(map_proba(_itself, estimator, X, batch_size)))
 
@@ -54,12 +54,13 @@ def _itself(proba):
 def map_proba(
     function, estimator, X, batch_size: int | None = None
 ) -> Iterator[np.ndarray]:
-    """Yield a function of :func:`predict_proba` for one block after the other.
+    """Yield the result of a function of :func:`predict_proba` for each block.
 
     Parameters
     ----------
     function : callable
-        Takes probabilities of shape (n, n_classes). It may run in another process.
+        Function of probabilities of shape (n, n_classes). It may run in another
+        process.
     estimator : fitted estimator
         As for :func:`predict_proba`.
     X : pool or array-like of shape (n_samples, ...)
@@ -70,7 +71,7 @@ def map_proba(
     Yields
     ------
     result : object
-        What the function returned for the next block.
+        Result of the function for the next block.
     """
     pool = as_pool(X)
     if leads_to_net(estimator):
@@ -96,15 +97,15 @@ def _proba_of(function, classifier, part):
     proba = np.asarray(classifier.predict_proba(part[:]), dtype=float)
     if not np.isfinite(proba).all():
         raise ValueError(
-            f"predict_proba of {type(classifier).__name__} gives NaN or infinity for "
-            "samples of X: its training has failed, or X is far from what it was "
-            "trained on. Scale X, and fit again."
+            f"predict_proba of {type(classifier).__name__} returns NaN or infinity for "
+            "samples of X: its training has failed, or X is far from the training "
+            "data. Scale X, and fit again."
         )
     return function(proba)
 
 
 def _proba_of_members(function, batch_size, committee, part):
-    """Mean over learners of which each may know other classes."""
+    """Average over learners, each of which may know different classes."""
     found = [predict_proba(learner, part, batch_size) for learner in members(committee)]
     labels = [
         class_labels(learner, proba.shape[1])
@@ -123,7 +124,7 @@ def proba_of_classes(estimator, X, n_classes: int, batch_size=None) -> np.ndarra
     Parameters
     ----------
     estimator : fitted estimator
-        Trained on codes; it need not have seen all of them.
+        Estimator trained on codes; it need not have seen all of them.
     X : pool or array-like of shape (n_samples, ...)
         Samples.
     n_classes : int
@@ -134,7 +135,7 @@ def proba_of_classes(estimator, X, n_classes: int, batch_size=None) -> np.ndarra
     Returns
     -------
     proba : ndarray of shape (n_samples, n_classes)
-        0 for a class that a classifier without a net has never seen.
+        Probabilities; 0 for classes that a classifier without a net has never seen.
 
     Raises
     ------
@@ -152,18 +153,18 @@ def proba_of_classes(estimator, X, n_classes: int, batch_size=None) -> np.ndarra
     is_known = labels < n_classes
     placed[:, labels[is_known].astype(int)] = proba[:, is_known]
     if not is_known.all():
-        placed[~placed.any(axis=1)] = 1  # sure of outputs that are no classes
+        placed[~placed.any(axis=1)] = 1  # certain about outputs that are no classes
         placed /= placed.sum(axis=1, keepdims=True)
     return placed
 
 
 def predicted_losses(estimator, X, batch_size: int | None = None) -> np.ndarray:
-    """Losses as the heads of nets predict them; the mean over a Committee's members.
+    """Losses predicted by the heads of nets; averaged over the members of a Committee.
 
     Parameters
     ----------
     estimator : fitted estimator
-        A net with a loss-prediction head, or what leads to such nets.
+        A net with a loss-prediction head, or an estimator that contains such nets.
     X : pool or array-like of shape (n_samples, ...)
         Samples.
     batch_size : int or None, default=None
@@ -172,28 +173,28 @@ def predicted_losses(estimator, X, batch_size: int | None = None) -> np.ndarray:
     Returns
     -------
     loss : ndarray of shape (n_samples,)
-        On a scale of the head's own.
+        Predicted losses, on the arbitrary scale of the head.
 
     Raises
     ------
     ValueError
-        If a net has no such head, or it predicts NaN or infinity.
+        If a net has no such head, or the head predicts NaN or infinity.
     """
     nets = member_nets(estimator, X)
     return np.mean([_of_head(net, batch_size) for net in nets], axis=0)
 
 
 def no_head(name):
-    """Return what to tell who has a net of this name without a head."""
+    """Return the error message for a net of this name without a head."""
     return (
-        f"{name} has no loss-prediction head. Make the classifier by "
+        f"{name} has no loss-prediction head. Create the classifier with "
         "skdfal.nets.make_classifier(..., loss_prediction='margin') or 'ranking', or "
-        "take skdfal.nets.LossPredictionClassifier, and fit it."
+        "with skdfal.nets.LossPredictionClassifier, and fit it."
     )
 
 
 def _of_head(net, batch_size):
-    """Losses that one net predicts, float64 of shape (n_samples,)."""
+    """Losses predicted by one net, float64 of shape (n_samples,)."""
     if getattr(net.walk.net, "loss_head_", None) is None:
         raise ValueError(no_head(net.name))
     batch_size = net.batch_size(batch_size)
@@ -204,7 +205,7 @@ def _of_head(net, batch_size):
         raise ValueError(
             f"The loss-prediction head of {net.name} predicts NaN or infinity for "
             f"{n_bad} of {len(loss)} samples: its training diverged. Train with a "
-            "lower lr or loss_weight, or scale X, such as to [0, 1]."
+            "lower lr or loss_weight, or scale X, for example to [0, 1]."
         )
     return loss
 
@@ -220,7 +221,7 @@ def _of_head_on_block(batch_size, net):
 
 
 def hidden_features(estimator, X, batch_size: int | None = None, layer=None):
-    """Features by :meth:`TorchNet.features`, (n, D); a Committee's side by side."""
+    """Features by :meth:`TorchNet.features`, (n, D); concatenated for a Committee."""
     blocks = map_features(estimator, X, batch_size, layer)
     return np.concatenate([block.astype(np.float64) for block in blocks])
 
@@ -234,12 +235,12 @@ def map_features(
     keep=False,
     engine=None,
 ) -> Iterator[np.ndarray]:
-    """Yield features for one block after the other.
+    """Yield the features of one block after the other.
 
     Parameters
     ----------
     estimator : fitted estimator
-        A net, or what leads to nets.
+        A net, or an estimator that contains nets.
     X : pool or array-like of shape (n_samples, ...)
         Samples.
     batch_size : int or None, default=None
@@ -247,14 +248,16 @@ def map_features(
     layer : str, nn.Module or None, default=None
         As for :meth:`TorchNet.features`.
     keep : bool, default=False
-        Leave the features where they are made, and yield handles of them.
+        Whether to leave the features where they are computed, and yield handles of
+        them.
     engine : engine, default=None
-        Who works; None takes :func:`engine_for` the pool.
+        Engine that does the work. If None, :func:`engine_for` the pool.
 
     Yields
     ------
     features : ndarray of shape (n, n_features)
-        Of the next block, in the precision of the net, float32 where that is a half.
+        Features of the next block, in the precision of the net; float32 for half
+        precision.
     """
     nets = member_nets(estimator, X)
     sizes = [net.batch_size(batch_size) for net in nets]

@@ -1,7 +1,8 @@
-"""From samples of a pool to what the module takes: skorch walks.
+"""From samples of a pool to input of the module, by skorch's own methods.
 
-Pipeline steps, then the net's own dataset, iterator, collate function and device. All
-that is added is a check of each block, and the precision of the module.
+Samples go through the Pipeline steps, then through the net's own dataset, iterator,
+collate function and device. Only two things are added: a check of each block, and the
+cast to the precision of the module.
 """
 
 from __future__ import annotations
@@ -24,19 +25,20 @@ from skdfal._utils._torch import HALVES, first_float
 from skdfal.adapter._find import is_net
 from skdfal.nets._dataset import ArrayDataset, collate
 
-# Bytes of samples that are taken from a pool at a time, where a batch is less.
+# Bytes of samples taken from a pool at once, if a batch is smaller than that.
 _BLOCK_BYTES = 2**26
 _BATCHES_A_BLOCK = 16
-_ALIGNMENT = 64  # bytes, of torch's own memory on the CPU
+_ALIGNMENT = 64  # bytes, as in torch's own memory on the CPU
 
-# Held by the thread that uses a generator or a switch of which a process has but one.
+# Protects generators and switches of which a process has only one.
 PROCESS_STATE = threading.RLock()
 
 
 def sees_samples_as_they_are(estimator):
-    """Whether an estimator, fitted or not, is a net that no step reshapes samples for.
+    """Whether an estimator, fitted or not, is a net whose samples nothing reshapes.
 
-    A step of a Pipeline may, as may a dataset or a collate function of the user's own.
+    Steps of a Pipeline may do so, and so may the user's own dataset or collate
+    function.
     """
     if not is_net(estimator) or estimator.iterator_valid is not DataLoader:
         return False
@@ -46,14 +48,15 @@ def sees_samples_as_they_are(estimator):
 
 
 class Walk:
-    """A net's way from samples to batches.
+    """The way of a net from samples to batches.
 
     Parameters
     ----------
     net : skorch net
-        It is left as it is: settings are changed on a copy that shares its module.
+        Net, which is not modified: settings are changed on a copy that shares its
+        module.
     steps : list of (name, transformer)
-        What comes before the net in a Pipeline.
+        Steps before the net in a Pipeline.
     """
 
     def __init__(self, net, steps) -> None:
@@ -66,17 +69,18 @@ class Walk:
             "iterator_valid__collate_fn"
         )
         if self.net.dataset is skorch.dataset.Dataset and is_plain:
-            # The same samples in one indexing per batch rather than one per sample.
+            # The same samples, with one indexing operation per batch instead of one per
+            # sample.
             self.net.dataset = ArrayDataset
             settings["iterator_valid__collate_fn"] = collate
         self.steps = steps
         self.device, self.dtype = _device_and_dtype(net)
         self.casts_integers = False
-        self.sample_bytes: int | None = None  # of a graph, once it is measured
+        self.sample_bytes: int | None = None  # memory of a graph, once measured
 
     @property
     def module(self) -> nn.Module:
-        """The user's module, as it is before ``torch.compile``."""
+        """The user's module, without ``torch.compile``."""
         return self.net.module_
 
     def batch(self, pool, indices) -> Any:
@@ -101,15 +105,16 @@ class Walk:
             raise ValueError(
                 f"The net's iterator_valid ({self.net.iterator_valid.__name__}) gives "
                 f"{len(batches)} batches for {len(indices)} samples and {batch_size=}, "
-                f"expected {n_expected}: scores would not be those of the samples."
+                f"expected {n_expected}: scores would not belong to the samples."
             )
         for batch in batches:
             x, _ = skorch.dataset.unpack_data(batch)
-            # Cast first: a device may have no doubles, as numpy's samples are.
+            # Cast first: the device may not support doubles, which numpy's samples
+            # often are.
             yield to_device(self._cast(to_tensor(x, device=None)), self.device)
 
     def samples(self, pool, indices):
-        """Take a block out of the pool and through the Pipeline, and check it."""
+        """Take a block from the pool, pass it through the Pipeline, and check it."""
         as_dataset = getattr(getattr(pool, "root", pool), "as_dataset", None)
         if as_dataset and not self.steps:
             return pool.as_dataset(indices)
@@ -122,7 +127,7 @@ class Walk:
         return X
 
     def _cast(self, x):
-        """Bring floating tensors to the precision of the module, checking the range."""
+        """Cast floating tensors to the precision of the module, checking the range."""
         if isinstance(x, Mapping):
             return {name: self._cast(part) for name, part in x.items()}
         if isinstance(x, tuple | list):
@@ -134,7 +139,7 @@ class Walk:
         if not x.isfinite().all():
             raise ValueError("Input X contains NaN or infinity.")
         cast = x.to(self.dtype)
-        if cast.data_ptr() % _ALIGNMENT:  # numpy's memory; kernels round by alignment
+        if cast.data_ptr() % _ALIGNMENT:  # from numpy; alignment affects rounding
             cast = cast.clone()
         if cast.dtype != x.dtype and not cast.isfinite().all():
             largest = torch.finfo(self.dtype).max
@@ -146,7 +151,7 @@ class Walk:
 
 @contextmanager
 def generators_kept() -> Iterator[None]:
-    """Put the global generators back: a DataLoader draws from them, a dataset may."""
+    """Restore the global generators: a DataLoader uses them, and a dataset may."""
     with PROCESS_STATE:
         numpy_state = np.random.get_state()  # noqa: NPY002
         python_state, torch_state = random.getstate(), torch.get_rng_state()
@@ -159,14 +164,14 @@ def generators_kept() -> Iterator[None]:
 
 
 def lean_copy(net):
-    """Return another object with the attributes of a net, its module shared."""
+    """Return a new object with the attributes of a net; the module is shared."""
     copy = object.__new__(type(net))
     vars(copy).update(vars(net))
     return copy
 
 
 def batches_a_block(pool, batch_size: int) -> int:
-    """Return how many batches are taken from a pool at a time."""
+    """Return how many batches are taken from a pool at once."""
     if pool.sample_shape is None:
         return 1
     n_bytes = 8 * batch_size * max(1, int(np.prod(pool.sample_shape)))
@@ -174,7 +179,7 @@ def batches_a_block(pool, batch_size: int) -> int:
 
 
 def _checked(X):
-    """Return a block as numbers, native and finite, or raise."""
+    """Return a block as finite numbers in native byte order, or raise."""
     if isinstance(X, Mapping):
         return {name: _checked(part) for name, part in X.items()}
     if isinstance(X, Tensor):
@@ -187,10 +192,10 @@ def _checked(X):
             X, dtype="numeric", ensure_2d=False, allow_nd=True, input_name="X"
         )
         if X.dtype.kind not in "biuf":
-            raise ValueError(f"X of dtype {X.dtype} should be of real numbers.")
+            raise ValueError(f"X of dtype {X.dtype} should contain real numbers.")
         if X.dtype.kind == "f" and X.dtype.itemsize > 8:
             X = X.astype(np.float64)
-        elif X.dtype.kind == "u" and X.dtype.itemsize > 1:  # torch hardly has these
+        elif X.dtype.kind == "u" and X.dtype.itemsize > 1:  # torch has few operations
             X = X.astype(np.int64)
         X = X.astype(X.dtype.newbyteorder("="), copy=False)
     if X.ndim < 2:
@@ -202,10 +207,10 @@ def _checked(X):
 
 
 def _device_and_dtype(net) -> tuple[torch.device, torch.dtype]:
-    """Where the module is, and the precision that its input should have.
+    """Return the device of the module, and the precision that its input should have.
 
-    A module of half precision gets its samples in float32, and rounds them itself:
-    steps of an attack would be lost in its rounding.
+    A module of half precision gets its samples in float32 and rounds them itself.
+    Otherwise the steps of an attack would be lost to rounding.
     """
     weights = first_float(net.module_)
     if weights is None:

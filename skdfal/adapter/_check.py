@@ -1,4 +1,4 @@
-"""Whether a net can take the samples, and answer all classes, before any training."""
+"""Check before any training that a net accepts the samples and has all outputs."""
 
 import numpy as np
 import torch
@@ -13,31 +13,33 @@ from skdfal.nets import VGG8, LeNet5, ResNet18
 
 _OWN = (LeNet5, VGG8, ResNet18)
 _KNOWN_PACKAGES = {"skorch", "skdfal"}
-_N_CHANNELS = (1, 3, 4)  # of pictures: grey, colours, colours and transparency
+_N_CHANNELS = (1, 3, 4)  # of images: grey, colour, colour with transparency
 
 
 def check_net(estimator, pool, classes):
-    """Raise where a net cannot take the samples of a pool, or has too few outputs.
+    """Raise if a net cannot take the samples of a pool, or has too few outputs.
 
-    One forward pass of a clone in evaluation mode, on two samples that are drawn: none
-    is read, and no generator of random numbers is moved. Where that would not tell, it
-    is left to the training: of estimators that are no net; of steps or datasets that
-    change samples; of samples of unknown shape; of modules of half precision, or with
+    This takes one forward pass of a clone in evaluation mode, on two random samples. No
+    sample is read, and no random generator changes its state.
+
+    Some problems only show up in training: with estimators that are not nets, steps or
+    datasets that change samples, samples of unknown shape, modules of half precision or
+    with errors of their own, and nets that are only completed during training.
     errors of their own; and of nets that make themselves ready only in their training.
 
     Parameters
     ----------
     estimator : estimator
-        The template of what is to be trained.
+        Unfitted estimator to be trained.
     pool : Pool
-        The samples, of the dtype of the training.
+        Samples, with the dtype used for training.
     classes : ndarray of shape (n_classes,)
-        All labels that there are.
+        All labels that exist.
 
     Raises
     ------
     ValueError
-        If the module refuses the samples, or has fewer outputs than there are classes.
+        If the module rejects the samples, or has fewer outputs than there are classes.
     """
     shape = pool.sample_shape
     if not shape or pool.dtype is None or not sees_samples_as_they_are(estimator):
@@ -46,7 +48,7 @@ def check_net(estimator, pool, classes):
         net = clone(estimator).initialize()
         if _is_made_ready_in_training(net):
             return
-        # As it is before torch.compile, which takes long.
+        # Without torch.compile, which takes long.
         module = vars(net)["module_"] = getattr(net.module_, "_orig_mod", net.module_)
         if any(p.dtype in HALVES for p in module.parameters()):
             return
@@ -56,28 +58,28 @@ def check_net(estimator, pool, classes):
                 out = first_output(net.infer(_draw(shape, pool.dtype, net.device)))
         except (RuntimeError, ValueError, IndexError) as exc:
             if isinstance(module, _OWN) and len(shape) != 3:
-                raise  # it says what images are
+                raise  # the message explains the shape of images
             raise ValueError(
                 f"{name} cannot take X of shape {(len(pool), *shape)}: "
                 f"{in_short(exc)}. {_remedy(module, shape)}"
             ) from exc
         except Exception:
-            return  # another parameter, what a training sets, a check of its own
+            return  # another parameter, an attribute set in training, its own check
     if not isinstance(out, Tensor) or out.ndim not in (1, 2):
         return
     n_outputs = out.shape[1] if out.ndim == 2 else 1
     is_binary = n_outputs == 1 and wants_float_targets(net)
     if is_binary and len(classes) > 2:
         raise ValueError(
-            f"{name} has one output, which tells two classes apart, but there are "
-            f"{len(classes)}, {_some(classes)}. Give it one output per class, and "
+            f"{name} has one output, which distinguishes two classes, but there are "
+            f"{len(classes)}, {_some(classes)}. Give it one output per class, and use "
             "CrossEntropyLoss."
         )
     if 1 < n_outputs < len(classes):
         raise ValueError(
             f"{name} has {n_outputs} outputs, but there are {len(classes)} classes, "
-            f"{_some(classes)}. Give it one output per class, as by n_classes in "
-            "make_classifier."
+            f"{_some(classes)}. Give it one output per class, for example with "
+            "n_classes in make_classifier."
         )
 
 
@@ -87,21 +89,21 @@ def in_short(exc):
 
 
 def has_channels_last(shape):
-    """Whether a sample looks like a picture whose channels are its last axis."""
+    """Whether a sample looks like an image whose channels are its last axis."""
     if len(shape) != 3 or shape[2] not in _N_CHANNELS:
         return False
     return shape[0] not in _N_CHANNELS and shape[1] > max(_N_CHANNELS)
 
 
 def _draw(shape, dtype, device):
-    """Return two samples: numbers in [0, 1), and whole numbers that are 0."""
+    """Return two samples: numbers in [0, 1), or zeros for integers."""
     if not isinstance(dtype, torch.dtype):
         dtype = torch.from_numpy(np.zeros(0, dtype)).dtype
     return torch.rand(2, *shape).to(dtype).to(device)
 
 
 def _is_made_ready_in_training(net):
-    """Whether a method of the user's own may change net or samples as a fit begins."""
+    """Whether a method of the user's may change net or samples when a fit starts."""
     watchers = [callback for _, callback in net.callbacks_]
     methods = [type(watcher).on_train_begin for watcher in watchers]
     names = ("fit", "partial_fit", "fit_loop", "on_train_begin", "get_dataset")
@@ -111,19 +113,19 @@ def _is_made_ready_in_training(net):
 
 
 def _remedy(module, shape):
-    """Say what to do with samples, or with the module, that do not fit together."""
+    """Say what to do if samples and module do not fit together."""
     if has_channels_last(shape):
-        return "The channels stand last: pass X.transpose(0, 3, 1, 2)."
+        return "The channels are the last axis: pass X.transpose(0, 3, 1, 2)."
     if not isinstance(module, _OWN):
         return (
-            "Pass X of shape (n_samples, n_channels, height, width) to a CNN, and make "
-            "the module for samples of this shape."
+            "Pass X of shape (n_samples, n_channels, height, width) to a CNN, and "
+            "build the module for samples of this shape."
         )
     wanted = f"image_size={shape[1:]}"
     first = next(m for m in module.modules() if isinstance(m, nn.Conv2d))
     if shape[0] != first.in_channels:
         wanted = f"in_channels={shape[0]}, {wanted}"
-    return f"Make the network for these images: {wanted}."
+    return f"Build the network for these images: {wanted}."
 
 
 def _some(classes):

@@ -1,8 +1,8 @@
-"""Draws from nets with dropout, the masks of a sample its own.
+"""Draws from nets with dropout, with separate masks for each sample.
 
-What a unit of a sample does in one draw is a hash of the seed, the sample's row in the
-pool, the draw, the dropout call of the forward pass and the unit. So neither the batch
-nor the company in which a sample is scored changes its draws.
+A mask entry is a hash of the seed, the sample's row in the pool, the draw, the dropout
+call within the forward pass, and the unit. The draws of a sample therefore depend
+neither on the batch nor on the other samples that are scored.
 """
 
 import math
@@ -22,26 +22,27 @@ from skdfal.pool import map_blocks
 
 _OF_UNITS = (nn.Dropout, nn.AlphaDropout)
 _OF_CHANNELS = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.FeatureAlphaDropout)
-# Inputs of so many dimensions torch takes for one sample, whose channels come first.
+# torch treats inputs with this many dimensions as one sample, with channels first.
 _UNBATCHED = {nn.Dropout1d: 2, nn.Dropout3d: 4}
-# What alpha dropout puts in place of a unit: SELU's limit, -λα.
+# Value that alpha dropout puts in place of a unit: SELU's limit, -λα.
 _SATURATED = -1.7580993408473766
-# SplitMix64, as int64: the odd step, then shifts and factors of the finalizer.
+# SplitMix64 in int64: the odd step, then shifts and factors of the finalizer.
 _STEP = 0x9E3779B97F4A7C15 - 2**64
 _ROUNDS = ((30, 0xBF58476D1CE4E5B9 - 2**64), (27, 0x94D049BB133111EB - 2**64), (31, 1))
-# Sets the seeds of draws apart from whatever else comes from the same random_state.
+# Makes the seeds of draws differ from other uses of the same random_state.
 _STREAM = 1
 
 
 def dropout_draws(
     estimator, X, n_draws, batch_size, random_state, caller, function=None
 ):
-    """Yield the probabilities of all draws, (n_draws, n, C), a batch at a time.
+    """Yield the probabilities of all draws, (n_draws, n, C), batch by batch.
 
-    Or a ``function`` of them, which may run in another process. Each member of a
-    Committee is drawn from ``n_draws`` times, or once where none of them has dropout.
-    ``caller`` is named if there is nothing to draw from. A sample's draws follow from
-    its row in ``X`` or, where that is a view, in the whole pool.
+    If given, ``function`` is applied to them; it may run in another process. Each
+    member of a Committee is sampled ``n_draws`` times, or once each if none of them has
+    dropout. ``caller`` is named in the error raised if there is nothing to draw from.
+    The draws of a sample are determined by its row in ``X`` or, if ``X`` is a view, in
+    the whole pool.
     """
     nets = member_nets(estimator, X)
     if len(nets) == 1 and not _dropout_layers(nets[0].module):
@@ -75,8 +76,8 @@ def _draws_of_part(n_rows, function, drawers, part):
 
 
 def _seeds(random_state, n):
-    """Derive ``n`` seeds of 64 bits, as int64."""
-    if random_state is None:  # not from numpy's global generator: leave no trace
+    """Derive ``n`` 64-bit seeds, as int64."""
+    if random_state is None:  # numpy's global generator stays untouched
         entropy = None
     elif isinstance(random_state, Integral):
         entropy = [int(random_state), _STREAM]
@@ -87,7 +88,7 @@ def _seeds(random_state, n):
 
 
 def _dropout_layers(module):
-    """List the layers that drop something in training mode."""
+    """List the layers that apply dropout in training mode."""
     return [layer for layer in module.modules() if _drops(layer)]
 
 
@@ -95,17 +96,17 @@ def _drops(layer):
     if isinstance(layer, (*_OF_UNITS, *_OF_CHANNELS)):
         return layer.p > 0
     if isinstance(layer, nn.RNNBase):
-        return layer.dropout > 0 and layer.num_layers > 1  # between its layers
+        return layer.dropout > 0 and layer.num_layers > 1  # between the layers
     return isinstance(layer, nn.MultiheadAttention) and layer.dropout > 0
 
 
 class _Drawer:
     """Draws from one net.
 
-    All draws of a batch go through the net together, the layers' own dropout replaced
-    by :class:`_Masks`. Where a layer has a dropout that cannot be replaced, or samples
-    do not lie along the first dimension of its input, samples go one by one, under
-    torch's generator seeded by their rows.
+    All draws of a batch go through the net together, with the dropout of its layers
+    replaced by :class:`_Masks`. If a dropout layer cannot be replaced, or its input
+    does not have the samples in its first dimension, samples are processed one by one,
+    with torch's generator seeded by their rows.
     """
 
     def __init__(self, net, seed, n_draws):
@@ -117,7 +118,7 @@ class _Drawer:
             isinstance(layer, nn.MultiheadAttention) for layer in net.module.modules()
         )
         x = net.batch(np.arange(min(2, len(net))))
-        self.takes_masks = False  # as far as is known
+        self.takes_masks = False  # until it is tested
         with self._no_dropout():
             self.takes_masks = _takes_masks(self.module, self.layers, x)
             self.runs_once = _runs_once(self.module, self.layers, x)
@@ -140,7 +141,7 @@ class _Drawer:
 
     def _draw_one_by_one(self, x, rows):
         seeds = _hash(torch.tensor(self.seed), torch.as_tensor(rows)).tolist()
-        # cuDNN's recurrent layers keep a generator of their own, which has no seed.
+        # cuDNN's recurrent layers use their own generator, which cannot be seeded.
         with _training(self.layers), torch.backends.cudnn.flags(enabled=False):
             with _forked_generator(self.net.device) as generator:
                 logits = []
@@ -169,7 +170,7 @@ class _Drawer:
 
 @contextmanager
 def _no_fused_attention():
-    """Keep to kernels that run every layer: the fused ones drop nothing."""
+    """Use kernels that run every layer: fused ones skip dropout."""
     has_fastpath = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
@@ -179,7 +180,7 @@ def _no_fused_attention():
 
 
 class _Masks:
-    """A forward hook that does in evaluation mode what the layer does in training."""
+    """Forward hook that applies dropout in evaluation mode, with reproducible masks."""
 
     def __init__(self, seed, rows, n_draws, device):
         by_row = _hash(torch.tensor(seed), torch.as_tensor(rows, device=device))
@@ -200,17 +201,17 @@ class _Masks:
         return x.copy_(out) if layer.inplace else out
 
     def _kept(self, p, shape):
-        """Whether each unit stays, by 16 bits a unit: with probability 1 - p."""
+        """Whether each unit stays, from 16 bits per unit: with probability 1 - p."""
         n_units = math.prod(shape[1:])
         keys = _hash(self.keys, torch.tensor(self.n_calls))
         words = _hash(keys, torch.arange(-(-n_units // 4), device=keys.device))
-        bits = words.view(torch.int16)[:, :n_units]  # four to a word
+        bits = words.view(torch.int16)[:, :n_units]  # four per word
         first_kept = min(round(2**16 * p) - 2**15, 2**15 - 1)
         return (bits >= first_kept).reshape(shape)
 
 
 def _mask_shape(layer, x):
-    """Shape of what ``layer`` drops of ``x``: units, or channels as a whole."""
+    """Shape of the mask of ``layer`` for ``x``: per unit, or per channel."""
     if isinstance(layer, _OF_UNITS):
         return x.shape
     n_dims = 1 if x.ndim == _UNBATCHED.get(type(layer)) else 2
@@ -218,7 +219,7 @@ def _mask_shape(layer, x):
 
 
 def _hash(key, index):
-    """Return the number at ``index`` of the SplitMix64 sequence that ``key`` starts.
+    """Return element ``index`` of the SplitMix64 sequence that starts at ``key``.
 
     Both are int64 tensors that broadcast. G. L. Steele, D. Lea, C. H. Flood, "Fast
     Splittable Pseudorandom Number Generators", OOPSLA 2014,
@@ -226,7 +227,7 @@ def _hash(key, index):
     """
     z = key + (index + 1) * _STEP
     for shift, factor in _ROUNDS:
-        z ^= (z >> shift) & (2 ** (64 - shift) - 1)  # no copies of the sign come in
+        z ^= (z >> shift) & (2 ** (64 - shift) - 1)  # a logical shift: no sign bits
         z *= factor
     return z
 
@@ -235,9 +236,9 @@ def _hash(key, index):
 
 
 def _takes_masks(module, layers, x):
-    """Whether ``layers`` drop by :class:`_Masks`: known, and given one row per sample.
+    """Whether ``layers`` suit :class:`_Masks`: known, with one row per sample.
 
-    Tried with batches of two sizes, lest the one be some other dimension's.
+    Tested with two batch sizes, in case one equals some other dimension.
     """
     if not all(type(layer) in (*_OF_UNITS, *_OF_CHANNELS) for layer in layers):
         return False
@@ -255,9 +256,9 @@ def _takes_masks(module, layers, x):
 
 
 def _runs_once(module, layers, x):
-    """Whether repeating late does what repeating early does, tried without dropping.
+    """Whether repeating late equals repeating early, tested without dropout.
 
-    It does not where a skip connection passes by the first dropout layer.
+    It does not if a skip connection bypasses the first dropout layer.
     """
     try:
         late = _forward_repeated(module, layers, x, 3)
@@ -276,16 +277,16 @@ def _rows(x, rows):
 
 
 def _repeated_forward(module, layers, x, n_draws):
-    """Run as many copies of the batch as there are draws."""
+    """Run one copy of the batch per draw."""
     return module(_repeat(x, n_draws))
 
 
 def _forward_repeated(module, layers, x, n_draws):
-    """Run ``x``, the batch repeated only where it meets the first of ``layers``."""
+    """Run ``x``, repeating the batch only at the first of ``layers``."""
     with ExitStack() as hooks:
 
         def repeat(_, args):
-            hooks.close()  # once
+            hooks.close()  # run only once
             return tuple(_repeat(arg, n_draws) for arg in args)
 
         hooks.enter_context(
@@ -296,7 +297,7 @@ def _forward_repeated(module, layers, x, n_draws):
 
 @contextmanager
 def _hooked(layers, register, hook):
-    """Have ``hook`` called with each of ``layers``, for a while."""
+    """Register ``hook`` for each of ``layers`` within the context."""
     handles = [register(layer, hook) for layer in layers]
     try:
         yield
@@ -307,7 +308,7 @@ def _hooked(layers, register, hook):
 
 @contextmanager
 def _training(layers):
-    """Switch ``layers``, but not what is inside them, from evaluation to training."""
+    """Switch ``layers``, but not their submodules, from evaluation to training mode."""
     for layer in layers:
         layer.training = True
     try:
@@ -319,7 +320,7 @@ def _training(layers):
 
 @contextmanager
 def _forked_generator(device):
-    """Yield the generator that dropout draws from, and put it back afterwards."""
+    """Yield the generator used by dropout, and restore its state afterwards."""
     is_cuda = device.type == "cuda"
     with torch.random.fork_rng(devices=[device] if is_cuda else []):
         if is_cuda:

@@ -1,4 +1,4 @@
-"""What a net makes of samples, as an array: the public face of its features."""
+"""Features of a net as an array: the public function."""
 
 import numpy as np
 from torch import nn
@@ -17,11 +17,11 @@ from skdfal.pool import as_pool
     prefer_skip_nested_validation=True,
 )
 def features(estimator, X, *, layer=None, batch_size=None, out=None):
-    """Return what a net makes of samples before it decides between classes.
+    """Return the features of samples, computed by the hidden layers of a net.
 
-    Taken once, they serve for as many rounds as the net stays the same: train a linear
-    head on the features of a pretrained net, and query with the head on the features,
-    in milliseconds.
+    Features can be reused in as many rounds as the net stays the same. For example,
+    train a linear head on the features of a pretrained net, and query with this head on
+    the features, in milliseconds.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def features(estimator, X, *, layer=None, batch_size=None, out=None):
         A skorch net, a Pipeline ending in one, or a modAL learner or committee wrapping
         these. The features of committee members are concatenated.
     X : array-like of shape (n_samples, ...)
-        Samples, as for ``fit``: anything that :func:`skdfal.pool.as_pool` takes. They
+        Samples, in any format that ``fit`` and :func:`skdfal.pool.as_pool` take. They
         are read block by block.
     layer : str, nn.Module or None, default=None
         Layer whose flattened output is returned, given as a module or by its name in
@@ -38,13 +38,14 @@ def features(estimator, X, *, layer=None, batch_size=None, out=None):
         Number of samples per forward pass. If None, it is chosen from the memory that
         one sample needs.
     out : ndarray of shape (n_samples, n_features), default=None
-        Where to write, such as a :func:`numpy.lib.format.open_memmap` for more than
-        memory holds. None is a new array.
+        Array to write the features to, such as a :func:`numpy.lib.format.open_memmap`
+        if they do not fit into memory. If None, a new array is created.
 
     Returns
     -------
     features : ndarray of shape (n_samples, n_features)
-        In the precision of the net, float32 where that is a half. ``out`` if given.
+        Features, in the precision of the net; float32 for half precision. ``out`` if
+        given.
 
     Raises
     ------
@@ -53,9 +54,9 @@ def features(estimator, X, *, layer=None, batch_size=None, out=None):
     TypeError
         If the estimator contains no torch net.
     ValueError
-        If ``layer`` is not in the module, if it has no linear layer and none is named,
-        if ``out`` is of another shape or not of floats, or if ``X`` is empty, contains
-        NaN or infinity, or has a shape that the net cannot take.
+        If the module has no such ``layer``, if ``layer`` is None and it has no linear
+        layer, if ``out`` has the wrong shape or no floating point dtype, or if ``X`` is
+        empty, contains NaN or infinity, or has a shape that the net cannot take.
 
     See Also
     --------
@@ -76,7 +77,7 @@ def features(estimator, X, *, layer=None, batch_size=None, out=None):
     (5,)
     """
     if out is not None and out.dtype.kind != "f":
-        raise ValueError(f"out is of {out.dtype}, but features are floats: float32.")
+        raise ValueError(f"out has dtype {out.dtype}, but features need float32.")
     pool, start = as_pool(X), 0
     for block in map_features(estimator, pool, batch_size, layer):
         shape = (len(pool), block.shape[1])

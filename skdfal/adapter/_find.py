@@ -1,6 +1,6 @@
-"""Which nets are in an estimator: skorch nets, Pipelines, modAL's learners, searches.
+"""Find the nets in an estimator: skorch nets, Pipelines, modAL's learners, searches.
 
-They are recognised by what they have, outermost first, down to the nets.
+Estimators are recognised by their attributes, from the outermost down to the nets.
 """
 
 import numpy as np
@@ -15,13 +15,13 @@ from skdfal._utils._validation import _num_samples
 
 def is_net(estimator):
     """Whether an estimator is a skorch net, initialized or not."""
-    if isinstance(estimator, FrozenEstimator):  # it shows what its estimator has
+    if isinstance(estimator, FrozenEstimator):  # it exposes its estimator's attributes
         return False
     return hasattr(estimator, "get_iterator") and hasattr(estimator, "initialize")
 
 
 def inner_net(estimator):
-    """Return the net within an estimator that need not be fitted, or None."""
+    """Return the net inside an estimator, fitted or not, or None."""
     while estimator is not None and not is_net(estimator):
         if getattr(estimator, "steps", None):
             estimator = estimator.steps[-1][1]
@@ -31,7 +31,7 @@ def inner_net(estimator):
 
 
 def wants_float_targets(estimator):
-    """Whether the net in ``estimator``, fitted or not, has a binary criterion."""
+    """Whether the net inside ``estimator``, fitted or not, has a binary criterion."""
     net = inner_net(estimator)
     if net is None:
         return False
@@ -46,16 +46,16 @@ def members(estimator):
 
 
 def is_learner(estimator):
-    """Whether an estimator is modAL's ActiveLearner or one that looks like it."""
+    """Whether an estimator is modAL's ActiveLearner or looks like one."""
     has_both = hasattr(estimator, "query_strategy") and hasattr(estimator, "X_training")
     return has_both and not members(estimator)
 
 
 def fitted_within(estimator):
-    """Return the one fitted estimator that another only passes on to, or None.
+    """Return the single fitted estimator that another one delegates to, or None.
 
-    What averages or recalibrates several estimators has none, nor has what shows its
-    estimator only some of the features.
+    None for estimators that average or recalibrate several others, and for those that
+    pass only some of the features on.
     """
     if is_learner(estimator):
         return estimator.estimator
@@ -71,7 +71,7 @@ def fitted_within(estimator):
 
 
 def leads_to_net(estimator):
-    """Whether a net, fitted or not, is all there is at the end of an estimator."""
+    """Whether an estimator, fitted or not, ends in nets only."""
     if isinstance(estimator, FrozenEstimator):
         return leads_to_net(estimator.estimator)
     if is_net(estimator) or not hasattr(type(estimator), "predict_proba"):
@@ -92,7 +92,7 @@ def nets_within(estimator):
     NotFittedError
         If it is not fitted.
     TypeError
-        If there is something else than nets at the end of it.
+        If it ends in anything other than nets.
     """
     return _unwrap(estimator, type(estimator).__name__)
 
@@ -124,31 +124,31 @@ def _unwrap(estimator, outermost):
         raise _not_fitted(estimator)
     if inner_net(estimator) is not None:
         raise TypeError(
-            f"{outermost} makes one classifier of several nets, or of what they "
-            "answer, and so has no single module to differentiate or to take features "
-            "from. Pass one of its nets, or a modAL Committee of them; entropy, "
-            "margin, least_confidence and random sampling take it as it is."
+            f"{outermost} combines several nets, or their predictions, so there is no "
+            "single module to differentiate or to take features from. Pass one of its "
+            "nets, or a modAL Committee of them. Entropy, margin, least_confidence and "
+            "random sampling accept it unchanged."
         )
     raise TypeError(
-        f"{outermost} is not a torch net: expected a fitted skorch net (such as "
-        "NeuralNetClassifier), a Pipeline that ends in one, or a modAL learner or "
-        "committee around them. What looks at probabilities alone, such as entropy, "
-        "takes any fitted classifier with predict_proba."
+        f"{outermost} is not a torch net. Expected a fitted skorch net (such as "
+        "NeuralNetClassifier), a Pipeline ending in one, or a modAL learner or "
+        "committee wrapping these. Strategies that only need probabilities, such as "
+        "entropy, accept any fitted classifier with predict_proba."
     )
 
 
 def _unwrap_pipeline(pipeline, outermost):
     if not pipeline.steps:
-        raise TypeError(f"{outermost} has no steps: expected a skorch net at its end.")
+        raise TypeError(f"{outermost} has no steps. Expected a skorch net at its end.")
     *before, (_, last) = pipeline.steps
     if isinstance(last, str) or last is None:
-        raise TypeError(f"{outermost} ends in {last!r} rather than in a skorch net.")
+        raise TypeError(f"{outermost} ends in {last!r} instead of a skorch net.")
     steps = [
         (name, step)
         for name, step in before
         if step is not None
         and step != "passthrough"
-        # imbalanced-learn's samplers act on fit only
+        # imbalanced-learn's samplers only act during fit
         and not (hasattr(step, "fit_resample") and type(pipeline) is not Pipeline)
     ]
     return [(steps + inner, net) for inner, net in _unwrap(last, outermost)]
@@ -170,10 +170,9 @@ def _not_fitted(estimator):
 
 
 def class_labels(estimator, n_classes):
-    """Return what ``predict`` answers for each column of the probabilities.
+    """Return the labels that ``predict`` returns for the columns of probabilities.
 
-    A net answers the number of the column: its ``classes_`` are only those that it
-    saw in training.
+    A net predicts column indices; its ``classes_`` are only those seen in training.
 
     Parameters
     ----------
@@ -185,7 +184,7 @@ def class_labels(estimator, n_classes):
     Returns
     -------
     labels : ndarray of shape (n_classes,)
-        Numbers of columns, or ``classes_``.
+        Column indices, or ``classes_``.
     """
     if isinstance(estimator, FrozenEstimator):
         return class_labels(estimator.estimator, n_classes)
@@ -201,9 +200,9 @@ def class_labels(estimator, n_classes):
 
 
 def labeled_samples(estimator, X_labeled=None):
-    """Return the samples given, or those that a modAL learner or committee was taught.
+    """Return ``X_labeled``, or else the training samples of a modAL learner.
 
-    None where there are none.
+    None if there are none.
     """
     X = X_labeled
     if X is None:

@@ -1,4 +1,4 @@
-"""A net's module as one that answers with logits."""
+"""A net's module as a module that returns logits."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from skdfal.adapter._outputs import Convention
 from skdfal.adversarial import AffineForm, affine_form
 from skdfal.nets import RestartingClassifier
 
-# Of a batch through the module; the second takes a last axis of one away, the third
-# the logits of an object that holds them.
+# `infer` methods that only pass a batch through the module. The second also removes a
+# last axis of size one, the third takes the logits from an object that holds them.
 _PLAIN_PASSES = {
     NeuralNet.infer,
     NeuralNetBinaryClassifier.infer,
@@ -35,7 +35,7 @@ _SOFTMAX = {torch.softmax, torch.nn.functional.softmax, Tensor.softmax}
 
 
 class _SoftmaxTap(TorchFunctionMode):
-    """Remember the input of the last softmax, whose output may be the module's."""
+    """Record the input of the last softmax, whose output may be the module's."""
 
     logits = probabilities = None
 
@@ -50,7 +50,7 @@ class _SoftmaxTap(TorchFunctionMode):
 def as_module_takes(module: nn.Module, x: Any) -> Any:
     """Return a copy of a batch, since a layer may work in place.
 
-    A module of half precision gets its samples rounded to its own.
+    For a module of half precision, samples are rounded to its precision.
     """
     weights = first_float(module)
     is_half = weights is not None and weights.dtype in HALVES
@@ -66,18 +66,19 @@ def as_module_takes(module: nn.Module, x: Any) -> Any:
 class LogitModule(nn.Module):
     """A net's module with its output turned into logits of shape (n, C), C >= 2.
 
-    Differences of log-probabilities are differences of logits; where the module ends
-    in a softmax, its input is read instead, which loses nothing where probabilities
-    underflow. Outputs beyond the known classes are cut here, and nowhere else.
+    Differences of log-probabilities are differences of logits. If the module ends in a
+    softmax, its input is read instead, so nothing is lost when probabilities underflow.
+    Outputs beyond the known classes are removed here, and nowhere else.
 
     Parameters
     ----------
     net : skorch net
-        The batch goes through its ``infer``.
+        Net whose ``infer`` is applied to the batch.
     convention : Convention
-        What it returns.
+        Meaning of the module's output.
     n_classes : int or None
-        Known classes, the first of its outputs; None takes all.
+        Number of known classes, the first of its outputs. If None, all outputs are
+        classes.
     """
 
     def __init__(self, net, convention: Convention, n_classes: int | None) -> None:
@@ -95,7 +96,7 @@ class LogitModule(nn.Module):
     def _answer(self, x: Any) -> Tensor:
         out = first_output(self.infer(x))
         if out.ndim == 1 and not self.convention.is_binary:
-            out = out.unsqueeze(0)  # of a lone sample, whose axis a squeeze() took away
+            out = out.unsqueeze(0)  # a lone sample whose axis was squeezed away
         return out
 
     def _all_logits(self, x: Any) -> Tensor:
@@ -111,7 +112,7 @@ class LogitModule(nn.Module):
         return proba.clamp_min(torch.finfo(proba.dtype).tiny).log()  # never log 0
 
     def affine_form(self) -> AffineForm | None:
-        """Return the logits as ``W x + b`` where they certainly are, or None."""
+        """Return the logits as ``W x + b`` if they certainly are, otherwise None."""
         layers = self.module
         if self.convention.kind == "probabilities" and _ends_in_softmax(layers):
             layers = layers[:-1]
@@ -124,7 +125,7 @@ class LogitModule(nn.Module):
         return AffineForm(form.W[: self.n_classes], form.b[: self.n_classes])
 
     def double(self) -> LogitModule:
-        """Return it in float64, on a copy of the module."""
+        """Return this module in float64, as a copy."""
         net = lean_copy(self.net)
         net.module_ = copy.deepcopy(self.module).double()
         return LogitModule(net, self.convention, self.n_classes)
@@ -154,5 +155,5 @@ class Consensus(nn.Module):
         return log_proba.logsumexp(0) - np.log(len(self.members))
 
     def double(self) -> Consensus:
-        """Return it in float64, on copies of the modules."""
+        """Return this module in float64, with copies of its members."""
         return Consensus([member.double() for member in self.members])

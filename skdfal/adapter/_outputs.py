@@ -1,4 +1,4 @@
-"""What a module returns: logits or probabilities, by the word of its net."""
+"""What a module returns according to its net: logits or probabilities."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _ROUNDING = 1e-3  # of a sum of probabilities, in half precision
 
 
 class Convention(NamedTuple):
-    """How the output of a module is to be read.
+    """How to interpret the output of a module.
 
     Attributes
     ----------
     kind : {"logits", "probabilities"}
-        What ``nonlinearity`` makes of the output.
+        What ``nonlinearity`` turns the output into.
     nonlinearity : callable
-        From output to probabilities, for the second kind; the identity where the
-        module has them itself.
+        Function from output to probabilities, for the second kind; the identity if the
+        module returns them itself.
     is_binary : bool
-        Whether one output stands for two classes.
+        Whether one output represents two classes.
     """
 
     kind: str
@@ -39,51 +39,51 @@ class Convention(NamedTuple):
 
 
 def output_convention(net, out, name: str) -> Convention:
-    """Read it off the criterion, the nonlinearity for predictions, and an output.
+    """Infer the convention from criterion, nonlinearity for predictions, and an output.
 
     Parameters
     ----------
     net : skorch net
-        The net.
+        Fitted net.
     out : Tensor
-        What its module answered for two samples.
+        Output of its module for two samples.
     name : str
-        Class of the module, for messages.
+        Class name of the module, for messages.
 
     Returns
     -------
     convention : Convention
-        Such that its probabilities are those of the net's ``predict_proba``.
+        Convention whose probabilities equal those of the net's ``predict_proba``.
 
     Warns
     -----
     UserWarning
-        If probabilities stand where the criterion wants logits, or if it cannot be
-        known and they are taken for what they look like.
+        If the module returns probabilities although the criterion expects logits, or if
+        this is unknown and they are treated as what they look like.
     """
     loss = getattr(net.criterion_, "_orig_mod", net.criterion_)
     is_binary = isinstance(loss, nn.BCEWithLogitsLoss | nn.BCELoss)
     if not isinstance(out, Tensor) or out.ndim not in (1, 2):
-        return Convention("logits", _identity, is_binary)  # refused later, by its shape
+        return Convention("logits", _identity, is_binary)  # rejected later, by shape
     if net.predict_nonlinearity != "auto":
         return _custom(net, out, is_binary)
     if isinstance(loss, nn.NLLLoss | nn.BCELoss):
-        # Negative numbers are a log-softmax under a plain NeuralNet.
+        # Negative numbers come from a log-softmax under a plain NeuralNet.
         kind = "logits" if (out < 0).any() else "probabilities"
         return Convention(kind, _identity, is_binary)
     if isinstance(loss, nn.CrossEntropyLoss) and _are_probabilities(out):
         warn_caller(
-            f"{name} returns probabilities under CrossEntropyLoss, which takes logits: "
-            "it is trained on, and judged by, the softmax of a softmax. Take the last "
-            "softmax out of the module, or use NLLLoss.",
+            f"{name} returns probabilities under CrossEntropyLoss, which expects "
+            "logits: it is trained and evaluated on the softmax of a softmax. Remove "
+            "the last softmax from the module, or use NLLLoss.",
             UserWarning,
         )
     is_known = isinstance(loss, nn.CrossEntropyLoss | nn.BCEWithLogitsLoss)
     if not is_known and _are_probabilities(out):
         warn_caller(
-            f"{name} returns numbers that sum to 1 under {type(loss).__name__}, of "
-            "which it is not known what it takes. They are taken as probabilities; "
-            "predict_nonlinearity of the net says so, or otherwise, for good.",
+            f"{name} returns numbers that sum to 1, but it is not known whether "
+            f"{type(loss).__name__} expects probabilities or logits. They are treated "
+            "as probabilities; set predict_nonlinearity of the net to settle this.",
             UserWarning,
         )
         return Convention("probabilities", _identity, is_binary)
@@ -91,7 +91,7 @@ def output_convention(net, out, name: str) -> Convention:
 
 
 def _custom(net, out: Tensor, is_binary: bool) -> Convention:
-    """Take the net's own nonlinearity, if what it gives are probabilities."""
+    """Use the net's own nonlinearity, if it returns probabilities."""
     nonlinearity = net.predict_nonlinearity or _identity
     proba = nonlinearity(out)
     if isinstance(proba, Tensor) and _are_probabilities(proba):
@@ -100,7 +100,7 @@ def _custom(net, out: Tensor, is_binary: bool) -> Convention:
 
 
 def _are_probabilities(p: Tensor) -> bool:
-    """Whether each row is a distribution over two classes or more."""
+    """Whether each row is a distribution over two or more classes."""
     if p.ndim != 2 or p.shape[1] < 2 or not p.is_floating_point():
         return False
     total = p.float().sum(1)

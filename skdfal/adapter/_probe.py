@@ -1,4 +1,4 @@
-"""From a fitted estimator to its nets, each tried on the first sample of the pool."""
+"""From a fitted estimator to its nets, each tested on the first sample of the pool."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from skdfal.adapter._outputs import output_convention
 from skdfal.adapter._torch_net import TorchNet
 from skdfal.pool import Pool, as_pool, engine_for
 
-# Samples by which it is told whether the members of a Committee see the same.
+# Number of samples used to test whether Committee members get the same input.
 _N_COMPARED = 64
 
 
 def torch_nets(estimator, X) -> list[TorchNet]:
-    """Unwrap a fitted estimator into its nets, each with ``X`` as its pool.
+    """Extract the nets from a fitted estimator, each with ``X`` as its pool.
 
-    The list has one entry, but for a Committee whose members transform ``X``
-    differently and so share no input space.
+    The list has one entry, unless the members of a Committee transform ``X``
+    differently and therefore share no input space.
 
     Raises
     ------
@@ -44,12 +44,12 @@ def torch_nets(estimator, X) -> list[TorchNet]:
     """
     found = nets_within(estimator)
     pool = as_pool(X)
-    engine_for(pool)  # raises where the workers cannot be asked, before any is read
+    engine_for(pool)  # raises if the workers cannot be reached, before any reading
     nets = [_probe(net, steps, pool, type(estimator).__name__) for steps, net in found]
     if len({net.n_classes for net in nets}) > 1:
         raise ValueError(
             "The members of the Committee have different numbers of classes: "
-            f"{[net.n_classes for net in nets]}. Give all modules the same."
+            f"{[net.n_classes for net in nets]}. Give all modules the same number."
         )
     if len(nets) == 1 or not _see_the_same(nets):
         return nets
@@ -58,18 +58,18 @@ def torch_nets(estimator, X) -> list[TorchNet]:
 
 
 def member_nets(estimator, X) -> list[TorchNet]:
-    """Unwrap an estimator as :func:`torch_nets` does, a Committee into its members."""
+    """Extract nets like :func:`torch_nets`, but split a Committee into its members."""
     nets = torch_nets(estimator, X)
     return list(nets[0].members) or nets
 
 
 def _probe(net, steps: list, pool: Pool, outermost: str) -> TorchNet:
-    """Check the net against its input by a forward pass of one sample, twice."""
+    """Check the net against its input with a forward pass of one sample, twice."""
     name = type(getattr(net.module_, "_orig_mod", net.module_)).__name__
     if is_regressor(net):
         raise TypeError(
-            f"{outermost} is a regressor, and has no classes between which there "
-            "could be a boundary. Use a classifier such as NeuralNetClassifier."
+            f"{outermost} is a regressor, so it has no classes and no decision "
+            "boundary. Use a classifier such as NeuralNetClassifier."
         )
     walk = Walk(net, steps)
     with evaluation_mode(walk.module), torch.no_grad():
@@ -89,10 +89,10 @@ def _probe(net, steps: list, pool: Pool, outermost: str) -> TorchNet:
 
 
 def _first_pass(walk, pool, name):
-    """Return the first sample, twice, and what the module answers.
+    """Return the first sample, twice, and the output of the module for it.
 
-    Two rows, since a convolution takes a single 3-d array for one unbatched image.
-    Integers go in as they are, and as floats if the module cannot take them so.
+    Two rows are needed, since a convolution takes a single 3-d array for one unbatched
+    image. Integers are passed unchanged, and as floats if the module rejects them.
     """
     x = walk.batch(pool, [0, 0])
     try:
@@ -120,7 +120,7 @@ def _raw_output(walk, x):
 
 
 def _not_finite(walk, x, name: str) -> str:
-    """Say why a finite sample has no finite answer."""
+    """Explain why the output for a finite sample is not finite."""
     parameters = list(walk.module.parameters())
     if any(p.dtype in HALVES for p in parameters) and all(
         p.isfinite().all() for p in parameters
@@ -129,8 +129,8 @@ def _not_finite(walk, x, name: str) -> str:
         net.module_ = copy.deepcopy(walk.module).float()
         if first_output(net.infer(map_tensors(torch.clone, x))).isfinite().all():
             return (
-                f"{name} overflows in its half precision for a finite X, while in "
-                "float32 it does not. Scale X, or use bfloat16 or float32."
+                f"{name} overflows in its half precision for a finite X, but not in "
+                "float32. Scale X, or use bfloat16 or float32."
             )
     return (
         f"{name} returns NaN or infinity for a finite X: its training has "
@@ -144,26 +144,27 @@ def _check_output(out, name: str, convention, n_samples: int, x) -> None:
     fact = f"{name} returns shape {shape} for 2 samples of X of shape {of_x}"
     if not isinstance(out, Tensor) or out.ndim not in (1, 2) or len(out) != 2:
         raise ValueError(
-            f"{fact}; expected (n_samples, n_classes). Flatten what is left over, or "
+            f"{fact}; expected (n_samples, n_classes). Flatten the remaining axes, or "
             "check the number of dimensions of X."
         )
     if convention.is_binary and not convention.tells_classes(out):
         raise ValueError(
-            f"{fact} under a binary criterion, which takes each output for a question "
-            "of its own. Here a sample has one class: use CrossEntropyLoss, or give "
-            "the module one output for two classes."
+            f"{fact} under a binary criterion, which treats each output as a separate "
+            "yes-or-no question. Here a sample has exactly one class: use "
+            "CrossEntropyLoss, or give the module one output for two classes."
         )
     if not convention.is_binary and (out.ndim == 1 or out.shape[1] < 2):
         raise ValueError(
-            f"{fact}: one class only, so there is no decision boundary. Give the "
+            f"{fact}: only one class, so there is no decision boundary. Give the "
             "module at least two classes, or use NeuralNetBinaryClassifier."
         )
 
 
 def _n_known_classes(net) -> int | None:
-    """How many outputs are classes, as far as the net was told, or None.
+    """Number of outputs that are classes, as far as the net was told, or None.
 
-    ``classes_`` are what it was told or, without that, the codes it was trained on.
+    ``classes_`` contains the classes it was told or, otherwise, the codes it was
+    trained on.
     """
     try:
         classes = np.asarray(net.classes_)
@@ -175,17 +176,18 @@ def _n_known_classes(net) -> int | None:
 
 
 def _warn_of_cut(net, out, n_known: int | None, name: str) -> None:
-    """Warn where outputs are left out that another training may have been for.
+    """Warn if outputs are ignored that may belong to classes of another training.
 
-    A ``partial_fit`` on some classes makes a net forget that it knows others.
+    After a ``partial_fit`` on some classes, a net no longer knows about the others.
     """
     was_told = getattr(net, "classes", None) is not None
     if n_known is None or was_told or out.ndim == 1 or out.shape[1] <= n_known:
         return
     warn_caller(
         f"{name} has {out.shape[1]} outputs, but the labels of its last training go up "
-        f"to {n_known - 1}: the outputs beyond are taken for no classes. Say how many "
-        f"there are, as by NeuralNetClassifier(..., classes=range({out.shape[1]})).",
+        f"to {n_known - 1}: the outputs beyond are ignored. State how many classes "
+        "there are, for example with NeuralNetClassifier(..., "
+        f"classes=range({out.shape[1]})).",
         UserWarning,
     )
 

@@ -1,4 +1,4 @@
-"""A fitted net as a strategy needs it: a module of logits, and batches to give it."""
+"""A fitted net in the form that strategies need: a module of logits, and batches."""
 
 from __future__ import annotations
 
@@ -25,32 +25,32 @@ from skdfal.adapter._batches import Walk, batches_a_block
 from skdfal.adapter._travel import own_device
 from skdfal.pool import Pool, map_blocks
 
-# Of several inputs by name, whose memory is not looked into.
+# Batch size for several inputs by name, whose memory is not examined.
 _BATCH_SIZE = 128
 
 
 @dataclass(frozen=True)
 class TorchNet:
-    """A net, and the pool that it is to look at.
+    """A net together with the pool that it is applied to.
 
     Attributes
     ----------
     module : nn.Module
-        Maps a batch to logits of shape (n, n_classes), n_classes >= 2.
+        Module from a batch to logits of shape (n, n_classes), n_classes >= 2.
     pool : Pool
-        The samples, as the user has them.
+        Samples, in the user's format.
     walk : Walk
-        From samples to batches in the net's own input space.
+        Way from samples to batches in the net's own input space.
     n_classes : int
         Number of logits.
     n_outputs : int
-        Of the module, which may have some that are no classes.
+        Number of outputs of the module, some of which may not be classes.
     name : str
-        Class of the user's module, for messages.
+        Class name of the user's module, for messages.
     linear : nn.Linear or None
-        The last linear layer that a forward pass runs through.
+        Last linear layer that a forward pass runs.
     members : tuple of TorchNet
-        Of a Committee; empty otherwise.
+        Nets of the members of a Committee; empty otherwise.
     """
 
     module: nn.Module
@@ -67,16 +67,16 @@ class TorchNet:
 
     @property
     def device(self) -> torch.device:
-        """Where the module is."""
+        """Device of the module."""
         return self.walk.device
 
     @property
     def rows(self) -> np.ndarray:
-        """Numbers of the samples in the pool that all views stem from."""
+        """Row numbers of the samples in the pool from which all views derive."""
         return getattr(self.pool, "indices", np.arange(len(self)))
 
     def of(self, pool: Pool) -> TorchNet:
-        """Return the same net for other samples."""
+        """Return the same net with other samples."""
         members = tuple(member.of(pool) for member in self.members)
         return replace(self, pool=pool, members=members)
 
@@ -87,23 +87,23 @@ class TorchNet:
         n_batches: int | None = None,
         engine=None,
     ) -> Iterator:
-        """Yield ``function`` of this net for one block of its pool after the other.
+        """Yield the result of ``function`` for this net on each block of its pool.
 
         Parameters
         ----------
         function : callable
-            Takes a net whose pool is the block. It may run in another process.
+            Function of a net whose pool is the block. It may run in another process.
         batch_size : int
-            Samples in a batch; a block is made of whole batches.
+            Number of samples per batch; a block consists of whole batches.
         n_batches : int, default=None
-            Batches in a block; None takes as many as are read at a time.
+            Number of batches per block. If None, as many as are read at once.
         engine : engine, default=None
-            Who works; None takes :func:`engine_for` the pool.
+            Engine that does the work. If None, :func:`engine_for` the pool.
 
         Yields
         ------
         result : object
-            What the function returned.
+            Result of the function.
         """
         n_batches = n_batches or batches_a_block(self.pool, batch_size)
         work = partial(_on_part, function)
@@ -111,21 +111,21 @@ class TorchNet:
         return map_blocks(work, self, self.pool, size, engine=engine)
 
     def map_parts(self, function: Callable, parts: Iterable[Pool], engine) -> Iterator:
-        """Yield ``function`` of this net for each of some parts of its pool.
+        """Yield the result of ``function`` for this net on parts of its pool.
 
         Parameters
         ----------
         function : callable
-            Takes a net whose pool is the part. It may run in another process.
+            Function of a net whose pool is the part. It may run in another process.
         parts : iterable of Pool
-            Views, or samples in hand.
+            Views, or samples in memory.
         engine : engine
-            Who works.
+            Engine that does the work.
 
         Yields
         ------
         result : object
-            What the function returned.
+            Result of the function.
         """
         return engine.map(partial(_on_part, function), self, parts)
 
@@ -147,7 +147,7 @@ class TorchNet:
         return self.walk.batches(self.pool, batch_size)
 
     def batch_size(self, given: int | None, with_graph: bool = False) -> int:
-        """Return a batch size as given, or one for the memory that a sample needs."""
+        """Return the given batch size, or one chosen from the memory a sample needs."""
         if given is not None:
             return given
         x = self.batch([0])
@@ -163,7 +163,7 @@ class TorchNet:
         Raises
         ------
         TypeError
-            If the batches are token numbers, or several inputs.
+            If the batches are token numbers, or consist of several inputs.
         """
         x = self.batch([0])
         if isinstance(x, Tensor) and x.is_floating_point():
@@ -176,13 +176,13 @@ class TorchNet:
                 return as_float
         what = f"tensors of {x.dtype}" if isinstance(x, Tensor) else type(x).__name__
         raise TypeError(
-            f"{self.name} takes {what}, of which there is no gradient to follow. "
-            "DeepFool needs one floating point tensor; entropy, margin, BALD, EGL "
-            "and CORE-SET take what the net takes."
+            f"{self.name} takes {what}, which have no gradient to follow. DeepFool "
+            "needs one floating point tensor; entropy, margin, BALD, EGL and CORE-SET "
+            "accept any input that the net accepts."
         )
 
     def in_precision_of_X(self) -> TorchNet:
-        """Return the net in float64 if the samples are, on a copy of the module."""
+        """Return the net in float64 if the samples are, using a copy of the module."""
         X = self.walk.samples(self.pool, [0])
         is_double = getattr(X, "dtype", None) in (np.float64, torch.float64)
         if not is_double or not has_doubles(self.device):
@@ -205,7 +205,7 @@ class TorchNet:
         return torch.cat(list(self.logits_by_batch(batch_size)))
 
     def logits_by_batch(self, batch_size: int | None = None) -> Iterator[Tensor]:
-        """Yield the logits of all samples in order, a batch at a time."""
+        """Yield the logits of all samples in order, batch by batch."""
         for x in self.batches(self.batch_size(batch_size)):
             with evaluation_mode(self.module), torch.no_grad():
                 logits = self.module(x)
@@ -216,27 +216,27 @@ class TorchNet:
         return self.finite(in_double(self.logits(batch_size)).softmax(1).cpu().numpy())
 
     def finite(self, answers):
-        """Return what the net makes of finite samples as it is.
+        """Return results for finite samples unchanged, if they are finite.
 
         Raises
         ------
         ValueError
-            If there is NaN or infinity in it.
+            If they contain NaN or infinity.
         """
         if not torch.as_tensor(answers).isfinite().all():
             raise ValueError(
-                f"{self.name} answers NaN or infinity to some samples of a finite X: "
-                "its training has diverged, or it divides by 0 or takes a logarithm of "
-                "it there. Lower the learning rate or scale X, and fit again."
+                f"{self.name} returns NaN or infinity for some samples of a finite X: "
+                "its training has diverged, or it divides by 0 or takes the logarithm "
+                "of 0 there. Lower the learning rate or scale X, and fit again."
             )
         return answers
 
     def features(
         self, batch_size: int | None = None, layer: str | nn.Module | None = None
     ) -> Tensor:
-        """Return what goes into the last linear layer, or comes out of ``layer``.
+        """Return the input of the last linear layer, or the output of ``layer``.
 
-        Flattened, of shape (n_samples, n_features).
+        The result is flattened to shape (n_samples, n_features).
         """
         batch_size = self.batch_size(batch_size)
         seen: list[Tensor | None] = []
@@ -257,7 +257,7 @@ class TorchNet:
                     if not seen or seen[-1] is None or len(seen[-1]) != n_rows:
                         raise ValueError(
                             f"{layer=} gives no row for each sample in a forward pass "
-                            f"of {self.name}. Name a layer that it runs once a batch."
+                            f"of {self.name}. Name a layer that runs once per batch."
                         )
                     features.append(seen[-1])
                     seen.clear()
@@ -274,7 +274,7 @@ class TorchNet:
         return self.linear
 
     def _layer(self, layer: str | nn.Module) -> nn.Module:
-        """Find a layer by the name that it has in the user's module, or by itself."""
+        """Find a layer by its name in the user's module, or check a given module."""
         layers = dict(self.module.module.named_modules())
         if layer in layers:
             return layers[layer]
@@ -285,26 +285,26 @@ class TorchNet:
         )
 
     def inverse_transform(self, X: np.ndarray) -> np.ndarray:
-        """Bring samples from the net's input space back to that of the pool.
+        """Transform samples from the net's input space back to that of the pool.
 
         Raises
         ------
         TypeError
-            If a step of the Pipeline, or the net's dataset, has no way back.
+            If a step of the Pipeline, or the net's dataset, cannot be inverted.
         """
         for name, step in reversed(self.walk.steps):
             if not _has_inverse(step):
                 raise TypeError(
                     f"Step {name!r} ({type(step).__name__}) of the Pipeline has no "
-                    "inverse_transform, so adversarial samples cannot be brought back "
-                    "to the Pipeline's input space. Give it one, or move the step "
-                    "before the estimator."
+                    "inverse_transform, so adversarial samples cannot be mapped back "
+                    "to the Pipeline's input space. Add one, or apply the step to X "
+                    "beforehand."
                 )
             X = step.inverse_transform(X)
         return np.asarray(X)
 
     def check_dataset_keeps_samples(self) -> None:
-        """Raise where the net's dataset changes samples: there is no way back."""
+        """Raise if the net's dataset changes samples, which cannot be undone."""
         n = min(8, len(self))
         X = self.walk.samples(self.pool, np.arange(n))
         x = self.batch(np.arange(n))
@@ -314,14 +314,14 @@ class TorchNet:
         if X.shape != x.shape or not torch.allclose(X, x, rtol=1e-5, atol=1e-6):
             raise TypeError(
                 f"The dataset of the net ({self.walk.net.dataset.__name__}) changes "
-                "its samples, and there is no way back from a batch to a sample, so "
-                "that a twin would go through it twice. Do what it does in the module, "
-                "or in a Pipeline step with inverse_transform."
+                "its samples, and this cannot be undone, so a twin would go through it "
+                "twice. Move the change into the module, or into a Pipeline step with "
+                "inverse_transform."
             )
 
 
 def _rows(out: Any) -> Tensor | None:
-    """Copy what a layer gives out, flattened: what follows may work in place."""
+    """Copy and flatten the output of a layer, since later layers may work in place."""
     if not isinstance(out, Tensor) or not out.ndim:
         return None
     return (out.flatten(1) if out.ndim > 1 else out.unsqueeze(1)).clone()

@@ -1,4 +1,4 @@
-"""How the meta-estimators train a net: label codes, the default net."""
+"""How meta-estimators train a net: label codes and the default net."""
 
 from contextlib import contextmanager
 
@@ -19,34 +19,35 @@ from skdfal.adapter._find import inner_net, is_net, wants_float_targets
 from skdfal.nets import MLP, RestartingClassifier, make_classifier
 from skdfal.pool import Pool, as_pool
 
-# Fail on a batch of one; other dimensions may have several values a channel in it.
+# They fail on a batch of one; for the others, it may still have several values per
+# channel.
 _NEEDS_SEVERAL = (nn.BatchNorm1d, nn.LazyBatchNorm1d)
 _NO_LONE_SAMPLE = (
     "batch normalization needs more than one sample in each batch. Set another "
-    "batch_size or iterator_train__drop_last=True, or make the net by make_classifier, "
-    "where a single left-over sample joins the batch before."
+    "batch_size or iterator_train__drop_last=True, or create the net with "
+    "make_classifier, where a single left-over sample joins the previous batch."
 )
 
 
 def as_numpy(X):
-    """Return a tensor as an array on the CPU, anything else as it is."""
+    """Convert a tensor to an array on the CPU; return anything else unchanged."""
     return X.detach().cpu().numpy() if isinstance(X, torch.Tensor) else X
 
 
 def as_whole(X):
-    """Return a tensor, a pool or a Dataset as an array, anything else as it is."""
+    """Convert a tensor, pool or Dataset to an array; return anything else unchanged."""
     if isinstance(X, Pool | Dataset):
         return as_pool(X)[:]
     return as_numpy(X)
 
 
 def fit_encoded(estimator, X, y):
-    """Fit on float32 samples and on labels 0, ..., n_classes - 1, as nets want them."""
+    """Fit on float32 samples and labels 0, ..., n_classes - 1, as nets expect them."""
     return fit_samples(estimator, np.asarray(X, dtype=np.float32), y)
 
 
 def fit_samples(estimator, X, y, **fit_params):
-    """Fit on samples as they are, and on labels of the dtype that the loss wants."""
+    """Fit on samples as given, and on labels of the dtype that the loss expects."""
     y = np.asarray(y, dtype=np.float32 if wants_float_targets(estimator) else np.int64)
     try:
         with _interruptible():
@@ -55,9 +56,9 @@ def fit_samples(estimator, X, y, **fit_params):
         if "'input' (position 1) must be Tensor" not in str(exc):
             raise
         raise TypeError(
-            f"The criterion cannot take what the module returns ({exc}). Make the "
-            "classifier by skdfal.make_classifier, which takes the field .logits of it "
-            "as models of transformers have it, or return a tensor from forward."
+            f"The criterion cannot take the output of the module ({exc}). Create the "
+            "classifier with skdfal.make_classifier, which uses the field .logits of "
+            "the outputs of transformer models, or return a tensor from forward."
         ) from exc
     except IndexError as exc:
         if "out of bounds" not in str(exc):
@@ -73,37 +74,37 @@ def fit_samples(estimator, X, y, **fit_params):
         dtypes = {str(p.dtype) for p in _module_of(net).parameters()}
         raise ValueError(
             f"The module has weights of {', '.join(sorted(dtypes))} and does not take "
-            f"the samples, {getattr(X, 'dtype', type(X).__name__)}. Cast them in its "
+            f"samples of {getattr(X, 'dtype', type(X).__name__)}. Cast them in its "
             "forward, or train in float32 (with torch.autocast for speed)."
         ) from exc
     except ValueError as exc:
         if "more than 1 value per channel" not in str(exc):
             raise
         raise ValueError(
-            f"A batch of the {len(y)} training samples holds a single one, but "
+            f"A batch of the {len(y)} training samples consists of one sample, but "
             f"{_NO_LONE_SAMPLE}"
         ) from exc
 
 
 def check_trainable(estimator, n_samples):
-    """Raise where a net cannot be trained on so many samples, before they are labelled.
+    """Raise if a net cannot be trained on this many samples, before they are labelled.
 
-    Asked is what the settings of the net tell for certain: with a ``train_split`` the
-    number of training samples depends on more than ``n_samples``.
+    The check only uses what the settings of the net tell for certain. With a
+    ``train_split``, the number of training samples depends on more than ``n_samples``.
 
     Parameters
     ----------
     estimator : estimator
-        Net of skorch, fitted or not, or a Pipeline or search around one; any other
-        estimator passes.
+        Skorch net, fitted or not, or a Pipeline or parameter search that contains one.
+        Other estimators pass the check.
     n_samples : int
-        Number of samples of a training to come.
+        Number of samples of a future training.
 
     Raises
     ------
     ValueError
-        If ``drop_last`` would drop all of them, or a batch would be of one sample in a
-        net with ``BatchNorm1d``.
+        If ``drop_last`` would drop all samples, or if a net with ``BatchNorm1d`` would
+        get a batch of one sample.
     """
     net = inner_net(estimator)
     if net is None:
@@ -115,9 +116,9 @@ def check_trainable(estimator, n_samples):
     if settings.get("drop_last"):
         if n_samples < batch_size:
             raise ValueError(
-                f"iterator_train__drop_last=True drops all {n_samples} samples of a "
-                f"training: they are fewer than {batch_size=}, so nothing would be "
-                f"trained. Leave it out, or set batch_size <= {n_samples}."
+                f"iterator_train__drop_last=True drops all {n_samples} training "
+                f"samples, since they are fewer than {batch_size=}: nothing would be "
+                f"trained. Remove this option, or set batch_size <= {n_samples}."
             )
         return
     is_folded = isinstance(net, RestartingClassifier) and 1 < batch_size < n_samples
@@ -126,7 +127,7 @@ def check_trainable(estimator, n_samples):
         if any(isinstance(m, _NEEDS_SEVERAL) for m in _module_of(net).modules()):
             raise ValueError(
                 f"A training on {n_samples} samples in batches of {batch_size} has one "
-                f"of a single sample, but {_NO_LONE_SAMPLE}"
+                f"batch of a single sample, but {_NO_LONE_SAMPLE}"
             )
 
 
@@ -139,7 +140,7 @@ def _module_of(net):
 
 @contextmanager
 def _interruptible():
-    """Let Ctrl-C end more than the training of one net, at which skorch stops it."""
+    """Let Ctrl-C stop everything; skorch would only stop the training of one net."""
     with noting_interrupts() as interrupts:
         try:
             yield
@@ -149,9 +150,9 @@ def _interruptible():
 
 
 def fit_own(estimator, X, y, n_classes, random_state=None):
-    """Fit a clone of ``estimator``, or the default net where it is None, on codes."""
+    """Fit a clone of ``estimator``, or the default net if it is None, on codes."""
     if estimator is None and random_state is None:
-        random_state = 0  # the default net is part of the meta-estimator: no chance
+        random_state = 0  # the default net belongs to the meta-estimator: no chance
     if estimator is None:
         estimator = default_classifier(X, n_classes)
     X = X.astype(training_dtype(estimator, as_pool(X)), copy=False)
@@ -164,8 +165,8 @@ def fit_own(estimator, X, y, n_classes, random_state=None):
 def training_dtype(estimator, pool):
     """Return the dtype of samples on which ``estimator``, a template, is trained.
 
-    Floating samples get the precision of the module. Integers stay where the module
-    takes nothing else, as tokens are; elsewhere, and without a net, all is float32.
+    Floating samples get the precision of the module. Integers are kept if the module
+    accepts nothing else, as for tokens. Otherwise, and without a net, float32 is used.
     """
     net = inner_net(estimator)
     if net is None:
@@ -179,7 +180,7 @@ def training_dtype(estimator, pool):
         x = as_numpy(pool.take([0, 0] if len(pool) > 1 else [0]))
         as_integers = _answer(net, x.astype(np.int64))
         if as_integers is None or (
-            np.can_cast(x.dtype, wanted)  # pixels; the numbers of tokens may be larger
+            np.can_cast(x.dtype, wanted)  # pixels; token numbers may be larger
             and _are_alike(as_integers, _answer(net, x.astype(wanted)))
         ):
             return wanted
@@ -194,7 +195,7 @@ def _is_integer(dtype):
 
 
 def _answer(net, x):
-    """Return what the module answers to a batch as it is, or None."""
+    """Return the output of the module for an unchanged batch, or None."""
     net.module_.eval()
     try:
         with torch.no_grad():
@@ -209,16 +210,16 @@ def _are_alike(out, other):
 
 
 def default_classifier(X, n_classes, net_params=None):
-    """Return a small net for the shape of ``X``: LeNet5 for images, else an MLP.
+    """Return a small net for the shape of ``X``: LeNet5 for images, otherwise an MLP.
 
-    ``net_params``, of a strategy, are further parameters of ``make_classifier``.
+    ``net_params`` are further parameters of ``make_classifier`` that a strategy needs.
     """
     shape = X.shape[1:]
     if has_channels_last(shape):
         warn_caller(
-            f"X has samples of shape {tuple(shape)}, as pictures with the channels "
-            "last; the net made for them takes the first axis for the channels. Pass "
-            "X.transpose(0, 3, 1, 2), or a net of your own if these are no pictures.",
+            f"X has samples of shape {tuple(shape)}, like images with the channels "
+            "last, but the default net takes the first axis for the channels. Pass "
+            "X.transpose(0, 3, 1, 2), or your own net if these are not images.",
             UserWarning,
         )
     net_params = dict(net_params or {})
@@ -250,7 +251,7 @@ def is_missing(y, missing_label):
     if y.dtype.kind in "biuf" and (is_text or missing_label is None):
         raise TypeError(
             f"{missing_label=!r} is not of the kind of y, which is {y.dtype}. Use a "
-            "number that is no label, such as -1."
+            "number that is not a label, such as -1."
         )
     _check_absent(y, missing_label)
     if missing_label is not None and not is_text:
@@ -271,7 +272,7 @@ def is_missing(y, missing_label):
 
 
 def _check_absent(y, missing_label):
-    """Raise where ``y`` holds None or NaN, and ``missing_label`` does not say so."""
+    """Raise if ``y`` contains None or NaN, and ``missing_label`` is something else."""
     if y.dtype.kind not in "fO":
         return
     for value in y[y != y] if y.dtype.kind == "f" else y:
@@ -279,35 +280,35 @@ def _check_absent(y, missing_label):
         is_named = missing_label is None if is_none else missing_label != missing_label
         if not _is_absent(value) or (is_named and (is_none or is_nan)):
             continue
-        remedy = "fill it with one text, and pass that as missing_label"  # NA of pandas
+        remedy = "replace it by a string, and pass that as missing_label"  # pandas' NA
         if is_none or is_nan:
             remedy = f"pass missing_label={'None' if is_none else 'np.nan'}"
         raise ValueError(
-            f"y holds {value}, which is no label. Where it stands for a sample without "
-            f"one, {remedy}."
+            f"y holds {value}, which is not a label. If it marks a sample without a "
+            f"label, {remedy}."
         )
 
 
 def _is_absent(value):
-    """Whether a value is None, NaN or the NA of pandas, none of which is a label."""
+    """Whether a value is None, NaN or pandas' NA, none of which is a label."""
     try:
         return value is None or bool(value != value)
-    except TypeError:  # of NA it is not even known whether it is unequal to itself
+    except TypeError:  # NA != NA cannot be evaluated
         return True
 
 
 def _check_empty_texts(y):
-    """Raise where ``y`` holds what stands for no label among texts.
+    """Raise if ``y`` contains strings that mark missing labels.
 
-    These are the empty text, and the "nan" that numpy makes of NaN. Taken for a class,
-    they would be bought.
+    These are the empty string, and the "nan" that numpy makes of NaN. If they were
+    treated as a class, labels would be spent on them.
     """
     if y.dtype.kind not in "OU":
         return
     for text in ("", "nan"):
         if (y == text).any():
             raise ValueError(
-                f"y holds the text {text!r}, which would be a class. Where it stands "
-                f"for a sample without a label, pass missing_label={text!r}; where it "
-                "is a class, missing_label=None."
+                f"y holds the string {text!r}, which would become a class. If it "
+                f"marks a sample without a label, pass missing_label={text!r}; if it "
+                "is a class, pass missing_label=None."
             )

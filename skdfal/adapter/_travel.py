@@ -1,4 +1,4 @@
-"""How nets travel to the workers of a cluster, and where they run there."""
+"""How nets are sent to the workers of a cluster, and where they run there."""
 
 import skorch
 import torch
@@ -6,17 +6,17 @@ from torch import nn
 
 from skdfal.pool import travels_as
 
-# What a net that is not trained any more has no use for.
+# Attributes that a net does not need once it is trained.
 _OF_TRAINING = {"callbacks_", "history_", "optimizer_"}
 
 
 def own_device():
-    """Return the device of a worker: its GPU where it has one."""
+    """Return the device of a worker: its GPU if it has one."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _reduce_net(net):
-    """Take attributes as they are: skorch's own way knows no class of a notebook."""
+    """Keep attributes unchanged: skorch's own way fails for classes of a notebook."""
     state = {k: v for k, v in vars(net).items() if k not in _OF_TRAINING}
     return _new, (type(net),), state | {"callbacks": None}, None, None, _set_state
 
@@ -30,7 +30,7 @@ def _set_state(net, state):
 
 
 def _reduce_tensor(tensor):
-    """Let a tensor of a GPU go by the CPU, which every worker has."""
+    """Send a tensor of a GPU via the CPU, which every worker has."""
     if tensor.device.type == "cpu" or isinstance(tensor, nn.Parameter):
         return NotImplemented
     return _to_own_device, (tensor.detach().cpu(),)

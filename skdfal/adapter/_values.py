@@ -1,4 +1,4 @@
-"""The plain values of samples, as rows: what there is before any net means anything."""
+"""The raw values of samples, as rows: usable before any net is trained."""
 
 import numpy as np
 from sklearn.utils import gen_batches
@@ -6,30 +6,30 @@ from sklearn.utils import gen_batches
 from skdfal.adapter._training import as_numpy
 from skdfal.pool import as_pool
 
-_LARGEST_SIDE = 32  # pixels; larger pictures are averaged in blocks
-_BLOCK = 512  # samples that are read at a time
+_LARGEST_SIDE = 32  # pixels; larger images are averaged in blocks
+_BLOCK = 512  # samples that are read at once
 
 
 def sample_values(X, instead):
-    """Return the values of samples as rows, of large pictures the means of blocks.
+    """Return the values of samples as rows; large images are averaged in blocks.
 
     Parameters
     ----------
     X : pool or array-like of shape (n_samples, ...)
         Samples, read block by block.
     instead : str
-        What else to do where they cannot be clustered: the end of the message.
+        What to do instead if they cannot be clustered: the end of the message.
 
     Returns
     -------
     values : ndarray of shape (n_samples, n_values)
-        In float32.
+        Values in float32.
 
     Raises
     ------
     ValueError
-        If the samples are no arrays, or rows of a data frame, of finite numbers of one
-        shape.
+        If the samples are not arrays, or rows of a data frame, of finite numbers with a
+        common shape.
     """
     pool = as_pool(X)
     values = None
@@ -46,21 +46,21 @@ def _rows(samples, instead):
     if getattr(X, "dtype", np.dtype(object)).kind not in "biuf" or X.ndim < 2:
         raise ValueError(
             f"Samples of {getattr(X, 'dtype', type(X).__name__)} with shape "
-            f"{np.shape(X)[1:]} cannot be clustered; expected arrays of numbers of one "
-            f"shape. {instead}."
+            f"{np.shape(X)[1:]} cannot be clustered; expected arrays of numbers with "
+            f"one shape. {instead}."
         )
     if not np.prod(X.shape[1:]):
         raise ValueError(
-            f"Samples of shape {X.shape[1:]} hold no values to cluster. {instead}."
+            f"Samples of shape {X.shape[1:]} have no values to cluster. {instead}."
         )
-    with np.errstate(over="ignore"):  # what overflows is told below
+    with np.errstate(over="ignore"):  # overflow is reported below
         X = X.astype(np.float32)
     if not np.isfinite(X).all():
         raise ValueError(
-            "X holds NaN, infinity or values beyond float32, and cannot be clustered. "
-            f"{instead}, or replace them."
+            "X holds NaN, infinity or values beyond float32, and cannot be "
+            f"clustered. {instead}, or replace them."
         )
-    if X.ndim == 4:  # pictures, channels first
+    if X.ndim == 4:  # images, channels first
         for axis in (2, 3):
             step = -(-X.shape[axis] // _LARGEST_SIDE)
             X = X.take(range(X.shape[axis] // step * step), axis=axis)

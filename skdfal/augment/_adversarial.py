@@ -321,7 +321,7 @@ class AdversarialAugmenter(TransformerMixin, _Twins, auto_wrap_output_keys=None)
 
     See Also
     --------
-    ActiveLearningClassifier : Uses it in the whole of DFAL.
+    ActiveLearningClassifier : The complete DFAL method, which uses it.
     deepfool : The attack.
 
     Notes
@@ -442,7 +442,7 @@ class AdversarialSampler(_Twins):
 
     See Also
     --------
-    AdversarialAugmenter : The same as a transformer, with all that is to be said.
+    AdversarialAugmenter : The same as a transformer, with full documentation.
 
     Examples
     --------

@@ -29,7 +29,7 @@ class CopyAugmenter(BaseEstimator):
 
     See Also
     --------
-    AdversarialAugmenter : The twins.
+    AdversarialAugmenter : Creates the adversarial twins.
 
     Examples
     --------
@@ -144,7 +144,7 @@ class NoiseAugmenter(_AroundTwins):
 
     See Also
     --------
-    AdversarialAugmenter : The twins.
+    AdversarialAugmenter : Creates the adversarial twins.
 
     Notes
     -----
@@ -188,7 +188,7 @@ class MirrorAugmenter(_AroundTwins):
 
     See Also
     --------
-    AdversarialAugmenter : The twins.
+    AdversarialAugmenter : Creates the adversarial twins.
 
     Examples
     --------

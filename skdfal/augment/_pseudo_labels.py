@@ -142,8 +142,8 @@ class PseudoLabelAugmenter(MetaEstimatorMixin, BaseEstimator):
 
     See Also
     --------
-    ceal_pseudo_labels : The labels themselves.
-    ActiveLearningClassifier : Its strategy "ceal" is the whole method.
+    ceal_pseudo_labels : Compute the pseudo-labels.
+    ActiveLearningClassifier : Its strategy "ceal" is the complete method.
 
     Notes
     -----

@@ -255,7 +255,7 @@ def k_center_greedy(X, n_centers, *, X_labeled=None):
 
     See Also
     --------
-    k_center_mip : The smallest radius, by a 0-1 program.
+    k_center_mip : The smallest radius, found with 0-1 programs.
 
     Notes
     -----
@@ -404,7 +404,7 @@ def k_center_mip(X, n_centers, *, X_labeled=None, outlier_fraction=1e-4, time_li
 
     See Also
     --------
-    k_center_greedy : Within a factor two, and much faster.
+    k_center_greedy : Within a factor of two, and much faster.
     cover_radius : The objective.
 
     Notes

@@ -1,4 +1,4 @@
-"""The small convolutional networks of the papers, and estimators made of them."""
+"""The small convolutional networks of the papers, and classifiers built from them."""
 
 from skdfal.nets._augmentation import RandomCropFlip
 from skdfal.nets._classifier import RestartingClassifier

@@ -1,4 +1,4 @@
-"""Random changes of images that leave their label as it is."""
+"""Random changes of images that preserve their labels."""
 
 from numbers import Integral
 
@@ -12,32 +12,34 @@ _PIXELS = Interval(Integral, 0, None, closed="left")
 
 
 class RandomCropFlip:
-    """Shift each image by some pixels, and mirror every other one.
+    """Shift images by a random number of pixels, and mirror half of them.
 
-    An image is padded with zeros on all sides and cropped to its size at a random
-    place, then mirrored left to right with probability one half: what the papers on
-    learning loss [1]_ and on task-aware VAAL [2]_ train with on CIFAR.
+    Each image is padded with zeros on all sides and cropped to its original size at a
+    random position. It is then mirrored left to right with probability one half. The
+    papers on learning loss [1]_ and task-aware VAAL [2]_ use this augmentation for
+    CIFAR.
 
     Parameters
     ----------
     padding : int, default=4
-        Pixels of zeros on each side, the largest shift; 0 does not shift.
+        Width of the zero padding on each side, which is the largest shift; 0 does not
+        shift.
     flip : bool, default=True
-        Whether to mirror. Not for digits or letters.
+        Whether to mirror images. Not suitable for digits or letters.
 
     Raises
     ------
     ValueError
-        If ``padding`` is no integer >= 0, or ``flip`` no bool.
+        If ``padding`` is not an integer >= 0, or ``flip`` is not a bool.
 
     See Also
     --------
-    make_classifier : Takes it as ``augmentation``.
+    make_classifier : Accepts it as ``augmentation``.
 
     Notes
     -----
-    It draws from torch's global generator, as all else that is random in a training:
-    ``torch.manual_seed`` makes a training with it reproducible.
+    Random numbers come from torch's global generator, like all others during training.
+    ``torch.manual_seed`` therefore makes the training reproducible.
 
     References
     ----------
@@ -62,7 +64,7 @@ class RandomCropFlip:
         self.padding, self.flip = padding, flip
 
     def __call__(self, X):
-        """Change a batch.
+        """Augment a batch.
 
         Parameters
         ----------
@@ -72,17 +74,17 @@ class RandomCropFlip:
         Returns
         -------
         X : tensor of the same shape and type
-            The images, changed.
+            Augmented images.
 
         Raises
         ------
         ValueError
-            If they are no images.
+            If ``X`` does not consist of images.
         """
         if X.ndim != 4:
             raise ValueError(
                 f"augmentation got samples of shape {tuple(X.shape[1:])}; it needs "
-                "images of shape (channels, height, width). Leave it out, or reshape."
+                "images of shape (channels, height, width). Omit it, or reshape X."
             )
         n, (height, width) = len(X), X.shape[2:]
         shift = torch.randint(2 * self.padding + 1, (n, 2), device=X.device)
@@ -93,7 +95,7 @@ class RandomCropFlip:
             column = torch.where(mirrored, column.flip(1), column)
         padded = F.pad(X, [self.padding] * 4)
         sample = torch.arange(n, device=X.device)[:, None, None]
-        # Indices on both sides of the channels put these last.
+        # Indexing on both sides of the channels moves them to the end.
         cropped = padded[sample, :, row[:, :, None], column[:, None, :]]
         return cropped.permute(0, 3, 1, 2).contiguous()
 

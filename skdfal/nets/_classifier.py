@@ -1,5 +1,5 @@
-"""Thin layers over skorch: a split that draws from torch's generator, a classifier that
-can restart, batches of which none has a single sample.
+"""Extensions of skorch: a split that follows torch's seed, a classifier that can
+restart, and batches that never consist of a single sample.
 """
 
 import copy
@@ -26,15 +26,15 @@ from skdfal.nets._lenet5 import LeNet5
 from skdfal.nets._resnet18 import ResNet18
 from skdfal.nets._vgg8 import VGG8
 
-# Beyond these no pixels were scaled: of floating point numbers, which may be
-# standardized, and of integers.
+# Beyond these values, pixels count as not scaled: for floating point numbers, which may
+# be standardized, and for integers.
 _REACH, _REACH_OF_INTEGERS = 20, 1
 _scale_is_told = ContextVar("scale_is_told", default=False)
 
 
 @contextmanager
 def telling_no_scale():
-    """Fit without a word on the range of the pixels, where a fit before had it."""
+    """Fit without a warning about the range of the pixels that was given before."""
     token = _scale_is_told.set(True)
     try:
         yield
@@ -43,10 +43,10 @@ def telling_no_scale():
 
 
 def _random_fifth(dataset, y=None):
-    """Split at random, not stratified, with a fifth (at least one) for validation.
+    """Split at random, without stratification; a fifth (at least one) for validation.
 
-    skorch's `ValidSplit` draws from numpy. This one draws from torch's generator,
-    as weights, shuffling and dropout do, so one seed makes a fit reproducible.
+    skorch's `ValidSplit` uses numpy's generator. This split uses torch's, like weights,
+    shuffling and dropout, so a single seed makes a fit reproducible.
     """
     n_samples = len(dataset)
     if n_samples < 2:
@@ -59,9 +59,9 @@ def _random_fifth(dataset, y=None):
 
 
 class _FoldedBatches:
-    """Batches of indices, of which the last one, of one sample, joins the one before.
+    """Batches of indices, where a last batch of one sample joins the previous batch.
 
-    A layer that normalizes by the batch cannot be trained on a batch of one.
+    Layers that normalise over the batch cannot be trained on a batch of one.
     """
 
     def __init__(self, batches):
@@ -77,9 +77,9 @@ class _FoldedBatches:
 
 
 class _BatchLimit(Callback):
-    """End a training with the epoch that reaches a number of batches.
+    """End training after the epoch that reaches a given number of batches.
 
-    The way to end one is that of skorch's `EarlyStopping`.
+    It stops training in the same way as skorch's `EarlyStopping`.
     """
 
     def __init__(self, max_batches):
@@ -99,10 +99,10 @@ class _BatchLimit(Callback):
 
 
 class _LateDrop(Callback):
-    """Train the last fifth of a fit's epochs with a tenth of the learning rate.
+    """Train the last fifth of the epochs of a fit with a tenth of the learning rate.
 
-    Of those that there will be: `_BatchLimit` may end the fit before the last one.
-    A fit that carries on from another one begins with the whole rate again.
+    The number of epochs is the real one: `_BatchLimit` may end the fit early. A fit
+    that continues from another one starts with the full rate again.
     """
 
     def __init__(self, max_batches):
@@ -113,7 +113,7 @@ class _LateDrop(Callback):
         return self
 
     def on_train_begin(self, net, **kwargs):
-        self._restore(net)  # after an error in the fit before
+        self._restore(net)  # if the previous fit ended in an error
         self.n_before_, self.n_batches_ = len(net.history), 0
 
     def on_batch_end(self, net, training=False, **kwargs):
@@ -144,41 +144,41 @@ class _LateDrop(Callback):
 
 
 class RestartingClassifier(skorch.NeuralNetClassifier):
-    """Classifier of skorch that fits several times and keeps the best net.
+    """A skorch classifier that fits several times and keeps the best net.
 
-    A net trained on ten samples depends much on its first weights. Each restart
-    starts from scratch, all see the same split into training and validation, and
-    the net with the smallest validation loss is kept.
+    A net trained on ten samples depends strongly on its initial weights. Each restart
+    trains from scratch. All restarts use the same split into training and validation
+    set, and the net with the smallest validation loss is kept.
 
     Parameters
     ----------
     module : type, function or nn.Module
-        As in skorch. Unlike there, an instance is copied at each fit, which so
-        starts from the weights it was given with and never changes them.
+        Network, as in skorch. Unlike in skorch, an instance is copied at each fit, so
+        every fit starts from its original weights and never changes them.
     *args : tuple
         Positional parameters of ``skorch.NeuralNetClassifier``.
     n_restarts : int, default=1
-        Number of fits from scratch; more than 1 needs a ``train_split``.
+        Number of fits from scratch; values > 1 require a ``train_split``.
     **kwargs : dict
         Parameters of ``skorch.NeuralNetClassifier``.
 
     Attributes
     ----------
     valid_losses_ : list of float
-        Validation loss of each restart, of the weights with which it ended. Absent
-        with ``n_restarts=1``.
+        Validation loss of each restart with its final weights. Absent with
+        ``n_restarts=1``.
 
     See Also
     --------
-    make_classifier : Such a classifier with the settings of the paper.
+    make_classifier : Create such a classifier with the settings of the paper.
 
     Notes
     -----
-    A training set grows by queries, and any size may come up. Where the last batch
-    would be of one sample and the module has batch normalization, which cannot be
-    trained on it, the sample joins the batch before. Nothing else is changed.
+    Training sets that grow by queries may have any size. If the last batch consisted of
+    a single sample, a module with batch normalization could not be trained on it; the
+    sample then joins the previous batch. Nothing else is changed.
 
-    A module may return an object with a field ``logits``, as those of transformers do.
+    The module may return an object with a field ``logits``, as transformer models do.
 
     Examples
     --------
@@ -193,35 +193,35 @@ class RestartingClassifier(skorch.NeuralNetClassifier):
         self.n_restarts = n_restarts
 
     def fit(self, X, y, **fit_params):
-        """Fit from scratch, as often as there are restarts, and keep the best.
+        """Train from scratch once per restart, and keep the best net.
 
-        Ctrl-C ends the restart at hand, as in skorch, and leaves out the others.
+        Ctrl-C ends the current restart, as in skorch, and skips the remaining ones.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, ...), or torch Dataset
             Training samples.
         y : array-like of shape (n_samples,), or None
-            Labels, from 0 to n_classes - 1; None where X is a Dataset with labels.
+            Labels, from 0 to n_classes - 1; None if X is a Dataset with labels.
         **fit_params : dict
-            Handed to the module and to ``train_split``.
+            Passed to the module and to ``train_split``.
 
         Returns
         -------
         self : RestartingClassifier
-            The classifier with the smallest validation loss.
+            Classifier with the smallest validation loss.
 
         Raises
         ------
         ValueError
-            If there are several restarts but nothing to tell the best by, or
-            ``warm_start`` is set, which would carry on rather than restart.
+            If there are several restarts but no validation set to compare them, or if
+            ``warm_start`` is set, which contradicts restarting.
 
         Warns
         -----
         UserWarning
-            If a network of this package for images gets pixels that are not scaled, as
-            bytes from 0 to 255 are: it does not rescale.
+            If an image network of this package gets pixels that are not scaled, such as
+            bytes from 0 to 255. The network does not rescale them.
         """
         self._check_restarts()
         vars(self).pop("valid_losses_", None)
@@ -242,9 +242,9 @@ class RestartingClassifier(skorch.NeuralNetClassifier):
                 while len(losses) < self.n_restarts and not interrupts:
                     super().fit(X, y, **fit_params)
                     losses.append(self._valid_loss())
-                    # The first restart stays where all losses are NaN.
+                    # If all losses are NaN, the first restart is kept.
                     if not best or losses[-1] < np.nanmin([*losses[:-1], np.inf]):
-                        # initialize() makes all of these anew: references suffice.
+                        # initialize() recreates all of these, so references suffice.
                         best = {k: v for k, v in vars(self).items() if k.endswith("_")}
         finally:
             del self._split
@@ -253,7 +253,7 @@ class RestartingClassifier(skorch.NeuralNetClassifier):
         return self
 
     def fit_loop(self, X, y=None, epochs=None, **fit_params):
-        """Train for some epochs, with a bar where that takes long and nobody tells.
+        """Train for some epochs, with a progress bar for long trainings without output.
 
         Parameters
         ----------
@@ -262,33 +262,33 @@ class RestartingClassifier(skorch.NeuralNetClassifier):
         y : array-like of shape (n_samples,), or None
             Labels.
         epochs : int or None, default=None
-            How many; None is ``max_epochs``.
+            Number of epochs. If None, ``max_epochs``.
         **fit_params : dict
-            Handed to the module and to ``train_split``.
+            Passed to the module and to ``train_split``.
 
         Returns
         -------
         self : RestartingClassifier
-            The classifier.
+            This classifier.
         """
         train = partial(super().fit_loop, X, y, epochs, **fit_params)
         self._n_epochs = self.max_epochs if epochs is None else epochs
         try:
-            if self.verbose:  # skorch tells
+            if self.verbose:  # skorch prints the progress
                 return train()
             with progress(self._n_epochs, "Training", unit="epochs") as self._advance:
                 return train()
-        finally:  # what is left behind would be a parameter
+        finally:  # an attribute left behind would count as a parameter
             vars(self).pop("_advance", None)
             del self._n_epochs
 
     def on_epoch_end(self, net, **kwargs):
-        """Move the bar on.
+        """Advance the progress bar.
 
         Parameters
         ----------
         net : RestartingClassifier
-            This one, as skorch hands it to all who watch.
+            This classifier, as skorch passes it to all callbacks.
         **kwargs : dict
             Training and validation set.
         """
@@ -297,7 +297,7 @@ class RestartingClassifier(skorch.NeuralNetClassifier):
             self._advance(1)
 
     def get_split_datasets(self, X, y=None, **fit_params):
-        """Training and validation set, the same for all restarts of a fit.
+        """Return training and validation set, the same for all restarts of a fit.
 
         Parameters
         ----------
@@ -306,37 +306,37 @@ class RestartingClassifier(skorch.NeuralNetClassifier):
         y : array-like of shape (n_samples,), or None
             Labels.
         **fit_params : dict
-            Handed to ``train_split``.
+            Passed to ``train_split``.
 
         Returns
         -------
         dataset_train, dataset_valid : torch Dataset
-            The second is None without ``train_split``.
+            Training and validation set; the latter is None without ``train_split``.
         """
         if hasattr(self, "_split"):
             return self._split
         return super().get_split_datasets(X, y, **fit_params)
 
     def get_iterator(self, dataset, training=False):
-        """Make the batches; none of one sample where the module cannot train on it.
+        """Create the batches; none has one sample if the module cannot train on it.
 
         Parameters
         ----------
         dataset : torch Dataset
             Samples, or samples and labels.
         training : bool, default=False
-            Whether to take the settings for training, or those for prediction.
+            Whether to use the settings for training or those for prediction.
 
         Returns
         -------
         iterator : iterable
-            What ``iterator_train`` or ``iterator_valid`` makes of them, by default a
+            Result of ``iterator_train`` or ``iterator_valid``, by default a
             ``torch.utils.data.DataLoader``.
 
         Raises
         ------
         ValueError
-            If there is no batch to train on, since ``drop_last`` drops the only one.
+            If ``drop_last`` drops the only batch, so that there is nothing to train on.
         """
         iterator = super().get_iterator(dataset, training)
         batches = getattr(iterator, "batch_sampler", None)
@@ -345,9 +345,9 @@ class RestartingClassifier(skorch.NeuralNetClassifier):
             return iterator
         if len(dataset) and not len(batches):
             raise ValueError(
-                f"iterator_train__drop_last=True drops all {len(dataset)} samples: "
-                f"they are fewer than batch_size={batches.batch_size}, so nothing "
-                "would be trained. Leave it out, or take smaller batches."
+                f"iterator_train__drop_last=True drops all {len(dataset)} samples, "
+                f"since they are fewer than batch_size={batches.batch_size}: nothing "
+                "would be trained. Remove this option, or use smaller batches."
             )
         n_left_over = 0 if batches.drop_last else len(dataset) % batches.batch_size
         if n_left_over != 1 or len(batches) == 1 or not self._normalizes_by_batch():
@@ -359,29 +359,29 @@ class RestartingClassifier(skorch.NeuralNetClassifier):
         return self.iterator_train(dataset, batch_sampler=folded, **params)
 
     def initialize(self):
-        """Make module, criterion, optimizer and callbacks, on the device.
+        """Create module, criterion, optimizer and callbacks on the device.
 
         Returns
         -------
         self : RestartingClassifier
-            The classifier, ready to be trained.
+            This classifier, ready to be trained.
 
         Raises
         ------
         ValueError
-            If there is no such device on this machine, or it holds no numbers.
+            If this machine has no such device, or the device cannot hold numbers.
         """
         if self.device is not None:
             _check_device(self.device)
         return super().initialize()
 
     def initialize_module(self):
-        """Make the module.
+        """Create the module.
 
         Returns
         -------
         self : RestartingClassifier
-            The classifier with its ``module_``.
+            This classifier with its ``module_``.
 
         Raises
         ------
@@ -391,55 +391,56 @@ class RestartingClassifier(skorch.NeuralNetClassifier):
         super().initialize_module()
         if not isinstance(self.module_, nn.Module):
             raise TypeError(
-                f"module={self.module!r} made a {type(self.module_).__name__}, but an "
-                "nn.Module is needed. Pass the network's class, an instance, or a "
+                f"module={self.module!r} created a {type(self.module_).__name__}, but "
+                "an nn.Module is needed. Pass the network's class, an instance, or a "
                 "function that returns one."
             )
         return self
 
     def initialized_instance(self, instance_or_cls, kwargs):
-        """Module, criterion or their like from a class, or from a copy of an instance.
+        """Create a module, criterion or similar from a class, or copy an instance.
 
         Parameters
         ----------
         instance_or_cls : type or nn.Module
-            What skorch was given.
+            Class or instance that was passed to skorch.
         kwargs : dict
             Parameters of the constructor.
 
         Returns
         -------
         instance : nn.Module
-            A new object.
+            New object.
         """
         if isinstance(instance_or_cls, nn.Module):
             instance_or_cls = copy.deepcopy(instance_or_cls)
         return super().initialized_instance(instance_or_cls, kwargs)
 
     def infer(self, x, **fit_params):
-        """Give a batch to the module.
+        """Apply the module to a batch.
 
         Parameters
         ----------
         x : tensor, or dict or tuple of such
-            A batch. Floating point numbers, such as numpy's doubles, are cast to the
-            precision of the module; to a network of this package integers are, too.
+            Batch of samples. Floating point numbers, such as numpy's doubles, are cast
+            to the precision of the module. For networks of this package, integers are
+            cast too.
         **fit_params : dict
-            Handed to the module.
+            Passed to the module.
 
         Returns
         -------
         output : Tensor or tuple
-            What the module returns; of an object with a field ``logits``, as models
-            of transformers return, that field.
+            Output of the module. If this is an object with a field ``logits``, as
+            returned by transformer models, that field.
 
         Raises
         ------
         ValueError
-            If the module is a network of this package for images, and the batch is
-            none of images with channels.
+            If the module is an image network of this package, and the batch does not
+            consist of images with channels.
         """
-        is_own = type(self.module_) in (LeNet5, VGG8, ResNet18)  # no subclass of them
+        is_own = type(self.module_) in (LeNet5, VGG8, ResNet18)  # not a subclass
         if is_own:
             _check_images(x)
             if vars(self).pop("looks_", False):
@@ -464,14 +465,14 @@ class RestartingClassifier(skorch.NeuralNetClassifier):
         if self.n_restarts > 1 and self.warm_start:
             raise ValueError(
                 f"n_restarts={self.n_restarts} starts from scratch, but "
-                "warm_start=True carries on. Choose one of the two."
+                "warm_start=True continues training. Choose one of the two."
             )
 
     def _normalizes_by_batch(self):
         return any(isinstance(m, _BatchNorm) for m in self.module_.modules())
 
     def _valid_loss(self):
-        """Mean loss of the present weights on the validation set."""
+        """Mean loss of the current weights on the validation set."""
         _, dataset_valid = self._split
         batches = list(self.get_iterator(dataset_valid, training=False))
         losses = [self.validation_step(batch)["loss"].item() for batch in batches]
@@ -480,7 +481,7 @@ class RestartingClassifier(skorch.NeuralNetClassifier):
 
 
 def _check_images(x):
-    """Raise a ValueError unless a batch has the axes of images."""
+    """Raise a ValueError unless a batch has the shape of images."""
     shape = tuple(np.shape(x))
     if len(shape) != 4:
         remedy = " For grey images, pass X[:, None]." if len(shape) == 3 else ""
@@ -491,31 +492,31 @@ def _check_images(x):
 
 
 def _check_scale(x, name):
-    """Warn where the pixels of a batch are not scaled, as bytes are not."""
+    """Warn if the pixels of a batch are not scaled, such as bytes."""
     if not isinstance(x, torch.Tensor) or not x.numel():
         return
     low, high = x.min().item(), x.max().item()
     reach = _REACH if x.is_floating_point() else _REACH_OF_INTEGERS
-    if reach < max(-low, high) < math.inf:  # NaN is another matter
+    if reach < max(-low, high) < math.inf:  # NaN is handled elsewhere
         warn_caller(
-            f"{name} sees pixels from {low:g} to {high:g}. It does not scale them, and "
-            "learns badly from such: divide those from 0 to 255 by 255, or standardize "
-            "them, before or as the first step of a Pipeline.",
+            f"{name} receives pixels from {low:g} to {high:g}. It does not scale them, "
+            "and learns badly from such values. Divide pixels from 0 to 255 by 255, or "
+            "standardize them, beforehand or in the first step of a Pipeline.",
             UserWarning,
         )
 
 
 def _check_device(device):
-    """Raise a ValueError unless tensors with numbers can be made on a device."""
+    """Raise a ValueError unless tensors with values can be created on a device."""
     reason = None
     try:
         if torch.empty(0, device=device).device.type == "meta":
-            reason = "it holds no numbers"
+            reason = "it holds no values"
     except (RuntimeError, AssertionError, NotImplementedError):
-        reason = "there is none here, or torch is not built for it"
+        reason = "this machine has none, or torch is not built for it"
     if reason:
         raise ValueError(
-            f"device={str(device)!r} cannot be trained on: {reason}. Take 'cpu', "
-            "'cuda' where torch.cuda.is_available(), or 'mps' where "
+            f"device={str(device)!r} cannot be used for training: {reason}. Use 'cpu', "
+            "'cuda' if torch.cuda.is_available(), or 'mps' if "
             "torch.backends.mps.is_available()."
         )

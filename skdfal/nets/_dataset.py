@@ -1,4 +1,4 @@
-"""A dataset of skorch that hands out whole batches."""
+"""A skorch dataset that returns whole batches."""
 
 import numpy as np
 import skorch
@@ -7,10 +7,10 @@ from torch.utils.data import default_collate
 
 
 class ArrayDataset(skorch.dataset.Dataset):
-    """Arrays or tensors of which a DataLoader takes a batch in one indexing.
+    """Arrays or tensors from which a DataLoader takes a batch by a single indexing.
 
-    skorch's own dataset is asked for one sample after the other, and the samples
-    are stacked again. Whatever is neither array nor tensor still goes that way.
+    skorch's own dataset returns samples one by one, and they are stacked again.
+    Anything that is neither array nor tensor is still handled that way.
     """
 
     def __getitems__(self, indices):
@@ -18,7 +18,7 @@ class ArrayDataset(skorch.dataset.Dataset):
         if not isinstance(self.X, arrays):
             return [self[i] for i in indices]
         X = torch.as_tensor(self.X[indices])
-        if self.y is None:  # only samples are asked for
+        if self.y is None:  # only samples are needed
             return X, torch.zeros(len(X))
         if not isinstance(self.y, arrays):
             return [self[i] for i in indices]
@@ -26,21 +26,21 @@ class ArrayDataset(skorch.dataset.Dataset):
 
 
 def _as_labels(y):
-    """Tensor of y; whole numbers become int64, the type that losses ask for."""
+    """Tensor of y; integers become int64, the dtype that losses expect."""
     y = torch.as_tensor(y)
     return y if y.is_floating_point() or y.dtype == torch.bool else y.long()
 
 
 def collate(batch):
-    """Pass a batch of `ArrayDataset` on; stack a list of samples."""
+    """Return a batch of `ArrayDataset` unchanged; stack a list of samples."""
     return batch if isinstance(batch, tuple) else default_collate(batch)
 
 
 class TransformingCollate:
-    """`collate` of a training that changes the samples of each batch.
+    """`collate` for training, with a transformation of the samples of each batch.
 
-    Batches are made by it in training alone: what is predicted, scored or queried on
-    stays as it is.
+    It only makes training batches. Samples for prediction, scoring and queries are not
+    transformed.
     """
 
     def __init__(self, transform):

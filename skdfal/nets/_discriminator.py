@@ -11,22 +11,22 @@ _N_LAYERS = 5
 
 
 class Discriminator(nn.Module):
-    """Five dense layers that tell latent codes of labelled samples from others [1]_.
+    """Five dense layers that tell labelled from unlabelled samples by latent code [1]_.
 
     Parameters
     ----------
     n_latent : int, default=32
-        Numbers of a code.
+        Size of the latent code.
     n_hidden : int, default=512
         Number of units in each hidden layer.
     has_rank : bool, default=False
-        Whether it is given, beside the code, one number of each sample: the rank of
-        TA-VAAL [2]_.
+        Whether the network gets one additional number per sample besides the code: the
+        rank of TA-VAAL [2]_.
 
     Raises
     ------
     ValueError
-        If a parameter is no integer >= 1.
+        If a parameter is not an integer >= 1.
 
     See Also
     --------
@@ -34,8 +34,8 @@ class Discriminator(nn.Module):
 
     Notes
     -----
-    It gives a logit; the papers' D is its logistic function, and is to be 1 for
-    labelled samples. Five layers are the papers'; the code of [2]_ has three.
+    The output is a logit. The papers' D is its logistic function, with target 1 for
+    labelled samples. The papers use five layers; the code of [2]_ has three.
 
     References
     ----------
@@ -75,12 +75,12 @@ class Discriminator(nn.Module):
         code : Tensor of shape (n_samples, n_latent)
             Means of their latent codes.
         rank : Tensor of shape (n_samples,), default=None
-            What is given beside the code.
+            Additional number per sample.
 
         Returns
         -------
         logit : Tensor of shape (n_samples,)
-            Positive where it takes a sample for a labelled one.
+            Logits, positive for samples that are taken for labelled ones.
         """
         if rank is not None:
             code = torch.cat([code, rank.unsqueeze(1)], dim=1)

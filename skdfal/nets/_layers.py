@@ -1,4 +1,4 @@
-"""Sizes and parameter checks that the networks share."""
+"""Sizes and parameter checks shared by the networks."""
 
 from collections.abc import Sequence
 from numbers import Integral, Real
@@ -12,7 +12,7 @@ def check_counts(**counts: int) -> None:
 
 
 def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
-    """Raise a ValueError that lists the choices unless value is one of them."""
+    """Raise a ValueError listing the choices, unless value is one of them."""
     if value not in choices:
         raise ValueError(f"{name}={value!r} should be one of {list(choices)}.")
 
@@ -20,7 +20,7 @@ def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
 def check_image_size(
     image_size: int | tuple[int, int], *, minimum: int, net: str
 ) -> tuple[int, int]:
-    """Height and width, each at least minimum."""
+    """Return height and width, each at least minimum."""
     size = (image_size,) * 2 if isinstance(image_size, Integral) else image_size
     if not _is_pair(size, Integral):
         raise ValueError(
@@ -29,19 +29,19 @@ def check_image_size(
     size = tuple(size)
     if min(size) < minimum:
         raise ValueError(
-            f"image_size={image_size!r} is too small for the pools of {net}: height "
-            f"and width should be >= {minimum}. Enlarge or pad the images."
+            f"image_size={image_size!r} is too small for the pooling layers of {net}: "
+            f"height and width should be >= {minimum}. Enlarge or pad the images."
         )
     return size
 
 
 def dropout_rates(dropout: float | tuple[float, float]) -> tuple[float, float]:
-    """Rates of the convolutional and of the dense part."""
+    """Dropout rates of the convolutional and the dense part."""
     rates = (dropout,) * 2 if isinstance(dropout, Real) else dropout
     if not _is_pair(rates, Real) or not all(0 <= rate < 1 for rate in rates):
         raise ValueError(
             f"dropout={dropout!r} should be a rate in [0, 1), or two of them: after "
-            "the pools, and between the dense layers."
+            "the pooling layers, and between the dense layers."
         )
     return tuple(rates)
 
@@ -52,7 +52,7 @@ def _is_pair(values: object, kind: type) -> bool:
 
 
 def scaled(n_units: int, width: float) -> int:
-    """Number of units of a layer in a network of another width."""
+    """Number of units of a layer after scaling by a width factor."""
     if not isinstance(width, Real) or not 0 < width < float("inf"):
         raise ValueError(f"width={width!r} should be a positive number.")
     return max(1, round(n_units * width))
@@ -61,7 +61,7 @@ def scaled(n_units: int, width: float) -> int:
 def size_after_pools(
     size: tuple[int, int], *, n_pools: int, shrink: int
 ) -> tuple[int, int]:
-    """Height and width after stages that take shrink pixels off and halve the rest."""
+    """Height and width after stages that cut off shrink pixels and halve the rest."""
     for _ in range(n_pools):
         size = tuple((side - shrink) // 2 for side in size)
     return size

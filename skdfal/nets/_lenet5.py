@@ -15,10 +15,9 @@ from skdfal.nets._layers import (
 class LeNet5(nn.Module):
     """LeNet5 [1]_ with the layers of the DFAL experiments [2]_.
 
-    Two stages of a 5x5 convolution without padding, ReLU, max-pooling by 2 and
-    dropout; a 1x1 convolution; a dense layer; and the classes. It trains in
-    seconds on a few hundred small images, which is what a round of active
-    learning has.
+    Two stages of a 5x5 convolution without padding, ReLU, max-pooling by 2 and dropout,
+    followed by a 1x1 convolution, a dense layer, and the output layer. It trains in
+    seconds on a few hundred small images, the size of a round of active learning.
 
     Parameters
     ----------
@@ -37,32 +36,32 @@ class LeNet5(nn.Module):
         Dropout rates after the pooling layers and between the dense layers. A single
         number sets both.
     tail : {"classic", "author"}, default="classic"
-        What follows the dense layer of 84. "classic": dropout, then one dense
-        layer to the classes. "author": as in the experiments' own code, a dense
-        layer to the classes, dropout, and a second dense layer to the classes.
+        Layers after the dense layer of 84 units. "classic": dropout, then one dense
+        layer to the classes. "author": as in the code of the experiments, a dense layer
+        to the classes, dropout, and a second dense layer to the classes.
 
     Attributes
     ----------
     features : nn.Sequential
-        The convolutional part.
+        Convolutional part.
     classifier : nn.Sequential
-        The dense part, which ends in the ``nn.Linear`` that gives the logits.
+        Dense part, which ends in the ``nn.Linear`` that outputs the logits.
     feature_layers : tuple of str
         Names of the layers whose feature maps a loss-prediction head uses.
 
     Raises
     ------
     ValueError
-        If a parameter is out of its range, or the image too small for the pools.
+        If a parameter is out of range, or the image too small for the pooling layers.
 
     See Also
     --------
     VGG8 : The larger network of the paper.
-    make_classifier : Either network as an estimator.
+    make_classifier : Create an estimator from either network.
 
     Notes
     -----
-    The 1x1 convolution has no activation of its own, as in [2]_.
+    The 1x1 convolution has no activation function of its own, as in [2]_.
 
     References
     ----------
@@ -97,7 +96,8 @@ class LeNet5(nn.Module):
         check_choice("tail", tail, ("classic", "author"))
         conv_rate, dense_rate = dropout_rates(dropout)
         c1, c2, c3, n_hidden = (scaled(c, width) for c in (6, 16, 120, 84))
-        # A 5x5 convolution without padding takes 4 pixels, then the pool halves.
+        # A 5x5 convolution without padding removes 4 pixels, then pooling halves the
+        # rest.
         height, width_ = size_after_pools(
             check_image_size(image_size, minimum=16, net="LeNet5"), n_pools=2, shrink=4
         )

@@ -1,7 +1,7 @@
-"""Learning Loss: a head that predicts a sample's loss, and a classifier with one.
+"""Learning Loss: a head that predicts the loss of a sample, and a classifier with it.
 
-The head stands beside the module, not in it: what others see of the net is the module
-alone, with its own names, weights and logits.
+The head is separate from the module. From outside, the net is just the module, with its
+own names, weights and logits.
 """
 
 import copy
@@ -24,20 +24,20 @@ from skdfal.nets._layers import check_choice, check_counts
 class LossPredictionHead(nn.Module):
     """The loss-prediction module of Learning Loss [1]_.
 
-    Each feature map is averaged over all places, and goes through a dense layer and
-    ReLU; one dense layer makes a number of them all.
+    Each feature map is averaged over all positions and passed through a dense layer and
+    ReLU. A final dense layer turns the outputs for all maps into one number.
 
     Parameters
     ----------
     n_channels : sequence of int
-        Channels of each feature map.
+        Number of channels of each feature map.
     n_hidden : int, default=128
-        Units of the dense layer of each map.
+        Number of units in the dense layer of each map.
 
     Raises
     ------
     ValueError
-        If there is no map, or a number is no integer >= 1.
+        If there is no map, or a number is not an integer >= 1.
 
     See Also
     --------
@@ -72,17 +72,17 @@ class LossPredictionHead(nn.Module):
         self.linear = nn.Linear(len(n_channels) * n_hidden, 1)
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
-        """Predict losses.
+        """Predict the losses of samples.
 
         Parameters
         ----------
         maps : sequence of Tensor of shape (n_samples, n_channels)
-            Means of the feature maps over all places, in any floating-point type.
+            Feature maps averaged over all positions, in any floating-point type.
 
         Returns
         -------
         loss : Tensor of shape (n_samples,)
-            Predicted losses, on a scale of their own: only their order is learnt.
+            Predicted losses. Only their order is meaningful; the scale is arbitrary.
         """
         dtype = self.linear.weight.dtype
         pairs = zip(self.branches, maps, strict=True)
@@ -91,31 +91,32 @@ class LossPredictionHead(nn.Module):
 
 
 def margin_pair_loss(predicted: Tensor, loss: Tensor, margin: float = 1.0) -> Tensor:
-    r"""Mean over pairs of how much the predicted order falls short of a margin [1]_.
+    r"""Mean shortfall of the predicted order of pairs from a margin [1]_.
 
     Parameters
     ----------
     predicted : Tensor of shape (n_samples,)
         Predicted losses l̂.
     loss : Tensor of shape (n_samples,)
-        True losses l, of which no gradient is taken.
+        True losses l; no gradient flows through them.
     margin : float, default=1.0
-        By how much the predictions of a pair are to differ, the paper's ξ.
+        Margin by which the predictions of a pair should differ, the paper's ξ.
 
     Returns
     -------
     pair_loss : Tensor of shape ()
-        0 for a single sample, which has no pair.
+        Mean over pairs; 0 for a single sample, which has no pair.
 
     Raises
     ------
     ValueError
-        If there is not one number per sample in each of them.
+        If the two tensors do not both have one number per sample.
 
     Notes
     -----
-    Sample i of a batch of B is paired with sample B + 1 - i; in an odd batch the one
-    in the middle has no pair. With s = 1 where :math:`l_i > l_j` and -1 elsewhere,
+    Sample i of a batch of size B is paired with sample B + 1 - i. In an odd batch, the
+    middle sample has no partner. With s = 1 where :math:`l_i > l_j` and s = -1
+    elsewhere, the loss is
 
     .. math:: \frac{1}{\lfloor B / 2 \rfloor} \sum_{(i, j)}
         \max(0, -s (\hat l_i - \hat l_j) + \xi).
@@ -140,28 +141,28 @@ def margin_pair_loss(predicted: Tensor, loss: Tensor, margin: float = 1.0) -> Te
 
 
 def ranking_pair_loss(predicted: Tensor, loss: Tensor) -> Tensor:
-    r"""Mean over pairs of the cross-entropy of which loss is larger [1]_.
+    r"""Mean cross-entropy of predicting which loss of a pair is larger [1]_.
 
     Parameters
     ----------
     predicted : Tensor of shape (n_samples,)
         Predicted losses l̂.
     loss : Tensor of shape (n_samples,)
-        True losses l, of which no gradient is taken.
+        True losses l; no gradient flows through them.
 
     Returns
     -------
     pair_loss : Tensor of shape ()
-        0 for a single sample, which has no pair.
+        Mean over pairs; 0 for a single sample, which has no pair.
 
     Raises
     ------
     ValueError
-        If there is not one number per sample in each of them.
+        If the two tensors do not both have one number per sample.
 
     Notes
     -----
-    With the pairs of :func:`margin_pair_loss` and σ the logistic function,
+    With the pairs of :func:`margin_pair_loss` and the logistic function σ, the loss is
 
     .. math:: \frac{1}{\lfloor B / 2 \rfloor} \sum_{(i, j)}
         \mathrm{BCE}(\sigma(\hat l_i - \hat l_j), 1[l_i > l_j]).
@@ -189,8 +190,8 @@ def _check_pairs(predicted: Tensor, loss: Tensor) -> None:
     if predicted.ndim != 1 or predicted.shape != loss.shape:
         raise ValueError(
             f"predicted has shape {tuple(predicted.shape)} and loss "
-            f"{tuple(loss.shape)}; expected (n_samples,) for both. Take a last axis of "
-            "one away by squeeze(1)."
+            f"{tuple(loss.shape)}; expected (n_samples,) for both. Remove a last axis "
+            "of size one with squeeze(1)."
         )
 
 
@@ -208,24 +209,25 @@ class _LayerNotRun(ValueError):
 
 @contextmanager
 def pooled_maps(module: nn.Module, layers: Sequence[str]) -> Iterator[list[Tensor]]:
-    """Collect what named layers give out in a forward pass, averaged over all places.
+    """Collect the outputs of named layers in a forward pass, averaged over positions.
 
     Parameters
     ----------
     module : nn.Module
-        It has hooks as long as the context is open, and none afterwards.
+        Module that gets hooks while the context is open, and none afterwards.
     layers : sequence of str
-        Names in ``module.named_modules()``.
+        Names of layers in ``module.named_modules()``.
 
     Yields
     ------
     maps : list of Tensor of shape (n_samples, n_channels)
-        Empty at first; one a layer, in the order of ``layers``, once it was closed.
+        Empty at first. When the context closes, one tensor per layer, in the order of
+        ``layers``.
 
     Raises
     ------
     ValueError
-        If a layer was not run.
+        If a layer did not run.
     """
     seen: dict[str, Tensor] = {}
     maps: list[Tensor] = []
@@ -233,7 +235,7 @@ def pooled_maps(module: nn.Module, layers: Sequence[str]) -> Iterator[list[Tenso
     def hook_for(name):
         def pool(layer, args, out):
             out = first_output(out)
-            # A copy: what follows may work in place.
+            # A copy, since later layers may work in place.
             seen[name] = out.clone() if out.ndim == 2 else out.flatten(2).mean(2)
 
         return pool
@@ -258,71 +260,74 @@ def pooled_maps(module: nn.Module, layers: Sequence[str]) -> Iterator[list[Tenso
 
 
 class LossPredictionClassifier(RestartingClassifier):
-    r"""Classifier of skorch that learns, beside the task, to predict its own loss.
+    r"""A skorch classifier that learns to predict its own loss in addition to its task.
 
     Learning Loss [1]_: a head on named feature maps of the module is trained to tell
-    which of two samples has the larger loss. It needs no label to predict, so it ranks
-    a pool: :func:`skdfal.learning_loss_sampling` asks for the largest.
+    which of two samples has the larger loss. It needs no label to predict, so it can
+    rank a pool: :func:`skdfal.learning_loss_sampling` queries the samples with the
+    largest predicted loss.
 
     Parameters
     ----------
     module : type, function or nn.Module
-        As in skorch: any network that gives logits. It stays as it is, and is all that
-        others see; the head stands beside it as ``loss_head_``.
+        Network that outputs logits, as in skorch. It stays unchanged and is all that is
+        visible from outside; the head is stored separately as ``loss_head_``.
     *args : tuple
         Positional parameters of ``skorch.NeuralNetClassifier``.
     loss_prediction : {"margin", "ranking"}, default="margin"
-        What the head is trained by: :func:`margin_pair_loss` of Learning Loss, or
+        Loss that trains the head: :func:`margin_pair_loss` of Learning Loss, or
         :func:`ranking_pair_loss` of TA-VAAL [2]_.
     loss_layers : sequence of str, default=None
-        Names of the layers whose output the head sees, among the module's
-        ``named_modules``; channels are the axis after that of the samples. None takes
-        the module's attribute ``feature_layers``, which all nets here have, or
-        "layer1" to "layer4" as torchvision's ResNets name them.
+        Names in the module's ``named_modules()`` of the layers whose output the head
+        receives. The channels must be the axis after that of the samples. If None, the
+        attribute ``feature_layers`` of the module is used, which all nets of this
+        package have; otherwise "layer1" to "layer4", the names in torchvision's
+        ResNets.
     sample_shape : tuple of int
-        Shape of one sample as the module sees it, by which the channels of these maps
-        are found.
+        Shape of one sample as the module sees it. It is used to determine the number of
+        channels of the feature maps.
     loss_weight : float, default=1.0
-        Weight of the pair loss in the sum with the task's, the paper's λ.
+        Weight of the pair loss relative to the loss of the task, the paper's λ.
     detach_after : float in [0, 1], default=0.6
-        Part of ``max_epochs`` after which the gradient of the pair loss stops at the
-        feature maps, and no more reaches the module; 120 of 200 epochs in the papers.
+        Fraction of ``max_epochs`` after which the gradient of the pair loss stops at
+        the feature maps and no longer reaches the module. The papers use 120 of 200
+        epochs.
     **kwargs : dict
         Parameters of ``RestartingClassifier``.
 
     Attributes
     ----------
     loss_head_ : LossPredictionHead
-        The head.
+        Loss-prediction head.
     loss_layers_ : tuple of str
-        The layers that it sees.
+        Names of the layers that it receives.
 
     Raises
     ------
     ValueError
-        By ``initialize`` or ``fit``: if a layer is not in the module or is not run, if
-        its output has no channels, if ``sample_shape`` is missing or not one that the
-        module takes, or if a parameter is out of its range.
+        In ``initialize`` or ``fit``: if the module lacks a layer or does not run it, if
+        its output has no channels, if ``sample_shape`` is missing or does not suit the
+        module, or if a parameter is out of range.
 
     See Also
     --------
-    make_classifier : Makes one with ``loss_prediction="margin"`` or ``"ranking"``.
+    make_classifier : Creates one with ``loss_prediction="margin"`` or ``"ranking"``.
 
     Notes
     -----
-    The weights of module and head are saved each by its name, as skorch does:
-    ``save_params(f_params=..., f_loss_head=...)``, and ``load_params`` likewise;
-    ``f_params`` alone leaves the head out. Pickling keeps both.
+    The weights of module and head are saved separately, as skorch does:
+    ``save_params(f_params=..., f_loss_head=...)``, and likewise for ``load_params``.
+    With ``f_params`` alone, the head is not saved. Pickling keeps both.
 
-    The loss of a step is that of the task plus λ times the pair loss of the batch,
-    whose targets are the losses of its samples. ``history[:, "pair_loss"]`` is the
-    latter's mean in each epoch. A batch of one has no pair, and trains the task alone.
-    One optimizer with one learning rate trains module and head.
+    The loss of a training step is the loss of the task plus λ times the pair loss of
+    the batch, whose targets are the losses of its samples. ``history[:, "pair_loss"]``
+    is the mean pair loss of each epoch. A batch of one sample has no pair and only
+    trains the task. A single optimizer with one learning rate trains module and head.
 
-    In the code of [2]_ gradients stop one epoch later, since its count starts at 0;
+    In the code of [2]_, gradients stop one epoch later, since its count starts at 0,
     and the head is trained with every method, since ``method == 'lloss' or 'TA-VAAL'``
-    is always true there. In a widely used implementation of [1]_ the weights are
-    carried on from stage to stage; here each fit starts afresh, as [2]_ does.
+    is always true there. In a widely used implementation of [1]_, the weights are kept
+    from stage to stage; here each fit starts from scratch, as in [2]_.
 
     References
     ----------
@@ -363,17 +368,17 @@ class LossPredictionClassifier(RestartingClassifier):
         return [*super()._default_callbacks, ("pair_loss", pair_loss)]
 
     def initialize_module(self):
-        """Make the module, and the head for its feature maps.
+        """Create the module, and the head for its feature maps.
 
         Returns
         -------
         self : LossPredictionClassifier
-            The classifier with ``module_`` and ``loss_head_``.
+            This classifier with ``module_`` and ``loss_head_``.
 
         Raises
         ------
         ValueError
-            If the feature maps cannot be found.
+            If the feature maps cannot be determined.
         """
         super().initialize_module()
         self._check_parameters()
@@ -391,40 +396,40 @@ class LossPredictionClassifier(RestartingClassifier):
             raise ValueError(f"loss_weight={weight!r} should be a number >= 0.")
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
-        """Note how many epochs were trained before.
+        """Record how many epochs were trained before.
 
         Parameters
         ----------
         net : LossPredictionClassifier
-            This one.
+            This classifier.
         X, y : array-like or None
-            What it is trained on.
+            Training data.
         **kwargs : dict
-            Not used.
+            Ignored.
 
         Raises
         ------
         ValueError
-            If a parameter that was set since is out of its range.
+            If a parameter that was set in the meantime is out of range.
         """
         self._check_parameters()
         super().on_train_begin(net, X=X, y=y, **kwargs)
         self.n_epochs_before_ = len(self.history)
 
     def train_step_single(self, batch, **fit_params):
-        """Take the gradient of the task's loss and of the pair loss.
+        """Compute the gradients of the loss of the task and of the pair loss.
 
         Parameters
         ----------
         batch : tuple
             Samples and labels.
         **fit_params : dict
-            Handed to the module.
+            Passed to the module.
 
         Returns
         -------
         step : dict
-            "loss", the sum that was minimized, and "y_pred".
+            "loss", the minimised sum, and "y_pred".
         """
         self._set_training(True)
         Xi, yi = unpack_data(batch)
@@ -444,13 +449,13 @@ class LossPredictionClassifier(RestartingClassifier):
         return PAIR_LOSSES[self.loss_prediction](self.loss_head_(maps), losses)
 
     def _sample_losses(self, y_pred, y):
-        """Losses of the single samples, (n,), by the criterion without its mean."""
+        """Losses of the individual samples, (n,), by the criterion without its mean."""
         criterion = self.criterion_
         if not hasattr(criterion, "reduction"):
             raise ValueError(
                 f"criterion={type(criterion).__name__} has no attribute 'reduction', "
-                "so there is no loss of a single sample to predict. Give it one that "
-                "can be set to 'none', as the losses of torch have."
+                "so the losses of single samples cannot be computed. Use one whose "
+                "reduction can be set to 'none', like the losses of torch."
             )
         reduction = criterion.reduction
         criterion.reduction = "none"
@@ -463,7 +468,7 @@ class LossPredictionClassifier(RestartingClassifier):
 
 
 class StoppingWithHead(EarlyStopping):
-    """Early stopping that brings back the head of the best epoch too.
+    """Early stopping that also restores the head of the best epoch.
 
     Parameters
     ----------
@@ -486,7 +491,7 @@ class StoppingWithHead(EarlyStopping):
 
 
 def _layers_of(module, given):
-    """Return the names of the layers for the head, as given or as the module says."""
+    """Return the names of the layers for the head, given or declared by the module."""
     names = dict(module.named_modules())
     if isinstance(given, str):
         given = (given,)
@@ -502,17 +507,17 @@ def _layers_of(module, given):
     missing = [name for name in given if name not in names or name == ""]
     if not len(given) or missing:
         name = type(module).__name__
-        what = f"has no layers {missing}" if missing else "names no loss_layers"
+        what = f"has no layers {missing}" if missing else "names no layers for the head"
         raise ValueError(
-            f"{name} {what}. Name the layers whose feature maps the loss-prediction "
-            "head is to see, or give the class an attribute feature_layers. Its layers "
-            f"are {', '.join(names)[2:]}."
+            f"{name} {what}. Set loss_layers to the layers whose feature maps the "
+            "loss-prediction head should use, or give the class an attribute "
+            f"feature_layers. Its layers are {', '.join(names)[2:]}."
         )
     return tuple(given)
 
 
 def _channels(module, layers, sample_shape):
-    """Return the number of channels of each feature map, tried on two empty samples."""
+    """Return the number of channels of each feature map, tested on two zero samples."""
     if sample_shape is None:
         raise ValueError(
             "sample_shape=None: the loss-prediction head needs the shape of a sample "
@@ -538,12 +543,12 @@ def _channels(module, layers, sample_shape):
     except (RuntimeError, ValueError, IndexError, TypeError, AttributeError) as exc:
         raise ValueError(
             f"{name} cannot take sample_shape={tuple(sample_shape)}, or a layer of "
-            f"loss_layers={layers} gives out no map of channels: {exc}"
+            f"loss_layers={layers} does not output feature maps with channels: {exc}"
         ) from exc
     for layer, h in zip(layers, maps, strict=True):
         if len(h) != 2:
             raise ValueError(
-                f"Layer {layer!r} of {name} gives no row for each sample. Name one "
-                "whose output has the samples along its first axis."
+                f"Layer {layer!r} of {name} does not output one row per sample. Name "
+                "one whose output has the samples along its first axis."
             )
     return [h.shape[1] for h in maps]

@@ -30,14 +30,14 @@ from skdfal.nets._vgg8 import VGG8
 
 _MODULES = {"lenet5": LeNet5, "vgg8": VGG8, "resnet18": ResNet18}
 _OPTIMIZERS = {
-    # A fused step is one call instead of ten a parameter; an optimizer that is set
+    # A fused step is one call instead of ten per parameter. An optimizer that is set
     # later should not inherit an option it lacks.
     "adam": partial(torch.optim.Adam, fused=True),
     "sgd": partial(torch.optim.SGD, momentum=0.9, weight_decay=5e-4, fused=True),
 }
 _AUGMENTATIONS = {"crop_flip": RandomCropFlip()}
 
-# The parameters of a module that make_classifier knows, and others' words for them.
+# Parameters of a module that make_classifier knows, and their names elsewhere.
 _OTHER_NAMES = {
     "n_classes": "num_classes",  # torchvision, timm
     "in_channels": "in_chans",  # timm
@@ -88,18 +88,19 @@ def make_classifier(
 ):
     """Make a classifier with the hyper-parameters of the DFAL paper [1]_.
 
-    Adam, learning rate 0.001, batches of 32, cross-entropy on the logits. The result
-    is a skorch net: an estimator of scikit-learn that clones, pickles and searches.
+    By default, it uses Adam with a learning rate of 0.001, batches of 32, and
+    cross-entropy on the logits. The result is a skorch net: a scikit-learn estimator
+    that can be cloned, pickled and used in a parameter search.
 
     Parameters
     ----------
     module : {"lenet5", "vgg8", "resnet18"}, type, function or nn.Module, \
 default="lenet5"
-        The network, which should give logits. A class, or a function that returns a
-        network, is called with those of the next four parameters that it names, also
-        as torchvision and timm do: ``num_classes``, ``in_chans``, ``img_size``. A
-        function with ``**kwargs`` gets ``num_classes``. An instance is taken as it
-        is: each fit starts from its weights, on a copy.
+        Network that returns logits. If a class, or a function that returns a network,
+        it is called with those of the next four parameters that are in its signature;
+        the names used by torchvision and timm (``num_classes``, ``in_chans``,
+        ``img_size``) are recognised too. A function with ``**kwargs`` gets
+        ``num_classes``. If an instance, each fit starts from its weights, on a copy.
     n_classes : int, default=10
         Number of classes; labels are 0 to ``n_classes - 1``.
     in_channels : int, default=1
@@ -109,56 +110,60 @@ default="lenet5"
     width : float, default=1.0
         Factor on the number of units of every hidden layer.
     max_epochs : int, default=50
-        Passes over the training set; 100 in the paper's own code, which stops early.
+        Number of passes over the training set; 100 in the paper's own code, which stops
+        early.
     max_batches : int or None, default=None
-        A number ends the training earlier, with the epoch that reaches so many
-        batches: a bound on its time where samples are many, as pseudo-labels are.
+        Maximum number of batches: training ends with the epoch that reaches it. This
+        bounds the training time when there are many samples, such as pseudo-labelled
+        ones. If None, there is no such limit.
     lr : float, default=0.001
         Learning rate.
     batch_size : int, default=32
         Number of samples per training step.
     patience : int or None, default=None
-        None trains on all labels for ``max_epochs``. A number keeps a random fifth of
-        the labels for validation, stops once its loss has not improved for so many
-        epochs, and takes the weights of the best epoch; 5 in the paper's own code.
+        Number of epochs without improvement of the validation loss after which training
+        stops. A random fifth of the labels is used for validation, and the weights of
+        the best epoch are restored. The paper's own code uses 5. If None, all labels
+        are used for training, for ``max_epochs``.
     n_restarts : int, default=1
-        Fits from scratch, of which the one with the smallest validation loss is kept;
-        5 in the paper's own code. More than 1 needs ``patience``.
+        Number of fits from scratch, of which the one with the smallest validation loss
+        is kept. The paper's own code uses 5. Values > 1 require ``patience``.
     loss_prediction : {"margin", "ranking"} or None, default=None
-        Adds a head that predicts the loss of a sample, which Learning Loss and TA-VAAL
-        need: :class:`LossPredictionClassifier`, whose ``loss_layers``, ``loss_weight``
-        and others are then further parameters, and whose ``sample_shape`` is
-        ``(in_channels, *image_size)`` unless it is given.
+        Loss that trains an additional head to predict the loss of each sample, which
+        Learning Loss and TA-VAAL need. The result is then a
+        :class:`LossPredictionClassifier` and also accepts its parameters, such as
+        ``loss_layers`` and ``loss_weight``; ``sample_shape`` defaults to
+        ``(in_channels, *image_size)``.
     optimizer : {"adam", "sgd"}, type or function, default="adam"
-        What takes the steps. "sgd" is that of the papers on learning loss [2]_:
-        momentum 0.9, weight decay 5e-4, and a tenth of ``lr`` in the last fifth of
-        the epochs that ``max_epochs`` and ``max_batches`` let there be; they have
-        ``lr=0.1``. Or a class of ``torch.optim``.
+        Optimizer. "sgd" follows the papers on learning loss [2]_: momentum 0.9, weight
+        decay 5e-4, and a tenth of ``lr`` in the last fifth of the epochs, as limited by
+        ``max_epochs`` and ``max_batches``. These papers use ``lr=0.1``. Classes of
+        ``torch.optim`` are accepted too.
     augmentation : {"crop_flip"}, function or None, default=None
-        What is done to each batch of a training, and to no other: "crop_flip" is
-        :class:`RandomCropFlip`. A function takes a tensor of images and returns one of
-        the same shape.
+        Random change of the images in each training batch; all other batches stay
+        unchanged. "crop_flip" is :class:`RandomCropFlip`. A function takes a tensor of
+        images and returns one of the same shape.
     device : str or torch.device, default="cpu"
-        Where to train.
+        Device to train on.
     verbose : int, default=0
-        1 prints one line per epoch.
+        Verbosity; 1 prints one line per epoch.
     **kwargs : dict
-        Further parameters of skorch, such as ``module__dropout=0.2`` or
-        ``callbacks``; they override the ones above.
+        Further skorch parameters, such as ``module__dropout=0.2`` or ``callbacks``.
+        They override the ones above.
 
     Returns
     -------
     net : RestartingClassifier
-        Unfitted ``skorch.NeuralNetClassifier``; with ``loss_prediction`` a
+        Unfitted ``skorch.NeuralNetClassifier``. With ``loss_prediction``, a
         :class:`LossPredictionClassifier`.
 
     Raises
     ------
     InvalidParameterError
-        A ValueError, if a parameter is out of its range.
+        If a parameter is out of range; it is a ValueError.
     TypeError
-        If ``module`` is a class, but none of networks, or a parameter is unknown here
-        and to skorch.
+        If ``module`` is a class but not a subclass of nn.Module, or if neither this
+        function nor skorch knows a parameter.
 
     See Also
     --------
@@ -168,15 +173,16 @@ default="lenet5"
 
     Notes
     -----
-    All that is random in a fit (weights, split, shuffling, dropout) comes from torch's
-    global generator: after ``torch.manual_seed(0)`` it is the same on each CPU run.
+    All randomness of a fit (weights, split, shuffling, dropout) comes from torch's
+    global generator. After ``torch.manual_seed(0)``, every run on a CPU gives the same
+    result.
 
-    The split is not stratified, so classes with a single label are no obstacle.
+    The split is not stratified, so classes with a single label are not a problem.
 
-    Two things make small nets train faster here than with skorch's defaults: batches
-    are taken by one indexing, and no accuracy is computed after an epoch. Adam is
-    torch's fused one. Pass ``dataset``, ``callbacks__valid_acc`` or ``optimizer`` for
-    others.
+    Two changes make small nets train faster than with skorch's defaults: each batch is
+    taken by a single indexing, and no accuracy is computed after an epoch. Adam is
+    torch's fused version. To change this, pass ``dataset``, ``callbacks__valid_acc`` or
+    ``optimizer``.
 
     References
     ----------
@@ -204,7 +210,7 @@ default="lenet5"
         augmentation = _AUGMENTATIONS[augmentation]
     if isinstance(augmentation, type):
         name = augmentation.__name__
-        raise ValueError(f"augmentation={name} is a class: pass an instance, {name}().")
+        raise ValueError(f"augmentation={name} is a class. Pass an instance, {name}().")
     settings = {
         "criterion": nn.CrossEntropyLoss,
         "optimizer": (
@@ -231,8 +237,8 @@ default="lenet5"
     module = _MODULES.get(module, module) if isinstance(module, str) else module
     if isinstance(module, type) and not issubclass(module, nn.Module):
         raise TypeError(
-            f"module={module.__name__} is no class of networks. Pass a subclass of "
-            "nn.Module, an instance of one, or a function that returns one."
+            f"module={module.__name__} is not a subclass of nn.Module. Pass such a "
+            "class, an instance of one, or a function that returns an instance."
         )
     shape = {
         "n_classes": n_classes,
@@ -246,7 +252,7 @@ default="lenet5"
         names = _names_of_parameters(module)
         settings |= {f"module__{names[k]}": v for k, v in shape.items() if k in names}
         if "n_classes" in names:
-            # The columns of predict_proba, also where a class has no label yet.
+            # The columns of predict_proba, even if a class has no label yet.
             given = kwargs.get(f"module__{names['n_classes']}", n_classes)
             settings["classes"] = range(given)
     if loss_prediction is not None:
@@ -259,7 +265,7 @@ default="lenet5"
 
 
 def _check_names(params, kind):
-    """Raise where skorch would refuse a parameter, which it does only in the fit."""
+    """Raise for parameters that skorch would reject, but only during the fit."""
     own = inspect.signature(make_classifier).parameters
     of_kind = {
         name
@@ -274,20 +280,21 @@ def _check_names(params, kind):
         is_nested = dunder and prefix in prefixes
         if not (name in known or is_nested or name.endswith("_")):
             raise TypeError(
-                f"make_classifier has no parameter {name!r}, nor has {kind.__name__}; "
-                f"of parts there are {', '.join(f'{p}__' for p in sorted(prefixes))}."
+                f"make_classifier and {kind.__name__} have no parameter {name!r}; "
+                f"prefixes of nested parameters are "
+                f"{', '.join(f'{p}__' for p in sorted(prefixes))}."
                 f"{did_you_mean(name, known)}"
             )
 
 
 def _callbacks(own, patience, loss_prediction, optimizer, max_batches):
-    """Return what watches a training, the user's own among them, or None."""
+    """Return the callbacks of a training, including the user's own, or None."""
     if isinstance(own, str):  # skorch's "disable"
         for name, value in {"max_batches": max_batches, "patience": patience}.items():
             if value is not None:
                 raise ValueError(
-                    f"{name}={value} is kept by a callback, but callbacks={own!r}. "
-                    "Leave one of them out."
+                    f"{name}={value} needs a callback, but callbacks={own!r}. "
+                    "Remove one of them."
                 )
         return own
     callbacks = []
@@ -304,10 +311,10 @@ def _callbacks(own, patience, loss_prediction, optimizer, max_batches):
 
 
 def _names_of_parameters(module):
-    """What a class or function calls the parameters of `make_classifier`.
+    """Map the parameters of `make_classifier` to the names used by a class or function.
 
-    torchvision's and timm's functions hand ``num_classes`` on as one of ``**kwargs``.
-    What a ``functools.partial`` has set already is not set again.
+    Functions of torchvision and timm accept ``num_classes`` through ``**kwargs``.
+    Parameters already set by a ``functools.partial`` are not set again.
     """
     parameters = inspect.signature(module).parameters
     is_open = any(p.kind is p.VAR_KEYWORD for p in parameters.values())

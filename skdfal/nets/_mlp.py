@@ -11,7 +11,7 @@ class MLP(torch.nn.Sequential):
     Parameters
     ----------
     n_features : int
-        Number of values of a sample.
+        Number of values per sample.
     n_classes : int
         Number of classes.
     n_hidden : int, default=64

@@ -11,16 +11,16 @@ from skdfal.nets._layers import (
     scaled,
 )
 
-# Channels of the four stages; all but the first halve the picture.
+# Channels of the four stages; all but the first halve the image size.
 _STAGES = (64, 128, 256, 512)
-_LARGE = 96  # pixels from which the stem is that for large pictures
+_LARGE = 96  # pixels from which on the stem for large images is used
 
 
 class ResNet18(nn.Module):
-    """ResNet18 [1]_ for pictures of 32x32 pixels, and larger ones.
+    """ResNet18 [1]_ for images of 32x32 pixels and larger ones.
 
     Four stages of two residual blocks each, global average pooling, and one dense
-    layer. The network of the TA-VAAL experiments [2]_; a slim one, say
+    layer. It is the network of the TA-VAAL experiments [2]_. A slim version, such as
     ``width=0.25``, trains on a laptop.
 
     Parameters
@@ -37,32 +37,31 @@ class ResNet18(nn.Module):
         Factor on the channels of every stage (64 to 512). Results are rounded, and at
         least 1.
     dropout : float, default=0.0
-        Dropout rate after each convolution in the blocks, for MC dropout and BALD;
-        0.3 in the code of [2]_ for MC dropout, and 0 for all else.
+        Dropout rate after each convolution in the blocks, for MC dropout and BALD. The
+        code of [2]_ uses 0.3 for MC dropout and 0 for everything else.
     stem : {"auto", "small", "large"}, default="auto"
-        What precedes the stages. "small" is a 3x3 convolution that keeps the size.
-        "large" quarters it first, by a 7x7 convolution and a max-pool. "auto" is
-        "large" from 96 pixels on.
+        Layers before the stages. "small" is a 3x3 convolution that keeps the image
+        size. "large" first reduces height and width to a quarter with a 7x7 convolution
+        and max-pooling. "auto" is "large" from 96 pixels on.
 
     Attributes
     ----------
     layer1, layer2, layer3, layer4 : nn.Sequential
-        The stages, each of which gives out one feature map, by the names that they
-        have in torchvision.
+        Stages, each of which outputs one feature map; named as in torchvision.
     fc : nn.Linear
-        The dense layer that gives the logits.
+        Dense layer that outputs the logits.
     feature_layers : tuple of str
         Names of the layers whose feature maps a loss-prediction head uses.
 
     Raises
     ------
     ValueError
-        If a parameter is out of its range, or the image too small.
+        If a parameter is out of range, or the image is too small.
 
     See Also
     --------
     LeNet5 : A network for small grey pictures and few labels.
-    make_classifier : The network as an estimator.
+    make_classifier : Create an estimator from the network.
 
     References
     ----------
@@ -141,7 +140,7 @@ def _stage(c_in: int, c_out: int, stride: int, dropout: float) -> nn.Sequential:
 
 
 def _convolution(c_in: int, c_out: int, kernel: int, stride: int = 1) -> nn.Sequential:
-    """Make a convolution that keeps the size but for its stride, normalized."""
+    """Create a normalised convolution that keeps the size, apart from its stride."""
     return nn.Sequential(
         nn.Conv2d(c_in, c_out, kernel, stride, padding=kernel // 2, bias=False),
         nn.BatchNorm2d(c_out),
@@ -149,7 +148,7 @@ def _convolution(c_in: int, c_out: int, kernel: int, stride: int = 1) -> nn.Sequ
 
 
 class _Block(nn.Module):
-    """Two convolutions of 3x3, and the way past them."""
+    """Two 3x3 convolutions with a shortcut connection."""
 
     def __init__(self, c_in: int, c_out: int, stride: int, dropout: float) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""VAAL's game: an autoencoder and the discriminator that it is to fool, as one net."""
+"""VAAL's autoencoder and the discriminator that it should fool, as one net."""
 
 import skorch
 import torch
@@ -17,9 +17,9 @@ def vae_loss(
     Parameters
     ----------
     x, reconstruction : Tensor of shape (n_samples, ...)
-        Pictures, and what became of them.
+        Images and their reconstructions.
     mean, log_variance : Tensor of shape (n_samples, n_latent)
-        Of the latent code.
+        Mean and log-variance of the latent code.
     beta : float
         Weight of the divergence.
 
@@ -34,7 +34,7 @@ def vae_loss(
 
 
 def adversarial_loss(labeled: Tensor, unlabeled: Tensor) -> Tensor:
-    """Return how far both are from being taken for labelled: what the VAE is to lower.
+    """Return the loss of the VAE for samples not taken for labelled ones.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def adversarial_loss(labeled: Tensor, unlabeled: Tensor) -> Tensor:
 
 
 def discriminator_loss(labeled: Tensor, unlabeled: Tensor) -> Tensor:
-    """Return how far labelled is from 1 and unlabelled from 0.
+    """Return how far D is from 1 for labelled and from 0 for unlabelled samples.
 
     Parameters
     ----------
@@ -74,18 +74,18 @@ def _channels_last(x: Tensor) -> Tensor:
 
 
 class VAALNet(skorch.NeuralNet):
-    """The two nets of VAAL, each with its optimizer, trained in turns on each batch.
+    """The two networks of VAAL, each with its optimizer, trained in turn on each batch.
 
-    A batch is ``(x_labeled, x_unlabeled, rank_labeled, rank_unlabeled)``, the latter
-    two None for VAAL. They go through the autoencoder together, so that its batch
-    normalization treats both alike.
+    A batch is ``(x_labeled, x_unlabeled, rank_labeled, rank_unlabeled)``, where the
+    last two are None for VAAL. Both kinds of samples go through the autoencoder
+    together, so that its batch normalization treats them alike.
 
     Parameters
     ----------
     module : type, default=VAE
-        The autoencoder.
+        Autoencoder.
     discriminator : type, default=Discriminator
-        Its adversary; parameters by ``discriminator__``.
+        Its adversary; parameters have the prefix ``discriminator__``.
     beta : float, default=1.0
         Weight of the divergence in :func:`vae_loss`.
     adversarial_weight : float, default=1.0
@@ -157,7 +157,7 @@ class VAALNet(skorch.NeuralNet):
         return loss.detach()
 
     def _discriminator_step(self, x, rank, n):
-        """L_D = BCE(D(μ_L), 1) + BCE(D(μ_U), 0), μ as it is after the step before."""
+        """L_D = BCE(D(μ_L), 1) + BCE(D(μ_U), 0), after the autoencoder's step."""
         with torch.no_grad():
             mean, _ = self.module_.encode(x)
         logit = self.discriminator_(mean, rank)

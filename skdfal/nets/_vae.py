@@ -7,42 +7,42 @@ from torch import Tensor, nn
 
 from skdfal.nets._layers import check_counts, check_image_size, scaled
 
-_CHANNELS = (128, 256, 512, 1024)  # of the convolutions; the last for all beyond
-_SMALLEST = 2  # pixels a side beyond which no stage shrinks the picture
-_LARGEST = 4  # pixels a side that may be left for the dense layers
+_CHANNELS = (128, 256, 512, 1024)  # of the convolutions; further ones have the last
+_SMALLEST = 2  # no stage shrinks images below this side length in pixels
+_LARGEST = 4  # maximum side length in pixels before the dense layers
 
 
 class VAE(nn.Module):
-    """Variational autoencoder for pictures, a modified Wasserstein autoencoder [1]_.
+    """Variational autoencoder for images, a modified Wasserstein autoencoder [1]_.
 
-    Strided convolutions with batch normalization and ReLU, four of them for 28, 32 and
-    64 pixels; dense layers to mean and log-variance of the latent code; a dense layer
-    and transposed convolutions back to a picture.
+    Strided convolutions with batch normalization and ReLU (four of them for 28, 32 and
+    64 pixels), followed by dense layers for mean and log-variance of the latent code. A
+    dense layer and transposed convolutions turn a code back into an image.
 
     Parameters
     ----------
     image_size : int or tuple of (int, int), default=32
-        Height and width of the pictures in pixels, at least 8. Below 28 there are
-        fewer convolutions, and more beyond 64: such pictures are better resized.
+        Height and width of the images in pixels, at least 8. Below 28 there are fewer
+        convolutions, above 64 there are more; resize larger images instead.
     in_channels : int, default=3
-        Their channels.
+        Number of image channels.
     n_latent : int, default=32
-        Numbers of the latent code.
+        Size of the latent code.
     width : float, default=1.0
         Factor on the channels (128 to 1024). Results are rounded, and at least 1.
     has_rank : bool, default=False
-        Whether the decoder is given, beside the code, one number of each picture: the
+        Whether the decoder gets one additional number per image besides the code: the
         rank of TA-VAAL [2]_.
 
     Attributes
     ----------
     encoder, to_mean, to_log_variance, decoder : nn.Module
-        Its parts.
+        Parts of the network.
 
     Raises
     ------
     ValueError
-        If a parameter is out of its range, or the pictures too small.
+        If a parameter is out of range, or the images are too small.
 
     See Also
     --------
@@ -50,8 +50,8 @@ class VAE(nn.Module):
 
     Notes
     -----
-    As in the authors' code of both papers, but for the size of the pictures, to which
-    kernels and dense layers adapt: 4 pixels where a side is even, 3 where it is odd.
+    Follows the authors' code of both papers, except that kernels and dense layers adapt
+    to the image size: kernels have 4 pixels if a side is even, 3 if it is odd.
 
     References
     ----------
@@ -95,7 +95,8 @@ class VAE(nn.Module):
         self.to_mean = nn.Linear(n_features, n_latent)
         self.to_log_variance = nn.Linear(n_features, n_latent)
 
-        # From the picture before the last stage back to the first, then to its colours.
+        # From the images before the last stage back to the first ones, then to their
+        # colours.
         growing = [
             _normalized(nn.ConvTranspose2d, channels[i + 1], channels[i], sizes[i - 1])
             for i in range(n_stages - 1, 0, -1)
@@ -110,17 +111,17 @@ class VAE(nn.Module):
         _initialize(self.encoder, self.decoder)
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Encode pictures.
+        """Encode images.
 
         Parameters
         ----------
         x : Tensor of shape (n_samples, in_channels, height, width)
-            Pictures.
+            Images.
 
         Returns
         -------
         mean, log_variance : Tensor of shape (n_samples, n_latent)
-            Of the latent code.
+            Mean and log-variance of the latent code.
         """
         h = self.encoder(x)
         return self.to_mean(h), self.to_log_variance(h)
@@ -128,21 +129,21 @@ class VAE(nn.Module):
     def forward(
         self, x: Tensor, rank: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Encode pictures, draw a code for each, and decode it.
+        """Encode images, draw a code for each, and decode it.
 
         Parameters
         ----------
         x : Tensor of shape (n_samples, in_channels, height, width)
-            Pictures.
+            Images.
         rank : Tensor of shape (n_samples,), default=None
-            What the decoder is given beside the code.
+            Additional number per image for the decoder.
 
         Returns
         -------
         reconstruction : Tensor of the shape of x
-            Pictures, on no bounded scale.
+            Images, on an unbounded scale.
         mean, log_variance : Tensor of shape (n_samples, n_latent)
-            Of the latent code.
+            Mean and log-variance of the latent code.
         """
         mean, log_variance = self.encode(x)
         z = mean + (log_variance / 2).exp() * torch.randn_like(mean)
@@ -152,7 +153,7 @@ class VAE(nn.Module):
 
 
 def _sizes(size: tuple[int, int]) -> list[tuple[int, int]]:
-    """Heights and widths of the pictures between the stages, first to last."""
+    """Heights and widths of the images between the stages, first to last."""
     sizes = [size]
     while min(sizes[-1]) > _SMALLEST and (
         len(sizes) <= len(_CHANNELS) or max(sizes[-1]) > _LARGEST
@@ -164,7 +165,7 @@ def _sizes(size: tuple[int, int]) -> list[tuple[int, int]]:
 def _normalized(
     kind: type, c_in: int, c_out: int, larger: tuple[int, int]
 ) -> nn.Sequential:
-    """Make a convolution from a size to half of it, or a transposed one back."""
+    """Create a convolution from one size to half of it, or a transposed one back."""
     kernel = tuple(3 if side % 2 else 4 for side in larger)
     return nn.Sequential(
         kind(c_in, c_out, kernel, 2, 1, bias=False), nn.BatchNorm2d(c_out), nn.ReLU()

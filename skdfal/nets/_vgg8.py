@@ -10,7 +10,7 @@ from skdfal.nets._layers import (
     size_after_pools,
 )
 
-# Channels of the 3x3 convolutions, stage by stage; a pool ends each stage.
+# Channels of the 3x3 convolutions, stage by stage; each stage ends with pooling.
 _STAGES = ((64,), (128,), (256, 256), (512, 512))
 _N_HIDDEN = 4096
 
@@ -18,8 +18,8 @@ _N_HIDDEN = 4096
 class VGG8(nn.Module):
     """VGG8, six convolutions and two dense layers in the manner of VGG [1]_.
 
-    The larger of the two networks of the DFAL experiments [2]_. At full width it
-    has 6.6 million parameters on 28x28 images; a slim one, say ``width=0.25``,
+    The larger of the two networks of the DFAL experiments [2]_. At full width it has
+    6.6 million parameters for 28x28 images. A slim version, such as ``width=0.25``,
     trains on a laptop.
 
     Parameters
@@ -41,21 +41,21 @@ class VGG8(nn.Module):
     Attributes
     ----------
     features : nn.Sequential
-        The convolutional part.
+        Convolutional part.
     classifier : nn.Sequential
-        The dense part, which ends in the ``nn.Linear`` that gives the logits.
+        Dense part, which ends in the ``nn.Linear`` that outputs the logits.
     feature_layers : tuple of str
         Names of the layers whose feature maps a loss-prediction head uses.
 
     Raises
     ------
     ValueError
-        If a parameter is out of its range, or the image too small for the pools.
+        If a parameter is out of range, or the image too small for the pooling layers.
 
     See Also
     --------
     LeNet5 : The smaller network of the paper.
-    make_classifier : Either network as an estimator.
+    make_classifier : Create an estimator from either network.
 
     References
     ----------

@@ -42,7 +42,7 @@ def test_parts_of_a_block_are_checked_each():
     ("block", "message"),
     [
         (np.ones((2, 3), dtype=complex), "[Cc]omplex"),
-        (np.array([["2020-01-01"]], dtype="M8[D]"), "should be of real numbers"),
+        (np.array([["2020-01-01"]], dtype="M8[D]"), "should contain real numbers"),
         (np.array([["a", "b"]]), "could not convert|real numbers|numeric"),
         (np.ones(3), r"got shape \(3,\)"),
         (torch.ones(3), r"got shape \(3,\)"),

@@ -150,7 +150,7 @@ class Unreadable:
 
 
 def test_no_sample_is_read():
-    with pytest.raises(ValueError, match="channels stand last"):
+    with pytest.raises(ValueError, match="channels are the last axis"):
         LabelingSession(Unreadable(), [0, 1], make_classifier("lenet5", **SMALL))
 
 

@@ -58,7 +58,7 @@ def test_whatever_a_layer_is_given_and_gives_out():
     np.testing.assert_array_equal(features(net, X, layer="flat"), Z[:, :1])
     with pytest.raises(ValueError, match="layer='named' gives no row for each"):
         features(net, X, layer="named")
-    with pytest.raises(ValueError, match="gives out no map of channels"):
+    with pytest.raises(ValueError, match="does not output feature maps with channels"):
         make_classifier(
             Various, loss_prediction="margin", sample_shape=(5,), loss_layers=["named"]
         ).initialize()
@@ -82,7 +82,9 @@ def test_they_may_go_to_a_file(estimators, pool, tmp_path):
     with pytest.raises(ValueError, match=r"out has shape \(3, 2\), but"):
         features(estimators["net"], pool, out=np.empty((3, 2)))
     for kind in (int, str, complex):
-        with pytest.raises(ValueError, match=r"out is of .*, but features are floats"):
+        with pytest.raises(
+            ValueError, match=r"out has dtype .*, but features need float32"
+        ):
             features(estimators["net"], pool, out=np.zeros(expected.shape, kind))
 
 

@@ -652,7 +652,7 @@ def test_texts_of_which_each_is_said_to_be_a_class(data):
         ({}, lambda X, y: (X, _objects(y, "")), ValueError, "pass missing_label='';"),
         ({}, lambda X, y: (X, _objects(y, None)), ValueError, "missing_label=None"),
         ({}, lambda X, y: (X, _objects(y, np.nan)), ValueError, "missing_label=np.nan"),
-        ({}, lambda X, y: (X, _objects(y, pd.NA)), ValueError, "<NA>, .*one text"),
+        ({}, lambda X, y: (X, _objects(y, pd.NA)), ValueError, "<NA>, .*a string"),
         (
             {"missing_label": None},
             lambda X, y: (X, _objects(y, np.nan)),

@@ -126,7 +126,7 @@ def test_an_experiment_begins_with_them(tmp_path):
         (np.zeros((3, 2)), "n_samples=4 should be <= 3"),
         (np.array([["a", "b"]] * 5), "cannot be clustered"),
         (np.zeros(5), "cannot be clustered"),
-        (np.zeros((5, 0)), "hold no values to cluster"),
+        (np.zeros((5, 0)), "have no values to cluster"),
         (np.full((5, 2), np.nan), "holds NaN, infinity"),
         (np.full((5, 1, 64, 64), 1e300), "values beyond float32"),
     ],

@@ -244,8 +244,8 @@ class Skips(NoLayers):
     ("settings", "message"),
     [
         ({"loss_layers": ["features.99"]}, r"LeNet5 has no layers \['features.99'\]"),
-        ({"loss_layers": []}, "LeNet5 names no loss_layers. Name the layers"),
-        ({"module": NoLayers}, "NoLayers names no loss_layers"),
+        ({"loss_layers": []}, "LeNet5 names no layers for the head. Set loss_layers"),
+        ({"module": NoLayers}, "NoLayers names no layers for the head"),
         ({"module": Skips}, "Skips does not run its layer 'spare'"),
         ({"sample_shape": None}, "needs the shape of a sample"),
         ({"sample_shape": (3, 16, 16)}, r"cannot take sample_shape=\(3, 16, 16\)"),

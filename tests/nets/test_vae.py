@@ -62,7 +62,7 @@ def test_discriminator_has_five_layers():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: VAE(7), "image_size=7 is too small for the pools of VAE.*>= 8"),
+        (lambda: VAE(7), "image_size=7 is too small for the pooling layers of V.*>= 8"),
         (lambda: VAE(n_latent=0), "n_latent=0 should be an integer >= 1"),
         (lambda: VAE(in_channels=1.5), "in_channels=1.5 should be an integer"),
         (lambda: VAE(width=-1), "width=-1 should be a positive number"),

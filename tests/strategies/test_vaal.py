@@ -263,7 +263,7 @@ def test_pictures_that_are_none_or_too_small():
     with pytest.raises(ValueError, match=r"needs images.*in X the net sees \(64,\)"):
         vaal_score(flat, X, X_labeled=X)
     X = X.reshape(9, 1, 16, 4)
-    with pytest.raises(ValueError, match=r"too small for the pools of VAE"):
+    with pytest.raises(ValueError, match=r"too small for the pooling layers of VAE"):
         vaal_score(flat, X, X_labeled=X)
 
 
