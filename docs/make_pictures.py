@@ -99,7 +99,7 @@ class Toy:
                 facecolors="none",
                 edgecolors=ASKED,
                 linewidths=1.8,
-                label="asked for",
+                label="queried",
                 zorder=5,
             )
         ax.set(xticks=[], yticks=[], xlim=(u[0], u[-1]), ylim=(v[0], v[-1]))
@@ -158,7 +158,7 @@ def dfal_diverse():
     fig, axes = figure(2)
     for ax, strategy, title in (
         (axes[0], skdfal.dfal, "dfal: the smallest margins"),
-        (axes[1], skdfal.dfal_diverse_sampling, "dfal_diverse: small, and different"),
+        (axes[1], skdfal.dfal_diverse_sampling, "dfal_diverse: small and diverse"),
     ):
         toy.draw(ax, asked=strategy(toy.net, toy.X_pool, 10))
         ax.set_title(title, fontsize=10)
@@ -170,8 +170,8 @@ def dfal_plus():
     toy = Toy(n_labeled=6)
     fig, axes = figure(2)
     for ax, labels_per_class, title in (
-        (axes[0], 8, "6 labels: what is typical"),
-        (axes[1], 2, "6 labels are enough: small margins"),
+        (axes[0], 8, "too few labels: typical samples"),
+        (axes[1], 2, "enough labels: small margins"),
     ):
         asked = skdfal.dfal_plus_sampling(
             toy.net,
@@ -274,7 +274,7 @@ def ceal():
     parts = {
         f"pseudo-labelled: entropy < δ = {threshold}": entropy < threshold,
         "neither": entropy >= threshold,
-        "asked for: the highest": np.isin(np.arange(len(entropy)), asked),
+        "queried: the highest": np.isin(np.arange(len(entropy)), asked),
     }
     parts["neither"] = parts["neither"] & ~list(parts.values())[2]
     ax.hist(
@@ -335,7 +335,7 @@ def core_set():
             facecolors="none",
             edgecolors=ASKED,
             linewidths=1.8,
-            label="asked for",
+            label="queried",
             zorder=5,
         )
         ax.set_title(f"{name}: radius {found.radius:.2f}", fontsize=10)
@@ -369,7 +369,7 @@ def learning_loss():
     axes[1].scatter(rank, loss, s=7, c="#555555", linewidths=0)
     axes[1].scatter(rank[asked], loss[asked], s=75, fc="none", ec=ASKED, linewidths=1.8)
     correlation = spearmanr(predicted, loss).statistic
-    axes[1].set_title(f"and the true one: rank correlation {correlation:.2f}", size=10)
+    axes[1].set_title(f"and the true loss: rank correlation {correlation:.2f}", size=10)
     axes[1].set(xlabel="rank of the predicted loss", ylabel="true loss (nats)")
     axes[1].spines[["top", "right"]].set_visible(False)
     return fig
@@ -379,10 +379,10 @@ def badge():
     toy = Toy()
     fig, axes = figure(2)
     asked = {
-        "entropy: the same doubt eight times": skdfal.entropy_sampling(
+        "entropy: eight similar samples": skdfal.entropy_sampling(
             toy.net, toy.X_pool, N_ASKED
         ),
-        "badge: long gradients, and different": skdfal.badge_sampling(
+        "badge: large, diverse gradients": skdfal.badge_sampling(
             toy.net, toy.X_pool, N_ASKED, random_state=0
         ),
     }
@@ -401,7 +401,7 @@ def draw_clumps(ax, X, asked, title):
         facecolors="none",
         edgecolors=ASKED,
         linewidths=1.8,
-        label="asked for",
+        label="queried",
         zorder=5,
     )
     ax.set_title(title, fontsize=10)
@@ -476,7 +476,7 @@ def vaal():
     score = skdfal.vaal_score(digits.net, digits.X[digits.pool], **digits.asking)
     asked = np.argsort(-score)[:24]
     fig, axes = figure(2)
-    axes[0].set_title("labelled, no 4 among them (above); asked for", fontsize=10)
+    axes[0].set_title("labelled, no 4 among them (above); queried", fontsize=10)
     shown = np.concatenate([digits.labeled[:24], digits.pool[asked]])
     tiles = np.pad(digits.X[shown, 0], ((0, 0), (2, 2), (2, 2)))  # 16x16 each
     tiles = tiles.reshape(6, 8, 16, 16).transpose(0, 2, 1, 3).reshape(96, 128)
@@ -516,7 +516,7 @@ def ta_vaal():
         asked = np.argsort(-score)[:60]
         x, y = ranks["Learning Loss"], ranks["VAAL"]
         ax.scatter(x, y, s=5, c="#999999", linewidths=0, label="pool")
-        ax.scatter(x[asked], y[asked], s=9, c=ASKED, linewidths=0, label="asked for")
+        ax.scatter(x[asked], y[asked], s=9, c=ASKED, linewidths=0, label="queried")
         ax.set_title(name, fontsize=10)
         ax.set(xticks=[], yticks=[], xlabel="predicted loss →")
     axes[0].set(ylabel="VAAL's score →")
@@ -557,9 +557,9 @@ def draw_choice(axes):
     asked = skdfal.dfal(net, pool, n_shown)
     X_twin = skdfal.AdversarialAugmenter(net, prefit=True).transform(pool[asked])
     rows = {
-        "From the pool, and what the net answers": (pool[:n_shown], "#555555"),
-        "Asked for: a small step changes the answer": (pool[asked], ASKED),
-        "Their twins: the step is made, the label is kept": (X_twin, "#0072B2"),
+        "Images of the pool, with predicted labels": (pool[:n_shown], "#555555"),
+        "Queried: a small step changes the prediction": (pool[asked], ASKED),
+        "Their twins: across the boundary, same label": (X_twin, "#0072B2"),
     }
     for row, (title, (images, color)) in zip(axes, rows.items(), strict=True):
         row[0].set_title(title, color=color, fontsize=12.5, loc="left")
@@ -583,12 +583,12 @@ def draw_reach(ax):
     ax.text(
         (reached + end) / 2,
         accuracy - 0.05,
-        f"{reached:.0f} labels do what\n{end:,.0f} random ones do",
+        f"{reached:.0f} labels equal\n{end:,.0f} random ones",
         ha="center",
         va="top",
         fontsize=12.5,
     )
-    ax.set(ylim=(0.6, 1), xlabel="labels bought", ylabel="test accuracy")
+    ax.set(ylim=(0.6, 1), xlabel="labels", ylabel="test accuracy")
     ax.set_title("LeNet5 on MNIST", fontsize=12.5)
 
 

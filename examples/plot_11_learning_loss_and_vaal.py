@@ -101,7 +101,7 @@ for ax, (name, score) in zip(axes, scores.items(), strict=True):
     ax.plot(u, line(u), color="black", linewidth=1)
     ax.axvline(0.62, color="black", linestyle="dotted", linewidth=1)
     ax.set(title=name, xlabel="place of the spot", xlim=(0, 1), ylim=(0, 1))
-fig.suptitle("Bright: high score. Circles: asked for. Dotted: no labels beyond")
+fig.suptitle("Bright: high score. Circles: queried. Dotted: no labels beyond")
 
 # %%
 # How far are the queried samples from the line between the classes, and how many of
