@@ -24,7 +24,7 @@ from skdfal.adapter._outputs import Convention
 from skdfal.adversarial import AffineForm, affine_form
 from skdfal.nets import RestartingClassifier
 
-# `infer` methods that only pass a batch through the module. The second also removes a
+# `infer` methods that only send a batch through the module. The second also removes a
 # last axis of size one, the third takes the logits from an object that holds them.
 _PLAIN_PASSES = {
     NeuralNet.infer,
