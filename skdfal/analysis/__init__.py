@@ -1,8 +1,8 @@
-"""What to ask of runs and of trained networks once they are there.
+"""Analyse the results of active learning, and the trained networks.
 
-Of records, one row per round: the labels that a score needs, the area under a curve,
-savings, and whether a difference is real. Of networks: transfer, calibration,
-confidence and classification regions.
+From records with one row per round: the labels needed for a score, the area under the
+learning curve, savings, and whether a difference is real. For trained networks:
+transfer, calibration, confidence and classification regions.
 """
 
 from skdfal.analysis._area import area_under_curve

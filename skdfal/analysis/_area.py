@@ -1,4 +1,4 @@
-"""One number for a whole learning curve."""
+"""Area under the learning curve: one number for a whole curve."""
 
 from numbers import Real
 
@@ -19,18 +19,18 @@ from skdfal.analysis._curves import (
     {"start": [Real, None], "stop": [Real, None]}, prefer_skip_nested_validation=True
 )
 def area_under_curve(records, *, start=None, stop=None):
-    r"""Integrate score over annotations, divided by the length of the range.
+    r"""Compute the area under each learning curve, divided by its range.
 
-    It is the mean score over the budget, in the unit of the score: what a user gets
-    who stops at a moment unknown beforehand. It compares strategies by all their
-    rounds at once, so that no mark has to be chosen.
+    This is the mean score over the annotation budget, in the unit of the score: the
+    score to expect if you stop at a moment that is unknown beforehand. It compares
+    strategies over all rounds, so that no number of annotations has to be singled out.
 
     Parameters
     ----------
     records : iterable of dict or pandas DataFrame
         One row per round, with the keys "strategy", "trial", "annotations" and "score".
     start, stop : float, default=None
-        The range of annotations. None is the largest that all trials of all
+        The range of annotations. If None, the largest range that all trials of all
         strategies cover, so that their areas can be compared.
 
     Returns
@@ -43,22 +43,23 @@ def area_under_curve(records, *, start=None, stop=None):
     Raises
     ------
     TypeError
-        If ``records`` is no table.
+        If ``records`` is not a table.
     ValueError
         If ``records`` is empty or lacks a value, or the range is empty or not covered
         by all trials.
 
     See Also
     --------
-    paired_difference : Compares the areas of two strategies too.
+    paired_difference : Compare two strategies, by area if you like.
 
     Notes
     -----
-    With a the annotations and s the score, straight lines between rounds,
+    Let a be the number of annotations and s(a) the score, interpolated linearly between
+    rounds. The result is
 
     .. math:: \frac{1}{a_1 - a_0} \int_{a_0}^{a_1} s(a) \, da,
 
-    by the trapezoidal rule, which is exact for straight lines.
+    computed by the trapezoidal rule, which is exact for straight lines.
 
     Examples
     --------
@@ -107,13 +108,13 @@ def area(curve, start, stop):
 
 
 def covered_range(curves, start=None, stop=None):
-    """Return the range asked for, or the largest that all curves cover."""
+    """Return the requested range, or the largest that all curves cover."""
     first, last = overlap(curves)
     start = float(first if start is None else start)
     stop = float(last if stop is None else stop)
     if not first <= start < stop <= last:
         raise ValueError(
-            f"The range {start:g} to {stop:g} should be within {first:g} to {last:g}, "
-            "the annotations that all trials cover, and not be empty."
+            f"The range {start:g} to {stop:g} should not be empty, and should be "
+            f"within {first:g} to {last:g}, the annotations that all trials cover."
         )
     return start, stop

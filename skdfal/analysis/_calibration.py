@@ -1,11 +1,11 @@
-"""Whether a network is right as often as it says."""
+"""Calibration: whether a network is right as often as its probabilities say."""
 
 import numpy as np
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
 from skdfal._utils._validation import COUNT, validate_params
 
-_SUM_TOLERANCE = 1e-3  # probabilities in float16 or printed with four digits
+_SUM_TOLERANCE = 1e-3  # allows float16, and probabilities rounded to four digits
 
 
 @validate_params(
@@ -20,46 +20,46 @@ _SUM_TOLERANCE = 1e-3  # probabilities in float16 or printed with four digits
 def calibration_error(y_true, proba, n_bins=15, *, classes=None):
     r"""Compute the expected calibration error of the predicted class [1]_, [2]_.
 
-    How far the highest probability of a sample is, on average, from the share of
-    samples that are right among those with a like probability. 0 where a network is
-    right as often as it says. It tells nothing about the other classes'
-    probabilities, and nothing about accuracy.
+    This is the average gap between the highest probability of a sample and the accuracy
+    among samples with a similar probability. It is 0 if a network is right as often as
+    its probabilities say. It says nothing about accuracy, or about the probabilities of
+    the other classes.
 
     Parameters
     ----------
     y_true : array-like of shape (n_samples,)
         True labels.
     proba : array-like of shape (n_samples, n_classes)
-        Predicted probabilities, as of ``predict_proba``.
+        Predicted probabilities, as returned by ``predict_proba``.
     n_bins : int, default=15
-        Number of bins of equal width into which [0, 1] is cut.
+        Number of bins of equal width into which [0, 1] is divided.
     classes : array-like of shape (n_classes,), default=None
-        Label of each column of ``proba``, as an estimator's ``classes_``. None is
+        Label of each column of ``proba``, such as an estimator's ``classes_``. If None,
         0, ..., n_classes - 1.
 
     Returns
     -------
     error : float
-        In [0, 1].
+        Calibration error in [0, 1].
 
     Raises
     ------
     ValueError
-        If shapes do not match, rows of ``proba`` are no probabilities, or a label is
+        If shapes do not match, rows of ``proba`` are not probabilities, or a label is
         not in ``classes``.
 
     Notes
     -----
-    With B_m the samples whose highest probability is in ((m - 1)/M, m/M], M =
-    ``n_bins``,
+    Let B_m be the samples whose highest probability is in ((m - 1)/M, m/M], where M is
+    ``n_bins``. The error is
 
     .. math::
         \sum_{m=1}^{M} \frac{|B_m|}{n}
         \left| \mathrm{acc}(B_m) - \mathrm{conf}(B_m) \right|,
 
-    acc the share of right predictions and conf the mean highest probability. Few
-    samples in a bin make the error larger than it is; compare at equal ``n_samples``
-    and ``n_bins``.
+    where acc is the proportion of correct predictions and conf the mean highest
+    probability. Bins with few samples inflate the error, so compare networks at equal
+    ``n_samples`` and ``n_bins``.
 
     References
     ----------
@@ -70,7 +70,8 @@ def calibration_error(y_true, proba, n_bins=15, *, classes=None):
 
     Examples
     --------
-    Two samples predicted with 0.75, one of them right: off by a quarter.
+    Two samples are predicted with probability 0.75, and one of them is right. The
+    error is a quarter.
 
     >>> from skdfal.analysis import calibration_error
     >>> calibration_error([0, 1], [[0.75, 0.25], [0.75, 0.25]])
@@ -98,6 +99,6 @@ def calibration_error(y_true, proba, n_bins=15, *, classes=None):
     right = classes[proba.argmax(axis=1)] == y_true
     top = proba.max(axis=1)
     bins = np.clip(np.ceil(top * n_bins).astype(int) - 1, 0, n_bins - 1)
-    # |B_m| (acc - conf) is a sum over the bin, so no bin is divided by its size.
+    # |B_m| (acc - conf) is a sum over the bin, so no division by its size is needed.
     gap = np.bincount(bins, right - top, minlength=n_bins)
     return float(np.abs(gap).sum() / len(top))

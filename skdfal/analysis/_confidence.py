@@ -1,4 +1,4 @@
-"""How sure two networks are of the same samples."""
+"""Confidence of networks, and how far two networks agree in it."""
 
 from numbers import Integral
 from typing import NamedTuple
@@ -24,8 +24,8 @@ class ConfidenceAgreement(NamedTuple):
     confidence_a, confidence_b : ndarray of shape (n_samples,)
         Highest probability that each network gives to any class.
     correlation : float
-        Spearman's rank correlation of the two, in [-1, 1]; NaN where one of them is
-        the same for all samples.
+        Spearman's rank correlation of the two, in [-1, 1]; NaN if the confidence of one
+        network is the same for all samples.
     """
 
     confidence_a: np.ndarray
@@ -35,11 +35,11 @@ class ConfidenceAgreement(NamedTuple):
 
 @validate_params(_PARAMETERS, prefer_skip_nested_validation=True)
 def confidence(estimator, X, *, n_draws=None, batch_size=512, random_state=None):
-    """Give the highest class probability of each sample.
+    """Return the highest class probability of each sample.
 
-    By the network as it predicts, or by a committee that dropout draws from it [1]_:
-    then it is the highest entry of the mean probability, which is low also where each
-    draw is sure but of another class.
+    The probabilities are those that the network predicts, or the mean over a committee
+    drawn from it by dropout [1]_. The mean is also low where each draw is certain, but
+    the draws predict different classes.
 
     Parameters
     ----------
@@ -47,32 +47,33 @@ def confidence(estimator, X, *, n_draws=None, batch_size=512, random_state=None)
         A skorch net, a Pipeline that ends in one, a modAL learner or committee around
         them or, if ``n_draws`` is None, any classifier with ``predict_proba``.
     X : array-like of shape (n_samples, ...)
-        Samples, as for ``fit``.
+        Samples, in the format that ``fit`` takes.
     n_draws : int >= 2 or None, default=None
-        Size of the dropout committee. None leaves dropout off.
+        Size of the dropout committee. If None, dropout is off.
     batch_size : int, default=512
-        Rows in one forward pass, one row per sample and draw.
+        Number of rows per forward pass, one row per sample and draw.
     random_state : int, RandomState instance or None, default=None
-        Determines the draws.
+        Controls the dropout draws.
 
     Returns
     -------
     confidence : ndarray of shape (n_samples,)
-        In [1 / n_classes, 1].
+        Highest class probability of each sample, in [1 / n_classes, 1].
 
     Raises
     ------
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If it has no probabilities; with ``n_draws``, if there is no torch net in it.
+        If the estimator has no probabilities; with ``n_draws``, if it has no torch
+        network.
     ValueError
-        If ``n_draws`` is given but the net has no dropout, or ``X`` is empty, not
-        finite, or of a shape that the net cannot take.
+        If ``n_draws`` is given but the network has no dropout, or if ``X`` is empty,
+        not finite, or of a shape that the network cannot take.
 
     See Also
     --------
-    skdfal.bald_score : How much the same draws contradict each other.
+    skdfal.bald_score : How much such draws disagree.
 
     References
     ----------
@@ -99,24 +100,24 @@ def confidence(estimator, X, *, n_draws=None, batch_size=512, random_state=None)
 def confidence_agreement(
     net_a, net_b, X, *, n_draws=None, batch_size=512, random_state=None
 ):
-    """Compare how sure two networks are of the same samples.
+    """Compare the confidence of two networks on the same samples.
 
-    The first figure of the DFAL paper's supplement [1]_: if networks of different
-    architecture are unsure of the same samples, what one of them queries should serve
-    the other.
+    This is the first figure of the DFAL paper's supplement [1]_. If networks of
+    different architectures are unsure of the same samples, the samples queried by one
+    should also help the other.
 
     Parameters
     ----------
     net_a, net_b : fitted estimator
         As for :func:`confidence`.
     X : array-like of shape (n_samples, ...)
-        Samples, such as a test set, two at least.
+        At least two samples, such as a test set.
     n_draws : int >= 2 or None, default=None
-        Size of the dropout committee. None leaves dropout off.
+        Size of the dropout committee. If None, dropout is off.
     batch_size : int, default=512
-        Rows in one forward pass, one row per sample and draw.
+        Number of rows per forward pass, one row per sample and draw.
     random_state : int, RandomState instance or None, default=None
-        Determines the draws of both.
+        Controls the dropout draws of both networks.
 
     Returns
     -------
@@ -126,17 +127,17 @@ def confidence_agreement(
     Raises
     ------
     ValueError
-        If there are less than two samples, or where :func:`confidence` raises.
+        If there are fewer than two samples, or :func:`confidence` raises it.
 
     See Also
     --------
-    skdfal.plot.ConfidenceDisplay : The scatter plot.
+    skdfal.plot.ConfidenceDisplay : Scatter plot of the confidences.
     region_agreement : Whether two networks have samples in the same regions.
 
     Notes
     -----
-    Trained networks give most samples a confidence near 1, so ranks, rather than the
-    values, are compared; samples of equal confidence share their mean rank.
+    Trained networks have a confidence near 1 on most samples. Therefore ranks are
+    compared instead of values; samples of equal confidence share their mean rank.
 
     References
     ----------
@@ -160,8 +161,8 @@ def confidence_agreement(
     }
     a, b = (confidence(net, X, **settings) for net in (net_a, net_b))
     if len(a) < 2:
-        raise ValueError("X has one sample; ranks need two at least.")
-    correlation = np.nan  # of a constant, which has no ranks
+        raise ValueError("X has one sample; ranks need at least two.")
+    correlation = np.nan  # if one confidence is constant, it has no ranks
     if np.ptp(a) > 0 and np.ptp(b) > 0:
         correlation = float(spearmanr(a, b).statistic)
     return ConfidenceAgreement(a, b, correlation)

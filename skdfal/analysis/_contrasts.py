@@ -1,4 +1,4 @@
-"""Several comparisons at once: what is at work in a set of paired experiments."""
+"""Several paired comparisons at once, corrected for their number."""
 
 import math
 from collections.abc import Mapping
@@ -18,16 +18,16 @@ class Contrast(NamedTuple):
     Attributes
     ----------
     name : str
-        What it is called.
+        Name of the comparison.
     difference : float
         Mean over trials of the weighted sum of scores.
     low, high : float
-        Confidence interval by Student's t. All intervals of the set hold at once with
-        the probability that was asked for.
+        Confidence interval by Student's t. All intervals of the set hold simultaneously
+        with the requested probability.
     p_value : float
-        Of the paired t-test, two-sided, corrected for the number of comparisons.
+        Two-sided p-value of the paired t-test, corrected for the number of comparisons.
     n_trials : int
-        Trials that all strategies of the comparison have.
+        Number of trials that all strategies of the comparison share.
     """
 
     name: str
@@ -46,49 +46,50 @@ class Contrast(NamedTuple):
     prefer_skip_nested_validation=True,
 )
 def paired_contrasts(records, contrasts, *, annotations="area", confidence=0.95):
-    r"""Compare sets of strategies trial by trial, corrected for the number of sets.
+    r"""Compare groups of strategies by trial, corrected for multiple comparisons.
 
     A contrast is a weighted sum of strategies whose weights add up to zero, such as the
-    mean of those with twins less the mean of those without. It is taken within each
-    trial, whose strategies share data, first samples and weights.
+    mean of those with twins minus the mean of those without. It is computed within each
+    trial, whose strategies share data, initial samples and weights.
 
     Parameters
     ----------
     records : iterable of dict or pandas DataFrame
         One row per round, with the keys "strategy", "trial", "annotations" and "score".
     contrasts : dict of str to dict of str to float
-        For each name the weights of strategies.
+        The weights of the strategies in each contrast, by the name of the contrast.
     annotations : float or "area", default="area"
-        The mark at which scores are compared, or the area under the curves over the
-        range that all of them cover.
+        Number of annotations at which scores are compared, or "area" for the areas
+        under the curves, over the range that all of them cover.
     confidence : float in (0, 1), default=0.95
-        Probability that all intervals hold.
+        Probability that all intervals hold simultaneously.
 
     Returns
     -------
     results : list of Contrast
-        In the order of ``contrasts``: named tuples of ``name``, ``difference``,
-        ``low``, ``high``, ``p_value`` and ``n_trials``.
+        One named tuple per contrast, in the given order, with the fields ``name``,
+        ``difference``, ``low``, ``high``, ``p_value`` and ``n_trials``.
 
     Raises
     ------
     ValueError
-        If there are no contrasts, weights are no finite numbers or do not add up to
+        If there are no contrasts, weights are not finite numbers or do not add up to
         zero, a strategy is not in the records, or the strategies of a contrast share
         fewer than two trials.
 
     See Also
     --------
-    paired_difference : Two strategies, one comparison.
+    paired_difference : Compare two strategies.
 
     Notes
     -----
-    With m contrasts the intervals are those of level :math:`1 - (1 - c) / m`
-    (Bonferroni), which hold together with probability c at least whatever the
-    contrasts share. The p-values are corrected by Holm [1]_: sorted, the i-th smallest
-    is multiplied by m - i + 1, and none is smaller than the one before. Both control
-    the chance of any false find; an interval may hold 0 where Holm's p-value, which is
-    less strict, is below 1 - c.
+    With m contrasts, each interval has the level :math:`1 - (1 - c) / m` (Bonferroni).
+    Then all intervals hold simultaneously with probability at least c, whatever
+    strategies the contrasts share. The p-values are corrected by Holm [1]_: they are
+    sorted, the i-th smallest is multiplied by m - i + 1, and none may be smaller than
+    the one before. Both methods control the probability of any false discovery. Holm's
+    method is less strict: an interval may contain 0 although the p-value is below
+    1 - c.
 
     References
     ----------
@@ -111,8 +112,8 @@ def paired_contrasts(records, contrasts, *, annotations="area", confidence=0.95)
     curves = read_curves(records)
     if not isinstance(contrasts, Mapping) or not contrasts:
         raise ValueError(
-            f"contrasts={contrasts!r} should be a dict of names to weights, one at "
-            "least."
+            f"contrasts={contrasts!r} should be a dict of names to weights, with at "
+            "least one entry."
         )
     level = 1 - (1 - confidence) / len(contrasts)
     found = []
@@ -129,7 +130,7 @@ def paired_contrasts(records, contrasts, *, annotations="area", confidence=0.95)
 
 
 def _values(curves, name, weights, annotations):
-    """Return the weighted sum of the strategies in each trial that all have."""
+    """Return the weighted sum of the strategies in each trial that they share."""
     are_numbers = isinstance(weights, Mapping) and all(
         isinstance(weight, Real) and math.isfinite(weight)
         for weight in weights.values()
@@ -168,7 +169,7 @@ def _values(curves, name, weights, annotations):
 
 
 def _holm(p_values):
-    """Return p-values corrected for their number, none above 1."""
+    """Return p-values corrected by Holm's method, none above 1."""
     corrected, largest = np.empty(len(p_values)), 0.0
     for i, place in enumerate(np.argsort(p_values, kind="stable")):
         largest = max(largest, min(1.0, (len(p_values) - i) * p_values[place]))

@@ -1,4 +1,4 @@
-"""Learning curves of trials, read from tidy records."""
+"""Read the learning curves of trials from tidy records."""
 
 from typing import NamedTuple
 
@@ -6,11 +6,11 @@ import numpy as np
 
 from skdfal._utils._records import read_number, read_rows, read_value
 
-_ROUNDING = 1e-12  # of scores: 99.04 / 100 counts as reached by 0.9904
+_ROUNDING = 1e-12  # tolerance: a score of 0.9904 reaches the target 99.04 / 100
 
 
 class Curve(NamedTuple):
-    """The rounds of one trial, each array of shape (n_rounds,), sorted."""
+    """The rounds of one trial, sorted; each array has shape (n_rounds,)."""
 
     annotations: np.ndarray
     labeled_data: np.ndarray  # NaN where the records do not have it
@@ -18,14 +18,14 @@ class Curve(NamedTuple):
 
 
 class PerTrial(NamedTuple):
-    """Rows of an analysis; ``pandas.DataFrame`` takes either list as it is.
+    """Rows of an analysis; either list can be passed to ``pandas.DataFrame``.
 
     Attributes
     ----------
     trials : list of dict
         One row per strategy and trial.
     summary : list of dict
-        One row per strategy, over its trials.
+        One row per strategy, summarising its trials.
     """
 
     trials: list
@@ -33,7 +33,7 @@ class PerTrial(NamedTuple):
 
 
 def read_curves(records):
-    """Return the curves of all trials, a dict of strategy to dict of trial to Curve."""
+    """Return the curves of all trials as {strategy: {trial: Curve}}."""
     found = {}
     for i, row in enumerate(read_rows(records)):
         strategy = str(read_value(row, "strategy", i))
@@ -67,14 +67,14 @@ def _curve(rows, where):
     twice = x[1:][x[1:] == x[:-1]]
     if len(twice):
         raise ValueError(
-            f"{where} has two rows at annotations={twice[0]:g}. Are these several "
-            "experiments in one table? Choose one data set and net."
+            f"{where} has two rows at annotations={twice[0]:g}. Does the table hold "
+            "several experiments? Choose one data set and net."
         )
     return curve
 
 
 def of_strategy(curves, strategy, name):
-    """Return the trials of a strategy, or say which there are."""
+    """Return the trials of a strategy, or raise an error that lists the strategies."""
     if strategy not in curves:
         raise ValueError(
             f"{name}={strategy!r} is not in records, which has {[*curves]}."
@@ -87,8 +87,8 @@ def overlap(curves):
     start, stop = _overlap(curves)
     if start > stop:
         raise ValueError(
-            "The annotations of the trials do not overlap: one begins with "
-            f"{start:g} where another has ended with {stop:g}."
+            "The annotations of the trials do not overlap: one begins at "
+            f"{start:g}, but another has already ended at {stop:g}."
         )
     return start, stop
 
@@ -100,12 +100,12 @@ def _overlap(curves):
 
 
 def score_at(curve, annotations):
-    """Return the score at a mark, on the straight line between two rounds."""
+    """Return the score at a mark, interpolated linearly between rounds."""
     return np.interp(annotations, curve.annotations, curve.score)
 
 
 def mean_curve(curves):
-    """Return the mean over trials at all marks in their common range, or None."""
+    """Return the mean curve over trials in their common range, or None."""
     start, stop = _overlap(curves)
     marks = np.unique(np.concatenate([curve.annotations for curve in curves]))
     marks = marks[(marks >= start) & (marks <= stop)]

@@ -1,4 +1,4 @@
-"""Whether a difference between two strategies is real."""
+"""Test whether a difference between two strategies is real."""
 
 from numbers import Real
 from typing import NamedTuple
@@ -11,37 +11,38 @@ from skdfal.analysis._area import area, covered_range
 from skdfal.analysis._curves import of_strategy, overlap, read_curves, score_at
 from skdfal.analysis._reach import paired_trials
 
-_DIGITS = 12  # of differences of scores that are not rounding
+_DIGITS = 12  # digits of score differences that are not rounding errors
 _ROUNDING = 10.0**-_DIGITS
-_MAX_EXACT_TRIALS = 14  # 2^14 sign flips are enumerated, more trials are sampled
+_MAX_EXACT_TRIALS = 14  # up to 2^14 sign flips are enumerated, beyond it sampled
 
 
 class PairedDifference(NamedTuple):
-    """Strategy less baseline, paired over trials.
+    """Difference between a strategy and a baseline, paired by trial.
 
     Attributes
     ----------
     difference : float
-        Mean over trials, in the unit of the score; positive where the strategy is
-        better.
+        Mean difference over trials, in the unit of the score; positive if the strategy
+        is better.
     low, high : float
         Confidence interval of the mean, by Student's t.
     confidence : float
-        Its level.
+        Level of the interval.
     p_value_t : float
-        Of the paired t-test, two-sided: needs differences that are about normal.
+        Two-sided p-value of the paired t-test, which assumes that the differences are
+        approximately normal.
     p_value_sign_flip : float
-        Of the sign-flip permutation test, two-sided: needs only differences that are
-        as likely positive as negative of the same size where nothing is to be found.
-        Never below 2 / 2^n_trials.
+        Two-sided p-value of the sign-flip permutation test. It assumes only that, if
+        the strategies are equally good, a difference is as likely to be positive as
+        negative of the same size. Never below 2 / 2^n_trials.
     n_trials : int
         Number of pairs.
     trials : list
-        Their names, as in the records.
+        Names of the trials, as in the records.
     differences : ndarray of shape (n_trials,)
-        Strategy less baseline in each.
+        Score of the strategy minus that of the baseline, in each trial.
     annotations : float or "area"
-        The mark at which scores were compared.
+        Number of annotations at which scores were compared, or "area".
     """
 
     difference: float
@@ -75,27 +76,27 @@ def paired_difference(
     confidence=0.95,
     random_state=0,
 ):
-    r"""Compare two strategies trial by trial, with an interval and two p-values.
+    r"""Compare two strategies by trial, with a confidence interval and two p-values.
 
-    Trials of one name share data, first samples and weights, so that the difference
-    within a pair has less chance in it than either score. Trials that only one of
-    the two has are left out.
+    Trials with the same name share data, initial samples and weights, so the difference
+    within a pair varies less by chance than either score. Trials that only one of the
+    strategies has are left out.
 
     Parameters
     ----------
     records : iterable of dict or pandas DataFrame
         One row per round, with the keys "strategy", "trial", "annotations" and "score".
     strategy, baseline : str
-        The two names; a positive difference speaks for the first.
+        Names of the two strategies. A positive difference favours the first.
     annotations : float, "area" or None, default=None
-        The mark at which scores are compared, on the straight line between rounds;
-        None is the last that all pairs have. "area" compares the areas under the
-        curves over the range that all pairs cover.
+        Number of annotations at which scores are compared, interpolated linearly
+        between rounds. "area" compares the areas under the curves, over the range that
+        all pairs cover. If None, the last number that all pairs have.
     confidence : float in (0, 1), default=0.95
         Level of the interval.
     random_state : int, RandomState instance or None, default=0
-        Determines the sign flips above 14 trials, where they are drawn rather than
-        enumerated.
+        Controls the sign flips for more than 14 trials, when they are drawn at random
+        instead of enumerated.
 
     Returns
     -------
@@ -107,22 +108,26 @@ def paired_difference(
     Raises
     ------
     TypeError
-        If ``records`` is no table.
+        If ``records`` is not a table.
     ValueError
-        If a strategy is not in ``records``, there are less than two pairs, or the
-        mark is not covered by all pairs.
+        If a strategy is not in ``records``, there are fewer than two pairs, or not all
+        pairs cover the number of annotations.
 
     Notes
     -----
-    With d_1, ..., d_n the differences, their mean :math:`\bar d`, standard deviation s
-    and t the quantile of Student's distribution with n - 1 degrees of freedom, the
-    interval is :math:`\bar d \pm t s / \sqrt n`. It and ``p_value_t`` agree on what is
-    significant. The permutation test [1]_ counts, among all :math:`2^n` ways to flip
-    the signs of the differences, those with a mean at least as far from 0. With five
-    trials its least p-value is 0.0625: all five must point one way, and 0.05 is out of
-    reach. Seven strategies at four marks make many comparisons: choose one mark, or
-    the area, beforehand. If all differences are the same, the interval has no length
-    and ``p_value_t`` is 0, or 1 if they are all zero.
+    Let :math:`\bar d` be the mean of the n differences, s their standard deviation, and
+    t the quantile of Student's distribution with n - 1 degrees of freedom. The interval
+    is :math:`\bar d \pm t s / \sqrt n`. It agrees with ``p_value_t`` on what is
+    significant.
+
+    The permutation test [1]_ counts, among all :math:`2^n` ways to flip the signs of
+    the differences, those with a mean at least as far from 0. With five trials its
+    smallest p-value is 0.0625, when all five differences have the same sign, so 0.05 is
+    out of reach.
+
+    Seven strategies at four numbers of annotations make many comparisons: choose one
+    number, or the area, beforehand. If all differences are the same, the interval has
+    no length, and ``p_value_t`` is 0, or 1 if they are all zero.
 
     References
     ----------
@@ -172,7 +177,7 @@ def paired_difference(
 
 
 def _measure(curves, annotations, whose):
-    """Return what is compared, and the function of a curve that gives it."""
+    """Return the kind of comparison, and the function that measures a curve."""
     if annotations == "area":
         start, stop = covered_range(curves)
         return annotations, lambda curve: area(curve, start, stop)
@@ -188,9 +193,9 @@ def _measure(curves, annotations, whose):
 
 def _t_test(differences, confidence):
     mean = float(differences.mean())
-    if np.ptp(differences) < _ROUNDING:  # no variance: t is infinite, or 0 / 0
+    if np.ptp(differences) < _ROUNDING:  # no variance: t is infinite or 0 / 0
         return mean, mean, float(abs(mean) < _ROUNDING)
-    test = ttest_1samp(differences, 0)  # of differences: the paired test
+    test = ttest_1samp(differences, 0)  # on differences, this is the paired test
     low, high = test.confidence_interval(confidence)
     return float(low), float(high), float(test.pvalue)
 
@@ -208,5 +213,5 @@ def _sign_flip_test(differences, random_state):
 
 
 def _rounded_mean(differences, axis):
-    """Return means that are equal where they differ by rounding: flips often tie."""
+    """Return rounded means, so that ties between flips are recognised."""
     return np.round(np.mean(differences, axis=axis), _DIGITS)

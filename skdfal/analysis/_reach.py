@@ -1,4 +1,4 @@
-"""How many labels a strategy needs for a score: the DFAL paper's Table 2."""
+"""Number of labels that a strategy needs for a score: the DFAL paper's Table 2."""
 
 import math
 from numbers import Real
@@ -28,53 +28,54 @@ from skdfal.analysis._curves import (
 def annotations_to_reach(records, target, *, interpolate=False):
     """Count the annotations that each strategy needs to reach a score.
 
-    The DFAL paper's Table 2 [1]_, whose target is the accuracy of the same network
-    trained on the full training set. A score counts as reached in the first round in
-    which it is, even if a later round falls below it again.
+    This is the DFAL paper's Table 2 [1]_, where the target is the accuracy of the same
+    network trained on the full training set. The first round at or above the target
+    counts, even if a later round falls below it again.
 
     Parameters
     ----------
     records : iterable of dict or pandas DataFrame
         One row per round, with the keys "strategy", "trial", "annotations", "score"
-        and, if they are to be counted, "labeled_data". Other keys are not looked at.
+        and, if training samples are to be counted, "labeled_data". Other keys are
+        ignored.
     target : float
         Score to reach, in the unit of the records.
     interpolate : bool, default=False
-        Whether the target may be reached between two rounds, on the straight line
-        that joins them, rather than in a round.
+        Whether the target may be reached between two rounds, by linear interpolation.
 
     Returns
     -------
     result : PerTrial
-        ``trials`` has one row per trial: "strategy", "trial", "reached", and
-        "annotations" and "labeled_data" when it was reached, or in the last round where
-        it never was.
+        ``trials`` has one row per trial: "strategy", "trial", "reached", and the
+        numbers "annotations" and "labeled_data" when the target was reached, or in the
+        last round if it never was.
 
-        ``summary`` has one row per strategy: "strategy", "n_trials", "n_reached", means
-        and standard deviations over trials ("annotations_mean", "annotations_std",
-        "labeled_data_mean", "labeled_data_std"), the median "annotations_median",
-        infinite unless more than half of the trials reached it, and the count at which
-        the mean of all trials reaches it, "annotations_of_mean_curve" and
-        "labeled_data_of_mean_curve", NaN where it does not.
+        ``summary`` has one row per strategy: "strategy", "n_trials" and "n_reached";
+        means and standard deviations over trials ("annotations_mean",
+        "annotations_std", "labeled_data_mean", "labeled_data_std"); the median
+        "annotations_median", infinite unless more than half of the trials reached the
+        target; and the numbers at which the mean curve of all trials reaches it,
+        "annotations_of_mean_curve" and "labeled_data_of_mean_curve", NaN if it does
+        not.
 
     Raises
     ------
     TypeError
-        If ``records`` is no table.
+        If ``records`` is not a table.
     ValueError
-        If ``records`` is empty or lacks a value, or ``target`` looks like percent
-        where the scores are fractions.
+        If ``records`` is empty or lacks a value, or if ``target`` looks like a
+        percentage while the scores are fractions.
 
     See Also
     --------
-    annotations_saved : The same against a baseline, at each of its rounds.
+    annotations_saved : Annotations saved compared with a baseline.
 
     Notes
     -----
-    Where n_reached < n_trials the means are lower bounds, since a trial that never
+    If n_reached < n_trials, the means are lower bounds, because a trial that never
     reached the target counts with its last round. The paper does the same in its rows
-    marked "no". All counts of its Table 2 are multiples of ten, its n_query, which
-    means of five counts would seldom be; so compare it with the mean curve.
+    marked "no". All counts in its Table 2 are multiples of ten, its n_query; means of
+    five counts would seldom be. So compare the paper with the mean curve.
 
     References
     ----------
@@ -145,11 +146,11 @@ def _summed_up(strategy, rows, of_trial, target, interpolate):
     prefer_skip_nested_validation=True,
 )
 def annotations_saved(records, baseline="random", *, at=None):
-    """Count the annotations that a strategy saves against a baseline.
+    """Count the annotations that a strategy saves compared with a baseline.
 
-    At equal score: the baseline's best score up to some number of annotations is the
-    target, and the strategy's count at which it first reaches it is set against the
-    baseline's. Trials are compared in pairs, by their name.
+    The comparison is at equal score. The target is the baseline's best score up to a
+    given number of annotations. The number of annotations at which the strategy first
+    reaches the target is compared with the baseline's. Trials are paired by name.
 
     Parameters
     ----------
@@ -158,30 +159,31 @@ def annotations_saved(records, baseline="random", *, at=None):
     baseline : str, default="random"
         Name of the strategy to compare with.
     at : float or array-like of float, default=None
-        Numbers of annotations of the baseline. None takes the last that all compared
-        trials of the baseline have.
+        Numbers of annotations of the baseline at which to compare. If None, the last
+        one that all compared trials of the baseline have.
 
     Returns
     -------
     result : PerTrial
-        ``trials`` has one row per strategy, trial and mark: "strategy", "trial", "at",
-        the target "score", "baseline_annotations" and "annotations" that it took,
-        "reached", and "saved", the first less the second. Where the strategy never
-        reached the target, its last round stands for "annotations".
+        ``trials`` has one row per strategy, trial and entry of ``at``: "strategy",
+        "trial", "at", the target "score", the numbers "baseline_annotations" and
+        "annotations" needed for it, "reached", and "saved", the difference of the two
+        numbers. If the strategy never reached the target, "annotations" is that of its
+        last round.
 
-        ``summary`` has one row per strategy and mark: "strategy", "at", "n_trials",
-        "n_reached", "saved_mean", "saved_std" and "saved_median", in annotations, the
-        median -inf unless more than half of the trials reached the target; and
-        "saved_fraction", the mean saving as a share of the mean that the baseline
-        took, NaN where it took none.
+        ``summary`` has one row per strategy and entry of ``at``: "strategy", "at",
+        "n_trials", "n_reached"; "saved_mean", "saved_std" and "saved_median", in
+        annotations, where the median is -inf unless more than half of the trials
+        reached the target; and "saved_fraction", the mean saving divided by the mean
+        number that the baseline needed, NaN if that is 0.
 
     Raises
     ------
     TypeError
-        If ``records`` is no table.
+        If ``records`` is not a table.
     ValueError
-        If the baseline is not in ``records`` or the only strategy there, a strategy
-        has no trial in common with it, or ``at`` is outside its rounds.
+        If the baseline is not in ``records`` or is the only strategy there, if a
+        strategy has no trial in common with it, or if ``at`` is outside its rounds.
 
     See Also
     --------
@@ -190,9 +192,9 @@ def annotations_saved(records, baseline="random", *, at=None):
 
     Notes
     -----
-    Both counts are read off the straight lines between rounds. Where n_reached <
-    n_trials, mean and fraction are upper bounds of what was saved. A count cannot be
-    below that of the first round, so at small marks savings are bounded too.
+    Both numbers are interpolated linearly between rounds. If n_reached < n_trials, the
+    mean and the fraction are upper bounds of the saving. No number can be below that of
+    the first round, which also limits the savings at small values of ``at``.
 
     Examples
     --------
@@ -248,12 +250,12 @@ def annotations_saved(records, baseline="random", *, at=None):
 
 
 def paired_trials(of_strategy, of_baseline, strategy, baseline):
-    """List the trials that both have, in the order of the strategy's."""
+    """Return the trials that both have, in the order of the strategy's trials."""
     common = [trial for trial in of_strategy if trial in of_baseline]
     if not common:
         raise ValueError(
             f"{strategy!r} has the trials {[*of_strategy]}, {baseline!r} has "
-            f"{[*of_baseline]}: none in common to compare."
+            f"{[*of_baseline]}: they have none in common to compare."
         )
     return common
 

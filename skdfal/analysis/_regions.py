@@ -13,7 +13,7 @@ from skdfal.adapter import torch_nets
 from skdfal.adapter._training import as_numpy
 from skdfal.adversarial._deepfool import nearest_plane, step_onto_plane
 
-_OVERSHOOT = 0.02  # of a step towards the class, as in DeepFool
+_OVERSHOOT = 0.02  # relative to a step towards the class, as in DeepFool
 _PUSHES = (0.0, 0.25, 0.5, 1.0)  # how much further an anchor may go, in step lengths
 
 _PATH_PARAMETERS = {
@@ -25,17 +25,17 @@ _PATH_PARAMETERS = {
 
 
 class RegionPaths(NamedTuple):
-    """What was found between pairs of samples.
+    """Paths found between pairs of samples.
 
     Attributes
     ----------
     connected : ndarray of shape (n_pairs,), bool
         Whether a path was found along which the prediction does not change.
     label_a, label_b : ndarray of shape (n_pairs,)
-        Number of the class predicted for either end.
+        Index of the class predicted for each end.
     paths : list of ndarray of shape (n_vertices, ...) or None
-        The corners of each path, its ends included, in the net's input space; two of
-        them where the straight segment does. None where no path was found.
+        Vertices of each path, including its ends, in the network's input space. A
+        straight segment has two of them. None if no path was found.
     """
 
     connected: np.ndarray
@@ -52,13 +52,13 @@ class RegionAgreement(NamedTuple):
     agree : ndarray of shape (n_samples,), bool
         Whether both networks connect the sample with the same anchor.
     connected_a, connected_b : ndarray of shape (n_samples,), bool
-        Whether either network connects it with any of the anchors tried. False where
-        the two predict different classes, or none of the anchors is of their class:
-        there nothing was tried.
+        Whether each network connects the sample with any of the anchors tried. False
+        if the networks predict different classes or no anchor has their class, since
+        nothing is tried then.
     label_a, label_b : ndarray of shape (n_samples,)
-        Number of the class that either network predicts.
+        Index of the class that each network predicts.
     anchor : ndarray of shape (n_samples,)
-        Index of the anchor that both connect it with, -1 where there is none.
+        Index of the anchor that both networks connect with the sample, or -1.
     """
 
     agree: np.ndarray
@@ -73,27 +73,27 @@ class RegionAgreement(NamedTuple):
 def same_region(
     estimator, X_a, X_b, *, n_points=20, max_depth=5, max_iter=20, batch_size=512
 ):
-    r"""Look for a path between two samples on which the prediction stays the same [1]_.
+    r"""Search for a path between two samples along which the prediction is constant.
 
-    A classification region is a connected set of inputs that a network puts into one
-    class. First the straight segment is tried. Where it leaves the class, its worst
-    point is pulled back into the class and becomes an anchor; the two segments to the
-    anchor are treated in the same way.
+    A classification region is a connected set of inputs for which a network predicts
+    one class [1]_. The search first tries the straight segment. If the segment leaves
+    the class, its worst point is pulled back into the class and becomes an anchor. The
+    two segments to the anchor are then treated in the same way.
 
     Parameters
     ----------
     estimator : fitted estimator
         A skorch net, a Pipeline that ends in one, or a modAL learner around them.
     X_a, X_b : array-like of shape (n_pairs, ...)
-        The two ends of each path, as for ``fit``.
+        The two ends of each path, in the format that ``fit`` takes.
     n_points : int, default=20
-        Points looked at within each segment, evenly spaced.
+        Number of evenly spaced points checked within each segment.
     max_depth : int, default=5
-        How often a segment may be parted: at most 2 ** max_depth segments a path.
+        How often a segment may be split. A path has at most 2 ** max_depth segments.
     max_iter : int, default=20
-        Upper bound on the steps that pull an anchor back.
+        Maximum number of steps that pull an anchor back into its class.
     batch_size : int, default=512
-        Samples in one forward pass.
+        Number of samples per forward pass.
 
     Returns
     -------
@@ -105,10 +105,10 @@ def same_region(
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If there is no torch net in the estimator, or it takes the numbers of tokens or
+        If the estimator has no torch network, or its network takes token numbers or
         several inputs, between which there is no path.
     ValueError
-        If the samples do not match in shape, or where the net cannot take them.
+        If the samples do not match in shape, or the network cannot take them.
 
     See Also
     --------
@@ -116,25 +116,25 @@ def same_region(
 
     Notes
     -----
-    Both ends have to be of one predicted class c, or no path is looked for. Each point
-    of a segment is a convex combination :math:`(1 - t) u + t v` of its corners, with t
-    = 1/(n_points + 1), ..., n_points/(n_points + 1). The worst point is that with the
-    smallest :math:`f_c - \max_{k \ne c} f_k`, f the logits. It is pulled back by
-    DeepFool's step towards c from whichever class is predicted,
+    A path is searched for only if the network predicts the same class c for both ends.
+    The points of a segment are the convex combinations :math:`(1 - t) u + t v` of its
+    ends, with t = 1/(n_points + 1), ..., n_points/(n_points + 1). The worst point has
+    the smallest :math:`f_c - \max_{k \ne c} f_k`, where f are the logits. It is pulled
+    back by DeepFool's step from the predicted class k towards c,
 
     .. math:: \frac{f_k - f_c}{\|w\|_2^2} w, \quad w = \nabla f_c - \nabla f_k,
 
-    until c is predicted, and then pushed on along the way it came, up to twice as far,
-    to where :math:`f_c` leads most.
+    until c is predicted. Then it is pushed further in the same direction, up to twice
+    as far, to where :math:`f_c` leads most.
 
-    Neither answer is a proof. ``connected`` means that no point looked at is of another
-    class: a sliver of another class between two points goes unseen, the less likely
-    the larger ``n_points``. Not connected means that this search found no path; there
-    may be one. Anchors may lie outside the range of the data, such as pixels below 0,
-    where the network was never trained.
+    Neither answer is a proof. "Connected" means that no checked point has another
+    class. A sliver of another class between two points goes unnoticed; a larger
+    ``n_points`` makes this less likely. "Not connected" means that this search found no
+    path, although there may be one. Anchors may lie outside the range of the data, such
+    as pixels below 0, where the network was never trained.
 
-    The idea is that of [1]_; which point becomes an anchor, and how it is pulled back,
-    is our choice.
+    The idea comes from [1]_. The choice of the anchors, and how they are pulled back,
+    is ours.
 
     References
     ----------
@@ -143,7 +143,7 @@ def same_region(
 
     Examples
     --------
-    The regions of an affine classifier are convex: the straight segment will do.
+    The regions of an affine classifier are convex, so straight segments suffice.
 
     >>> import torch
     >>> from skorch import NeuralNetClassifier
@@ -158,8 +158,8 @@ def same_region(
     _, ends_b = _net_and_batch(estimator, X_b)
     if ends_a.shape != ends_b.shape:
         raise ValueError(
-            f"X_a has shape {tuple(ends_a.shape)} and X_b {tuple(ends_b.shape)}; each "
-            "sample of one should have its partner in the other."
+            f"X_a has shape {tuple(ends_a.shape)} and X_b {tuple(ends_b.shape)}; "
+            "expected equal shapes, since samples are paired."
         )
     search = _PathSearch(net.module, n_points, max_depth, max_iter, batch_size)
     return search.run(ends_a, ends_b)
@@ -180,26 +180,26 @@ def region_agreement(
     max_iter=20,
     batch_size=512,
 ):
-    """Tell for each sample whether two networks have it in the same region.
+    """Test for each sample whether two networks have it in the same region.
 
-    The second figure of the DFAL paper's supplement [1]_, in our reading. A region has
-    no name that two networks share, so it is known by the samples in it: the networks
-    agree on a sample if there is an anchor, another sample such as one of the training
-    set, with which both connect it by a path of constant prediction.
+    This is the second figure of the DFAL paper's supplement [1]_, as we read it. Two
+    networks have no common name for a region, so a region is identified by the samples
+    in it. The networks agree on a sample if both connect it with the same anchor by a
+    path of constant prediction. Anchors are other samples, such as the training set.
 
     Parameters
     ----------
     net_a, net_b : fitted estimator
-        A skorch net, a Pipeline that ends in one, or a modAL learner around them. Their
-        outputs stand for the same classes in the same order.
+        A skorch net, a Pipeline that ends in one, or a modAL learner around them. The
+        outputs of both networks must stand for the same classes in the same order.
     X : array-like of shape (n_samples, ...)
         Samples, such as a test set.
     anchors : array-like of shape (n_available, ...)
-        Samples to connect with. Those that the networks put into different classes
+        Samples to connect with. Those for which the networks predict different classes
         are left out.
     n_anchors : int, default=3
-        How many anchors are tried for a sample: the nearest, in Euclidean distance, of
-        the class that both networks predict for it.
+        Number of anchors tried per sample: the nearest ones, in Euclidean distance, of
+        the class that both networks predict for the sample.
     n_points, max_depth, max_iter, batch_size : int
         As for :func:`same_region`.
 
@@ -214,22 +214,22 @@ def region_agreement(
     NotFittedError
         If a network is not fitted.
     TypeError
-        If there is no torch net in it, or it takes the numbers of tokens or several
-        inputs, between which there is no path.
+        If an estimator has no torch network, or its network takes token numbers or
+        several inputs, between which there is no path.
     ValueError
-        If there is no anchor of which both networks predict the same class, or where
-        a net cannot take the samples.
+        If there is no anchor for which both networks predict the same class, or a
+        network cannot take the samples.
 
     See Also
     --------
     same_region : The search for a path, and what it proves.
-    skdfal.plot.RegionsDisplay : The samples in two dimensions.
+    skdfal.plot.RegionsDisplay : Plot of the samples in two dimensions.
 
     Notes
     -----
-    A sample that the networks predict differently is never in agreement. The regions
-    of trained networks were found to be connected by and large [2]_, so that most of
-    what is not in agreement will be of that kind; ``label_a != label_b`` tells.
+    The networks never agree on a sample for which they predict different classes. The
+    regions of trained networks were found to be largely connected [2]_, so most
+    disagreements will be of that kind. ``label_a != label_b`` shows which ones.
 
     References
     ----------
@@ -262,13 +262,13 @@ def region_agreement(
     if (common < 0).all():
         raise ValueError(
             f"The networks predict different classes for all {len(common)} anchors, so "
-            "nothing can be connected in both. Give more anchors."
+            "no sample can be connected in both. Give more anchors."
         )
     flat, flat_anchors = (_flat(one) for one in (X, anchors))
     tried = _nearest_of_class(flat, flat_anchors, *labels, common, n_anchors)
     connected = np.zeros((2, len(flat)), dtype=bool)
     anchor = np.full(len(flat), -1)
-    for nearest in tried.T:  # the nearest anchors of all samples, the second...
+    for nearest in tried.T:  # the nearest anchor of each sample, the second nearest...
         todo = np.flatnonzero((anchor < 0) & (nearest >= 0))
         if not len(todo):
             break
@@ -285,12 +285,12 @@ def region_agreement(
 
 
 def _net_and_batch(estimator, X):
-    """Return the one net in an estimator, and all samples as a tensor for it."""
+    """Return the only network in an estimator, and all samples as its input tensor."""
     nets = torch_nets(estimator, X)
     if len(nets) > 1:
         raise ValueError(
-            "The members of the Committee transform X differently and share no input "
-            "space in which a path could run. Pass one of them."
+            "The members of the Committee transform X differently, so they share no "
+            "input space for a path. Pass one of them."
         )
     net = nets[0].for_attack()
     return net, net.batch(np.arange(len(net)))
@@ -301,7 +301,7 @@ def _flat(X):
 
 
 def _nearest_of_class(X, anchors, label_a, label_b, anchor_label, n_anchors):
-    """Return indices of anchors, (n_samples, n_anchors), nearest first, -1 for none."""
+    """Return indices of anchors, (n_samples, n_anchors), nearest first, -1 if none."""
     nearest = np.full((len(X), n_anchors), -1)
     for label in np.unique(anchor_label[anchor_label >= 0]):
         rows = np.flatnonzero((label_a == label) & (label_b == label))
@@ -314,7 +314,7 @@ def _nearest_of_class(X, anchors, label_a, label_b, anchor_label, n_anchors):
 
 
 class _PathSearch:
-    """The search for paths within the regions of one module, many pairs at a time."""
+    """Search for paths within the regions of one module, for many pairs at once."""
 
     def __init__(self, module, n_points, max_depth, max_iter, batch_size):
         self.module = module
@@ -348,7 +348,7 @@ class _PathSearch:
                 break
             anchor, inside = self._pull_back(worst, target[pair])
             is_open[pair[~inside].cpu().numpy()] = False
-            # A pair that has lost one segment is lost.
+            # A pair with one failed segment has failed.
             going = torch.as_tensor(is_open, device=pair.device)[pair]
             pair, u, v, anchor = pair[going], u[going], v[going], anchor[going]
             start, length = start[going.cpu()], length / 2
@@ -367,7 +367,7 @@ class _PathSearch:
         return RegionPaths(is_open, label_a, label_b, paths)
 
     def _worst_points(self, u, v, target):
-        """Return where each segment's class leads least, and whether it is left.
+        """Return each segment's worst point, and whether it is in another class.
 
         Shapes (s, ...) and (s,).
         """
@@ -388,7 +388,7 @@ class _PathSearch:
         return worst, leaves
 
     def _pull_back(self, x, target):
-        """Move points into their class, and say which got there."""
+        """Move points into their class, and return which of them got there."""
         r = torch.zeros_like(x)
         active = torch.arange(len(x), device=x.device)
         with evaluation_mode(self.module), torch.enable_grad():
@@ -416,11 +416,11 @@ class _PathSearch:
         f_k = _without(logits, target).amax(1, keepdim=True)
         f, w, ratio = nearest_plane(torch.cat([f_k, f_c], dim=1), x_i, p=2)
         step = step_onto_plane(f.abs(), w, p=2)
-        # No gradient, no way: the point stays where it is.
+        # Without a gradient the point stays where it is.
         return torch.where(ratio.isfinite()[:, None], step, 0).view_as(x_i)
 
     def _pushed(self, x, r, target):
-        """Go on along ``r`` to where the class leads most."""
+        """Move on along ``r`` to where the class leads most."""
         points = torch.stack([x + (1 + push) * r for push in _PUSHES])
         lead = torch.stack([_lead(self._logits(p), target) for p in points])
         return points[lead.argmax(0), torch.arange(len(x), device=x.device)]

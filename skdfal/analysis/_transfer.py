@@ -1,4 +1,4 @@
-"""What a training set chosen by one network is worth to another."""
+"""Transfer: how useful a training set chosen by one network is to another."""
 
 import numpy as np
 from sklearn.metrics import get_scorer_names
@@ -29,29 +29,31 @@ def transfer_scores(
     scoring=None,
     random_state=None,
 ):
-    """Score another network trained on the samples that the first one chose.
+    """Train another network on the samples that one network queried, and score it.
 
-    The DFAL paper's Table 4 [1]_. A strategy queries what helps the network at hand;
-    whoever changes the network later still has the labels, and wants to know whether
-    they are better than those of random samples.
+    This is the DFAL paper's Table 4 [1]_. A strategy queries the samples that help the
+    present network. If you change the network later, you still have the labels. The
+    question is whether they are then better than labels of random samples.
 
     Parameters
     ----------
     selection : fitted ActiveLearningClassifier or tuple (X, y)
-        Whose training set to take, twins included: its ``X_train_`` and ``y_train_``.
+        Classifier whose training set to use, including twins: its ``X_train_`` and
+        ``y_train_``. Or the training set itself.
     estimator : estimator
         The other network: a skorch net or a Pipeline that ends in one. A clone of it
-        is trained from scratch. None is a small net that fits the shape of ``X``.
+        is trained from scratch. If None, a small network is chosen by the shape of
+        ``X``.
     X_test : array-like of shape (n_test, ...)
         Test samples.
     y_test : array-like of shape (n_test,)
-        Their labels.
+        Labels of the test samples.
     n_repeats : int, default=1
-        Number of trainings, which differ in weights and batches alone.
+        Number of trainings, which differ only in initial weights and batches.
     scoring : str, callable or None, default=None
-        What to score; None is the accuracy.
+        Metric for the test set. If None, the accuracy.
     random_state : int, RandomState instance or None, default=None
-        Determines the trainings. With an int, more repeats begin with the same scores.
+        Controls the trainings. With an int, a larger ``n_repeats`` only adds scores.
 
     Returns
     -------
@@ -63,14 +65,14 @@ def transfer_scores(
     NotFittedError
         If ``selection`` is not fitted.
     ValueError
-        If ``selection`` is neither fitted classifier nor pair, has one class only, or
-        shapes do not match.
+        If ``selection`` is neither a fitted classifier nor a pair, has only one class,
+        or shapes do not match.
 
     Notes
     -----
-    Pseudo-labels (CEAL) are no part of the training set: the first network gave them,
-    for one round. Twins are: they are where the first network's boundary was, and
-    whether they serve another is the question.
+    Pseudo-labels (CEAL) are not part of the training set: the first network assigned
+    them, for one round. Twins are part of it: they lie at the first network's decision
+    boundary, and whether they help another network is the question.
 
     References
     ----------
@@ -98,7 +100,7 @@ def transfer_scores(
 
 
 def _score(X, y, estimator, X_test, y_test, scoring, seed):
-    """Train once on all of X: the loop with a budget that its first round spends."""
+    """Train once on all of X, by a loop whose first round spends the budget."""
     classifier = ActiveLearningClassifier(
         estimator,
         "random",

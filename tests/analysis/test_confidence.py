@@ -83,5 +83,5 @@ def test_bad_input(estimators, pool):
         confidence(plain.initialize(), X, n_draws=3)
     with pytest.raises(ValueError, match="'n_draws' parameter"):
         confidence(estimators["net"], pool, n_draws=1)
-    with pytest.raises(ValueError, match="ranks need two"):
+    with pytest.raises(ValueError, match="ranks need at least two"):
         confidence_agreement(estimators["net"], estimators["net"], pool[:1])

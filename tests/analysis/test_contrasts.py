@@ -52,7 +52,7 @@ def test_trials_that_one_lacks_are_left_out():
 @pytest.mark.parametrize(
     ("contrasts", "message"),
     [
-        ({}, "one at least"),
+        ({}, "with at least one"),
         ({"x": {}}, "'x' has weights={}; they should be a dict"),
         ({"x": {"a": 1, "z": -1}}, "'z', which is not among"),
         ({"x": {"a": 1, "b": -2}}, "add up to -1"),

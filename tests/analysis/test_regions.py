@@ -215,7 +215,7 @@ def test_bad_input():
     with pytest.raises(TypeError, match=r"Words takes tensors of torch\.int64"):
         same_region(as_net(Words()), words, words)
     net, X = as_net(Rings()), on_circle([0, 90, 180])
-    with pytest.raises(ValueError, match="each sample of one should have its partner"):
+    with pytest.raises(ValueError, match="expected equal shapes"):
         same_region(net, X, X[:2])
     with pytest.raises(ValueError, match="'n_points' parameter"):
         same_region(net, X, X, n_points=0)
