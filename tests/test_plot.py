@@ -164,7 +164,7 @@ ROW = {"strategy": "dfal", "trial": 0, "annotations": 10, "score": 0.5}
         ([{**ROW, "score": "nan"}], ValueError, "should be finite"),
         ([{**ROW, "annotations": np.inf}], ValueError, "annotations=inf should be fin"),
         ([{**ROW, "strategy": None}], ValueError, "no value for 'strategy'"),
-        ([ROW, ROW], ValueError, "two rows at annotations=10. Are these"),
+        ([ROW, ROW], ValueError, "two rows at annotations=10. If the table"),
         (ROW, TypeError, "Expected an iterable of dicts.* got dict"),
         ([1], TypeError, "Row 0 should be a dict, got int"),
         (3, TypeError, "got int"),
@@ -554,7 +554,9 @@ def test_bad_images(X, X_twin, params, message):
 
 
 def test_bad_augmenter():
-    with pytest.raises(TypeError, match=r"Learner has none\. Arrays go to from_arrays"):
+    with pytest.raises(
+        TypeError, match=r"Learner has none\. For arrays use from_arrays"
+    ):
         AdversarialDisplay.from_augmenter(Learner([]), IMAGES)
     with pytest.raises(ValueError, match="n_samples=0 should be >= 1"):
         AdversarialDisplay.from_augmenter(Augmenter(), IMAGES, n_samples=0)

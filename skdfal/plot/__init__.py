@@ -1,4 +1,4 @@
-"""Displays: they hold data first and draw it later; matplotlib is loaded by `plot`."""
+"""Displays: objects that hold data, and draw it when `plot` is called."""
 
 from skdfal.plot._adversarial import AdversarialDisplay
 from skdfal.plot._confidence import ConfidenceDisplay

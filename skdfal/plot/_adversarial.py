@@ -1,4 +1,4 @@
-"""Samples beside their adversarial twins, with the perturbation that parts them."""
+"""Plot samples next to their adversarial twins, with the perturbations."""
 
 import math
 import textwrap
@@ -17,10 +17,10 @@ TITLE_WIDTH = 16  # characters; longer titles are wrapped
 class AdversarialDisplay(NotebookPicture):
     """Samples, their perturbations and their twins, in three rows.
 
-    A twin is an adversarial example of the sample, with the label of the sample.
+    A twin is an adversarial example of a sample that has the label of the sample.
 
-    Build it with :meth:`from_arrays` or :meth:`from_augmenter`, which check the data
-    and keep it; :meth:`plot` draws it, as often as you like.
+    Create a display with :meth:`from_arrays` or :meth:`from_augmenter`, and draw it
+    with :meth:`plot`, as often as you like.
 
     Parameters
     ----------
@@ -34,14 +34,14 @@ class AdversarialDisplay(NotebookPicture):
     y_twin : array-like of shape (n_samples,), default=None
         Labels of the twins.
     class_names : sequence of str or dict, default=None
-        Names of the classes, by label. None prints the labels themselves.
+        Names of the classes, by label. If None, the labels themselves are shown.
 
     Attributes
     ----------
-    X : ndarray of the shape given
+    X : ndarray of the given shape
         The samples.
     X_twin : ndarray of the shape of X
-        Their twins.
+        The twin of each sample.
     perturbation : ndarray of the shape of X
         X_twin - X, in input units.
     norm : ndarray of shape (n_samples,)
@@ -49,22 +49,22 @@ class AdversarialDisplay(NotebookPicture):
     y, y_twin : ndarray of shape (n_samples,) or None
         The labels.
     class_names : sequence of str, dict or None
-        As given.
+        The given value.
     axes_ : ndarray of shape (3, n_samples) of matplotlib Axes
-        Where the pictures were drawn, once they were.
+        The axes of the images, after :meth:`plot`.
     figure_ : matplotlib Figure
         The figure of `axes_`.
     amplification_ : float
-        By how much the perturbations were amplified in the picture.
+        Factor by which the perturbations were amplified in the figure.
 
     Raises
     ------
     ValueError
-        If shapes do not match, are not those of images, or there is a NaN.
+        If shapes do not match or are not those of images, or a value is NaN.
 
     See Also
     --------
-    ActiveLearningCurveDisplay : Score against the number of labels bought.
+    ActiveLearningCurveDisplay : Plot of score against the number of labels.
 
     Examples
     --------
@@ -92,7 +92,7 @@ class AdversarialDisplay(NotebookPicture):
 
     @classmethod
     def from_arrays(cls, X, X_twin, *, y=None, y_twin=None, class_names=None):
-        """Take samples and twins as they are.
+        """Create a display from arrays of samples and twins.
 
         Parameters
         ----------
@@ -106,17 +106,17 @@ class AdversarialDisplay(NotebookPicture):
         y_twin : array-like of shape (n_samples,), default=None
             Labels of the twins.
         class_names : sequence of str or dict, default=None
-            Names of the classes, by label. None prints the labels themselves.
+            Names of the classes, by label. If None, the labels themselves are shown.
 
         Returns
         -------
         display : AdversarialDisplay
-            The data, not yet drawn.
+            Display with the data, not drawn yet.
 
         Raises
         ------
         ValueError
-            If shapes do not match, are not those of images, or there is a NaN.
+            If shapes do not match or are not those of images, or a value is NaN.
 
         Examples
         --------
@@ -131,35 +131,35 @@ class AdversarialDisplay(NotebookPicture):
 
     @classmethod
     def from_augmenter(cls, augmenter, X, y=None, *, n_samples=8, class_names=None):
-        """Take the twins that a fitted augmenter makes of some samples.
+        """Create a display from the twins that a fitted augmenter makes of samples.
 
         Parameters
         ----------
         augmenter : object with a `transform`
-            A fitted `AdversarialAugmenter`, or whatever turns samples into twins of
-            the same shape. If it has an `estimator_` with a `predict`, that labels
-            samples and twins.
+            A fitted `AdversarialAugmenter`, or any object whose `transform` turns
+            samples into twins of the same shape. If it has an `estimator_` with a
+            `predict` method, this labels samples and twins.
         X : array-like of shape (n_available, height, width) or \
                 (n_available, n_channels, height, width)
-            The samples, as `transform` wants them.
+            The samples, in the format that `transform` takes.
         y : array-like of shape (n_available,), default=None
-            Labels of the samples to print in place of the predicted ones.
+            Labels of the samples, shown instead of the predicted ones.
         n_samples : int, default=8
-            How many to show at most, the first of X.
+            Maximum number of samples to show: the first ones of X.
         class_names : sequence of str or dict, default=None
-            Names of the classes, by label. None prints the labels themselves.
+            Names of the classes, by label. If None, the labels themselves are shown.
 
         Returns
         -------
         display : AdversarialDisplay
-            The data, not yet drawn.
+            Display with the data, not drawn yet.
 
         Raises
         ------
         TypeError
             If `augmenter` has no `transform`.
         ValueError
-            If `n_samples` is less than 1, or what `transform` returns has another
+            If `n_samples` is less than 1, or `transform` returns an array of another
             shape.
 
         Examples
@@ -175,7 +175,7 @@ class AdversarialDisplay(NotebookPicture):
         if not hasattr(augmenter, "transform"):
             raise TypeError(
                 f"augmenter should have a transform, but {type(augmenter).__name__} "
-                "has none. Arrays go to from_arrays."
+                "has none. For arrays use from_arrays."
             )
         if n_samples < 1:
             raise ValueError(f"n_samples={n_samples} should be >= 1.")
@@ -191,26 +191,26 @@ class AdversarialDisplay(NotebookPicture):
     def plot(self, axes=None, *, value_range=None, amplify="auto"):
         """Draw one column per sample: the sample, its perturbation, its twin.
 
-        Samples and twins share one scale of greys. Perturbations of grey images are
-        drawn from blue (darker than before) over white (unchanged) to red (brighter);
-        those of colour images as colours around a middle grey. The title of a column
-        gives the label of the sample, the label of its twin and the norm.
+        Samples and twins share one grey scale. Perturbations of grey images are drawn
+        in blue (darker than before), white (unchanged) and red (brighter), and those of
+        colour images as colours around a medium grey. The title of a column shows the
+        label of the sample, the label of its twin, and the norm.
 
         Parameters
         ----------
         axes : array-like of matplotlib Axes, 3 × n_samples, default=None
-            Where to draw. None makes a figure of its own, which opens no window; save
-            it with ``display.figure_.savefig(...)``. A notebook shows it when the
+            Axes to draw on. If None, a new figure is made. It opens no window; save it
+            with ``display.figure_.savefig(...)``. A notebook shows it when the
             display is the last value of the cell.
         value_range : (float, float), default=None
-            Values drawn as black and as white (for colour images, of each channel).
-            None takes the smallest and the largest of samples and twins.
+            Values drawn as black and as white, in each channel of colour images. If
+            None, the smallest and the largest value of samples and twins.
         amplify : "auto" or float, default="auto"
-            Factor on the perturbations. At 1 the full colours stand for a change as
-            large as the value range. "auto" takes the largest round number with
-            which no perturbation goes beyond. A bar of colours in input units stands
-            beside the row; where there is none, with ``axes`` or colour images, the row
-            says which factor it was.
+            Factor on the perturbations. At 1, full colour stands for a change as large
+            as the value range. "auto" uses the largest round number that keeps all
+            perturbations within the colours. A colour bar in input units is drawn next
+            to the row. If there is none (with ``axes``, or for colour images), the
+            label of the row shows the factor.
 
         Returns
         -------
@@ -256,10 +256,10 @@ class AdversarialDisplay(NotebookPicture):
         limit = (high - low) / self.amplification_
         for i, column in enumerate(self.axes_.T):
             _show(column[0], self.X[i], low, high, "gray")
-            # Symmetric, so that the middle colour is "unchanged".
+            # Symmetric limits, so that the middle colour means "unchanged".
             changes = _show(column[1], self.perturbation[i], -limit, limit, "RdBu_r")
             _show(column[2], self.X_twin[i], low, high, "gray")
-            # A class may have dollars in its name, which are no formula.
+            # A dollar sign in the name of a class does not start a formula.
             column[0].set_title(self._title(i), fontsize="small", parse_math=False)
             for ax in column:
                 ax.set_xticks([])
@@ -270,9 +270,9 @@ class AdversarialDisplay(NotebookPicture):
         for ax, name in zip(self.axes_[:, 0], names, strict=True):
             ax.set_ylabel(name, fontsize="small")
         if has_bar:
-            # In input units, so that no factor has to be thought of. Of all axes, so
-            # that none is made smaller than its neighbours; its length and place are
-            # those of the middle row.
+            # In input units, so that nobody has to apply the factor. The bar takes its
+            # space from all axes, so that none becomes smaller than its neighbours; its
+            # length and place are those of the middle row.
             bar = self.figure_.colorbar(
                 changes,
                 ax=self.axes_,
@@ -326,7 +326,7 @@ class AdversarialDisplay(NotebookPicture):
 
 
 def _predict(augmenter, X):
-    """Return labels as the augmenter was given them, whose estimator may know codes."""
+    """Return predicted labels in the form given to the augmenter, not as codes."""
     if isinstance(augmenter, AdversarialAugmenter) and not augmenter.prefit:
         classes = augmenter.classes_
         proba = proba_of_classes(augmenter.estimator_, X, len(classes))
@@ -348,11 +348,11 @@ def _is_color(X):
 
 
 def _round_factor(bound):
-    """Round `bound` down to one digit, such as 3 or 20, but not below 1."""
+    """Round `bound` down to one significant digit, such as 3 or 20, but at least 1."""
     if bound < 1:
         return 1.0
     power = 10.0 ** math.floor(math.log10(bound))
-    # The tolerance keeps 1 / 0.05 at 20, whichever way it was rounded.
+    # The tolerance keeps 1 / 0.05 at 20, in spite of rounding.
     return math.floor(bound / power * (1 + 1e-9)) * power
 
 

@@ -1,37 +1,37 @@
-"""How sure one network is of each sample against how sure another is."""
+"""Plot the confidence of one network against that of another."""
 
 import numpy as np
 from sklearn.utils import check_consistent_length
 
 from skdfal.plot._display import NotebookPicture
 
-MANY = 500  # samples; more are drawn smaller and paler
+MANY = 500  # with more samples, points are smaller and paler
 COLOR = "#0072B2"
 
 
 class ConfidenceDisplay(NotebookPicture):
-    """Scatter of the confidences of two networks, one point per sample.
+    """Scatter plot of the confidences of two networks, one point per sample.
 
-    Build it with :meth:`from_agreement`, or from the two vectors; :meth:`plot` draws
-    it.
+    Create a display with :meth:`from_agreement` or from two vectors, and draw it with
+    :meth:`plot`.
 
     Parameters
     ----------
     confidence_a, confidence_b : array-like of shape (n_samples,)
         Highest probability that each network gives to any class, in [0, 1].
     correlation : float, default=None
-        Their rank correlation, for the title. None or NaN leaves it out.
+        Rank correlation, shown in the title; left out if None or NaN.
     name_a, name_b : str, default="network A", "network B"
         Names of the networks.
 
     Attributes
     ----------
     confidence_a, confidence_b : ndarray of shape (n_samples,)
-        As given.
+        The given value.
     correlation : float or None
-        As given.
+        The given value.
     ax_ : matplotlib Axes
-        Where it was drawn, once it was.
+        The axes, after :meth:`plot`.
     figure_ : matplotlib Figure
         The figure of `ax_`.
     points_ : matplotlib PathCollection
@@ -40,11 +40,11 @@ class ConfidenceDisplay(NotebookPicture):
     Raises
     ------
     ValueError
-        If the vectors differ in length, are empty, or hold anything outside [0, 1].
+        If the vectors differ in length, are empty, or hold values outside [0, 1].
 
     See Also
     --------
-    skdfal.analysis.confidence_agreement : The numbers.
+    skdfal.analysis.confidence_agreement : Compute the confidences.
     RegionsDisplay : Whether two networks have samples in the same regions.
 
     Examples
@@ -73,7 +73,7 @@ class ConfidenceDisplay(NotebookPicture):
 
     @classmethod
     def from_agreement(cls, agreement, *, name_a="network A", name_b="network B"):
-        """Take what :func:`skdfal.analysis.confidence_agreement` returned.
+        """Create a display from :func:`skdfal.analysis.confidence_agreement`.
 
         Parameters
         ----------
@@ -85,7 +85,7 @@ class ConfidenceDisplay(NotebookPicture):
         Returns
         -------
         display : ConfidenceDisplay
-            The data, not yet drawn.
+            Display with the data, not drawn yet.
 
         Examples
         --------
@@ -105,13 +105,13 @@ class ConfidenceDisplay(NotebookPicture):
         )
 
     def plot(self, ax=None):
-        """Draw the points, and the diagonal on which both are equally sure.
+        """Draw the points, and the diagonal of equal confidence.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw. None makes a figure of its own, which opens no window; save
-            it with ``display.figure_.savefig(...)``.
+            Axes to draw on. If None, a new figure is made. It opens no window; save it
+            with ``display.figure_.savefig(...)``.
 
         Returns
         -------

@@ -1,16 +1,16 @@
-"""What the Displays share: the late import of matplotlib, figures without windows."""
+"""Code shared by the Displays: late import of matplotlib, figures without windows."""
 
 import base64
 import io
 
 
 def load_matplotlib(display):
-    """Import matplotlib now, or say which extra brings it.
+    """Import matplotlib, or raise an error that says how to install it.
 
     Parameters
     ----------
     display : object
-        The Display that is about to draw; the message names its class.
+        The Display that is about to draw; its class is named in the message.
 
     Returns
     -------
@@ -37,15 +37,15 @@ def load_matplotlib(display):
 class NotebookPicture:
     """Show a Display in a notebook when it is the last value of a cell.
 
-    The Displays draw on a `Figure` that pyplot does not know, so that no window opens
-    in a script; a notebook would not show it either. Figures that came with the
-    caller's axes are left to the caller, who would otherwise see them twice.
+    The Displays draw on a `Figure` that pyplot does not manage, so no window opens in a
+    script; without this class, a notebook would not show it either. If the caller
+    passed axes, their figure is left to the caller, who would otherwise see it twice.
     """
 
     _owns_figure = False
 
     def _take_axes(self, ax, figsize):
-        """Draw on the given axes from now on, or on those of a figure of its own."""
+        """Set the axes to draw on: the given ones, or those of a new figure."""
         matplotlib = load_matplotlib(self)
         self._owns_figure = ax is None
         if ax is None:

@@ -1,4 +1,4 @@
-"""Learning curves of active learning: score against the number of labels bought."""
+"""Plot learning curves of active learning: score against the number of labels."""
 
 import math
 import re
@@ -29,12 +29,12 @@ SPREADS = {
 
 LEGEND_WIDTH = 28  # characters; longer names are wrapped
 MARKERS_A_LINE = 8
-MARKER_SIZES = {"*": 9, "P": 7, "X": 7, "d": 7}  # points; the thin ones are larger
-SMALL_AXES = 3.0  # inches; smaller axes have smaller letters
+MARKER_SIZES = {"*": 9, "P": 7, "X": 7, "d": 7}  # points; thin markers are larger
+SMALL_AXES = 3.0  # inches; smaller axes have smaller fonts
 
 
 class Curve(NamedTuple):
-    """Score of one strategy at each annotation mark, summed up over its trials.
+    """Score of one strategy at each annotation mark, summarised over its trials.
 
     Parameters
     ----------
@@ -44,13 +44,13 @@ class Curve(NamedTuple):
         Mean score of the trials that cover the mark.
     std : ndarray of shape (n_marks,)
         Standard deviation between trials, with n_trials - 1 in the denominator; NaN
-        where there is a single trial, whose spread nobody knows.
+        if there is only one trial.
     sem : ndarray of shape (n_marks,)
         Standard error of the mean, std / √n_trials.
     min, max : ndarray of shape (n_marks,)
-        Worst and best trial.
+        Score of the worst and of the best trial.
     n_trials : ndarray of shape (n_marks,)
-        How many trials cover the mark.
+        Number of trials that cover the mark.
     """
 
     annotations: np.ndarray
@@ -65,38 +65,37 @@ class Curve(NamedTuple):
 class ActiveLearningCurveDisplay(NotebookPicture):
     """Learning curves of several strategies, each the mean over its trials.
 
-    Build it with :meth:`from_records`, :meth:`from_histories` or
-    :meth:`from_estimators`, which check the data and keep it; :meth:`plot` draws it, as
-    often as you like.
+    Create a display with :meth:`from_records`, :meth:`from_histories` or
+    :meth:`from_estimators`, and draw it with :meth:`plot`, as often as you like.
 
     Parameters
     ----------
     annotations : dict of str to list of array-like of shape (n_rounds,)
-        For each strategy and trial, the number of annotations at each round. Rounds
-        may come in any order; no number may occur twice within a trial.
+        For each strategy and trial, the number of annotations in each round. Rounds may
+        come in any order, but no number may occur twice within a trial.
     scores : dict of str to list of array-like of shape (n_rounds,)
-        For each strategy and trial, the score at each round.
+        For each strategy and trial, the score in each round.
     interpolate : bool, default=True
-        Whether a trial counts between its own rounds, on the straight line that joins
-        them. A trial never counts before its first round or after its last.
+        Whether scores are interpolated linearly between the rounds of a trial. They are
+        never extrapolated before its first round or after its last.
     min_trials : int, default=None
-        A mark is kept where at least so many trials of its strategy count. None asks
-        for all of them, so that every point of a line is a mean over the same trials.
+        Minimum number of trials that must cover a mark to keep it. If None, all trials
+        of the strategy, so that every point of a line is a mean over the same trials.
     x_name, y_name : str, default="annotations", "score"
-        What the two axes are; known names become full axis labels.
+        Names of the two axes; known names become full axis labels.
 
     Attributes
     ----------
     annotations : dict of str to list of ndarray of shape (n_rounds,)
-        As given, sorted within each trial.
+        The given numbers, sorted within each trial.
     scores : dict of str to list of ndarray of shape (n_rounds,)
-        As given, in the order of `annotations`.
+        The given scores, in the order of `annotations`.
     curves : dict of str to Curve
         Mean and spread at each mark, one curve per strategy.
     ranking : list of str
-        The strategies by mean score at the right end of their curve, best first.
+        Strategies sorted by the mean score at the end of their curve, best first.
     ax_ : matplotlib Axes
-        Where the curves were drawn, once they were.
+        The axes, after :meth:`plot`.
     figure_ : matplotlib Figure
         The figure of `ax_`.
     lines_ : dict of str to matplotlib Line2D
@@ -109,22 +108,22 @@ class ActiveLearningCurveDisplay(NotebookPicture):
     Raises
     ------
     ValueError
-        If a list is empty, lengths differ, a score is missing, infinite or no number,
-        a mark occurs twice in a trial, or no mark has `min_trials` trials.
+        If a list is empty, lengths differ, a score is missing, infinite or not a
+        number, a mark occurs twice in a trial, or no mark has `min_trials` trials.
 
     See Also
     --------
-    AdversarialDisplay : Samples beside their adversarial twins.
+    AdversarialDisplay : Plot of samples next to their adversarial twins.
 
     Notes
     -----
-    The marks of a strategy are the annotation counts of all its trials together. With
-    10, 20, 30 in one trial and 10, 30, 50 in another they are 10, 20, 30: the second
-    trial counts at 20 with the mean of its scores at 10 and 30, and 50 is left out
-    because the first trial stopped before. ``min_trials=1`` keeps 50, at the price of a
-    step in the mean where a trial drops out; ``interpolate=False`` leaves out 20, where
-    the second trial has not been measured. If all trials have the same rounds, as in
-    one experiment they should, none of this matters.
+    The marks of a strategy are the numbers of annotations of all its trials together.
+    For example, with 10, 20, 30 in one trial and 10, 30, 50 in another, the marks are
+    10, 20, 30. At 20, the second trial is interpolated: it counts with the mean of its
+    scores at 10 and 30. 50 is left out because the first trial stopped before.
+    ``min_trials=1`` keeps 50, but the mean then has a step where a trial drops out.
+    ``interpolate=False`` leaves out 20, where the second trial was not measured. If all
+    trials have the same rounds, as they should in one experiment, none of this matters.
 
     Examples
     --------
@@ -172,11 +171,11 @@ class ActiveLearningCurveDisplay(NotebookPicture):
 
     @property
     def ranking(self):
-        """Strategies by mean score at the right end of their curve, best first."""
+        """Strategies sorted by the mean score at the end of their curve, best first."""
 
         def right_end(strategy):
             mean = self.curves[strategy].mean
-            return mean[-1], mean.mean()  # the whole curve decides between equals
+            return mean[-1], mean.mean()  # the whole curve breaks ties
 
         return sorted(self.curves, key=right_end, reverse=True)
 
@@ -192,35 +191,35 @@ class ActiveLearningCurveDisplay(NotebookPicture):
         interpolate=True,
         min_trials=None,
     ):
-        """Take the curves from a table with one row per round.
+        """Create a display from a table with one row per round.
 
         Parameters
         ----------
         records : iterable of dict or pandas DataFrame
-            The rows, in any order, such as the lines of a CSV file. Keys other than
-            the four below are not looked at. Numbers may be strings of digits.
+            The rows, in any order, such as the lines of a CSV file. Keys other than the
+            four below are ignored. Numbers may be strings.
         x, y : str, default="annotations", "score"
             Keys of the two axes. ``x="labeled_data"`` counts twins and pseudo-labels.
         strategy : str, default="strategy"
-            Key of the name of the line.
+            Key of the strategy, which names the line.
         trial : str, default="trial"
-            Key of what tells the trials of a strategy apart. None if each strategy
-            has one trial and no such key.
+            Key that distinguishes the trials of a strategy. None if each strategy has
+            only one trial and there is no such key.
         interpolate : bool, default=True
-            Whether a trial counts between its own rounds.
+            Whether scores are interpolated between the rounds of a trial.
         min_trials : int, default=None
-            A mark is kept where at least so many trials count; None asks for all.
+            Minimum number of trials that must cover a mark to keep it. If None, all.
 
         Returns
         -------
         display : ActiveLearningCurveDisplay
-            The data, not yet drawn.
+            Display with the data, not drawn yet.
 
         Raises
         ------
         ValueError
-            If there are no records, a key is missing, a number is missing or none, or
-            a trial has two rows at one mark.
+            If there are no records, a key or a number is missing, a value is not a
+            number, or a trial has two rows at one mark.
 
         Examples
         --------
@@ -261,7 +260,7 @@ class ActiveLearningCurveDisplay(NotebookPicture):
         interpolate=True,
         min_trials=None,
     ):
-        """Take the curves from the histories that active learning kept.
+        """Create a display from histories of active learning.
 
         Parameters
         ----------
@@ -271,14 +270,14 @@ class ActiveLearningCurveDisplay(NotebookPicture):
         x, y : str, default="annotations", "score"
             Keys of the two axes.
         interpolate : bool, default=True
-            Whether a trial counts between its own rounds.
+            Whether scores are interpolated between the rounds of a trial.
         min_trials : int, default=None
-            A mark is kept where at least so many trials count; None asks for all.
+            Minimum number of trials that must cover a mark to keep it. If None, all.
 
         Returns
         -------
         display : ActiveLearningCurveDisplay
-            The data, not yet drawn.
+            Display with the data, not drawn yet.
 
         Raises
         ------
@@ -286,7 +285,7 @@ class ActiveLearningCurveDisplay(NotebookPicture):
             If `histories` is not a dict.
         ValueError
             If a strategy has no history, a history is empty or lacks a key, or a score
-            is missing (because fit was given no held-out set to score on).
+            is missing, because fit was given no held-out set.
 
         Examples
         --------
@@ -334,24 +333,24 @@ class ActiveLearningCurveDisplay(NotebookPicture):
         interpolate=True,
         min_trials=None,
     ):
-        """Take the curves from fitted active learners, by their `history_`.
+        """Create a display from the `history_` of fitted active learners.
 
         Parameters
         ----------
         estimators : dict of str to estimator or list of estimator
             For each strategy a fitted `ActiveLearningClassifier`, or a list of them,
-            one per trial. Any object with a `history_` will do.
+            one per trial. Any object with a `history_` is accepted.
         x, y : str, default="annotations", "score"
             Keys of the two axes in each round of the history.
         interpolate : bool, default=True
-            Whether a trial counts between its own rounds.
+            Whether scores are interpolated between the rounds of a trial.
         min_trials : int, default=None
-            A mark is kept where at least so many trials count; None asks for all.
+            Minimum number of trials that must cover a mark to keep it. If None, all.
 
         Returns
         -------
         display : ActiveLearningCurveDisplay
-            The data, not yet drawn.
+            Display with the data, not drawn yet.
 
         Raises
         ------
@@ -406,37 +405,40 @@ class ActiveLearningCurveDisplay(NotebookPicture):
     ):
         """Draw one line per strategy, with a band for the spread over its trials.
 
-        Colour, line and marker belong to the strategy: "dfal" looks the same in every
-        figure. The legend lists the strategies in the order of their right ends, and
-        says what the band means and how many trials there are.
+        Each strategy has its own colour, line and marker: "dfal" looks the same in
+        every figure. The legend lists the strategies in the order of their final
+        scores, and explains the band and the number of trials.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw. None makes a figure of its own, which opens no window; save
-            it with ``display.figure_.savefig(...)``. A notebook shows it when the
+            Axes to draw on. If None, a new figure is made. It opens no window; save it
+            with ``display.figure_.savefig(...)``. A notebook shows it when the
             display is the last value of the cell.
         spread : {"std", "sem", "minmax"} or None, default="std"
-            What the band shows: standard deviation, standard error, or worst to best
-            trial. Marks with a single trial have no band.
+            What the band shows: the standard deviation, the standard error, or the
+            range from the worst to the best trial. Marks with one trial have no band.
         reference : float or dict of str to float, default=None
-            Scores to draw as horizontal lines, by their label. A number alone is
-            labelled "full training set".
+            Scores to draw as horizontal lines, by label. A single number is labelled
+            "full training set".
         points : dict of str to sequence of (float, float), default=None
-            Published values, a list of (annotations, score) for each strategy: hollow
-            markers in the strategy's colour. The strategy need not have a curve.
+            Published values: a list of (annotations, score) for each strategy. They are
+            drawn as hollow markers in the strategy's colour. The strategy need not have
+            a curve.
         points_label : str, default="paper"
-            What the legend calls `points`.
+            Name of `points` in the legend.
         labels : dict of str to str, default=None
-            Names for the legend; a strategy that is not in it keeps its own.
+            Names of strategies in the legend. A strategy that is missing here keeps its
+            own name.
         legend : {"auto", "outside", None} or str, default="auto"
-            Where the legend goes: "outside", to the right of the axes, or one of
-            matplotlib's places such as "lower right". "auto" is "outside" in a figure
-            of its own, which is widened for it, and "best" in yours. None draws none.
+            Location of the legend: "outside", to the right of the axes, or one of
+            matplotlib's locations such as "lower right". "auto" means "outside" in a
+            new figure, which is widened for it, and "best" on given axes. None draws no
+            legend.
         scale : {"score", "log_error"}, default="score"
-            "log_error" draws the error, 1 - score, and both axes by their logarithms:
-            strategies whose accuracies all come near 1 stay apart. Scores should be
-            fractions; those of 1 are left out.
+            "log_error" draws the error, 1 - score, on two logarithmic axes. This keeps
+            strategies apart whose accuracies all approach 1. Scores must be fractions;
+            scores of 1 are left out.
 
         Returns
         -------
@@ -448,8 +450,9 @@ class ActiveLearningCurveDisplay(NotebookPicture):
         ImportError
             If matplotlib is not installed.
         ValueError
-            If `spread` is none of the four, or a reference or point is no number, or
-            if `scale` is "log_error" and a score is no fraction, or all are 1.
+            If `spread` is not one of the four values, if a reference or point is not a
+            number, or if `scale` is "log_error" and a score is not a fraction, or all
+            are 1.
 
         Examples
         --------
@@ -517,11 +520,11 @@ class ActiveLearningCurveDisplay(NotebookPicture):
         return self
 
     def _checked_trials(self, strategy, annotations, scores):
-        """Arrays of one strategy, (annotations, scores) of each trial, sorted."""
+        """Return sorted arrays (annotations, scores) of each trial of a strategy."""
         if len(annotations) == 0 or len(annotations) != len(scores):
             raise ValueError(
                 f"Strategy {strategy!r} has {len(annotations)} trials of annotations "
-                f"and {len(scores)} of scores; expected as many, and at least one."
+                f"and {len(scores)} of scores; expected equal numbers, at least one."
             )
         trials = []
         for trial, (x, y) in enumerate(zip(annotations, scores, strict=True)):
@@ -531,25 +534,25 @@ class ActiveLearningCurveDisplay(NotebookPicture):
             if len(x) != len(y):
                 raise ValueError(
                     f"{where} has {len(x)} {self.x_name} and {len(y)} {self.y_name}; "
-                    "expected as many."
+                    "expected equal numbers."
                 )
             order = np.argsort(x)
             x, y = x[order], y[order]
             twice = x[1:][x[1:] == x[:-1]]
             if len(twice):
                 raise ValueError(
-                    f"{where} has two rows at {self.x_name}={twice[0]:g}. Are these "
-                    "several runs in one table? Then choose one (data set, net), or "
-                    "give each a trial of its own."
+                    f"{where} has two rows at {self.x_name}={twice[0]:g}. If the table "
+                    "holds several runs, choose one (data set, net), or give each its "
+                    "own trial."
                 )
             trials.append((x, y))
         return trials
 
     def _summed_up(self, strategy):
-        """The curve of one strategy, over the marks that enough trials cover."""
+        """Return the curve of one strategy, over the marks that enough trials cover."""
         xs, ys = self.annotations[strategy], self.scores[strategy]
         marks = np.unique(np.concatenate(xs))
-        values = np.full((len(xs), len(marks)), np.nan)  # NaN: trial does not count
+        values = np.full((len(xs), len(marks)), np.nan)  # NaN: the trial does not count
         for value, x, y in zip(values, xs, ys, strict=True):
             if self.interpolate:
                 value[:] = np.interp(marks, x, y, left=np.nan, right=np.nan)
@@ -586,7 +589,7 @@ class ActiveLearningCurveDisplay(NotebookPicture):
             )
 
     def _shown(self, score):
-        """Return what is drawn of scores: themselves, or errors above 0."""
+        """Return the values to draw: the scores, or errors above 0."""
         if not self._is_error:
             return score
         error = 1 - np.asarray(score, dtype=float)
@@ -596,7 +599,7 @@ class ActiveLearningCurveDisplay(NotebookPicture):
         self.lines_, self.bands_ = {}, {}
         alpha = 0.18 if len(self.curves) <= 4 else 0.10
         scale = 0.7 if min(self._size_of_axes()) < SMALL_AXES * 0.75 else 1.0
-        # The best is drawn last, above the others.
+        # The best strategy is drawn last, on top of the others.
         for place, strategy in enumerate(reversed(self.ranking)):
             curve, style = self.curves[strategy], styles[strategy]
             step = math.ceil(len(curve.mean) / MARKERS_A_LINE)
@@ -604,7 +607,7 @@ class ActiveLearningCurveDisplay(NotebookPicture):
                 curve.annotations,
                 self._shown(curve.mean),
                 **style._asdict(),
-                # Markers of neighbours at different marks, so that none hides another.
+                # Neighbours have markers at different marks, so that none is hidden.
                 markevery=(place % step, step),
                 markersize=scale * MARKER_SIZES.get(style.marker, 5.5),
                 markeredgecolor="white",
@@ -635,7 +638,7 @@ class ActiveLearningCurveDisplay(NotebookPicture):
             )  # fmt: skip
 
     def _hide_impossible_scores(self):
-        """End the axis at 1 if all scores are fractions, though a band may go on."""
+        """End the axis at 1 if all scores are fractions, even if a band goes beyond."""
         scores = np.concatenate([y for trials in self.scores.values() for y in trials])
         if scores.min() >= 0 and scores.max() <= 1:
             low, high = self.ax_.get_ylim()
@@ -652,7 +655,7 @@ class ActiveLearningCurveDisplay(NotebookPicture):
             look |= {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0)}
             look |= {"borderaxespad": 0.0, "frameon": False}
         else:
-            # At most 60 % of the height, as long as the letters can be read.
+            # At most 60 % of the height, as long as the text stays readable.
             height = 72 * self._size_of_axes()[1]
             n_lines = 1 + sum(label.count("\n") + 1 for label in labels)
             look["fontsize"] = min(8.5, max(5.0, 0.6 * height / (1.5 * n_lines)))
@@ -711,7 +714,7 @@ def _wrapped(label, width):
 
 
 def _make_room(figure, legend):
-    """Widen the figure by its legend, so that the curves keep their room."""
+    """Widen the figure by its legend, so that the axes keep their size."""
     figure.draw_without_rendering()
     extent = legend.get_window_extent()
     width, height = figure.get_size_inches()
@@ -722,7 +725,7 @@ def _make_room(figure, legend):
 
 
 def _curve(marks, values):
-    """Mean and spread of `values`, (n_trials, n_marks), NaN where not measured."""
+    """Summarise `values` of shape (n_trials, n_marks), NaN where not measured."""
     measured = [column[np.isfinite(column)] for column in values.T]
     n_trials = np.array([len(column) for column in measured])
     mean, std = np.transpose([mean_and_std(column) for column in measured])

@@ -1,10 +1,10 @@
-"""Samples in two dimensions, by whether two networks have them in the same region."""
+"""Plot samples in two dimensions, coloured by how two networks classify them."""
 
 import numpy as np
 
 from skdfal.plot._display import NotebookPicture
 
-# What can be the case of a sample: key, colour, marker. Agreement is drawn first.
+# Possible states of a sample: key, colour, marker. Agreement is drawn first.
 STATES = [
     ("same", "#0072B2", "o"),
     ("only_a", "#E69F00", "^"),
@@ -12,39 +12,39 @@ STATES = [
     ("neither", "#000000", "s"),
     ("class", "#D55E00", "X"),
 ]
-MANY = 500  # samples; more are drawn smaller
+MANY = 500  # with more samples, points are smaller
 
 
 class RegionsDisplay(NotebookPicture):
-    """Samples in two dimensions, coloured by what two networks make of them.
+    """Samples in two dimensions, coloured by how two networks classify them.
 
-    Build it with :meth:`from_agreement`, which places samples that are alike near each
-    other by t-SNE [1]_; :meth:`plot` draws it.
+    Create a display with :meth:`from_agreement`, which places similar samples near each
+    other by t-SNE [1]_, and draw it with :meth:`plot`.
 
     Parameters
     ----------
     embedding : array-like of shape (n_samples, 2)
-        Place of each sample.
+        Position of each sample.
     agreement : RegionAgreement
-        As of :func:`skdfal.analysis.region_agreement`.
+        Result of :func:`skdfal.analysis.region_agreement`.
     name_a, name_b : str, default="network A", "network B"
         Names of the networks.
 
     Attributes
     ----------
     embedding : ndarray of shape (n_samples, 2)
-        As given.
+        The given value.
     state : ndarray of shape (n_samples,) of str
         "same": both networks connect the sample with the same anchor. "class": they
         predict different classes. Otherwise they predict the same class, but only one
-        found a path ("only_a", "only_b"), or none, or paths to different anchors alone
-        ("neither").
+        has a path ("only_a", "only_b"), or neither has one, or they have paths only to
+        different anchors ("neither").
     ax_ : matplotlib Axes
-        Where it was drawn, once it was.
+        The axes, after :meth:`plot`.
     figure_ : matplotlib Figure
         The figure of `ax_`.
     legend_ : matplotlib Legend
-        Each state that occurs, with its share of the samples.
+        The legend: each state that occurs, with its proportion of the samples.
 
     Raises
     ------
@@ -95,32 +95,32 @@ class RegionsDisplay(NotebookPicture):
         name_b="network B",
         random_state=0,
     ):
-        """Embed the samples by t-SNE.
+        """Create a display, with samples embedded by t-SNE.
 
         Parameters
         ----------
         agreement : RegionAgreement
-            As of :func:`skdfal.analysis.region_agreement`.
+            Result of :func:`skdfal.analysis.region_agreement`.
         X : array-like of shape (n_samples, ...)
-            The samples that it is about; flattened.
+            The samples of the agreement. They are flattened.
         perplexity : float, default=30.0
-            About how many neighbours of a sample t-SNE looks at. Lowered to a third
-            of the samples where there are few.
+            Approximate number of neighbours of a sample that t-SNE considers; at most
+            a third of the number of samples.
         name_a, name_b : str, default="network A", "network B"
             Names of the networks.
         random_state : int, RandomState instance or None, default=0
-            Determines the embedding.
+            Controls the embedding.
 
         Returns
         -------
         display : RegionsDisplay
-            The data, not yet drawn.
+            Display with the data, not drawn yet.
 
         Raises
         ------
         ValueError
-            If there are less than four samples, or not as many as in the agreement, or
-            all are the same.
+            If there are fewer than four samples, not as many as in the agreement, or
+            all of them are equal.
 
         Examples
         --------
@@ -138,14 +138,14 @@ class RegionsDisplay(NotebookPicture):
         n_samples = len(agreement.agree)
         if len(X) != n_samples or n_samples < 4:
             raise ValueError(
-                f"X has {len(X)} samples and the agreement {n_samples}; t-SNE needs as "
-                "many, and four at least."
+                f"X has {len(X)} samples and the agreement {n_samples}; expected equal "
+                "numbers, and at least four for t-SNE."
             )
         flat = np.asarray(X).reshape(n_samples, -1)
-        if (flat == flat[0]).all():  # t-SNE would end the process
+        if (flat == flat[0]).all():  # t-SNE would crash the process
             raise ValueError(
-                f"All {n_samples} samples of X are the same, so that none is nearer to "
-                "one than to another. Give the embedding yourself."
+                f"All {n_samples} samples of X are the same, so t-SNE cannot place "
+                "them. Give the embedding yourself."
             )
         tsne = TSNE(
             perplexity=min(perplexity, n_samples / 3), random_state=random_state
@@ -156,13 +156,13 @@ class RegionsDisplay(NotebookPicture):
         )
 
     def plot(self, ax=None):
-        """Draw one point per sample, those in agreement below the others.
+        """Draw one point per sample, with disagreements on top.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw. None makes a figure of its own, which opens no window; save
-            it with ``display.figure_.savefig(...)``.
+            Axes to draw on. If None, a new figure is made. It opens no window; save it
+            with ``display.figure_.savefig(...)``.
 
         Returns
         -------

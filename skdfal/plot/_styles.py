@@ -1,8 +1,8 @@
 """One colour, line and marker for each strategy, the same in every figure.
 
-The first seven colours are those of Okabe and Ito [1]_ without the yellow, which is
-hard to see on white; the others are from Tol's muted set [2]_, and a grey. No twelve
-colours can be told apart by everybody, so line and marker say it a second time.
+The first seven colours are those of Okabe and Ito [1]_ without yellow, which is hard to
+see on white. The others are from Tol's muted set [2]_, and a grey. Not everybody can
+distinguish twelve colours, so line and marker identify a strategy as well.
 
 References
 ----------
@@ -25,7 +25,7 @@ DOTS = (0, (1, 1.2))
 
 
 class Style(NamedTuple):
-    """How the line of one strategy looks, in matplotlib's words."""
+    """Appearance of the line of one strategy, in matplotlib's terms."""
 
     color: str
     linestyle: Any
@@ -57,17 +57,17 @@ MARKERS = "os^DvPX<>ph*d"
 
 
 def strategy_styles(names):
-    """Choose a style for each strategy of one picture.
+    """Choose a style for each strategy of one figure.
 
-    A strategy that was registered with a style ("dfal", "CORE-SET", "random_sampling")
-    has it in every picture. Any other name has a place of its own in the list of
-    styles, and moves on from there only where another line of the picture has that
-    colour already. The order of `names` changes nothing.
+    A strategy registered with a style ("dfal", "CORE-SET", "random_sampling") has it in
+    every figure. Any other name has its own place in the list of styles, and moves on
+    from there only if another line of the figure already has that colour. The order of
+    `names` does not matter.
 
     Parameters
     ----------
     names : iterable of str
-        The strategies that appear together.
+        Strategies that appear in the same figure.
 
     Returns
     -------
@@ -75,7 +75,7 @@ def strategy_styles(names):
         A style for each name, different from the others up to 12 × 5 names.
     """
     styles, own = {}, _own_styles()
-    # Who has a style chooses first; of two with the same the second takes a free one.
+    # Names with a style come first. If two have the same, the second gets a free one.
     for name in sorted(names):
         style = own.get(_bare(name))
         if style is not None and style not in styles.values():
@@ -86,7 +86,7 @@ def strategy_styles(names):
 
 
 def _own_styles():
-    """Styles of the registered strategies, by their names and labels."""
+    """Return the styles of the registered strategies, by names and labels."""
     styles = {}
     for strategy in map(describe, STRATEGIES):
         if strategy.style is not None:

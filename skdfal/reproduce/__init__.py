@@ -1,4 +1,4 @@
-"""Tables and figures of papers, run again: protocols, published values."""
+"""Reproduce tables and figures of papers: protocols and published values."""
 
 from skdfal.reproduce._ablation import ABLATION_DATASETS
 from skdfal.reproduce._paper import (

@@ -1,4 +1,4 @@
-"""What is at work in DFAL: query, twins, or training? No experiment of the paper."""
+"""What makes DFAL work: query, twins or training? This is not in the paper."""
 
 from collections import defaultdict
 
@@ -24,14 +24,14 @@ ABLATION_DATASETS = (
 
 
 class Ablation:
-    """The protocols of an ablation, one per training, and what to compare.
+    """The protocols of an ablation, one per training, and the comparisons.
 
     Parameters
     ----------
     dataset : str
         One of ``ABLATION_DATASETS``.
     scale : {"paper", "laptop", "smoke"}
-        How much of it.
+        Size of the experiment.
     """
 
     def __init__(self, dataset, scale):
@@ -52,14 +52,14 @@ class Ablation:
 
 
 def ablation(arguments, results):
-    """Run the cells of all trainings that have no result yet, and compare them.
+    """Run the missing cells of all trainings, and compare all cells.
 
     Parameters
     ----------
     arguments : argparse.Namespace
-        Of the command.
+        Arguments of the command.
     results : Path
-        Where the folder is made unless ``arguments.out`` says otherwise.
+        Parent of the results folder, unless ``arguments.out`` names one.
     """
     plan = Ablation(arguments.dataset, arguments.scale)
     known = dict.fromkeys(cell for cells in plan.cells.values() for cell in cells)
@@ -101,18 +101,18 @@ def _folder_name(training):
 
 
 def write_ablation(plan, records, out_dir, arguments):
-    """Write rows, tables and picture of what there is by now.
+    """Write rows, tables and figure of the results so far.
 
     Parameters
     ----------
     plan : Ablation
-        What was to be run.
+        The ablation.
     records : dict of str to list of dict
-        For each training its rows.
+        Rows of each training.
     out_dir : Path
-        Where to.
+        Folder for the files.
     arguments : argparse.Namespace
-        Of the command: ``seed``, ``device`` and ``threads``.
+        Arguments of the command: ``seed``, ``device`` and ``threads``.
     """
     rows = [
         {"training": training, **row}
@@ -160,7 +160,7 @@ def write_ablation(plan, records, out_dir, arguments):
     first = next(iter(records))
     shown = ("dfal+twins", "dfal+copies", "margin+twins", "margin+nothing")
     shown += ("random+nothing", "random+copies", "random+twins")
-    drawn = [  # by their labels: DFAL and RANDOM look as in all pictures
+    drawn = [  # by labels, so that DFAL and RANDOM look as in all figures
         row | {"strategy": label_of(row["strategy"])}
         for row in records[first]
         if row["strategy"] in shown
@@ -178,7 +178,7 @@ def write_ablation(plan, records, out_dir, arguments):
 
 
 def label_of(cell):
-    """Return what a table calls a cell, such as "DFAL's query + copies".
+    """Return the name of a cell in tables, such as "DFAL's query + copies".
 
     Parameters
     ----------
@@ -188,7 +188,7 @@ def label_of(cell):
     Returns
     -------
     label : str
-        Its label.
+        Label of the cell.
     """
     if cell == "dfal+twins":
         return "DFAL"
@@ -201,21 +201,21 @@ def label_of(cell):
 
 
 def cell_table(records, marks, *, tablefmt="simple"):
-    """Return areas and accuracies of all cells, one line for each.
+    """Return a table of areas and accuracies, one line per cell.
 
     Parameters
     ----------
     records : dict of str to list of dict
-        For each training its rows.
+        Rows of each training.
     marks : sequence of int
-        Annotations at which to show the accuracy.
+        Numbers of annotations at which to show the accuracy.
     tablefmt : str, default="simple"
-        A format of tabulate.
+        A table format of tabulate.
 
     Returns
     -------
     table : str
-        Grouped by training, largest area first.
+        The table, grouped by training, largest area first.
     """
     lines = []
     for training, rows in records.items():
@@ -236,25 +236,25 @@ def cell_table(records, marks, *, tablefmt="simple"):
 
 
 def contrast_rows(contrasts, records):
-    """Return the contrasts of all trainings, corrected for the number of all of them.
+    """Return the contrasts of all trainings, corrected for their total number.
 
     Parameters
     ----------
     contrasts : list of dict
-        "name", and "of" and "less", cells in pairs.
+        "name", and the lists "of" and "less", whose cells are compared in pairs.
     records : dict of str to list of dict
-        For each training its rows.
+        Rows of each training.
 
     Returns
     -------
     rows : list of dict
-        "contrast", "training", "difference", "low", "high", "p_value" and "n_trials";
-        of contrasts whose cells have two trials in common. A pair of cells that
-        shares fewer trials than another one of its contrast is left out. Of fewer than
-        ``MIN_TRIALS`` there is the difference alone, and they do not count among what
-        the others are corrected for.
+        "contrast", "training", "difference", "low", "high", "p_value" and "n_trials",
+        for contrasts whose cells share at least two trials. A pair of cells that shares
+        fewer trials than another pair of its contrast is left out. Contrasts with fewer
+        than ``MIN_TRIALS`` trials have only the difference, and do not count in the
+        correction of the others.
     """
-    weights, every = {True: {}, False: {}}, []  # of enough trials, and of fewer
+    weights, every = {True: {}, False: {}}, []  # with enough trials, and with fewer
     for training, rows in records.items():
         trials = defaultdict(set)
         for row in rows:
@@ -281,7 +281,7 @@ def contrast_rows(contrasts, records):
 
 
 def _comparable_pairs(contrast, trials):
-    """Return the pairs that share the most trials, and how many all of these share."""
+    """Return the pairs that share the most trials, and how many trials they share."""
     shared = {
         (cell, other): trials[cell] & trials[other]
         for cell, other in zip(contrast["of"], contrast["less"], strict=True)
@@ -297,9 +297,9 @@ def contrast_table(rows, *, tablefmt="simple"):
     Parameters
     ----------
     rows : list of dict
-        The rows.
+        Rows of the table.
     tablefmt : str, default="simple"
-        A format of tabulate.
+        A table format of tabulate.
 
     Returns
     -------
@@ -328,7 +328,7 @@ def contrast_table(rows, *, tablefmt="simple"):
 
 
 def _without_the_only_training(headers, lines, place, tablefmt):
-    """Return a table, with the column of trainings where there are several."""
+    """Return a table, with a column of trainings if there are several."""
     n_left = 2
     if len({line[place] for line in lines}) == 1:
         headers, *lines = (

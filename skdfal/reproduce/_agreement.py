@@ -1,4 +1,4 @@
-"""What two nets make of the same samples: the figures of the paper's supplement."""
+"""Compare two networks on the same samples: figures of the paper's supplement."""
 
 from pathlib import Path
 
@@ -20,20 +20,20 @@ from skdfal.experiment._trial import samples_to_score
 
 
 class TwoNets:
-    """Two nets of different architecture, trained on the same random samples.
+    """Two networks of different architectures, trained on the same random samples.
 
     Parameters
     ----------
     protocols : sequence of two Protocol
-        How to train each.
+        One protocol per network.
     n_labeled : int
-        Samples to train on.
+        Number of samples to train on.
     n_trials : int
-        Pairs of nets, each pair with samples of its own.
+        Number of pairs of networks; each pair has its own samples.
     seed, device : int, str
-        As of :func:`run_experiment`.
+        As for :func:`run_experiment`.
     out_dir : path-like
-        Folder of its own for the results.
+        Folder for the results, used for nothing else.
     **processes : dict
         ``n_jobs``, ``n_threads`` and ``verbose`` of :func:`run_experiment`.
     """
@@ -54,12 +54,12 @@ class TwoNets:
         self.out_dir = Path(out_dir)
 
     def train(self):
-        """Train what is not yet trained, and return the test accuracies.
+        """Train the networks that are missing, and return the test accuracies.
 
         Returns
         -------
         scores : dict of str to list of float
-            For each net, one per trial.
+            For each network, one accuracy per trial.
         """
         jobs = {
             f"{protocol.net}-{trial}": (_train, (self, protocol, trial))
@@ -73,17 +73,17 @@ class TwoNets:
         }
 
     def confidences(self, n_draws):
-        """Compare confidences on the test set, plain and of a dropout committee.
+        """Compare confidences on the test set, without and with a dropout committee.
 
         Parameters
         ----------
         n_draws : int
-            Size of the committee.
+            Size of the dropout committee.
 
         Returns
         -------
         agreements : list of dict of str to ConfidenceAgreement
-            For each trial "deterministic" and "dropout".
+            For each trial, the agreements "deterministic" and "dropout".
         """
         jobs = {
             str(trial): (_confidences, (self, trial, n_draws))
@@ -103,14 +103,14 @@ class TwoNets:
         ]
 
     def regions(self, n_samples, **parameters):
-        """Find which test samples both nets have in the same region.
+        """Find the test samples that both networks have in the same region.
 
         Parameters
         ----------
         n_samples : int
-            Test samples to look at.
+            Number of test samples to use.
         **parameters : dict
-            Of :func:`skdfal.analysis.region_agreement`.
+            Parameters of :func:`skdfal.analysis.region_agreement`.
 
         Returns
         -------
@@ -146,7 +146,7 @@ class TwoNets:
         )
 
     def labeled(self, trial):
-        """Return the samples on which the nets of a trial are trained, with labels."""
+        """Return the training samples of a trial, with labels."""
         protocol = self.protocols[0]
         data = load_data(protocol)
         names = (self.seed, protocol.dataset, trial, "two nets")

@@ -1,4 +1,4 @@
-"""What strategies chose: counts of each class, and the pictures themselves."""
+"""What strategies queried: counts per class, and the images themselves."""
 
 import numpy as np
 
@@ -9,12 +9,12 @@ from skdfal.experiment._names import find_strategy
 from skdfal.experiment._table import in_percent, summary_of, text_table
 from skdfal.reproduce._pictures import save_figure
 
-_N_PICTURES = 12  # of each strategy
+_N_PICTURES = 12  # per strategy
 _MAX_CLASSES = 30  # with more, counts of single classes cannot be read
 
 
 def chosen_rows(out_dir, protocol):
-    """Count what finished trials chose, the initial samples aside.
+    """Count the queried samples of finished trials, without the initial ones.
 
     Parameters
     ----------
@@ -26,14 +26,14 @@ def chosen_rows(out_dir, protocol):
     Returns
     -------
     rows : list of dict
-        One per trial and class: "strategy", "trial", "label", "n_chosen",
-        "n_training", how many of the class there were to choose from, and "is_rare",
-        whether it is one that was made rare.
+        One row per trial and class: "strategy", "trial", "label", "n_chosen",
+        "n_training" (samples of the class in the training set), and "is_rare" (whether
+        the class was made rare).
     """
     data = load_data(protocol)
     n_classes = len(data.target_names)
     n_training = np.bincount(data.y_train, minlength=n_classes)
-    # Not by their counts, which differ by nature, too.
+    # Not by their counts, which may differ in the original data, too.
     rare = usual_rare(np.unique(data.y_train)) if protocol.imbalance > 1 else []
     rows = []
     for files in finished_trials(out_dir):
@@ -53,25 +53,25 @@ def chosen_rows(out_dir, protocol):
 
 
 def _queried(files, protocol):
-    """Return indices of the samples that a trial chose, in the order of the queries."""
+    """Return the indices of a trial's queried samples, in the order of the queries."""
     _, end = files.read()
     return np.array(end["annotated"][protocol.n_initial :], dtype=int)
 
 
 def rare_share_table(rows, *, tablefmt="simple"):
-    """Return which part of what was chosen is of rare classes.
+    """Return a table of the proportion of queried samples from rare classes.
 
     Parameters
     ----------
     rows : list of dict
-        What :func:`chosen_rows` returned.
+        Result of :func:`chosen_rows`.
     tablefmt : str, default="simple"
-        A format of tabulate.
+        A table format of tabulate.
 
     Returns
     -------
     table : str
-        One line per strategy, the largest share first.
+        One line per strategy, the largest proportion first.
     """
     shares = {}
     for row in rows:
@@ -93,7 +93,7 @@ def rare_share_table(rows, *, tablefmt="simple"):
 
 
 def save_chosen(out_dir, protocol, path, formats=("png",)):
-    """Draw the first pictures that each strategy chose, and counts of each class.
+    """Draw the first images that each strategy queried, and counts per class.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def save_chosen(out_dir, protocol, path, formats=("png",)):
     protocol : Protocol
         The experiment.
     path : path-like
-        Where to; the suffix comes from the formats.
+        Path of the files; the suffix is set by ``formats``.
     formats : sequence of str, default=("png",)
         File formats.
 
@@ -141,7 +141,7 @@ def save_chosen(out_dir, protocol, path, formats=("png",)):
 
 
 def _draw_pictures(ax, X):
-    """Draw pictures in a row, (n, channels, height, width)."""
+    """Draw images of shape (n, channels, height, width) in a row."""
     strip = np.concatenate(list(np.pad(X, [(0, 0)] * 3 + [(0, 2)])), axis=2)
     image = strip.transpose(1, 2, 0)
     ax.imshow(image.squeeze(), cmap="gray" if image.shape[2] == 1 else None)

@@ -1,4 +1,4 @@
-"""The command ``skdfal reproduce``: which experiment of the paper, and where to."""
+"""The command ``skdfal reproduce``: choose an experiment and its output folder."""
 
 from skdfal.experiment._machine import check_device
 from skdfal.reproduce import _figures, _tables
@@ -26,7 +26,7 @@ _REPORTS = {
 }
 
 _OF_TWO_NETS = ("confidence", "regions")
-# Arguments without effect, and why; where they are not given they are None.
+# Arguments without effect, and why; they are None if they are not given.
 _OF_NO_EFFECT = {
     **{what: {"net": "it trains ResNet18"} for what in TASK_AWARE},
     "table3": {
@@ -45,19 +45,20 @@ _OF_NO_EFFECT = {
 
 
 def reproduce(arguments, results):
-    """Run the experiment of the arguments, and write what comes of it.
+    """Run the experiment that the arguments describe, and write its results.
 
     Parameters
     ----------
     arguments : argparse.Namespace
-        Of the command; ``dataset``, ``net`` and ``out`` are set where they are None.
+        Arguments of the command; ``dataset``, ``net`` and ``out`` are set if they are
+        None.
     results : Path
-        Where folders are made unless ``arguments.out`` says otherwise.
+        Parent of the results folder, unless ``arguments.out`` names one.
 
     Raises
     ------
     ValueError
-        If an argument has no effect on the experiment, or the device is not there.
+        If an argument has no effect on the experiment, or the device is missing.
     """
     what = arguments.what
     of_no_effect = _OF_NO_EFFECT.get(what, {})
@@ -91,7 +92,7 @@ def reproduce(arguments, results):
 
 
 def _folder_name(arguments, plain, paper):
-    """Return one name for all that share their trials."""
+    """Return the folder name, one for all experiments that share their trials."""
     what, scale = arguments.what, arguments.scale
     net = "two_nets" if what in _OF_TWO_NETS else arguments.net
     name = f"{arguments.dataset}-{net}-{scale}"

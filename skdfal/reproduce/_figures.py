@@ -1,4 +1,4 @@
-"""The paper's figures and those of its supplement, run again."""
+"""Reproduce the figures of the paper and of its supplement."""
 
 import statistics
 from itertools import starmap
@@ -61,7 +61,7 @@ def figure2(run):
 
 
 def figure3(run):
-    """Learning curves of the other net, trained on what the net chose."""
+    """Learning curves of the other network, trained on what the first one queried."""
     marks = run.settings["marks"]
     _, transferred, other, note = train_other_net(run, marks)
     protocol = run.protocol
@@ -92,7 +92,7 @@ def figure3(run):
 
 
 def _two_nets(run):
-    """Train two nets on the same samples; return them, and lines that say how well."""
+    """Train two networks on the same samples; return them, and a note on accuracy."""
     arguments = run.arguments
     places = [(arguments.dataset, net, arguments.scale) for net in NETS]
     nets = load_experiment("nets", *places[0])
@@ -120,7 +120,7 @@ def _two_nets(run):
 
 
 def confidence(run):
-    """Confidences of two nets on the same samples."""
+    """Confidences of two networks on the same samples."""
     two, scores, note = _two_nets(run)
     agreements = two.confidences(run.settings["n_draws"])
     _, y = two.test_samples()
@@ -171,7 +171,7 @@ def confidence(run):
 
 
 def regions(run):
-    """Which samples two nets have in the same classification region."""
+    """Which samples two networks have in the same classification region."""
     two, scores, note = _two_nets(run)
     settings = {k: v for k, v in run.settings.items() if k != "deviations"}
     X, y = two.test_samples()

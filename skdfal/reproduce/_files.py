@@ -1,4 +1,4 @@
-"""One run of an experiment of the paper, and the files that come of it."""
+"""One run of an experiment of the paper, and its output files."""
 
 import sys
 from collections import Counter
@@ -16,18 +16,18 @@ _SOURCE = "The paper's values: arXiv:1802.09841, {}."
 
 
 class Run(NamedTuple):
-    """What all experiments need to know of the arguments.
+    """What all experiments need of the arguments.
 
     Parameters
     ----------
     arguments : argparse.Namespace
-        Of the command.
+        Arguments of the command.
     paper : PaperProtocol
         The protocol, as changed for this experiment.
     settings : dict
-        What the experiment takes beside it.
+        Further settings of the experiment.
     out_dir : Path
-        Where the files go.
+        Folder for the files.
     """
 
     arguments: object
@@ -47,7 +47,7 @@ class Run(NamedTuple):
 
     @property
     def published_n_trials(self):
-        """Trials of each strategy in the paper."""
+        """Number of trials per strategy in the paper."""
         return load_protocol(self.arguments.dataset, self.arguments.net).n_trials
 
     @property
@@ -61,7 +61,7 @@ class Run(NamedTuple):
         }
 
     def trials(self, strategies):
-        """Run trials of strategies, and return the rows of all that the folder has."""
+        """Run trials of strategies, and return the rows of all trials in the folder."""
         return run_experiment(
             self.protocol,
             strategies,
@@ -71,17 +71,17 @@ class Run(NamedTuple):
             **self.shared,
         )
 
-    # What is said
+    # Notes
 
     def note(self, *more):
-        """How it departs from the paper, for the table and the picture."""
+        """Return how the run departs from the paper, for table and figure."""
         deviations = [*self.paper.deviations, *more]
         departs = "Departs from the paper: " + "; ".join(deviations) + "."
         departs = departs if deviations else "As in the paper."
         return f'Scale "{self.arguments.scale}". {departs}'
 
     def note_of_trials(self, records, *more):
-        """The note, with how many trials there are and what cut them short."""
+        """Return the note, with the number of trials and of queries cut short."""
         theirs, counts = self.published_n_trials, set(trials_of(records).values())
         note = self.note(*more)
         if counts != {theirs}:
@@ -93,7 +93,7 @@ class Run(NamedTuple):
         )
 
     def points(self, records):
-        """The paper's accuracies within the range of ours, to be drawn as points."""
+        """Return the paper's accuracies within the range of ours, to draw as points."""
         published = paper_accuracies(self.protocol.dataset, self.protocol.net)
         points = {
             name: [
@@ -106,7 +106,7 @@ class Run(NamedTuple):
         }
         return {name: pairs for name, pairs in points.items() if pairs}
 
-    # What is written, all of it named after the experiment
+    # Files, all named after the experiment
 
     def write_tables(self, title, note, tables, source=None):
         """Print tables and write them as Markdown; ``tables`` takes a format."""
@@ -114,11 +114,11 @@ class Run(NamedTuple):
         write_tables(self.path("md"), title, note, tables, more)
 
     def write_rows(self, rows):
-        """Write what was measured as CSV."""
+        """Write the measurements as CSV."""
         write_csv(self.path("csv"), rows, tuple(rows[0]))
 
     def write_run(self, **found):
-        """Write the JSON of versions, settings and what was found."""
+        """Write versions, settings and results as JSON."""
         write_json(
             self.path("json"),
             {
@@ -132,7 +132,7 @@ class Run(NamedTuple):
         )
 
     def draw_curves(self, records, name, note, points, *, title=None, **parameters):
-        """Draw learning curves beside the paper's points."""
+        """Draw learning curves together with the paper's points."""
         draw_or_say(
             lambda: save_learning_curves(
                 records,
@@ -146,13 +146,13 @@ class Run(NamedTuple):
         )
 
     def name_files(self):
-        """Print which files there are."""
+        """Print the names of the files that exist."""
         what = self.arguments.what
         suffixes = ("md", "csv", "json", *PICTURES)
         name_files(self.out_dir, [f"{what}.{suffix}" for suffix in suffixes])
 
     def path(self, suffix):
-        """Where a file of the experiment's name lies."""
+        """Return the path of the experiment's file with a suffix."""
         return self.out_dir / f"{self.arguments.what}.{suffix}"
 
 
@@ -164,11 +164,11 @@ def write_tables(path, title, note, tables, more=""):
     path : Path
         The file.
     title, note : str
-        What stands above them.
+        Title and note above the tables.
     tables : callable
-        Takes a format of tabulate and returns a list of str.
+        Function that takes a table format of tabulate and returns a list of str.
     more : str, default=""
-        What the note says in the file alone.
+        Addition to the note, in the file only.
     """
     say("\n" + "\n\n".join([f"{title}\n{note}", *tables("simple")]) + "\n")
     text = "\n\n".join([title, note + more, *tables("github")])
@@ -181,52 +181,52 @@ def trials_of(records):
     Parameters
     ----------
     records : list of dict
-        Rows as of :func:`run_experiment`.
+        Rows returned by :func:`run_experiment`.
 
     Returns
     -------
     trials : dict of str to int
-        By strategy, in the order of the records.
+        Number of trials by strategy, in the order of the records.
     """
     trials = dict.fromkeys((row["strategy"], row["trial"]) for row in records)
     return dict(Counter(strategy for strategy, _ in trials))
 
 
 def draw_or_say(draw):
-    """Draw, or say what it takes.
+    """Draw, or print what is missing.
 
     Parameters
     ----------
     draw : callable
-        What draws.
+        Function that draws.
     """
     try:
         draw()
     except ImportError:
         print(
-            "No pictures: matplotlib cannot be imported. Install it by\n"
+            "No figures: matplotlib cannot be imported. Install it with\n"
             "  pip install matplotlib\n"
-            "and go on: finished trials are not run again.",
+            "and run the command again: finished trials are kept.",
             file=sys.stderr,
         )
 
 
 def name_files(out_dir, names):
-    """Print which of some files there are.
+    """Print which of the files exist.
 
     Parameters
     ----------
     out_dir : Path
-        Their folder.
+        Folder of the files.
     names : sequence of str
-        Their names.
+        Names of the files.
     """
     found = [name for name in names if (out_dir / name).exists()]
     say(f"Results in {out_dir}: {', '.join(found)}")
 
 
 def say(text):
-    """Print text, with "?" for what the encoding of the output does not have.
+    """Print text, with "?" for characters that the output encoding lacks.
 
     Parameters
     ----------

@@ -25,16 +25,16 @@ _PREDICTORS = {"margin": "Learning Loss", "ranking": "Learning Loss v2"}
 def loss_curves(
     protocol, n_labeled, n_trials, *, seed=0, out_dir, device="cpu", **processes
 ):
-    """Train nets with both kinds of head on random samples, and follow their losses.
+    """Train networks with both kinds of head on random samples, and record losses.
 
     Parameters
     ----------
     protocol : Protocol
-        How to train.
+        Protocol of the training.
     n_labeled, n_trials : int
-        Samples to train on, and how often, each time others.
+        Number of training samples, and of trainings, each on other samples.
     seed, device : int, str
-        As of :func:`run_experiment`.
+        As for :func:`run_experiment`.
     out_dir : path-like
         Folder of the experiment; the results go to ``losses`` in it.
     **processes : dict
@@ -43,8 +43,9 @@ def loss_curves(
     Returns
     -------
     rows : list of dict
-        One per trial, predictor and epoch: "task_loss", "pair_loss", and "spearman",
-        of predicted and true losses of test samples, of the last epoch alone.
+        One row per trial, predictor and epoch: "task_loss", "pair_loss", and, in the
+        last epoch only, "spearman", the rank correlation of predicted and true losses
+        of test samples.
     """
     jobs = {
         f"{kind}-{trial}": (_train, (protocol, kind, n_labeled, trial, seed, device))
@@ -98,14 +99,14 @@ def _train(protocol, kind, n_labeled, trial, seed, device):
 
 
 def loss_curve_table(rows, *, tablefmt="simple"):
-    """Return the last losses, and how test samples are ranked.
+    """Return a table of the final losses, and of how test samples are ranked.
 
     Parameters
     ----------
     rows : list of dict
-        What :func:`loss_curves` returned.
+        Result of :func:`loss_curves`.
     tablefmt : str, default="simple"
-        A format of tabulate.
+        A table format of tabulate.
 
     Returns
     -------
@@ -135,11 +136,11 @@ def save_losses(rows, path, title, formats=("png",)):
     Parameters
     ----------
     rows : list of dict
-        What :func:`loss_curves` returned.
+        Result of :func:`loss_curves`.
     path : Path
-        Where to; the suffix comes from the formats.
+        Path of the files; the suffix is set by ``formats``.
     title : str
-        What stands above the panels.
+        Title above the panels.
     formats : sequence of str, default=("png",)
         File formats.
 

@@ -25,7 +25,7 @@ NETS = tuple(PAPER_NETS)
 
 
 def _published(table, **wanted):
-    """Yield the rows of a table of the paper in which columns have certain values."""
+    """Yield the rows of a table of the paper with the wanted values."""
     in_paper = PAPER_DATASETS | PAPER_NETS
     path = files("skdfal.reproduce") / "protocols" / f"paper_{table}.csv"
     for row in csv.DictReader(path.read_text(encoding="utf-8").splitlines()):
@@ -42,12 +42,12 @@ METHODS = {ours: theirs for theirs, ours in _OURS.items()}
 
 PAPER_METHODS = tuple(METHODS)
 
-# What a section may say of a protocol; its other values are the experiment's.
+# Keys of a section that concern the protocol; others concern the experiment.
 _FIELDS = {field.name for field in fields(Protocol)} | {"n_trials", "deviations"}
 
 
 class PaperProtocol(NamedTuple):
-    """A protocol of the paper at some scale, and how it departs from the paper."""
+    """A protocol of the paper at some scale, with its deviations from the paper."""
 
     protocol: Protocol
     n_trials: int
@@ -64,12 +64,13 @@ def load_protocol(dataset, net, scale="paper"):
     net : {"lenet5", "vgg8"}
         The network.
     scale : {"paper", "laptop", "smoke"}, default="paper"
-        How much of it.
+        Size of the experiment.
 
     Returns
     -------
     protocol : PaperProtocol
-        Named tuple of the protocol, the number of trials, and the deviations.
+        Named tuple of the protocol, the number of trials, and the deviations from the
+        paper.
 
     Examples
     --------
@@ -91,20 +92,20 @@ def load_protocol(dataset, net, scale="paper"):
 
 
 def check_one_of(name, value, allowed):
-    """Raise a ValueError unless the value of a parameter is one of some names."""
+    """Raise a ValueError unless a parameter has one of the allowed values."""
     if value not in list(allowed):
         raise ValueError(f"{name}={value!r} should be one of {', '.join(allowed)}.")
 
 
 def load_experiment(what, dataset, net, scale):
-    """Read what an experiment takes beside the protocol.
+    """Read the settings of an experiment that are not in the protocol.
 
     Parameters
     ----------
     what : str
         A section of the files, such as "table3".
     dataset, net, scale : str
-        As of :func:`load_protocol`.
+        As for :func:`load_protocol`.
 
     Returns
     -------
@@ -120,36 +121,36 @@ def load_experiment(what, dataset, net, scale):
 
 
 def deviations_in_training(dataset, net, scale):
-    """Return how data and training depart from the paper, whatever the experiment.
+    """Return how data and training depart from the paper, for every experiment.
 
     Parameters
     ----------
     dataset, net, scale : str
-        As of :func:`load_protocol`.
+        As for :func:`load_protocol`.
 
     Returns
     -------
     deviations : list of str
-        Those of :func:`load_protocol` without what concerns the loop.
+        Those of :func:`load_protocol`, without those that concern the loop.
     """
     values, changed = sections(f"{dataset}-{net}", scale)
     return (values | changed)["deviations"]
 
 
 def changed_protocol(paper, settings):
-    """Return a protocol with those of the settings that are fields of it.
+    """Return a protocol, updated by the settings that are fields of it.
 
     Parameters
     ----------
     paper : PaperProtocol
-        As of :func:`load_protocol`.
+        As for :func:`load_protocol`.
     settings : dict
-        As of :func:`load_experiment`.
+        Result of :func:`load_experiment`.
 
     Returns
     -------
     protocol : PaperProtocol
-        The same, changed; deviations add up.
+        The updated protocol, with the deviations of both.
     """
     values = protocol_values(settings)
     n_trials = values.pop("n_trials", paper.n_trials)
@@ -158,12 +159,12 @@ def changed_protocol(paper, settings):
 
 
 def protocol_values(values):
-    """Return those of the values that concern a protocol; TOML has no null.
+    """Return the values that concern a protocol; TOML has no null.
 
     Parameters
     ----------
     values : dict
-        As a file has them.
+        Values in a file.
 
     Returns
     -------
@@ -188,7 +189,7 @@ def sections(name, scale):
     Returns
     -------
     paper, of_scale : dict
-        The two sections; the second is empty where there is none.
+        The two sections; the second is empty if the file does not have it.
     """
     if sys.version_info >= (3, 11):
         import tomllib
@@ -213,8 +214,8 @@ def paper_accuracies(dataset, net):
     Returns
     -------
     accuracies : dict of str to dict of (int or "all") to float
-        For each strategy its accuracy, in [0, 1], at the numbers of annotations;
-        "all" of "random" is the full training set.
+        For each strategy its accuracy in [0, 1] by the number of annotations. "all" of
+        "random" is the accuracy of the full training set.
 
     Examples
     --------
@@ -231,18 +232,18 @@ def paper_accuracies(dataset, net):
 
 
 def paper_reach(dataset, net):
-    """Return the paper's Table 2: what it took to reach the full training set.
+    """Return the paper's Table 2: labels needed to match the full training set.
 
     Parameters
     ----------
     dataset, net : str
-        As of :func:`load_protocol`.
+        As for :func:`load_protocol`.
 
     Returns
     -------
     reach : dict of str to dict
-        For each strategy in the table "annotations", "labeled_data", "reached", and
-        the accuracy "target", in [0, 1].
+        For each strategy in the table: "annotations", "labeled_data", "reached", and
+        "target", the accuracy to reach, in [0, 1].
     """
     return {
         _OURS[row["method"]]: {
@@ -256,12 +257,12 @@ def paper_reach(dataset, net):
 
 
 def paper_seconds(dataset):
-    """Return the paper's Table 3: seconds to choose a query, by its name there.
+    """Return the paper's Table 3: seconds per query, by the name of the method there.
 
     Parameters
     ----------
     dataset : str
-        As of :func:`load_protocol`; the paper has MNIST alone.
+        As for :func:`load_protocol`; the paper has only MNIST.
 
     Returns
     -------
@@ -273,19 +274,19 @@ def paper_seconds(dataset):
 
 
 def paper_transfer(dataset, chosen_with, trained):
-    """Return the paper's Table 4: accuracy of a net on what another one chose.
+    """Return the paper's Table 4: accuracy of a network on another's training set.
 
     Parameters
     ----------
     dataset : str
-        As of :func:`load_protocol`.
+        As for :func:`load_protocol`.
     chosen_with, trained : {"lenet5", "vgg8"}
-        The two nets.
+        The network that queried, and the one trained afterwards.
 
     Returns
     -------
     accuracies : dict of str to float
-        For three strategies, in [0, 1].
+        Accuracies of three strategies, in [0, 1].
     """
     rows = _published("table4", dataset=dataset, chosen_with=chosen_with)
     return {
@@ -300,24 +301,25 @@ def _fraction(percent):
 
 
 def paper_table(records, marks, published, *, tablefmt="simple"):
-    """Return our accuracies beside the paper's, and the differences, in percent.
+    """Return a table of our accuracies, the paper's, and the differences, in percent.
 
     Parameters
     ----------
     records : list of dict
-        Rows as of :func:`run_experiment`.
+        Rows returned by :func:`run_experiment`.
     marks : sequence of int
         Numbers of annotations.
     published : dict
-        What :func:`paper_accuracies` returned.
+        Result of :func:`paper_accuracies`.
     tablefmt : str, default="simple"
-        A format of tabulate, such as "github" for Markdown.
+        A table format of tabulate, such as "github" for Markdown.
 
     Returns
     -------
     table : str
-        One line per strategy; at marks that the paper does not have, ours alone. Where
-        it has the last one, ranks among the strategies of the paper close the line.
+        One line per strategy. At numbers of annotations that are not in the paper,
+        there are only our accuracies. If the paper has the last one, the line ends with
+        the ranks among the paper's strategies.
 
     Examples
     --------
@@ -351,7 +353,7 @@ def paper_table(records, marks, published, *, tablefmt="simple"):
 
 
 def ranks_of(scores):
-    """Return 1 for the highest score; equals share the better rank."""
+    """Return ranks, 1 for the highest score; ties share the better rank."""
     return {
         name: 1 + sum(other > score for other in scores.values())
         for name, score in scores.items()

@@ -1,4 +1,4 @@
-"""The pictures of an experiment: learning curves, and twins."""
+"""The figures of an experiment, such as learning curves and twins."""
 
 import textwrap
 from pathlib import Path
@@ -24,15 +24,15 @@ def save_learning_curves(
     Parameters
     ----------
     records : list of dict
-        Rows as of :func:`run_experiment`.
+        Rows returned by :func:`run_experiment`.
     path : path-like
-        Where to; the suffix comes from the formats.
+        Path of the files; the suffix is set by ``formats``.
     title : str
-        What stands above the curves.
+        Title above the curves.
     note : str, default=""
-        What stands in small print below them.
+        Note in small print below the figure.
     ylabel : str, default=None
-        Name of the scores; None is test accuracy.
+        Label of the score axis. If None, test accuracy.
     formats : sequence of str, default=("png",)
         File formats.
     **parameters : dict
@@ -48,7 +48,7 @@ def save_learning_curves(
     if ylabel is not None:
         display.ax_.set_ylabel(ylabel)
     if note:
-        # Below the label of the axis, as wide as the axes.
+        # Below the axis label, as wide as the axes.
         display.ax_.annotate(
             textwrap.fill(note, _NOTE_WIDTH),
             xy=(0, 0),
@@ -62,23 +62,23 @@ def save_learning_curves(
 
 
 def save_twins(out_dir, path, *, formats=("png",)):
-    """Draw samples beside their twins, of the last trial of a strategy that has some.
+    """Draw samples next to their twins, from the last trial of a strategy with twins.
 
-    A twin is an adversarial example of the sample, with the label of the sample.
+    A twin is an adversarial example of a sample that has the label of the sample.
 
     Parameters
     ----------
     out_dir : path-like
         Folder of the experiment.
     path : path-like
-        Where to; the suffix comes from the formats.
+        Path of the files; the suffix is set by ``formats``.
     formats : sequence of str, default=("png",)
         File formats.
 
     Returns
     -------
     paths : list of Path
-        The files; none where no strategy makes twins.
+        The files; empty if no strategy makes twins.
     """
     twins = [files for files in finished_trials(out_dir) if files.twins.exists()]
     if not twins:
@@ -98,20 +98,20 @@ def save_twins(out_dir, path, *, formats=("png",)):
 
 
 def save_confidences(agreements, names, path, *, title, note="", formats=("png",)):
-    """Draw the confidences of two nets, one panel per kind of confidence.
+    """Draw the confidences of two networks, one panel per kind of confidence.
 
     Parameters
     ----------
     agreements : dict of str to ConfidenceAgreement
-        For each panel.
+        The agreement to draw in each panel.
     names : sequence of two str
-        The nets.
+        Names of the networks.
     path : path-like
-        Where to; the suffix comes from the formats.
+        Path of the files; the suffix is set by ``formats``.
     title : str
-        What stands above the panels.
+        Title above the panels.
     note : str, default=""
-        What stands in small print below them.
+        Note in small print below the figure.
     formats : sequence of str, default=("png",)
         File formats.
 
@@ -135,18 +135,18 @@ def save_confidences(agreements, names, path, *, title, note="", formats=("png",
 
 
 def save_regions(display, path, *, title, note="", formats=("png",)):
-    """Draw whether two nets have samples in the same regions.
+    """Draw whether two networks have samples in the same regions.
 
     Parameters
     ----------
     display : RegionsDisplay
         The data.
     path : path-like
-        Where to; the suffix comes from the formats.
+        Path of the files; the suffix is set by ``formats``.
     title : str
-        What stands above it.
+        Title of the figure.
     note : str, default=""
-        What stands in small print below it.
+        Note in small print below the figure.
     formats : sequence of str, default=("png",)
         File formats.
 
@@ -162,21 +162,21 @@ def save_regions(display, path, *, title, note="", formats=("png",)):
 
 
 def _add_note(figure, note):
-    """Write small print below all else of a figure, as wide as it is."""
+    """Write a note in small print below a figure, across its full width."""
     width = int(figure.get_size_inches()[0] * 19)  # characters
     text = textwrap.fill(note, width)
     figure.text(0.02, -0.01, text, va="top", fontsize="x-small")
 
 
 def save_figure(figure, path, formats):
-    """Write a figure in some formats, each file whole or not at all.
+    """Save a figure in several formats; each file is complete or not written.
 
     Parameters
     ----------
     figure : matplotlib Figure
         The figure.
     path : path-like
-        Where to; the suffix comes from the formats.
+        Path of the files; the suffix is set by ``formats``.
     formats : sequence of str
         File formats.
 

@@ -1,4 +1,4 @@
-"""Seconds to choose a query: Table 3."""
+"""Seconds per query: Table 3."""
 
 import statistics
 import time
@@ -14,7 +14,7 @@ from skdfal.experiment import derive_seed, load_data
 from skdfal.experiment._jobs import run_jobs
 from skdfal.strategies import STRATEGIES
 
-# Name -> strategy, what it takes, the paper's name.
+# Name -> strategy, its parameters, the paper's name.
 TIMED = {
     "DFAL, every candidate": ("dfal", {"prune": False}, "DFAL"),
     "DFAL, pruned": ("dfal", {"prune": True}, "DFAL"),
@@ -22,31 +22,32 @@ TIMED = {
     "CORE-SET, robust": ("core_set", {"solver": "mip"}, "CORE-SET robust"),
 }
 
-_N_WARM_UP = 20  # candidates of a first query that is not timed: it loads what is late
+_N_WARM_UP = 20  # candidates of a first, untimed query, which triggers late imports
 
 
 def query_times(
     protocol, settings, *, seed=0, out_dir, device="cpu", n_threads=1, verbose=1
 ):
-    """Time the choice of a query by DFAL and CORE-SET, in turns on the same net.
+    """Time queries of DFAL and CORE-SET, alternating on the same network.
 
     Parameters
     ----------
     protocol : Protocol
-        How to train the net.
+        Protocol of the network's training.
     settings : dict
-        "n_labeled" samples to train it on, "n_candidates" to choose from,
-        "n_instances" to choose, and "n_repeats", each with its own net and samples.
+        "n_labeled", the number of training samples; "n_candidates"; "n_instances", the
+        number of samples to query; and "n_repeats", each of which has its own network
+        and samples.
     seed, device, n_threads, verbose : int, str, int, int
-        As of :func:`run_experiment`.
+        As for :func:`run_experiment`.
     out_dir : path-like
-        Folder of its own for the results.
+        Folder for the results, used for nothing else.
 
     Returns
     -------
     repeats : list of dict
-        "query_seconds" by name, whether CORE-SET's cover was "proven" the smallest,
-        and the "machine".
+        "query_seconds" by name; "proven", whether CORE-SET's cover was proven the
+        smallest; and "machine".
     """
     names = ("n_labeled", "n_candidates", "n_instances")
     sizes = {name: settings[name] for name in names}
@@ -59,7 +60,7 @@ def query_times(
         Path(out_dir),
         shared | {"n_threads": n_threads},
         jobs,
-        n_jobs=1,  # nothing beside what is timed
+        n_jobs=1,  # nothing else may run during the timing
         n_threads=n_threads,
         what="repeats",
         verbose=verbose,
@@ -100,19 +101,19 @@ def _time_queries(protocol, sizes, repeat, seed, device):
 
 
 def query_time_rows(repeats, published):
-    """Return one row per method: median, least and most seconds, and the paper's.
+    """Return one row per method: median, minimum, maximum and the paper's seconds.
 
     Parameters
     ----------
     repeats : list of dict
-        As of :func:`query_times`.
+        Result of :func:`query_times`.
     published : dict of str to float
-        The paper's seconds, as of :func:`paper_seconds`; may be empty.
+        The paper's seconds, from :func:`paper_seconds`; may be empty.
 
     Returns
     -------
     rows : list of dict
-        "ratio" and "paper_ratio" are to DFAL on every candidate.
+        The rows. "ratio" and "paper_ratio" are relative to DFAL on every candidate.
     """
     medians = {
         name: statistics.median(r["query_seconds"][name] for r in repeats)

@@ -1,4 +1,4 @@
-"""Tables of the paper's experiments, ours beside the paper's, in percent and counts."""
+"""Tables of the paper's experiments, with our values next to the paper's."""
 
 import math
 
@@ -22,22 +22,22 @@ from skdfal.reproduce._paper import METHODS
 
 
 def beyond_table(records, calibration, *, tablefmt="simple"):
-    """Return what the paper does not have: are differences real, savings, calibration.
+    """Return a table that goes beyond the paper: tests, savings and calibration.
 
     Parameters
     ----------
     records : list of dict
-        Rows as of :func:`run_experiment`.
+        Rows returned by :func:`run_experiment`.
     calibration : dict of str to list of float
-        For each strategy one calibration error per trial.
+        Calibration errors of each strategy, one per trial.
     tablefmt : str, default="simple"
-        A format of tabulate.
+        A table format of tabulate.
 
     Returns
     -------
     table : str
-        One line per strategy, largest area under the curve first: DFAL is tested
-        against each other one, and annotations are saved against RANDOM.
+        One line per strategy, largest area under the curve first. DFAL is tested
+        against each of the others. Savings are relative to RANDOM.
     """
     lines = []
     for row in area_under_curve(records).summary:
@@ -54,9 +54,9 @@ def beyond_table(records, calibration, *, tablefmt="simple"):
 
 
 def _difference(records, name):
-    """Return what DFAL is better by, interval and p-values as text, where there are.
+    """Return DFAL's lead, its interval and p-values as text.
 
-    Of fewer than ``MIN_TRIALS`` there is the difference alone.
+    With fewer than ``MIN_TRIALS`` trials there is only the difference.
     """
     if name == "dfal":
         return [""] * 4
@@ -76,35 +76,35 @@ def _difference(records, name):
 
 
 def _savings(records, name):
-    """Return what a method saves against RANDOM as text, where both have a trial."""
+    """Return the annotations saved compared with RANDOM as text, or an empty one."""
     both = [row for row in records if row["strategy"] in (name, "random")]
     try:
         (row,) = annotations_saved(both, "random").summary
     except ValueError:  # RANDOM itself, or no trial in common
         return ""
-    # A trial that never got there counts with its last round: an upper bound.
+    # A trial that never reached the score counts with its last round: an upper bound.
     bound = "" if row["n_reached"] == row["n_trials"] else "<= "
     return f"{bound}{row['saved_mean']:.0f} ({row['saved_fraction']:.0%})"
 
 
 def reach_rows(records, target, published):
-    """Return one row per strategy of Table 2: what it took to reach the target.
+    """Return the rows of Table 2: annotations needed to reach the target.
 
     Parameters
     ----------
     records : list of dict
-        Rows as of :func:`run_experiment`.
+        Rows returned by :func:`run_experiment`.
     target : float
         Our accuracy of the full training set.
     published : dict
-        What :func:`paper_reach` returned.
+        Result of :func:`paper_reach`.
 
     Returns
     -------
     rows : list of dict
-        Counts are of the mean curve, as far as can be told like the paper's. Where
-        it does not reach the target they are those of the last round, and "reached"
-        is False.
+        One row per strategy. Counts are those of the mean curve, like the paper's as
+        far as we can tell. If the curve does not reach the target, they are those of
+        the last round, and "reached" is False.
     """
     rows = []
     for row in annotations_to_reach(records, target).summary:
@@ -142,9 +142,9 @@ def reach_table(rows, *, tablefmt="simple"):
     Parameters
     ----------
     rows : list of dict
-        The rows.
+        Rows of the table.
     tablefmt : str, default="simple"
-        A format of tabulate.
+        A table format of tabulate.
 
     Returns
     -------
@@ -176,9 +176,9 @@ def query_time_table(rows, *, tablefmt="simple"):
     Parameters
     ----------
     rows : list of dict
-        The rows.
+        Rows of the table.
     tablefmt : str, default="simple"
-        A format of tabulate.
+        A table format of tabulate.
 
     Returns
     -------
@@ -207,11 +207,11 @@ def transfer_rows(own, records, published, mark, paper_mark):
     Parameters
     ----------
     own : list of dict
-        Rows of the net that chose.
+        Rows of the network that queried.
     records : list of dict
-        Rows of the net trained on the choice.
+        Rows of the network trained on the queried samples.
     published : dict of str to float
-        What :func:`paper_transfer` returned.
+        Result of :func:`paper_transfer`.
     mark : int
         Number of annotations.
     paper_mark : int
@@ -220,8 +220,8 @@ def transfer_rows(own, records, published, mark, paper_mark):
     Returns
     -------
     rows : list of dict
-        Means and deviations over trials, in [0, 1]; "difference" to the paper only
-        where the annotations are as many.
+        Means and standard deviations over trials, in [0, 1]. "difference" from the
+        paper is given only for equal numbers of annotations.
     """
     chose, trained = summarize(own, [mark]), summarize(records, [mark])
     return [
@@ -251,11 +251,11 @@ def transfer_table(rows, chosen_with, trained, *, tablefmt="simple"):
     Parameters
     ----------
     rows : list of dict
-        The rows.
+        Rows of the table.
     chosen_with, trained : str
-        The two nets.
+        The network that queried, and the one trained afterwards.
     tablefmt : str, default="simple"
-        A format of tabulate.
+        A table format of tabulate.
 
     Returns
     -------
@@ -281,16 +281,16 @@ def transfer_table(rows, chosen_with, trained, *, tablefmt="simple"):
 
 
 def value_table(values, headers, *, tablefmt="simple"):
-    """Return means and deviations over trials of some values.
+    """Return a table of means and standard deviations over trials.
 
     Parameters
     ----------
     values : dict of str to list of float
         For each line, one value per trial.
     headers : sequence of str
-        Of the three columns.
+        Headers of the three columns.
     tablefmt : str, default="simple"
-        A format of tabulate.
+        A table format of tabulate.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The paper's four tables, run again and set beside its own values."""
+"""Reproduce the paper's four tables, next to its own values."""
 
 import statistics
 
@@ -31,7 +31,7 @@ from skdfal.reproduce._transfer import full_training_set, transfer
 
 
 def table1(run):
-    """Test accuracy at annotation marks, and what goes beyond the paper."""
+    """Test accuracy at numbers of annotations, and results beyond the paper."""
     records = run.trials(run.arguments.strategies or PAPER_METHODS)
     protocol = run.protocol
     calibration = calibration_errors(run.out_dir)
@@ -72,7 +72,7 @@ def table1(run):
 
 
 def table2(run):
-    """Annotations and labelled data to reach the full training set's accuracy."""
+    """Annotations and labelled data needed for the full training set's accuracy."""
     settings = load_experiment("full", *run.place)
     full = changed_protocol(load_protocol(*run.place), settings)
     records = run.trials(run.arguments.strategies or PAPER_METHODS)
@@ -102,7 +102,7 @@ def table2(run):
 
 
 def table3(run):
-    """Seconds to choose a query."""
+    """Seconds per query."""
     settings = dict(run.settings)
     settings["n_repeats"] = run.arguments.trials or settings["n_repeats"]
     repeats = query_times(run.protocol, settings, **run.shared)
@@ -133,7 +133,7 @@ def table3(run):
 
 
 def train_other_net(run, marks):
-    """Run the trials, train the other net on what they chose; return both rows."""
+    """Run the trials, train the other network on their samples; return both rows."""
     strategies = run.arguments.strategies or run.settings["strategies"]
     n_trials = run.arguments.trials or run.paper.n_trials
     records = [
@@ -157,7 +157,7 @@ def train_other_net(run, marks):
 
 
 def table4(run):
-    """Accuracy of the other net, trained on what the net chose."""
+    """Accuracy of the other network, trained on what the first one queried."""
     mark = run.protocol.max_annotations
     records, transferred, other, note = train_other_net(run, [mark])
     protocol = run.protocol

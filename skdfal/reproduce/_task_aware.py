@@ -1,4 +1,4 @@
-"""The experiments on task-aware active learning (TA-VAAL, CVPR 2021), run again."""
+"""Reproduce experiments on task-aware active learning (TA-VAAL, CVPR 2021)."""
 
 import statistics
 from dataclasses import replace
@@ -15,7 +15,7 @@ from skdfal.reproduce._loss_curves import loss_curve_table, loss_curves, save_lo
 from skdfal.reproduce._paper import SCALES, check_one_of, protocol_values, sections
 from skdfal.reproduce._transfer import transfer
 
-# Ours -> what the pages call it.
+# Our name -> the name on the pages.
 TASK_AWARE_DATASETS = {
     "cifar10": "CIFAR-10",
     "cifar100": "CIFAR-100",
@@ -23,11 +23,11 @@ TASK_AWARE_DATASETS = {
     "fashion_mnist": "Fashion-MNIST",
 }
 _BASELINE = "random"
-_PARTS = ("losses", "large")  # sections of their own in the file
+_PARTS = ("losses", "large")  # these have their own sections in the file
 
 
 class TaskAware(NamedTuple):
-    """A protocol at some scale: what :class:`PaperProtocol` has, and strategies."""
+    """A protocol at some scale: a :class:`PaperProtocol` with strategies."""
 
     protocol: Protocol
     n_trials: int
@@ -44,10 +44,10 @@ def load_task_aware(dataset, imbalance=1, scale="paper"):
     dataset : {"cifar10", "cifar100", "svhn", "fashion_mnist"}
         The data set.
     imbalance : float, default=1
-        The ratio of :func:`skdfal.datasets.make_imbalanced`; 10 and 100 in the paper,
-        on CIFAR-10 alone.
+        The ratio of :func:`skdfal.datasets.make_imbalanced`. The paper has 10 and 100,
+        only on CIFAR-10.
     scale : {"paper", "laptop", "smoke"}, default="paper"
-        How much of it.
+        Size of the experiment.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def load_task_aware(dataset, imbalance=1, scale="paper"):
 
 
 def _updated(values, section):
-    """Return values with those of a section, those in tables one by one."""
+    """Return values updated by a section; nested tables are merged key by key."""
     merged = {
         key: {**values[key], **value}
         for key, value in section.items()
@@ -94,13 +94,13 @@ def _updated(values, section):
 
 
 def task_aware(run):
-    """Accuracy by stage, improvement over RANDOM, and which pictures were chosen."""
+    """Accuracy by stage, improvement over RANDOM, and the queried images."""
     records = run.trials(run.arguments.strategies or run.paper.strategies)
     _report(run, records, "test accuracy")
 
 
 def independent(run):
-    """A net without head, trained on what nets with a head chose."""
+    """A network without a head, trained on what networks with a head queried."""
     strategies = run.arguments.strategies or tuple(
         name for name in run.paper.strategies if needs_head(name)
     )
@@ -159,20 +159,20 @@ TASK_AWARE = {
 
 
 def needs_head(name):
-    """Whether a strategy asks for a net with a loss-prediction head."""
+    """Whether a strategy needs a network with a loss-prediction head."""
     return "loss_prediction" in (find_strategy(name).net_params or {})
 
 
 def reproduce_task_aware(arguments, results):
-    """Run a task-aware experiment, and write what comes of it.
+    """Run a task-aware experiment, and write its results.
 
     Parameters
     ----------
     arguments : argparse.Namespace
-        Of the command; ``dataset``, ``imbalance`` and ``out`` are set where they are
-        None.
+        Arguments of the command; ``dataset``, ``imbalance`` and ``out`` are set if they
+        are None.
     results : Path
-        Where folders are made unless ``arguments.out`` says otherwise.
+        Parent of the results folder, unless ``arguments.out`` names one.
 
     Raises
     ------
@@ -202,18 +202,18 @@ class TaskAwareRun(Run):
 
     @property
     def published_n_trials(self):
-        """Trials of each strategy in the paper."""
+        """Number of trials per strategy in the paper."""
         return load_task_aware(self.arguments.dataset).n_trials
 
 
 def improvements(records):
-    """Return rows whose score is what a strategy has more than RANDOM in its trial.
+    """Return rows whose score is the lead over RANDOM in the same trial.
 
     Parameters
     ----------
     records : list of dict
-        Rows as of :func:`run_experiment`. Trials that RANDOM does not have are left
-        out.
+        Rows returned by :func:`run_experiment`. Trials that RANDOM does not have are
+        left out.
 
     Returns
     -------
@@ -240,12 +240,12 @@ def improvement_table(records, marks, *, tablefmt="simple"):
     Parameters
     ----------
     records : list of dict
-        What :func:`improvements` returned.
+        Result of :func:`improvements`.
     marks : sequence of int
-        Numbers of annotations, one column for each. At the first one nothing was
-        queried yet.
+        Numbers of annotations, one column for each. At the first one, no sample has
+        been queried yet.
     tablefmt : str, default="simple"
-        A format of tabulate.
+        A table format of tabulate.
 
     Returns
     -------
@@ -272,7 +272,7 @@ def _points(summary):
 
 
 def _report(run, records, what, *, with_choices=True):
-    """Write tables, rows and pictures of accuracies, and of what was chosen."""
+    """Write tables, rows and figures of accuracies and of the queried samples."""
     marks = run.protocol.rounds()
     better = improvements(records)
     run.write_rows(_rows(records, better, marks))

@@ -1,4 +1,4 @@
-"""Nets trained on a given training set: the full one, or one that another net chose."""
+"""Train networks on the full training set, or on one that another network queried."""
 
 from pathlib import Path
 
@@ -16,16 +16,17 @@ from skdfal.experiment._trial import (
 def full_training_set(
     protocol, n_trials, *, seed=0, out_dir, device="cpu", **processes
 ):
-    """Train on all samples that a trial may choose from, the target of Table 2.
+    """Train on all samples that a trial may query: the target of Table 2.
 
     Parameters
     ----------
     protocol : Protocol
-        How to train.
+        Protocol of the training.
     n_trials : int
-        Trainings; where the pool is drawn for each trial, so is the training set.
+        Number of trainings. If the pool is drawn for each trial, so is the training
+        set.
     seed, device : int, str
-        As of :func:`run_experiment`.
+        As for :func:`run_experiment`.
     out_dir : path-like
         Folder of the experiment; the results go to ``full`` in it.
     **processes : dict
@@ -34,7 +35,7 @@ def full_training_set(
     Returns
     -------
     results : list of dict
-        "score" and "n_samples" of each training.
+        The "score" and "n_samples" of each training.
     """
     jobs = {
         str(trial): (_train_on_all, (protocol, trial, seed, device))
@@ -58,20 +59,20 @@ def transfer(
     device="cpu",
     **processes,
 ):
-    """Train a net from scratch on what another net chose: Table 4 and Figure 3.
+    """Train a network from scratch on what another one queried: Table 4 and Figure 3.
 
     Parameters
     ----------
     chosen_with : Protocol
-        The experiment whose trials are finished.
+        Protocol of the experiment whose trials are finished.
     trained : Protocol
-        How to train the other net.
+        Protocol to train the other network with.
     strategies, n_trials : sequence of str, int
-        The trials to take.
+        Strategies and number of trials to use.
     marks : sequence of int
         Numbers of annotations at which to take the training set.
     seed, device : int, str
-        As of :func:`run_experiment`.
+        As for :func:`run_experiment`.
     out_dir : path-like
         Folder of the experiment; the results go to ``transfer-<net>`` in it.
     **processes : dict
@@ -80,8 +81,8 @@ def transfer(
     Returns
     -------
     records : list of dict
-        One row per training, as those of :func:`run_experiment`; "net" is the one
-        trained.
+        One row per training, like the rows of :func:`run_experiment`. "net" is the
+        network that was trained.
     """
     keys = {
         f"{strategy}-{trial}-{mark}": (strategy, trial, mark)
@@ -113,7 +114,7 @@ def transfer(
 
 
 def shared_settings(protocol, seed, device, processes):
-    """Return what jobs must share for their results to stand side by side."""
+    """Return the settings that all jobs in a folder must share."""
     return {
         **protocol.settings(),
         "seed": seed,
