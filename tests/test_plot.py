@@ -554,9 +554,7 @@ def test_bad_images(X, X_twin, params, message):
 
 
 def test_bad_augmenter():
-    with pytest.raises(
-        TypeError, match=r"Learner has none\. For arrays use from_arrays"
-    ):
+    with pytest.raises(TypeError, match=r"has none\. For arrays use from_arrays"):
         AdversarialDisplay.from_augmenter(Learner([]), IMAGES)
     with pytest.raises(ValueError, match="n_samples=0 should be >= 1"):
         AdversarialDisplay.from_augmenter(Augmenter(), IMAGES, n_samples=0)
