@@ -171,8 +171,8 @@ class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         Number of samples annotated before the first training.
     initial : {"random", "stratified", "cluster"} or array-like of int, \
 default="random"
-        How the initial samples are chosen. "stratified" draws from each class in turn;
-        in practice this is impossible, since no labels are known yet. "cluster" takes
+        How the initial samples are chosen. "stratified" draws from each class in turn,
+        which is impossible in practice, when no label is known yet. "cluster" takes
         the most typical sample of each of ``n_initial`` clusters of the pool, see
         :func:`~skdfal.learner.typical_samples`. An array gives the indices themselves,
         and ``n_initial`` is ignored.
