@@ -23,6 +23,7 @@ _EXAMPLES = """\
 examples:
   skdfal label pictures/ --classes cat,dog,other
   skdfal label pictures/          (go on, tomorrow or after a crash)
+  skdfal label pictures/ --budget 500
   skdfal label --demo             (digits that come along, to try it in a minute)
 
 In pictures/skdfal, or the folder named by --project, lie the labels (labels.sqlite;
@@ -53,6 +54,13 @@ def add_label(commands):
         help="names with commas between, two at least; needed the first time, and "
         "later for further ones",
         metavar="A,B",
+    )
+    command.add_argument(
+        "--budget",
+        type=at_least(0),
+        help="number of labels you have money for: the page counts up to it, then asks "
+        "before it goes on; 0 is no budget (default: as the last time)",
+        metavar="N",
     )
     command.add_argument(
         "--demo", action="store_true", help="label digits that come along"

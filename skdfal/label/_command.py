@@ -23,6 +23,7 @@ _USUAL = {
     "epochs": 50,
     "holdout": 0.1,
     "seed": 0,
+    "budget": 0,
 }
 PROJECT = "skdfal"
 STORE = "labels.sqlite"
@@ -147,6 +148,7 @@ def _open(arguments, pictures, folder, store):
         recipe,
         n_instances=arguments.n_instances,
         holdout=arguments.holdout,
+        budget=arguments.budget,
         say=partial(print, flush=True),
     )
     store.set("classes", classes)
@@ -310,19 +312,27 @@ def _serve(arguments, project, folder, listening, token):
 
 def _say_each_minute(project, ended):
     """Write how it stands for who reads it in a file, if there is anything new."""
+    from skdfal.label._status import labels_in_words
+
     before = None
     while not ended.wait(_MINUTE):
         status = project.status()
-        n_labels, n_rounds = status["counts"]["label"], status["training"]["rounds"]
-        now = f"{n_labels} labels, {n_rounds} trainings"
+        labels = labels_in_words(status["counts"]["label"], status["budget"])
+        now = f"{labels}, {status['training']['rounds']} trainings"
         if now != before:
             print(now, file=sys.stderr, flush=True)
         before = now
 
 
 def _announce(arguments, project, address):
+    from skdfal.label._status import labels_in_words
+
     n_pictures = project.pool.available.sum()
     print(f"{n_pictures} pictures in {arguments.pictures}")
+    if project.budget:
+        n_labels = project.status()["counts"]["label"]
+        is_spent = " The budget is spent." if n_labels >= project.budget else ""
+        print(f"{labels_in_words(n_labels, project.budget)}.{is_spent}")
     for name, reason in project.pool.broken.items():
         print(f"  left out: {name}: {reason}", file=sys.stderr)
     if arguments.host not in ("127.0.0.1", "localhost", "::1"):

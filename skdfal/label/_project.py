@@ -44,6 +44,9 @@ class Project:
         How many new labels start a training.
     holdout : float, default=0.1
         Which share of what is asked is never trained on.
+    budget : int, default=0
+        Number of labels one has money for; 0 is none. Nothing is refused beyond it: the
+        page stops asking, and goes on if the person says so.
     say : callable, default=None
         Called with a line of text after each training.
 
@@ -69,9 +72,19 @@ class Project:
     5
     """
 
-    def __init__(self, pool, store, recipe, *, n_instances=10, holdout=0.1, say=None):
+    def __init__(
+        self,
+        pool,
+        store,
+        recipe,
+        *,
+        n_instances=10,
+        holdout=0.1,
+        budget=0,
+        say=None,
+    ):
         self.pool, self.store, self.recipe = pool, store, recipe
-        self.n_instances = n_instances
+        self.n_instances, self.budget = n_instances, budget
         self._say = say or (lambda line: None)
         self._lock = threading.RLock()
         self._closed = threading.Event()
@@ -351,7 +364,10 @@ class Project:
             self.train()
 
     def _n_until_training(self):
-        return self.n_instances - self._learning.n_changed(self._labels_to_train_on())
+        n_changed = self._learning.n_changed(self._labels_to_train_on())
+        if n_changed and len(self.answers.labels()) == self.budget:
+            return 0  # the last net has learned from all labels that were paid for
+        return self.n_instances - n_changed
 
     def _labels_to_train_on(self):
         return {
@@ -410,6 +426,7 @@ class Project:
                 "folder": str(Path(self.recipe.folder).resolve()),
                 "classes": classes_shown(self.recipe.classes, labels),
                 "counts": self._counts(labels, held_out),
+                "budget": self.budget,
                 "training": self._training(),
                 "quality": quality(
                     self.recipe.classes, held_out, self._learning.predictions

@@ -79,6 +79,30 @@ def curve(rounds, labels):
     return [point for point in points if point["n"] >= _FEWEST_HELD_OUT]
 
 
+def labels_in_words(n_labels, budget):
+    """Return how many labels there are, and of how many.
+
+    Parameters
+    ----------
+    n_labels : int
+        Labels that there are.
+    budget : int
+        Labels that one has money for; 0 is none.
+
+    Returns
+    -------
+    text : str
+        Of one line.
+
+    Examples
+    --------
+    >>> from skdfal.label._status import labels_in_words
+    >>> labels_in_words(37, 0), labels_in_words(37, 500)
+    ('37 labels', '37 of 500 labels')
+    """
+    return f"{n_labels} of {budget} labels" if budget else f"{n_labels} labels"
+
+
 def stopping(rounds):
     """Return whether more labels would change little, and by what.
 

@@ -53,7 +53,13 @@ def open_pool(pictures, folder):
 
 
 def make_project(
-    pictures, folder=None, n_instances=10_000, holdout=0.1, say=None, **recipe
+    pictures,
+    folder=None,
+    n_instances=10_000,
+    holdout=0.1,
+    say=None,
+    budget=0,
+    **recipe,
 ):
     """A project that trains nothing unless it is told to."""
     folder = Path(folder or pictures / "skdfal")
@@ -63,6 +69,7 @@ def make_project(
     recipe = Recipe(opener, str(folder), **settings | recipe)
     store = Store(folder / "labels.sqlite")
     options = {"n_instances": n_instances, "holdout": holdout, "say": say}
+    options["budget"] = budget
     return Project(opener(), store, recipe, **options)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from skdfal.cli import main
-from skdfal.label import Project, Recipe, Store, StoreError, load_demo
+from skdfal.label import Event, Project, Recipe, Store, StoreError, load_demo
 from skdfal.label._command import agreed_classes, settle_token
 from skdfal.label._demo import TRUTH
 from skdfal.label._formats import read_labels
@@ -81,6 +81,22 @@ def test_bad_arguments_are_refused_in_one_line(
     assert message in error
     assert "Traceback" not in error
     assert error.count("\n") == 1
+
+
+def test_labels_are_counted_up_to_what_there_is_money_for(pictures, quick, capsys):
+    def told(*options):
+        assert run(pictures, "--no-browser", *options) == 0
+        return capsys.readouterr().out
+
+    assert "\n0 of 2 labels.\n" in told("--classes", "dark,light", "--budget", "2")
+    with closing(Store(pictures / "skdfal" / "labels.sqlite")) as store:
+        names = [path.name for path in pictures.glob("*-dark.png")][:2]
+        store.add([Event(name, name, "label", "dark") for name in names])
+    out = told()
+    assert "As the last time: --budget 2" in out
+    assert "\n2 of 2 labels. The budget is spent.\n" in out
+    assert "--budget" not in told("--budget", "0")
+    assert "labels." not in told().partition("Label here")[0]
 
 
 def test_without_classes_there_is_no_project(pictures, quick, capsys):

@@ -88,6 +88,34 @@ def test_pictures_by_keyboard_alone(opened, project, n):
     assert opened.inner_text("#n-labelled") == str(n)
 
 
+def test_a_spent_budget_is_said_and_passed_on_purpose_alone(page, pictures):
+    project = make_project(pictures, budget=3)
+    with serving(project) as address:
+        open_page(page, address)
+        label(page, 2)
+        press(page, "s")  # a skip costs nothing
+        page.wait_for_selector("#n-labelled:text('2')")
+        assert page.inner_text("#of-pictures") == "of 3 labels"
+        label(page, 1)
+        page.wait_for_selector("#of-pictures:text('the budget is spent')")
+        assert "The budget of 3 labels is spent" in page.inner_text("#notice")
+        for key in ("1", "2", "s"):
+            press(page, key)
+        assert len(project.answers.labels()) == 3
+        press(page, "u")  # which gives one back
+        saved(page)
+        assert page.is_hidden("#beyond")
+        label(page, 1)
+        assert shown(page) == ""
+        page.click("#beyond")
+        page.wait_for_timeout(PAUSE)
+        label(page, 2)
+        assert len(project.answers.labels()) == 5
+        press(page, "o")
+        page.wait_for_selector("#filters small:text('5 of 3')")
+    project.close()
+
+
 def test_a_held_key_and_a_double_press_label_once(opened, project):
     first = shown(opened)
     for _ in range(5):  # a key that is held repeats

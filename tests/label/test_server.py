@@ -322,3 +322,24 @@ def test_the_same_cookie_and_the_same_pictures_after_a_restart(client, pictures)
         assert again.get("/api/queue?n=9").json() == before
         assert again.get("/api/status").json()["counts"]["label"] == 1
     project.close()
+
+
+def test_a_training_begins_with_the_last_label_of_a_budget(pictures, monkeypatch):
+    """And with no later one, whoever goes on."""
+    project = make_project(pictures, budget=4, holdout=0.0)
+    begun = []
+    monkeypatch.setattr(
+        project._learning, "begin", lambda job: begun.append(job.labels)
+    )
+    for i, asked in enumerate(project.queue("Ada", 6)):
+        row = {
+            "picture": asked["picture"],
+            "kind": "label",
+            "label": truth(asked["name"]),
+        }
+        project.add([row | {"id": str(i), "annotator": "Ada", "time": 1.0}])
+        assert len(begun) == (i >= 3)
+    assert len(begun[0]) == 4
+    status = project.status()
+    assert (status["counts"]["label"], status["budget"]) == (6, 4)
+    project.close()

@@ -1,7 +1,7 @@
 // One picture after the other: what is shown, and what a key does. A key never waits:
 // the next pictures are loaded, and answers are sent in the background.
 
-import { $, element, getJSON, image, percent } from "./dom.js";
+import { $, count, element, getJSON, image, percent } from "./dom.js";
 
 const AHEAD = 6; // pictures that are loaded before they are needed
 const GAP = 8; // pixels between two buttons, as in page.css
@@ -18,6 +18,24 @@ export class Labeling {
     this.past = [];
     this.answered = new Map(); // picture: number of the answer
     this.nAnswers = 0;
+    this.nLabels = this.budget = 0;
+    this.isBeyond = false; // the person goes on although the budget is spent
+  }
+
+  // How many labels there are; between two looks at the server it counts by itself.
+  told({ counts, budget }) {
+    this.nLabels = counts.label;
+    if (budget !== this.budget) this.isBeyond = false;
+    this.budget = budget;
+  }
+
+  get isSpent() {
+    return this.budget > 0 && this.nLabels >= this.budget && !this.isBeyond;
+  }
+
+  goBeyond() {
+    this.isBeyond = true;
+    this.next();
   }
 
   async start() {
@@ -65,7 +83,7 @@ export class Labeling {
   }
 
   next() {
-    this.show(this.queue.shift() ?? null);
+    this.show(this.isSpent ? null : this.queue.shift() ?? null);
     if (this.queue.length < AHEAD - 1) this.refresh();
   }
 
@@ -87,6 +105,9 @@ export class Labeling {
 
   whyNothing() {
     const n = this.outbox.events().length;
+    if (this.isSpent) {
+      return `The budget of ${count(this.budget)} labels is spent. All labels are saved.`;
+    }
     return this.outbox.state === "offline"
       ? `The server does not answer. ${n} answers wait in this browser.`
       : "Nothing is left to ask. Thank you!";
@@ -98,7 +119,8 @@ export class Labeling {
 
   showNotice(text) {
     $("notice").hidden = !text;
-    $("notice").textContent = text ?? "";
+    $("notice-text").textContent = text ?? "";
+    $("beyond").hidden = !text || !this.isSpent;
   }
 
   showGuess() {
@@ -123,6 +145,7 @@ export class Labeling {
     const seconds = (performance.now() - this.shownAt) / 1000;
     const event = this.send({ picture, kind, label, seconds });
     this.past.push({ ...event, name, img, guess });
+    if (kind === "label") this.nLabels++;
     this.next();
     return true;
   }
@@ -132,6 +155,7 @@ export class Labeling {
     const last = this.past.pop();
     const annotator = last.annotator ?? this.annotator(); // whose it was: undo is one's own
     this.send({ picture: last.picture, kind: "undo", label: null, undoes: last.id, annotator });
+    if (last.kind === "label") this.nLabels--;
     if (this.current) this.queue.unshift(this.current);
     this.queue = this.queue.filter((entry) => entry.picture !== last.picture);
     this.show(last.img ? { ...last } : this.load(last), last);

@@ -28,25 +28,25 @@ export class Overview {
     await this.fill(0);
   }
 
-  showFilters({ classes, counts }) {
+  showFilters({ classes, counts, budget }) {
     const entries = [
-      [{ kind: "label", label: null }, "All labels", counts.label],
+      [{ kind: "label", label: null }, "All labels", counts.label, budget],
       ...classes.map(({ name, count: n }) => [{ kind: "label", label: name }, name, n]),
       ...OTHERS.map(([kind, text]) => [
         { kind, label: null }, text, counts[kind === "disagreement" ? "disagreements" : kind],
       ]).filter(([, , n]) => n),
     ];
-    $("filters").replaceChildren(...entries.map(([filter, text, n]) => {
+    $("filters").replaceChildren(...entries.map(([filter, text, n, most]) => {
       const isOn = filter.kind === this.filter.kind && filter.label === this.filter.label;
       return element("button", {
         type: "button",
         "aria-pressed": String(isOn),
         onclick: () => {
           this.filter = filter;
-          this.showFilters({ classes, counts });
+          this.showFilters({ classes, counts, budget });
           this.fill(0);
         },
-      }, text, element("small", {}, count(n)));
+      }, text, element("small", {}, most ? `${count(n)} of ${count(most)}` : count(n)));
     }));
   }
 

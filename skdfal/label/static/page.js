@@ -34,6 +34,7 @@ async function start() {
   overview = new Overview(labeling, status.classes);
   layClasses($("classes"), status.classes, (label) => act("label", label));
   listen();
+  labeling.told(status);
   showStatus(status);
   watch();
   saved("saved");
@@ -74,8 +75,10 @@ async function look() {
   clearTimeout(timer);
   try {
     const rounds = status.training.rounds;
+    const since = labeling.nAnswers;
     status = await getJSON("/api/status");
     showStatus(status);
+    if (labeling.nAnswers === since && !outbox.events().length) labeling.told(status);
     if (status.training.rounds !== rounds) labeling.refresh();
     if (outbox.state === "offline") outbox.send();
     if (!labeling.current && !labeling.outbox.events().length) labeling.refresh();
@@ -151,6 +154,7 @@ function listen() {
   // A button that keeps the focus would take Space and Enter for a second press.
   document.querySelector(".stage").addEventListener("mouseup", () => document.activeElement.blur());
   $("show-guess").addEventListener("change", () => labeling.showGuess());
+  $("beyond").addEventListener("click", () => labeling.goBeyond());
   $("train").addEventListener("click", async () => {
     const headers = { "Content-Type": "application/json" };
     await fetch("/api/train", { method: "POST", headers, body: "{}" }).catch(() => {});

@@ -5,7 +5,7 @@ import { $, count, element, percent } from "./dom.js";
 const FEWEST = 5; // pictures held out, below which a share says nothing
 
 export function showStatus(status) {
-  showProgress(status.counts, status.broken);
+  showProgress(status.counts, status.budget, status.broken);
   showQuality(status.quality, status.counts, status.training);
   $("curve").replaceChildren(...drawCurve(status.curve));
   showStopping(status.stopping);
@@ -14,11 +14,15 @@ export function showStatus(status) {
   $("folder").textContent = status.folder;
 }
 
-function showProgress(counts, broken) {
+function showProgress(counts, budget, broken) {
+  const isSpent = budget && counts.label >= budget;
   $("n-labelled").textContent = count(counts.label);
-  $("of-pictures").textContent = `of ${count(counts.pictures)} pictures have a label`;
-  setWidth($("progress"), counts.label / Math.max(1, counts.pictures));
+  $("of-pictures").textContent = budget
+    ? `of ${count(budget)} labels${isSpent ? ": the budget is spent" : ""}`
+    : `of ${count(counts.pictures)} pictures have a label`;
+  setWidth($("progress"), counts.label / Math.max(1, budget || counts.pictures));
   $("others").textContent = [
+    [budget && counts.pictures, "pictures"],
     [counts.dont_know, "don’t know"],
     [counts.exclude, "excluded"],
     [counts.skip, "skipped"],
