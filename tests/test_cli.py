@@ -457,7 +457,7 @@ def test_a_strategy_that_registers_is_known_to_the_command(capsys):
     finally:
         unregister("nearest_first")
     assert "random, nearest_first, and module:function" in text
-    assert ", nearest_first look at in a round" in text
+    assert ", nearest_first; the others look at the whole pool" in text
 
 
 def test_things_of_ones_own_are_found_in_the_working_folder(
@@ -521,7 +521,7 @@ def test_help_has_formats_and_the_size_of_pictures(command, capsys):
         assert "csv (the labels) or label-studio" in text
     else:
         sizes = image_size_for("lenet5"), image_size_for("timm/resnet18")
-        assert "default: {}; {} before a pretrained net".format(*sizes) in text
+        assert "default: {}; {} for a pretrained network".format(*sizes) in text
 
 
 def test_help_and_version(capsys):

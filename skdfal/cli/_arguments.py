@@ -38,17 +38,23 @@ def add_running(command):
     running = command.add_argument_group("running")
     add_seed(running)
     running.add_argument(
-        "--device", default="cpu", help="cpu (default), cuda, ...", metavar="NAME"
+        "--device",
+        default="cpu",
+        help="device to train on: cpu (default), cuda, ...",
+        metavar="NAME",
     )
-    running.add_argument("--jobs", **count(None, "processes", "one per core"))
     running.add_argument(
-        "--threads", **count(1, "threads in each; results depend on it a little")
+        "--jobs", **count(None, "number of worker processes", "one per core")
+    )
+    running.add_argument(
+        "--threads",
+        **count(1, "threads per process; results depend on it slightly"),
     )
     running.add_argument(
         "--out",
         type=folder,
-        help=f"folder for the results (default: one in {RESULTS}, named after the "
-        "settings)",
+        help=f"folder for the results (default: a folder in {RESULTS} named after "
+        "the settings)",
         metavar="FOLDER",
     )
     return running
@@ -59,22 +65,22 @@ def add_learner(command):
     command.add_argument(
         "--net",
         default="lenet5",
-        help="lenet5 (default), vgg8, resnet18, torchvision/NAME or timm/NAME (a "
-        "linear head on a pretrained net), or module:Class of your own",
+        help="network: lenet5 (default), vgg8, resnet18, torchvision/NAME or timm/NAME "
+        "(a linear head on a pretrained network), or module:Class of your own",
         metavar="NAME",
     )
     command.add_argument(
         "--strategy",
         default="dfal",
-        help="a query strategy (default: dfal), or module:function of your own",
+        help="query strategy (default: dfal), or module:function of your own",
         metavar="NAME",
     )
     command.add_argument(
         "--size",
         **count(
             None,
-            "height and width in pixels at which the net sees the pictures",
-            "64; 224 before a pretrained net",
+            "height and width in pixels to which pictures are scaled for the network",
+            "64; 224 for a pretrained network",
         ),
     )
 
@@ -94,7 +100,8 @@ def add_columns(command, names=("file", "label", "annotator", "time")):
         pairs = [part.partition("=") for part in text.split(",")]
         if not all(name in names and column for name, _, column in pairs):
             raise argparse.ArgumentTypeError(
-                f"{text!r} should be like file=image,label=kind; there are {names}"
+                f"{text!r} should be like file=image,label=kind; names that can be set "
+                f"are {', '.join(names)}"
             )
         return {name: column for name, _, column in pairs}
 
@@ -102,7 +109,7 @@ def add_columns(command, names=("file", "label", "annotator", "time")):
         "--columns",
         type=columns,
         default={},
-        help="names of the columns of a CSV, for those that are not the usual ones: "
+        help="column names of the CSV where they are not the usual ones: "
         f"{','.join(f'{name}=...' for name in names)}",
         metavar="NAMES",
     )
@@ -114,7 +121,7 @@ def add_seed(command):
         "--seed",
         type=at_least(0),
         default=0,
-        help="what all random numbers derive from (default: 0)",
+        help="seed of all random numbers (default: 0)",
         metavar="N",
     )
 
@@ -123,8 +130,8 @@ def add_dask(command):
     """Add the option that names a cluster."""
     command.add_argument(
         "--dask",
-        help="let a Dask cluster look at the pictures: address of its scheduler, such "
-        "as tcp://head:8786 (default: this process looks)",
+        help="address of a Dask scheduler, such as tcp://head:8786, whose workers "
+        "process the pictures (default: this process does)",
         metavar="ADDRESS",
     )
 

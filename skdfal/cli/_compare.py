@@ -16,21 +16,24 @@ from skdfal.cli._arguments import (
 _COMPARED = ("dfal", "uncertainty", "random")
 
 _COMPARE_TEXT = """\
-Compare query strategies: over some trials, each buys labels round by round, trains
-a net from scratch, and is scored on the test set. All strategies of a trial start
-from the same samples and the same weights.
+Compare query strategies on a data set whose labels are known. In each trial every
+strategy queries labels round by round; after each round a network is trained from
+scratch and scored on the test set. All strategies of a trial start from the same
+labelled samples and the same initial weights.
 """
 _COMPARE_EXAMPLES = """\
 examples:
   skdfal compare
   skdfal compare --dataset mnist --strategies dfal,core_set,random --max-annotations 200
-  skdfal compare --trials 5 --resume       (two trials more than the first command)
+  skdfal compare --trials 5 --resume       (adds two trials to the first command)
   skdfal compare --dataset pictures/       (your own: one subfolder per class)
 
-With five trials or more the command says which differences are more than chance.
-In the results folder: rounds.csv (one row per round), seconds.csv, table.md,
-learning_curves.png, twins.png, and run.json (settings, versions, seeds, seconds).
-Exit status: 0 done, 1 failed, 2 bad arguments, 130 interrupted (go on with --resume).
+With five trials or more, confidence intervals and p-values of the differences are
+printed as well. The results folder holds rounds.csv (one row per round), seconds.csv,
+table.md, learning_curves.png, twins.png and run.json (settings, versions, seeds,
+seconds).
+Exit status: 0 finished, 1 failed, 2 invalid arguments, 130 interrupted (--resume
+continues).
 """
 
 
@@ -55,37 +58,45 @@ def add_compare(commands):
     what.add_argument(
         "--dataset",
         default="digits",
-        help="{datasets}; digits, the default, comes with scikit-learn, the others "
-        "are downloaded once; or a folder of your own pictures; or module:function",
+        help="data set: {datasets}; digits, the default, comes with scikit-learn, the "
+        "others are downloaded on first use; or a folder of your own pictures, or "
+        "module:function",
         metavar="NAME",
     )
     what.add_argument(
         "--net",
         default="lenet5",
-        help="{nets} (default: lenet5); or module:class",
+        help="network: {nets}, or module:class (default: lenet5)",
         metavar="NAME",
     )
     what.add_argument(
         "--strategies",
         type=listed,
         default=_COMPARED,
-        help="some of {strategies}, and module:function, with commas between; or all, "
-        f"which is {{paper_strategies}} (default: {','.join(_COMPARED)})",
+        help="query strategies, separated by commas: any of {strategies}, and "
+        "module:function; or all, which stands for {paper_strategies} "
+        f"(default: {','.join(_COMPARED)})",
         metavar="NAMES",
     )
-    what.add_argument("--trials", **count(3, "trials of each strategy"))
+    what.add_argument("--trials", **count(3, "number of trials of each strategy"))
 
     labels = compare.add_argument_group("how many labels")
-    labels.add_argument("--n-initial", **count(10, "labels before the first training"))
-    labels.add_argument("--n-instances", **count(10, "labels bought per round"))
-    labels.add_argument("--max-annotations", **count(100, "labels at the end"))
+    labels.add_argument(
+        "--n-initial", **count(10, "number of labels before the first training")
+    )
+    labels.add_argument(
+        "--n-instances", **count(10, "number of labels queried per round")
+    )
+    labels.add_argument(
+        "--max-annotations", **count(100, "number of labels at the end")
+    )
 
     running = add_running(compare)
     running.add_argument(
         "--resume",
         action="store_true",
-        help="go on with what is in the folder: an interrupted run, or more trials "
-        "and strategies",
+        help="continue the experiment in the results folder: finish an interrupted "
+        "run, or add trials and strategies",
     )
 
     own = compare.add_argument_group("your own pictures (--dataset FOLDER)")
@@ -99,7 +110,7 @@ def add_compare(commands):
     add_columns(own, ("file", "label"))
     own.add_argument(
         "--size",
-        **count(None, "height and width in pixels at which the net sees them", 64),
+        **count(None, "height and width in pixels to which they are scaled", 64),
     )
 
     data = compare.add_argument_group("advanced: the data")
@@ -107,55 +118,61 @@ def add_compare(commands):
         "--n-candidates",
         **count(
             800,
-            "samples of the pool that {of_candidates} look at in a round, the paper's "
-            "K; the others look at all",
+            "number of candidates per round, drawn at random from the pool (K in the "
+            "DFAL paper), for {of_candidates}; the others look at the whole pool",
         ),
     )
-    data.add_argument("--n-pool", **count(None, "samples in the pool", "all"))
+    data.add_argument("--n-pool", **count(None, "number of samples in the pool", "all"))
     data.add_argument(
         "--n-test",
         **count(
             None,
-            "samples to score on",
-            "all; of your own pictures a fifth, drawn at random",
+            "number of test samples",
+            "all; a random fifth of your own pictures",
         ),
     )
     data.add_argument(
         "--n-validation",
         **count(
             None,
-            "training samples kept apart, and scored on in place of the test set: "
-            "what to choose settings by",
-            "score on the test set",
+            "number of training samples held out as a validation set, on which "
+            "networks are scored in place of the test set; use it to choose settings",
+            "none",
         ),
     )
     data.add_argument(
         "--marks",
         type=_marks,
         default=(),
-        help="numbers of labels that the table shows, such as 50,100 (default: four)",
+        help="numbers of labels at which the table shows the accuracy, such as "
+        "50,100 (default: four, evenly spread)",
         metavar="N,N",
     )
 
     training = compare.add_argument_group("advanced: training")
-    training.add_argument("--epochs", **count(50, "most epochs per round"))
+    training.add_argument(
+        "--epochs", **count(50, "maximum number of epochs per training")
+    )
     training.add_argument(
         "--patience",
         **count(
             None,
-            "stop after so many epochs without improvement on a fifth of the labels",
-            "train on all labels to the end",
+            "stop a training after this many epochs without improvement on a held-out "
+            "fifth of the labels",
+            "train on all labels, without early stopping",
         ),
     )
     training.add_argument(
         "--restarts",
-        **count(1, "trainings per round, of which the best is kept; needs --patience"),
+        **count(
+            1, "number of trainings per round; the best is kept; requires --patience"
+        ),
     )
     training.add_argument(
         "--width",
         type=positive,
         default=1.0,
-        help="factor on the width of the net (default: 1)",
+        help="factor on the width of the network (default: 1)",
         metavar="X",
     )
 

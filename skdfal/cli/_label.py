@@ -14,20 +14,21 @@ from skdfal.cli._arguments import (
 )
 
 _TEXT = """\
-Open a page that shows the picture worth most, takes a key, and shows the next at once,
-while a net learns in another process. Labels are on the disk as soon as they are
-given; stop and go on whenever you like. How it learns is as the last time, unless you
-say otherwise.
+Label a folder of pictures in the browser. The page shows the most useful picture, takes
+the key of its class, and shows the next one at once, while a network trains in the
+background. Every label is saved immediately; stop and continue whenever you like.
+Training settings are remembered from the previous run unless you override them.
 """
 _EXAMPLES = """\
 examples:
   skdfal label pictures/ --classes cat,dog,other
-  skdfal label pictures/          (go on, tomorrow or after a crash)
+  skdfal label pictures/          (continue, the next day or after a crash)
   skdfal label pictures/ --budget 500
-  skdfal label --demo             (digits that come along, to try it in a minute)
+  skdfal label --demo             (try it in a minute, on bundled pictures of digits)
 
-In pictures/skdfal, or the folder named by --project, lie the labels (labels.sqlite;
-labels.csv for other programs), the net, and predictions.csv.
+The project folder, pictures/skdfal unless --project names another one, holds the labels
+(labels.sqlite, and labels.csv for other programs), the network (net.skdfal) and
+predictions.csv.
 """
 
 
@@ -41,41 +42,43 @@ def add_label(commands):
     """
     command = commands.add_parser(
         "label",
-        help="label a folder of pictures in the browser, while a net learns",
+        help="label a folder of pictures in the browser, while a network trains",
         description=_TEXT,
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.set_defaults(load=_load)
-    command.add_argument("pictures", nargs="?", type=Path, metavar="PICTURES")
+    command.add_argument(
+        "pictures", nargs="?", type=Path, help="folder of pictures", metavar="PICTURES"
+    )
     command.add_argument(
         "--classes",
         type=class_names,
-        help="names with commas between, two at least; needed the first time, and "
-        "later for further ones",
+        help="class names, separated by commas, at least two; required the first time, "
+        "and later to add classes",
         metavar="A,B",
     )
     command.add_argument(
         "--budget",
         type=at_least(0),
-        help="number of labels you have money for: the page counts up to it, then asks "
-        "before it goes on; 0 is no budget (default: as the last time)",
+        help="number of labels you can afford; when it is reached, the page stops and "
+        "asks whether to continue; 0 removes the budget (default: as in the last run)",
         metavar="N",
     )
     command.add_argument(
-        "--demo", action="store_true", help="label digits that come along"
+        "--demo", action="store_true", help="label bundled pictures of digits"
     )
     command.add_argument(
         "--project",
         type=Path,
-        help="folder of labels, net and predictions (default: PICTURES/skdfal)",
+        help="folder for labels, network and predictions (default: PICTURES/skdfal)",
         metavar="FOLDER",
     )
     command.add_argument(
         "--labels-from-folders",
         action="store_true",
-        help="take the first folder of each picture for its label, where that is a "
-        "class; without --classes the folders are the classes",
+        help="label each picture with the name of its first subfolder, if that is a "
+        "class; without --classes, the subfolders are the classes",
     )
     _add_learning(command)
     _add_serving(command)
@@ -83,19 +86,20 @@ def add_label(commands):
 
 def _add_learning(command):
     group = command.add_argument_group(
-        "advanced: learning", "What is not given is as the last time, else the default."
+        "advanced: training",
+        "Options that are not given keep their value from the last run.",
     )
     add_learner(group)
     for name, default, what in [
-        ("n-instances", 10, "new labels that start a training"),
-        ("epochs", 50, "passes over the labels at each training"),
+        ("n-instances", 10, "number of new labels after which a training starts"),
+        ("epochs", 50, "number of epochs of each training"),
     ]:
         group.add_argument(f"--{name}", **count(default, what))
     group.add_argument(
         "--holdout",
         type=share,
-        help="share of what is asked that is drawn at random and never trained on, to "
-        "see how good the net is (default: 0.1; stays as it was the first time)",
+        help="share of the pictures shown that is drawn at random and held out, to "
+        "estimate the accuracy; fixed after the first run (default: 0.1)",
         metavar="X",
     )
     add_seed(group)
@@ -111,22 +115,22 @@ def _add_serving(command):
     group.add_argument(
         "--port",
         type=_port,
-        help="where it listens; 0 is any free one (default: 8765, or a free one)",
+        help="port to listen on; 0 picks a free one (default: 8765 if it is free)",
         metavar="N",
     )
     group.add_argument(
         "--host",
         type=_host,
         default="127.0.0.1",
-        help="address to listen on (default: 127.0.0.1, this machine alone; 0.0.0.0 "
-        "is the whole network, without encryption)",
+        help="address to listen on (default: 127.0.0.1, this machine only); 0.0.0.0 "
+        "opens the page to the whole network, without encryption",
         metavar="NAME",
     )
     group.add_argument(
         "--no-browser",
         action="store_true",
-        help="print the address, open nothing; how a browser is started can be seen by "
-        "other users of the machine, and so can the secret in the address",
+        help="only print the address; other users of the machine can see the command "
+        "line of a browser that is started, and with it the secret in the address",
     )
 
 

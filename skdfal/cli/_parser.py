@@ -30,14 +30,14 @@ def make_parser():
     """
     parser = _Parser(
         prog="skdfal",
-        description="Deep active learning: buy few labels, and buy the right ones.",
+        description="Deep active learning: train CNNs with few labels.",
     )
     parser.add_argument("--version", action="version", version=f"skdfal {__version__}")
     parser.add_argument(
         "--print-completion",
         action=_PrintCompletion,
         choices=("bash", "zsh"),
-        help="print what completes the command in a shell, and end",
+        help="print a completion script for a shell, and exit",
     )
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)
     for add in (add_compare, add_reproduce, add_label, add_for_pictures):

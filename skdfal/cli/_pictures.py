@@ -19,10 +19,10 @@ examples:
   skdfal predict new/ --net net.skdfal --out new.csv
 """
 _EVALUATE_TEXT = """\
-Compare the predictions of a trained net with known labels. Prints the accuracy with
-Wilson's 95 % interval; precision, recall and number of pictures of each class; and the
-confusion matrix. The net should not have been trained on these pictures: on its own
-training set it looks better than it is.
+Score a trained network on pictures whose labels are known. Prints the accuracy with
+Wilson's 95 % interval, precision, recall and support of each class, and the confusion
+matrix. Use pictures that the network was not trained on: on its training set, it looks
+better than it is.
 """
 _EVALUATE_EXAMPLES = """\
 examples:
@@ -30,33 +30,33 @@ examples:
   skdfal evaluate pictures/ --net net.skdfal --labels test.csv --out mistakes.csv
 """
 _SUSPECTS_TEXT = """\
-List the labels that a trained net doubts most: first those that it contradicts, the
-most confidently contradicted ones at the top; then those that it is least sure of.
-Wrong labels gather there. Correct them in the CSV of --out, and import it.
+List the labels that are most likely wrong according to a trained network: first the
+labels that it contradicts, the most confident contradiction at the top, then those that
+it agrees with least confidently. Correct them in the CSV of --out, and import it.
 """
 _SUSPECTS_EXAMPLES = """\
 examples:
-  skdfal suspects pictures/ -n 30       (labels and net of "skdfal label")
+  skdfal suspects pictures/ -n 30       (labels and network of "skdfal label")
   skdfal suspects pictures/ --out suspects.csv
-  skdfal import suspects.csv pictures/  (after you have corrected the column label)
+  skdfal import suspects.csv pictures/  (after correcting its column "label")
   skdfal suspects pictures/ --net net.skdfal --labels labels.csv
 """
 _QUERY_TEXT = """\
-Train on the labels of a CSV, and print the pictures that should be labelled next, the
-best first, one per line. Without labels of two classes they are drawn at random.
+Train a network on the labels in a CSV, and print the pictures to label next, one per
+line, the most useful first. Until two classes have labels, they are drawn at random.
 """
 _QUERY_EXAMPLES = """\
 examples:
-  skdfal query pictures/ -n 20    (the first ones, drawn at random)
+  skdfal query pictures/ -n 20    (the first pictures, drawn at random)
   skdfal query pictures/ --labels labels.csv -n 20
   skdfal query pictures/ --labels labels.csv --strategy margin --scores
   skdfal query pictures/ --labels mine.csv --columns file=image,label=kind
   skdfal query pictures/ --labels labels.csv --cache cache --dask tcp://head:8786
 """
 _EXPORT_TEXT = """\
-Write what "skdfal label" knows for other programs: the labels as CSV, or tasks for
-Label Studio, which are the pictures without a label and what the net says of them, the
-most doubtful first. Beside the tasks lies the labelling interface, as .xml.
+Export a project of "skdfal label" for other programs: the labels as a CSV, or the
+unlabelled pictures as tasks for Label Studio, with the network's predictions, the least
+certain first. The labelling interface of the tasks is written next to them, as .xml.
 """
 _EXPORT_EXAMPLES = """\
 examples:
@@ -65,9 +65,9 @@ examples:
   skdfal export pictures/ --to label-studio --prefix https://example.org/pictures/
 """
 _IMPORT_TEXT = """\
-Take labels over into the project of "skdfal label": of a CSV, or of what Label Studio
-exports as JSON, skips and several annotators included. What was imported before is not
-imported twice.
+Import labels into a project of "skdfal label", from a CSV or from a JSON export of
+Label Studio (including skips, and the answers of several annotators). Labels that were
+imported before are not imported twice.
 """
 _IMPORT_EXAMPLES = """\
 examples:
@@ -109,13 +109,13 @@ def _add_predict(commands):
     command = _add(
         commands,
         "predict",
-        "Say what a trained net sees in each picture.",
+        "Write the classes that a trained network predicts for pictures to a CSV.",
         _PREDICT_EXAMPLES,
-        help_text="predict the classes of pictures by a trained net",
+        help_text="predict the classes of pictures with a trained network",
     )
     _add_pictures(command)
     _add_net(command, required=True)
-    _add_out(command, "CSV (default: predictions.csv, unless it is there)")
+    _add_out(command, "CSV file to write (default: predictions.csv, unless it exists)")
     _add_cache(command)
     add_dask(command)
 
@@ -126,13 +126,13 @@ def _add_evaluate(commands):
         "evaluate",
         _EVALUATE_TEXT,
         _EVALUATE_EXAMPLES,
-        help_text="score a trained net on pictures whose labels are known",
+        help_text="score a trained network on pictures whose labels are known",
     )
     _add_pictures(command)
     _add_net(command, required=True)
-    _add_labels(command, "the first subfolder of each picture is its label")
+    _add_labels(command, "each picture's first subfolder is its label")
     add_columns(command, ("file", "label"))
-    _add_out(command, "CSV of the mistakes (default: none)")
+    _add_out(command, "CSV file for the misclassified pictures (default: none)")
     _add_cache(command)
     add_dask(command)
 
@@ -143,10 +143,10 @@ def _add_suspects(commands):
         "suspects",
         _SUSPECTS_TEXT,
         _SUSPECTS_EXAMPLES,
-        help_text="list the labels that a trained net doubts most",
+        help_text="list the labels that are most likely wrong",
     )
     _add_pictures(command)
-    command.add_argument("-n", **count(20, "how many labels to list"))
+    command.add_argument("-n", **count(20, "number of labels to list"))
     _add_project(command)
     _add_net(command, required=False)
     source = command.add_mutually_exclusive_group()
@@ -154,10 +154,10 @@ def _add_suspects(commands):
     source.add_argument(
         "--labels-from-folders",
         action="store_true",
-        help="take the first subfolder of each picture as its label",
+        help="each picture's first subfolder is its label",
     )
     add_columns(command)
-    _add_out(command, "CSV (default: print a table)")
+    _add_out(command, "CSV file to write (default: print a table)")
     _add_cache(command)
     add_dask(command)
 
@@ -168,19 +168,19 @@ def _add_query(commands):
         "query",
         _QUERY_TEXT,
         _QUERY_EXAMPLES,
-        help_text="print the pictures that should be labelled next",
+        help_text="print the pictures to label next",
     )
     _add_pictures(command)
-    _add_labels(command, "no labels yet, so that all pictures are drawn at random")
+    _add_labels(command, "no labels, so that all pictures are drawn at random")
     command.add_argument(
         "-n",
-        **count(10, "how many pictures to print"),
+        **count(10, "number of pictures to print"),
     )
     command.add_argument(
         "--scores",
         action="store_true",
-        help="print the score of the strategy behind each file, after a tab; larger "
-        "scores come first (nan for pictures drawn at random)",
+        help="also print the strategy's score of each picture, after a tab, largest "
+        "first; nan for pictures drawn at random",
     )
     add_columns(command)
     _add_classes(command, "those of the labels")
@@ -195,24 +195,27 @@ def _add_export(commands):
         "export",
         _EXPORT_TEXT,
         _EXPORT_EXAMPLES,
-        help_text="write labels or tasks for other programs",
+        help_text="export labels or tasks for other programs",
     )
     _add_pictures(command)
     command.add_argument(
         "--to",
         choices=["csv", "label-studio"],
         required=True,
-        help="csv (the labels) or label-studio (tasks.json, and the interface for them "
-        "beside it)",
+        help="csv (the labels) or label-studio (tasks.json, and the labelling "
+        "interface next to it)",
         metavar="FORMAT",
     )
     _add_project(command)
     _add_net(command, required=False)
-    _add_out(command, "labels.csv or tasks.json in the working folder, by default")
+    _add_out(
+        command,
+        "file to write (default: labels.csv or tasks.json in the working folder)",
+    )
     command.add_argument(
         "--prefix",
-        help="what stands before the names in tasks: where Label Studio finds local "
-        "files (default: /data/local-files/?d=), or the URL of a server",
+        help="prefix of the file names in tasks: where Label Studio serves local files "
+        "(default: /data/local-files/?d=), or the URL of a server",
         metavar="TEXT",
     )
 
@@ -223,19 +226,21 @@ def _add_import(commands):
         "import",
         _IMPORT_TEXT,
         _IMPORT_EXAMPLES,
-        help_text="take over labels of other programs",
+        help_text="import labels from other programs",
     )
     command.add_argument(
-        "file", type=Path, help=".json of Label Studio, or a CSV", metavar="FILE"
+        "file", type=Path, help="JSON file of Label Studio, or a CSV", metavar="FILE"
     )
     _add_pictures(command)
     _add_project(command)
     add_columns(command)
-    _add_classes(command, "those of the project, or else of the labels")
+    _add_classes(command, "those of the project, or of the labels in a new project")
 
 
 def _add_pictures(command):
-    command.add_argument("pictures", type=Path, metavar="PICTURES")
+    command.add_argument(
+        "pictures", type=Path, help="folder of pictures", metavar="PICTURES"
+    )
 
 
 def _add_labels(command, default):
@@ -261,34 +266,33 @@ def _add_net(command, *, required):
         "--net",
         type=Path,
         required=required,
-        help="file of the net" + ("" if required else " (default: the project's)"),
+        help="file of the trained network"
+        + ("" if required else " (default: that of the project)"),
         metavar="FILE",
     )
     command.add_argument(
         "--net-class",
-        help="module:Class of a net that is made by code of your own",
+        help="module:Class of the network, if it is your own code",
         metavar="NAME",
     )
 
 
 def _add_out(command, what):
-    command.add_argument(
-        "--out", type=Path, help=f"file to write: {what}", metavar="FILE"
-    )
+    command.add_argument("--out", type=Path, help=what, metavar="FILE")
 
 
 def _add_cache(command):
     command.add_argument(
         "--cache",
         type=Path,
-        help="folder to keep decoded pictures in, which saves time the next time",
+        help="folder for decoded pictures, which makes the next run faster",
         metavar="FOLDER",
     )
 
 
 def _add_learning(command):
     add_learner(command)
-    command.add_argument("--epochs", **count(50, "passes over the labels"))
+    command.add_argument("--epochs", **count(50, "number of epochs of the training"))
     add_seed(command)
 
 
@@ -296,7 +300,7 @@ def _add_classes(command, default):
     command.add_argument(
         "--classes",
         type=class_names,
-        help=f"names of the classes, with commas between (default: {default})",
+        help=f"class names, separated by commas (default: {default})",
         metavar="A,B",
     )
 
