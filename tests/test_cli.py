@@ -201,7 +201,7 @@ def test_default_folder_is_named_after_the_settings():
         (["compare", "--dataset", "imagenet"], "fashion_mnist"),
         (["compare", "--dataset", "minst"], "no folder of pictures. Did you mean 'mni"),
         (["compare", "--dataset", "image_folder"], "no folder of pictures."),
-        (["compare", "--dataset", "."], "There is no picture in"),
+        (["compare", "--dataset", "."], "is no image in"),
         (["compare", "--size", "32"], "--size is for a folder of your own pictures"),
         (["compare", "--columns", "time=when"], "should be like file=image,label=kind"),
         (["compare", "--net", "resnet"], "vgg8"),
