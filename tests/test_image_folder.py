@@ -137,7 +137,7 @@ def test_folders_that_make_no_data_set(pictures, tmp_path):
         FileNotFoundError, match=r"none\.csv is missing; expected a CSV"
     ):
         load_image_folder(pictures, labels="none.csv")
-    with pytest.raises(NotADirectoryError, match="no folder of pictures"):
+    with pytest.raises(NotADirectoryError, match="nothing is not a folder"):
         load_image_folder(tmp_path / "nothing")
     with pytest.raises(ValueError, match="n_test=20 of 20 labelled pictures leaves"):
         load_image_folder(pictures, n_test=20)
