@@ -343,6 +343,6 @@ def makes_no_net():
 def test_what_makes_no_net_is_one_line():
     name = f"{__name__}:makes_no_net"
     with pytest.raises(
-        ValueError, match=r"makes_no_net' cannot be made: .* made a str"
+        ValueError, match=r"makes_no_net' cannot be made: .* created a str"
     ):
         make_net(name, 2, (1, 16, 16))
