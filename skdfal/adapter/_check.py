@@ -22,9 +22,10 @@ def check_net(estimator, pool, classes):
     This takes one forward pass of a clone in evaluation mode, on two random samples. No
     sample is read, and no random generator changes its state.
 
-    Some problems only show up in training: with estimators that are not nets, steps or
-    datasets that change samples, samples of unknown shape, modules of half precision or
-    with errors of their own, and nets that are only completed during training.
+    Cases that this check cannot decide are left to the training: estimators that are
+    not nets, steps or datasets that change samples, samples of unknown shape, modules
+    of half precision or with errors of their own, and nets that are only completed
+    during training.
     errors of their own; and of nets that make themselves ready only in their training.
 
     Parameters

@@ -103,8 +103,8 @@ def affine_margins(
 ) -> Tensor:
     r"""Distance of samples to the nearest boundary of an affine classifier.
 
-    Equals the result of :func:`deepfool`, which needs one step here, up to rounding,
-    but needs no gradients.
+    Equals, up to rounding, what :func:`deepfool` finds here in one step, but needs no
+    gradients.
 
     Parameters
     ----------

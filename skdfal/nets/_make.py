@@ -96,11 +96,11 @@ def make_classifier(
     ----------
     module : {"lenet5", "vgg8", "resnet18"}, type, function or nn.Module, \
 default="lenet5"
-        Network that returns logits. If a class, or a function that returns a network,
-        it is called with those of the next four parameters that are in its signature;
-        the names used by torchvision and timm (``num_classes``, ``in_chans``,
-        ``img_size``) are recognised too. A function with ``**kwargs`` gets
-        ``num_classes``. If an instance, each fit starts from its weights, on a copy.
+        Network that returns logits. A class, or a function that returns a network, is
+        called with those of the next four parameters that are in its signature; the
+        names used by torchvision and timm (``num_classes``, ``in_chans``, ``img_size``)
+        are recognised too. A function with ``**kwargs`` gets ``num_classes``. An
+        instance is copied, and each fit starts from its weights.
     n_classes : int, default=10
         Number of classes; labels are 0 to ``n_classes - 1``.
     in_channels : int, default=1
@@ -133,7 +133,7 @@ default="lenet5"
         Learning Loss and TA-VAAL need. The result is then a
         :class:`LossPredictionClassifier` and also accepts its parameters, such as
         ``loss_layers`` and ``loss_weight``; ``sample_shape`` defaults to
-        ``(in_channels, *image_size)``.
+        ``(in_channels, *image_size)``. If None, there is no such head.
     optimizer : {"adam", "sgd"}, type or function, default="adam"
         Optimizer. "sgd" follows the papers on learning loss [2]_: momentum 0.9, weight
         decay 5e-4, and a tenth of ``lr`` in the last fifth of the epochs, as limited by

@@ -60,7 +60,7 @@ class ResNet18(nn.Module):
 
     See Also
     --------
-    LeNet5 : A network for small grey pictures and few labels.
+    LeNet5 : A network for small grey images and few labels.
     make_classifier : Create an estimator from the network.
 
     References

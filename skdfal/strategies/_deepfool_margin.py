@@ -42,8 +42,8 @@ def deepfool_margin_score(
     r"""Score samples by their distance to the decision boundary [1]_.
 
     The distance is the length of a DeepFool perturbation, an upper bound that is close
-    in practice. As a margin in input space, it does not depend on the confidence of the
-    net, which is unreliable when labels are few.
+    in practice. As a margin in input space, it does not depend on how the net scales
+    its confidence, which is unreliable when labels are few.
 
     Parameters
     ----------
@@ -329,7 +329,7 @@ def deepfool_margin_sampling(
     where W are the weights of the last linear layer (without such a layer, the proxy is
     the plain gap). Blocks of candidates are attacked in this order. A sample is dropped
     once its perturbation is longer than the n-th smallest margin found so far. The
-    search ends when 0.7 :math:`\rho\,\pi(x)` exceeds this margin too, ρ being the
+    search ends when 0.7 :math:`\rho\,\pi(x)` exceeds this margin, where ρ is the
     smallest ratio of margin to proxy seen so far.
 
     The search can miss a sample whose ratio is less than 0.7 of every ratio seen

@@ -107,9 +107,8 @@ def dfal_diverse_sampling(
     r"""Query samples near the decision boundary that differ from each other.
 
     DFAL takes the samples with the smallest margins one by one, so a batch may consist
-    of near-duplicates. The DFAL paper [1]_ leaves a submodular selection to future
-    work; this is one. With ``n_instances=1``, it equals
-    :func:`deepfool_margin_sampling`.
+    of near-duplicates. The DFAL paper [1]_ leaves a submodular selection open; this is
+    one. With ``n_instances=1``, it equals :func:`deepfool_margin_sampling`.
 
     Parameters
     ----------

@@ -114,8 +114,8 @@ def egl_score(estimator, X, *, layers="all", batch_size=None):
     at a time. These are modules with weights that are used twice, or with weights in
     layers other than linear, 1-d and 2-d convolution and batch-norm layers.
 
-    For the last layer alone, with its input h, the closed form is :math:`\sum_c p_c \|p
-    - e_c\|_2 \sqrt{\|h\|^2 + 1}`.
+    For the last layer alone, with its input h, the closed form is
+    :math:`\sum_c p_c \|p - e_c\|_2 \sqrt{\|h\|^2 + 1}`.
 
     Layers are in evaluation mode. The mean over classes is subtracted from the logits
     before they are differentiated. Since p - e_c sums to zero, this changes nothing but

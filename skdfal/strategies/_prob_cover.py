@@ -185,8 +185,8 @@ def prob_cover_sampling(
         Number of samples per forward pass. If None, it is chosen from the memory that
         one sample needs.
     random_state : int, RandomState instance or None, default=None
-        Controls the random choice of candidates, the clustering, and the
-        samples queried once the whole pool is covered.
+        Controls the random choice of candidates, the clustering, and the samples
+        queried once the whole pool is covered.
 
     Returns
     -------

@@ -101,7 +101,7 @@ def vaal_score(
 
     Notes
     -----
-    Let μ, σ² be those of the latent code, D the discriminator, and L and U a batch of
+    Let μ, σ² describe the latent code, D be the discriminator, and L and U a batch of
     each kind. A step of the autoencoder and one of the discriminator minimise,
     respectively,
 
