@@ -1,4 +1,4 @@
-"""A folder of labelled pictures as a data set, with a test set drawn at random."""
+"""A folder of labelled images as a data set, with a random test set."""
 
 import hashlib
 import os
@@ -41,75 +41,76 @@ def load_image_folder(
     n_test=0.2,
     random_state=0,
 ):
-    """Load your own labelled pictures, with a test set drawn at random.
+    """Load your own labelled images, with a random test set.
 
-    The labels are the names of the subfolders, one per class, or stand in a CSV. All
-    pictures are read into memory at one size.
+    Labels are either the names of the subfolders, one per class, or entries of a CSV
+    file. All images are read into memory and resized to one size.
 
     Parameters
     ----------
     folder : str or path-like
-        Folder of the pictures, of the formats of :class:`skdfal.pool.ImagePool`.
+        Folder of the images, in the formats of :class:`skdfal.pool.ImagePool`.
     labels : str or path-like, default=None
-        CSV with a file and a label in each row. Files are named relative to
-        ``folder``, or by a path to them. None takes the first folder of each picture
-        as its label: ``cat`` for ``cat/1.jpg`` and for ``cat/old/2.jpg``.
+        CSV file with a file and a label in each row. Files are named relative to
+        ``folder``, or by a path to them. If None, the label of an image is its
+        top-level subfolder: ``cat`` for ``cat/1.jpg`` and for ``cat/old/2.jpg``.
     columns : dict of str to str, default=None
-        Names of the columns "file" and "label" in the CSV, where they are not the usual
-        ones, such as ``{"file": "image", "label": "kind"}``.
+        Names of the columns "file" and "label" in the CSV file, if they are not the
+        usual ones, such as ``{"file": "image", "label": "kind"}``.
     image_size : int or tuple of (int, int), default=64
-        Height and width in pixels. A picture is scaled to fit and keeps its aspect
-        ratio; the rest is black.
+        Height and width of the samples. An image is scaled to fit, keeping its aspect
+        ratio, and centred on black.
     mode : {"L", "RGB"}, default=None
-        Grey or colour. None is grey if all pictures in the folder are.
+        Grey or colour. If None, grey if all images in the folder are grey, and colour
+        otherwise.
     n_test : int or float, default=0.2
-        Number of pictures in the test set, or, as a float, their share.
+        Number of images in the test set or, as a float, their proportion.
     random_state : int, RandomState instance or None, default=0
-        Draws the test set.
+        Controls which images are in the test set.
 
     Returns
     -------
     data : Bunch
-        With the attributes
+        Object with the attributes
 
         X_train, X_test : ndarray of shape (n_samples, n_channels, height, width)
-            Pictures, float32, from 0 for black to 1 for white; one channel or three.
+            Images, float32, from 0 (black) to 1 (white), with one or three channels.
         y_train, y_test : ndarray of int64, shape (n_samples,)
-            Labels, indices into ``target_names``.
+            Labels, as indices into ``target_names``.
         target_names : ndarray of shape (n_classes,)
             Names of the classes, sorted.
         files_train, files_test : list of str
-            Names of the pictures, relative to ``folder``.
+            Names of the image files, relative to ``folder``.
         DESCR : str
-            Folder, and number of pictures in each part.
+            The folder, and the number of images in each part.
         source : str
             The folder.
         digest : str
-            SHA-256 of pixels, labels and classes, in hexadecimal digits: the same for
-            the same pictures, split and size, wherever the folder lies.
+            SHA-256 of pixels, labels and classes, in hexadecimal digits. It is the same
+            for the same images, split and size, wherever the folder is.
 
     Raises
     ------
     ValueError
-        If there are no pictures, or labels of fewer than two classes; if a picture has
-        two labels in the CSV, or the CSV lacks a column; if the test set would leave
-        nothing to train on; or if the subfolders are parts of a data set, such as
-        ``train`` and ``test``.
+        If there are no images, or labels of fewer than two classes; if an image has two
+        labels in the CSV file, or the file lacks a column; if no images would be left
+        to train on; or if the subfolders are parts of a data set, such as ``train`` and
+        ``test``.
     OSError
-        If the folder or the CSV is not there.
+        If the folder or the CSV file does not exist.
     ImportError
         If Pillow is not installed.
 
     Warns
     -----
     UserWarning
-        Where pictures are left out, as they cannot be read or have no label, or rows of
-        the CSV, as their pictures are not in the folder.
+        If images are left out because they cannot be read or have no label, or rows of
+        the CSV file because their images are not in the folder.
 
     See Also
     --------
-    skdfal.pool.ImagePool : The pictures of a folder as a pool, which need no labels and
-        do not have to fit into memory.
+    skdfal.pool.ImagePool : A folder of images as a pool, which needs no labels and need
+        not fit into memory.
     split_pool : Split the labels of any data set.
 
     Examples

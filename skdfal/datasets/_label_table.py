@@ -1,4 +1,4 @@
-"""Labels of pictures in a CSV: columns of any names, pictures by any path to them."""
+"""Labels of images in a CSV file, with any column names and any paths to the images."""
 
 import io
 import os
@@ -25,7 +25,7 @@ def label_rows(path, columns=None):
         The file, in UTF-8, with the names of its columns in the first line and commas,
         semicolons or tabs between cells.
     columns : dict of str to str, default=None
-        Names of the columns for "file", "label", "annotator" and "time", where they are
+        Names of the columns for "file", "label", "annotator" and "time", if they are
         not the usual ones. The last two may be missing.
 
     Returns
@@ -37,9 +37,9 @@ def label_rows(path, columns=None):
     Raises
     ------
     ValueError
-        If it is a folder or no such CSV, or a column is missing.
+        If the path is a folder or not such a CSV file, or a column is missing.
     FileNotFoundError
-        If it is not there.
+        If the file does not exist.
     """
     if Path(path).is_dir():
         raise ValueError(
@@ -100,7 +100,7 @@ def _find_columns(path, header, columns):
 
 
 def name_in(given, names, folder):
-    """Return a picture's name in a folder, which may be given as a path to it.
+    """Return the name of an image in a folder, given its name or a path to it.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def name_in(given, names, folder):
     Returns
     -------
     name : str or None
-        None where it is not in the folder.
+        The name, or None if the image is not in the folder.
     """
     return next((name for name in _readings(given, folder) if name in names), None)
 
@@ -128,28 +128,28 @@ def _readings(given, folder):
 
 
 def labels_of_pictures(pool, table=None, columns=None):
-    """Return the labels of a folder of pictures: those of a CSV, or of the subfolders.
+    """Return the labels of a folder of images, from a CSV file or the subfolders.
 
     Parameters
     ----------
     pool : ImagePool
         The pictures.
     table : path-like, default=None
-        The CSV; None takes the first folder of each picture as its label.
+        The CSV file. If None, the label of an image is its top-level subfolder.
     columns : dict of str to str, default=None
-        As of :func:`label_rows`.
+        As for :func:`label_rows`.
 
     Returns
     -------
     labels : dict of str to str
-        Label by name, of the pictures that have one.
+        Labels of the labelled images, by file name.
     strangers : list of str
-        Pictures in the CSV that are not in the folder, as they stand there.
+        Images in the CSV file that are not in the folder, as named there.
 
     Raises
     ------
     ValueError
-        As of :func:`label_rows`, or if a picture has two different labels.
+        As for :func:`label_rows`, or if an image has two different labels.
     """
     if table is None:
         found = zip(pool.names, pool.labels_from_folders(), strict=True)
