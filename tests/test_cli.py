@@ -381,7 +381,7 @@ def test_a_full_disk_is_said_without_a_traceback(monkeypatch, capsys, tmp_path):
     error = capsys.readouterr().err
     assert "Trial 1 of dfal failed" in error
     assert "No space left on device: 'out/trials/dfal-0.csv'" in error
-    assert "go on with" in error
+    assert "continue with" in error
     assert "Traceback" not in error
 
 

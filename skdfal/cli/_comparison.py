@@ -54,7 +54,10 @@ def compare(arguments):
     protocol = Protocol(**settings, marks=arguments.marks)
     arguments.out = arguments.out or default_folder(arguments)
     if arguments.resume and not arguments.out.exists():
-        print(f"Nothing to resume in {arguments.out}; starting.", file=sys.stderr)
+        print(
+            f"Nothing to resume in {arguments.out}; starting a new experiment.",
+            file=sys.stderr,
+        )
     records = run_experiment(
         protocol,
         strategy_names(arguments.strategies),
@@ -98,8 +101,8 @@ def _own_folder(arguments):
     if ":" in given:
         return None
     raise ValueError(
-        f"--dataset {given} is none of {', '.join(known)}, no module:function, and no "
-        f"folder of pictures.{did_you_mean(given, known)}"
+        f"--dataset {given} should be one of {', '.join(known)}, a folder of pictures, "
+        f"or module:function.{did_you_mean(given, known)}"
     )
 
 
@@ -114,8 +117,8 @@ def _own_pictures(arguments):
         unused = [name for name, value in options.items() if value]
         if unused:
             raise ValueError(
-                f"--{unused[0]} is for a folder of your own pictures, and --dataset "
-                f"{arguments.dataset} is none."
+                f"--{unused[0]} applies only to a folder of your own pictures, not to "
+                f"--dataset {arguments.dataset}."
             )
         return {}
     params = {

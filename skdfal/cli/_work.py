@@ -47,7 +47,7 @@ def run(work, arguments, argv):
             traceback.print_exception(cause)
         return _stopped(argv, f"{error}.", FAILED)
     except BrokenProcessPool:
-        reason = "A worker process was killed, perhaps for want of memory."
+        reason = "A worker process was killed, perhaps because memory ran out."
         return _stopped(argv, reason, FAILED)
     except FileExistsError as error:
         return _refused(arguments, _in_the_way(error, arguments))
@@ -79,12 +79,12 @@ def _warnings_in_a_line(command):
 def _in_the_way(error, arguments):
     if error.filename is not None:  # of the system, which found no folder
         return (
-            f"{error.filename} is a file, where a folder is needed. Name another "
+            f"{error.filename} is a file, but a folder is needed there. Name another "
             "folder, or move the file away."
         )
     return (
-        f"{arguments.out} holds results already. Go on with them by --resume, or "
-        "choose another folder by --out."
+        f"{arguments.out} already holds results. Continue them with --resume, or "
+        "choose another folder with --out."
     )
 
 
@@ -96,7 +96,7 @@ def _stopped(argv, reason, status):
     if argv[0] == "compare" and "--resume" not in argv:
         again.append("--resume")
     print(
-        f"\n{reason} Nothing that was done is lost; go on with:\n  {shlex.join(again)}",
+        f"\n{reason} Finished work is kept; continue with:\n  {shlex.join(again)}",
         file=sys.stderr,
     )
     return status

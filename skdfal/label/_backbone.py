@@ -173,7 +173,7 @@ def _of_timm(model):
         get = f"import timm; timm.create_model({model!r}, pretrained=True)"
         raise ValueError(_absent(f"timm/{model}", get))
     if module.load_state_dict(state, strict=False).missing_keys:
-        raise ValueError(f"The weights at hand of timm/{model} lack some layers.")
+        raise ValueError(f"The weights found for timm/{model} lack some layers.")
     return module, about["mean"], about["std"]
 
 

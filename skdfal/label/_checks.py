@@ -90,9 +90,7 @@ def evaluate(arguments):
     if arguments.out is not None:
         mistakes = [one for one in judged if one.is_mistake]
         write_judged(arguments.out, mistakes)
-        say(
-            f"{arguments.out}: {len(mistakes)} mistakes, the most confident ones first."
-        )
+        say(f"{arguments.out}: {len(mistakes)} mistakes, the most confident first.")
 
 
 def _check(events, pool, arguments):
@@ -101,7 +99,7 @@ def _check(events, pool, arguments):
         expected = (
             "expected one subfolder per class, or a CSV of labels by --labels"
             if arguments.labels is None
-            else f"{arguments.labels} names none of them"
+            else f"none of them is in {arguments.labels}"
         )
         raise ValueError(f"No picture in {pool.folder} has a label: {expected}.")
 
@@ -133,7 +131,7 @@ def _print_scores(judged, classes):
     print(report)
     counts = confusion_matrix(y, predicted, labels=classes)
     rows = [[name, *row] for name, row in zip(classes, counts.tolist(), strict=True)]
-    print("Confusion matrix (a row for each label, a column for each prediction)\n")
+    print("Confusion matrix (rows: labels, columns: predictions)\n")
     print(tabulate(rows, ["", *classes], disable_numparse=[0]))
 
 
@@ -160,13 +158,13 @@ def suspects(arguments):
         judged = _judged(saved, pool, events)
         say_broken(pool)
     n = sum(one.is_mistake for one in judged)
-    say(f"Of {len(judged)} labels the net contradicts {n}.")
+    say(f"The network contradicts {n} of {len(judged)} labels.")
     found = judged[: arguments.n]
     if arguments.out is not None:
         write_judged(arguments.out, found)
         say(
-            f"{arguments.out}: {len(found)} labels, the most doubtful ones first. "
-            "Correct them in the column label, and take the file over by skdfal import."
+            f"{arguments.out}: {len(found)} labels, the most doubtful first. Correct "
+            'the column "label", then run skdfal import on the file.'
         )
         return
     rows = [(e.picture, e.label, guess, f"{p:.3f}") for e, guess, p in found]
@@ -186,8 +184,8 @@ def _events(pool, arguments):
         path = project_folder(arguments) / STORE
         if not path.is_file():
             raise ValueError(
-                f"There is no project here: {path} is missing. Say where the labels "
-                "are: --labels FILE, --labels-from-folders, or --project FOLDER."
+                f"There is no project: {path} does not exist. Say where the labels "
+                "are: --labels FILE, --labels-from-folders or --project FOLDER."
             )
         with closing(Store(path)) as store:
             events = store.events()
@@ -201,13 +199,13 @@ def _known_to(classes, events, path):
     if not known:
         labels = ", ".join(sorted({event.label for event in events})) or "none"
         raise ValueError(
-            f"There is no label that {path} knows: its classes are "
-            f"{', '.join(classes)}, and the labels {labels}."
+            f"No label is a class of {path}: its classes are {', '.join(classes)}, the "
+            f"labels {labels}."
         )
     others = [event for event in events if event.label not in classes]
     if others:
         say(
-            f"left out: {len(others)} labels that {path} does not know, such as "
+            f"skipped: {len(others)} labels that are not classes of {path}, such as "
             f"{others[0].label!r} of {others[0].picture}"
         )
     return known

@@ -57,14 +57,14 @@ def label(arguments):
     pictures = arguments.pictures
     if pictures is None or not pictures.is_dir():
         raise ValueError(
-            f"{pictures} is no folder. Name the folder of the pictures, or --demo."
+            f"{pictures} is not a folder. Name a folder of pictures, or use --demo."
             if pictures
-            else "Name the folder of the pictures, or --demo."
+            else "Name a folder of pictures, or use --demo."
         )
     folder = arguments.project or pictures / PROJECT
     if arguments.classes is None and not arguments.labels_from_folders:
         _check_classes(known_classes(folder / STORE))
-    print(f"Reading what is in {pictures} ...", flush=True)
+    print(f"Looking for pictures in {pictures} ...", flush=True)
     make_folder(folder)
     token = settle_token(folder / _TOKEN)
     with (
@@ -84,8 +84,8 @@ def make_folder(folder):
             raise
     if not os.access(folder, os.W_OK):
         raise PermissionError(
-            f"{folder} cannot be written, and labels and net are to lie there. Name "
-            "another folder: --project FOLDER."
+            f"{folder} cannot be written, so labels and network cannot be saved there. "
+            "Name another folder: --project FOLDER."
         )
 
 
@@ -178,7 +178,7 @@ def settle_learning(arguments, store):
     as_before = {n: v for n, v in last.items() if n not in said and v != _USUAL[n]}
     if as_before:
         options = (f"--{n.replace('_', '-')} {v}" for n, v in as_before.items())
-        print(f"As the last time: {' '.join(options)}")
+        print(f"As in the last run: {' '.join(options)}")
     vars(arguments).update(last | said)
     return last | said
 
@@ -188,8 +188,8 @@ def _check_folders(names):
     for name in names:
         if name != name.strip():
             raise ValueError(
-                f"The folder {name!r} is no name of a class: it begins or ends with a "
-                "space, which a CSV of labels loses. Rename the folder."
+                f"The folder {name!r} cannot be a class: its name begins or ends with "
+                "a space, which a CSV of labels would lose. Rename the folder."
             )
 
 
@@ -234,13 +234,13 @@ def agreed_classes(known, wanted):
     missing = [name for name in known if name not in classes]
     if missing:
         raise ValueError(
-            f"--classes lacks {', '.join(missing)}, which were there before. Leave "
-            "--classes out, or name all of them and further ones."
+            f"--classes lacks {', '.join(missing)}, which the project has already. "
+            "Leave --classes out, or name all former classes and the new ones."
         )
     if len(classes) < 2:
         raise ValueError(
-            f"There is one class alone, {classes[0]!r}, and nothing to tell it from. "
-            "Name all classes: --classes A,B."
+            f"There is only one class, {classes[0]!r}; at least two are needed. Name "
+            "all classes: --classes A,B."
         )
     return classes
 
@@ -307,7 +307,7 @@ def _serve(arguments, project, folder, listening, token):
     signal.signal(signal.SIGTERM, before)
     ended.set()
     project.files()
-    print(f"\nAll labels are in {folder}. Go on with the same command.")
+    print(f"\nAll labels are saved in {folder}. The same command continues.")
 
 
 def _say_each_minute(project, ended):
@@ -334,14 +334,14 @@ def _announce(arguments, project, address):
         is_spent = " The budget is spent." if n_labels >= project.budget else ""
         print(f"{labels_in_words(n_labels, project.budget)}.{is_spent}")
     for name, reason in project.pool.broken.items():
-        print(f"  left out: {name}: {reason}", file=sys.stderr)
+        print(f"  skipped: {name}: {reason}", file=sys.stderr)
     if arguments.host not in ("127.0.0.1", "localhost", "::1"):
         print(
-            f"--host {arguments.host}: everybody who reaches this machine on that "
+            f"--host {arguments.host}: everybody who can reach this machine at that "
             "address and has the token can see the pictures and change labels. The "
             "connection is not encrypted."
         )
-    print(f"Label here, and stop with Ctrl-C:\n\n  {address}\n", flush=True)
+    print(f"Open this address to label; Ctrl-C stops:\n\n  {address}\n", flush=True)
 
 
 def settle_token(path):

@@ -74,7 +74,7 @@ def query(arguments):
     """
     given = arguments.labels
     if given is not None and not given.exists():
-        raise ValueError(f"The file of --labels is missing: there is no {given}.")
+        raise ValueError(f"The file of --labels does not exist: {given}.")
     events = [] if given is None else read_labels(given, arguments.columns)
     score = _score_of(arguments.strategy) if arguments.scores else None
     size = arguments.size or image_size_for(arguments.net)
@@ -101,8 +101,8 @@ def _score_of(name):
     if not _has_scores(strategy):
         having = ", ".join(filter(_has_scores, STRATEGIES))
         raise ValueError(
-            f"--scores: {name} has no scores, or draws them at random. Strategies that "
-            f"have are {having}."
+            f"--scores: {name} has no scores, or random ones. Strategies with scores "
+            f"are {having}."
         )
     return describe(strategy).score
 
@@ -119,8 +119,8 @@ def _check_labels(events, arguments):
         if event.label not in arguments.classes:
             raise ValueError(
                 f"{event.picture} has the label {event.label!r} in {arguments.labels}, "
-                f"which is none of --classes {','.join(arguments.classes)}. Correct "
-                "it, or name that class, too."
+                f"which is not among --classes {','.join(arguments.classes)}. Correct "
+                "the label, or add the class."
             )
 
 
@@ -134,13 +134,15 @@ def export(arguments):
     """
     path = project_folder(arguments) / STORE
     if not path.is_file():
-        raise ValueError(f"There is no project here: {path} is missing.")
+        raise ValueError(f"There is no project: {path} does not exist.")
     with closing(Store(path)) as store:
         answers = Answers(store.events())
     if arguments.to == "csv":
         labels = answers.standing("label").values()
         if not labels:
-            raise ValueError(f"There is no label in {path} yet: nothing to export.")
+            raise ValueError(
+                f"There are no labels in {path} yet, so nothing to export."
+            )
         out = new_file(arguments, LABELS)
         write_labels(out, labels)
         say(f"{out}: {len(labels)} labels.")
@@ -158,7 +160,7 @@ def _export_tasks(arguments, answers):
         unlabeled = [i for i, name in enumerate(pool.names) if name not in done]
         if not unlabeled:
             raise ValueError(
-                f"All pictures in {pool.folder} have an answer: there is no task left."
+                f"All pictures in {pool.folder} have an answer; no task is left."
             )
         names, proba = predicted(saved, pool, unlabeled)
         say_broken(pool)
@@ -173,13 +175,13 @@ def _check_beside(out, config, interface):
     """Raise where the interface would take the place of something else."""
     if config == out:
         raise ValueError(
-            f"The tasks cannot be {out}: beside them lies their labelling interface, "
-            "as .xml. Name a .json by --out."
+            f"The tasks cannot be written to {out}, because their labelling interface "
+            "needs that .xml file. Name a .json file with --out."
         )
     if config.exists() and config.read_bytes() != interface.encode():
         raise ValueError(
-            f"{config} is there already, and is not the labelling interface of these "
-            "classes. Move it away, or name another file to write by --out."
+            f"{config} exists already, and is not the labelling interface of these "
+            "classes. Move it away, or name another output file with --out."
         )
 
 
@@ -197,9 +199,7 @@ def import_(arguments):
         If the file is none of the formats, or has labels that are no classes.
     """
     if not arguments.file.exists():
-        raise ValueError(
-            f"The file to import is missing: there is no {arguments.file}."
-        )
+        raise ValueError(f"The file to import does not exist: {arguments.file}.")
     with open_pool(arguments, 1, "RGB") as pool:  # for the names alone
         names = pool.names
     if arguments.file.suffix.lower() == ".json":
@@ -215,7 +215,7 @@ def import_(arguments):
         n_before = len(store.events())
         store.add(events)
         n_new = len(store.events()) - n_before
-    say(f"{n_new} new answers of {len(events)} in {arguments.file}.")
+    say(f"Imported {n_new} new answers of the {len(events)} in {arguments.file}.")
 
 
 def _classes_for(events, path, arguments):
@@ -228,8 +228,8 @@ def _classes_for(events, path, arguments):
     if wanted is None and not known:
         if not labels:
             raise ValueError(
-                f"{arguments.file} has no label of a picture in {arguments.pictures}, "
-                "which a new project would take for its classes. Name them: "
+                f"{arguments.file} has no label of a picture in {arguments.pictures} "
+                "from which a new project could take its classes. Name them: "
                 "--classes A,B. Nothing was imported."
             )
         wanted = labels
@@ -237,10 +237,10 @@ def _classes_for(events, path, arguments):
     if unknown:
         first = next(event for event in events if event.label in unknown)
         raise ValueError(
-            f"The labels {', '.join(sorted(unknown))} are no classes of the project, "
-            f"such as {first.label!r} of {first.picture}. If that is a typo, correct "
-            f"it in {arguments.file}; if not, name all classes, the former ones too: "
-            "--classes A,B. Nothing was imported."
+            f"The project does not have the classes {', '.join(sorted(unknown))}, such "
+            f"as {first.label!r} of {first.picture}. If that is a typo, correct it in "
+            f"{arguments.file}; if not, name all classes, old and new: --classes A,B. "
+            "Nothing was imported."
         )
     return agreed_classes(known, wanted)
 
@@ -258,7 +258,7 @@ def _session(pool, samples, labels, arguments):
     with torch.random.fork_rng(devices=[]):
         clone(net).initialize()  # or raises, before pictures are drawn at random too
     if len(set(labels.values())) < 2:
-        say("There are no labels of two classes yet: these are drawn at random.")
+        say("Two classes do not have labels yet; these pictures are drawn at random.")
         return None
     session = LabelingSession(
         samples,

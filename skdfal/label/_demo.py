@@ -50,7 +50,7 @@ def load_demo(folder):
     others = [p.name for p in folder.iterdir() if not _NAME.fullmatch(p.name)]
     if others:
         raise ValueError(
-            f"{folder} holds something else, such as {others[0]}. Choose a new folder "
+            f"{folder} contains other files, such as {others[0]}. Choose a new folder "
             "for the digits."
         )
     digits = load_digits()

@@ -278,11 +278,11 @@ def read_label_studio(path, files):
     try:
         tasks = json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"{path} is no JSON: {error}.") from error
+        raise ValueError(f"{path} is not valid JSON: {error}.") from error
     if not isinstance(tasks, list) or not all(map(_is_task, tasks)):
         raise ValueError(
-            f"{path} should be a list of tasks with 'data' and 'annotations'. Choose "
-            "JSON, and not JSON-MIN, where Label Studio exports."
+            f"{path} should be a list of tasks with 'data' and 'annotations'. Export "
+            "from Label Studio as JSON, not as JSON-MIN."
         )
     files = set(files)
     events = [
@@ -330,8 +330,9 @@ def _is_part(part):
 def _annotation(annotation, file, where):
     if not _is_annotation(annotation):
         raise ValueError(
-            f"{where}: {reprlib.repr(annotation)} is no annotation with a 'result' of "
-            "'choices' and times as text. Export it anew from Label Studio, as JSON."
+            f"{where}: {reprlib.repr(annotation)} should be an annotation with a "
+            "'result' of 'choices' and times as text. Export again from Label Studio, "
+            "as JSON."
         )
     chosen = [
         name
@@ -340,7 +341,7 @@ def _annotation(annotation, file, where):
         for name in part["value"].get("choices", ())
     ]
     if len(chosen) > 1:
-        raise ValueError(f"{where}: several labels, {chosen}; one is expected.")
+        raise ValueError(f"{where}: expected one label, got {chosen}.")
     who = annotation.get("completed_by", "")
     if isinstance(who, Mapping):
         who = who.get("email") or who.get("id", "")
@@ -407,7 +408,7 @@ def _as_seconds(text, where):
         when = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError as error:
         raise ValueError(
-            f"{where}: {text!r} is no time such as 2026-01-31 13:45:00."
+            f"{where}: {text!r} should be a time like 2026-01-31 13:45:00."
         ) from error
     if when.tzinfo is None:
         when = when.replace(tzinfo=timezone.utc)

@@ -79,7 +79,9 @@ def save_net(path, net, classes, image_size, mode, net_name):
         If what the name makes would not take these weights.
     """
     if not is_net(net):
-        raise TypeError(f"{type(net).__name__} is no skorch net, so it has no weights.")
+        raise TypeError(
+            f"{type(net).__name__} is not a skorch net, so it has no weights."
+        )
     about = {
         "format": _FORMAT,
         "version": _VERSION,
@@ -130,12 +132,12 @@ def load_net(path, net_name=None):
     name = about["net"]
     if ":" in name and name != net_name:
         raise NetFileError(
-            f"{path} needs code of its author, {name}. If you trust it, give the name: "
-            f"load_net(path, net_name={name!r}), or --net-class {name}."
+            f"{path} needs {name}, code of its author. If you trust that code, name "
+            f"it: load_net(path, net_name={name!r}), or --net-class {name}."
         )
     try:
         if about.get("backbone") != _backbone_digest(name):
-            raise ValueError(f"it was trained on other weights of {name}.")
+            raise ValueError(f"it was trained with other pretrained weights of {name}.")
         estimator = _made(about, state)
     except ValueError as error:
         raise NetFileError(f"{path} cannot be used: {error}") from error
@@ -170,16 +172,16 @@ def _read(path):
             about = json.loads(_stored(archive, _ABOUT, _LONGEST))
             weights = io.BytesIO(_stored(archive, _WEIGHTS))
     except zipfile.BadZipFile as error:
-        raise NetFileError(f"{path} is no net of skdfal, or damaged.") from error
+        raise NetFileError(f"{path} is not a skdfal network, or is damaged.") from error
     except (KeyError, EOFError, *_NO_JSON) as error:
         raise NetFileError(
-            f"{path} is no net of skdfal, or damaged: {error}."
+            f"{path} is not a skdfal network, or is damaged: {error}."
         ) from error
     _check(path, about)
     try:
         return about, torch.load(weights, weights_only=True, map_location="cpu")
     except Exception as error:  # of every kind, for what is damaged or forbidden
-        raise NetFileError(f"{path} has no readable weights.") from error
+        raise NetFileError(f"The weights in {path} cannot be read.") from error
 
 
 def _stored(archive, name, longest=None):
@@ -188,17 +190,17 @@ def _stored(archive, name, longest=None):
     if info.compress_type != zipfile.ZIP_STORED or info.file_size > (
         longest or info.file_size
     ):
-        raise ValueError(f"{name} is not as it was written")
+        raise ValueError(f"{name} has been changed")
     return archive.read(name)
 
 
 def _check(path, about):
     if not isinstance(about, dict) or about.get("format") != _FORMAT:
-        raise NetFileError(f"{path} is no net of skdfal.")
+        raise NetFileError(f"{path} is not a skdfal network.")
     if about.get("version") != _VERSION:
         raise NetFileError(
-            f"{path} is of version {about.get('version')}, and this skdfal "
-            f"({__version__}) reads {_VERSION}. Install the newest one."
+            f"{path} has format version {about.get('version')}; this skdfal "
+            f"({__version__}) reads version {_VERSION}. Install the newest skdfal."
         )
     size, classes = about.get("image_size"), about.get("classes")
     is_right = (
@@ -211,7 +213,9 @@ def _check(path, about):
         and len(classes) > 1
     )
     if not is_right:
-        raise NetFileError(f"{path} is damaged: {_ABOUT} lacks what makes the net.")
+        raise NetFileError(
+            f"{path} is damaged: {_ABOUT} does not describe the network."
+        )
 
 
 def _are(values, kind):

@@ -155,7 +155,7 @@ def _module(name):
     if ":" not in name:
         if name not in NETS:
             raise ValueError(
-                f"net={name!r} is none of {', '.join(NETS)}, nor torchvision/NAME, "
+                f"net={name!r} should be one of {', '.join(NETS)}, torchvision/NAME, "
                 "timm/NAME or module:Class."
             )
         return name

@@ -91,9 +91,9 @@ class Project:
         self.answers = Answers(store.events())
         if self._kept("holdout", holdout) != holdout:
             raise ValueError(
-                f"{holdout=} was {store.setting('holdout')} when the labelling began. "
-                "Pictures that a net was trained on cannot be held out any more: keep "
-                "the share, or name another project folder."
+                f"{holdout=} was {store.setting('holdout')} when labelling began. "
+                "Pictures that a network was trained on cannot be held out any more: "
+                "keep the share, or name another project folder."
             )
         self._id = self._kept("id", secrets.token_hex(8))
         self._order = Order((), self._kept("seed", recipe.seed), holdout)

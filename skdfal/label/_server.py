@@ -122,7 +122,7 @@ class _Page:
     def file(self, request):
         path = self._project.files().get(f"{request.path_params['name']}.csv")
         if path is None or not path.exists():
-            return PlainTextResponse("There is no such file yet.", 404)
+            return PlainTextResponse("This file does not exist yet.", 404)
         return FileResponse(path, media_type="text/csv", filename=path.name)
 
     async def add(self, request):
@@ -150,13 +150,13 @@ class _Page:
         except KeyError:
             return PlainTextResponse("There is no such picture.", 404)
         except (ValueError, OSError) as exc:
-            return PlainTextResponse(f"It cannot be read: {exc}", 410)
+            return PlainTextResponse(f"The picture cannot be read: {exc}", 410)
         return Answer(content, media_type=kind, headers=headers)
 
 
 def _whole(text):
     if not text.isascii() or not text.isdigit() or len(text) > 9:
-        raise InvalidEventError(f"{text!r} is no whole number.")
+        raise InvalidEventError(f"{text!r} is not a whole number.")
     return int(text)
 
 
@@ -169,7 +169,7 @@ async def _json_of(request):
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as exc:
-        raise InvalidEventError(f"No JSON: {exc}.") from exc
+        raise InvalidEventError(f"Not valid JSON: {exc}.") from exc
 
 
 class _Gate:
@@ -200,16 +200,18 @@ class _Gate:
         """Return the answer to one who may not come in, or None."""
         headers = request.headers
         if not is_known_host(headers.get("host", ""), self._hosts):
-            return PlainTextResponse("Wrong Host. Use the address as printed.", 403)
+            return PlainTextResponse(
+                "Wrong Host header. Use the address as printed.", 403
+            )
         if _is_foreign(request):
-            return PlainTextResponse("Requests of other sites are refused.", 403)
+            return PlainTextResponse("Requests from other sites are refused.", 403)
         if request.method not in ("GET", "HEAD") and not _is_json(headers):
-            return PlainTextResponse("Writes are application/json.", 415)
+            return PlainTextResponse("Write requests must be application/json.", 415)
         if request.url.path == "/" and "token" in request.query_params:
             return self._exchange(request)
         if not _same(request.cookies.get(self._cookie(request), ""), self._ticket):
             return PlainTextResponse(
-                "Please open the address with the token, as the terminal shows it.",
+                "Please open the address with the token, as printed in the terminal.",
                 401,
             )
         return None
@@ -217,7 +219,7 @@ class _Gate:
     def _exchange(self, request):
         """Return a cookie for the token, and get the token out of the address."""
         if not _same(request.query_params["token"], self._token):
-            return PlainTextResponse("This is not the token that was printed.", 401)
+            return PlainTextResponse("This is not the printed token.", 401)
         answer = RedirectResponse("/", 303)
         answer.set_cookie(
             self._cookie(request),

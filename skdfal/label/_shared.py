@@ -20,8 +20,8 @@ def new_file(arguments, name):
     """Return the file to write; one that nobody named must not be there yet."""
     if arguments.out is None and Path(name).exists():
         raise ValueError(
-            f"{name} is there already, and may be yours. Name the file to write by "
-            "--out, also to write it anew."
+            f"{name} exists already. To overwrite it, or to write another file, name "
+            "the file with --out."
         )
     out = arguments.out or Path(name)
     if out.is_dir():
@@ -33,8 +33,8 @@ def net_in(path, arguments):
     """Return the net that a file holds."""
     if not path.exists():
         raise ValueError(
-            f"There is no net yet: {path} is missing. It is written after the first "
-            "training of skdfal label; or name another by --net."
+            f"There is no trained network: {path} does not exist. skdfal label writes "
+            "it after the first training; name another file with --net."
         )
     return load_net(path, arguments.net_class)
 
@@ -76,7 +76,7 @@ def some_good(pool, indices, which=""):
         first = next((name for name in names if name in broken), names[0])
         raise ValueError(
             f"None of the {len(names)} {which}pictures in {pool.folder} can be read, "
-            f"such as {first}: {broken.get(first, 'It is gone.')}"
+            f"such as {first}: {broken.get(first, 'The file is gone.')}"
         )
     return good
 
@@ -97,9 +97,9 @@ def known_events(events, names, folder):
 def say_left_out(unknown, folder):
     """Say how many rows of a CSV are of pictures that are not in the folder."""
     if unknown:
-        rows = "1 row is" if len(unknown) == 1 else f"{len(unknown)} rows are"
+        rows = "1 row" if len(unknown) == 1 else f"{len(unknown)} rows"
         say(
-            f"{rows} left out, of pictures that are not in {folder}, such as "
+            f"{rows} skipped, of pictures that are not in {folder}, such as "
             f"{unknown[0]}."
         )
 
@@ -107,7 +107,7 @@ def say_left_out(unknown, folder):
 def say_broken(pool):
     """Say which pictures are left out, and why."""
     for name, reason in pool.broken.items():
-        say(f"left out: {name}: {reason}")
+        say(f"skipped: {name}: {reason}")
 
 
 def say(text):

@@ -114,8 +114,8 @@ class Store:
                     self._db.execute(statement)
             elif found != _APPLICATION_ID:
                 raise StoreError(
-                    f"{self.path} is no file of labels of skdfal, and is left as it "
-                    "is. Name another project folder."
+                    f"{self.path} is not a skdfal file of labels, and is left "
+                    "unchanged. Name another project folder."
                 )
 
     # Events
@@ -264,7 +264,7 @@ class Store:
     def _error(self, exc):
         if "locked" in str(exc):
             return StoreError(
-                f"{self.path} is in use: another skdfal label works in this folder. "
-                "Open its page, or stop it first."
+                f"{self.path} is in use: another skdfal label is running in this "
+                "folder. Open its page, or stop it first."
             )
         return StoreError(f"{self.path} is not a readable file of labels ({exc}).")

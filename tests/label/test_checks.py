@@ -74,7 +74,7 @@ def test_evaluate_counts_what_predict_says(predicted, capsys):
     capsys.readouterr()
     assert evaluate() == 0
     out, err = capsys.readouterr()
-    assert err == "left out: dark/broken.png: The file is empty.\n"
+    assert err == "skipped: dark/broken.png: The file is empty.\n"
     pairs = [(label, guess) for label, guess, _ in predicted.values()]
     right = sum(label == guess for label, guess in pairs)
     low, high = wilson_interval(right, N)
@@ -204,14 +204,14 @@ def test_suspects_of_a_project_are_corrected_and_imported(predicted, capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("", "There is no project here: pictures/skdfal/labels.sqlite is missing. Say"),
-        ("--project elsewhere", "elsewhere/labels.sqlite is missing"),
+        ("", "There is no project: pictures/skdfal/labels.sqlite does not exist. Say"),
+        ("--project elsewhere", "elsewhere/labels.sqlite does not exist"),
         (
             "--labels labels.csv",
             "its classes are 007, dark, light, and the labels none",
         ),
         ("--labels no.csv", "no.csv is missing; expected a CSV"),
-        ("--net no.skdfal", "no.skdfal is missing"),
+        ("--net no.skdfal", "no.skdfal does not exist"),
     ],
 )
 def test_suspects_of_nothing(pictures, options, message, capsys):

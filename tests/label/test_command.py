@@ -93,7 +93,7 @@ def test_labels_are_counted_up_to_what_there_is_money_for(pictures, quick, capsy
         names = [path.name for path in pictures.glob("*-dark.png")][:2]
         store.add([Event(name, name, "label", "dark") for name in names])
     out = told()
-    assert "As the last time: --budget 2" in out
+    assert "As in the last run: --budget 2" in out
     assert "\n2 of 2 labels. The budget is spent.\n" in out
     assert "--budget" not in told("--budget", "0")
     assert "labels." not in told().partition("Label here")[0]
@@ -174,18 +174,18 @@ def test_the_share_held_out_stays(pictures, quick, capsys):
 def test_what_learns_is_as_the_last_time(pictures, quick, capsys):
     first = ["--classes", "dark,light", "--no-browser"]
     assert run(pictures, *first, "--strategy", "entropy", "--epochs", "3") == 0
-    assert "As the last time" not in capsys.readouterr().out
+    assert "As in the last run" not in capsys.readouterr().out
     assert run(pictures, "--no-browser", "--epochs", "4") == 0
-    assert "As the last time: --strategy entropy\n" in capsys.readouterr().out
+    assert "As in the last run: --strategy entropy\n" in capsys.readouterr().out
     assert run(pictures, "--no-browser", "--strategy", "dfal") == 0
-    assert "As the last time: --epochs 4\n" in capsys.readouterr().out
+    assert "As in the last run: --epochs 4\n" in capsys.readouterr().out
 
 
 def test_what_cannot_learn_is_not_kept(pictures, quick, capsys):
     first = ["--classes", "dark,light", "--no-browser"]
     assert run(pictures, *first, "--net", "none") == 2
     assert run(pictures, *first) == 0
-    assert "As the last time" not in capsys.readouterr().out
+    assert "As in the last run" not in capsys.readouterr().out
 
 
 def test_classes_may_become_more_but_not_fewer():

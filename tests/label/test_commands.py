@@ -88,7 +88,7 @@ def test_predict(pictures, net, capsys):
     found = [float(rows[3][column]) for column in ("p_dark", "p_light")]
     np.testing.assert_allclose(found, proba, atol=1e-5)
     err = capsys.readouterr().err
-    assert "left out: broken.png: No picture of a known format." in err
+    assert "skipped: broken.png: No picture of a known format." in err
     assert f"{N} pictures" in err
 
 
@@ -109,10 +109,10 @@ def test_pictures_of_which_none_can_be_read(pictures, net, capsys):
 
 def test_predict_with_no_net(pictures, capsys):
     assert main(["predict", "pictures", "--net", "pictures/broken.png"]) == 2
-    assert "broken.png is no net of skdfal, or damaged.\n" in capsys.readouterr().err
+    assert "broken.png is not a skdfal network, or is damaged.\n" in capsys.readouterr().err
     assert main(["predict", "pictures", "--net", "nothing"]) == 2
     error = capsys.readouterr().err
-    assert "There is no net yet: nothing is missing. It is written after the" in error
+    assert "There is no trained network: nothing does not exist. skdfal label" in error
     assert error.count("\n") == 1
 
 
@@ -120,7 +120,7 @@ def test_predict_overwrites_only_what_is_named(pictures, net, capsys):
     Path("predictions.csv").write_text("mine")
     arguments = ["predict", "pictures", "--net", "net.skdfal"]
     assert main(arguments) == 2
-    assert "predictions.csv is there already" in capsys.readouterr().err
+    assert "predictions.csv exists already" in capsys.readouterr().err
     assert Path("predictions.csv").read_text() == "mine"
     assert main([*arguments, "--out", "predictions.csv"]) == 0
     assert len(rows_of("predictions.csv")) == N
@@ -282,9 +282,9 @@ def test_help_says_what_is_taken_and_where_it_goes(command, text, capsys):
 
 def test_labels_that_are_missing(pictures, capsys):
     assert main(["query", "pictures", "--labels", "none.csv"]) == 2
-    assert "file of --labels is missing: there is no none" in capsys.readouterr().err
+    assert "file of --labels does not exist: none" in capsys.readouterr().err
     assert main(["import", "none.csv", "pictures"]) == 2
-    assert "file to import is missing: there is no none" in capsys.readouterr().err
+    assert "file to import does not exist: none" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("n_labels", [1, 8])
@@ -379,7 +379,7 @@ def test_export_csv(project):
 def test_export_overwrites_only_what_is_named(project, capsys):
     Path("labels.csv").write_text("mine")
     assert main(["export", "pictures", "--to", "csv"]) == 2
-    assert "labels.csv is there already" in capsys.readouterr().err
+    assert "labels.csv exists already" in capsys.readouterr().err
     assert Path("labels.csv").read_text() == "mine"
     assert main(["export", "pictures", "--to", "csv", "--out", "labels.csv"]) == 0
     assert {e.picture: e.label for e in read_labels("labels.csv")} == project
@@ -419,7 +419,7 @@ def test_export_overwrites_no_other_interface(pictures, project, net, capsys):
     interface = Path("mine.xml")
     interface.write_text("<View/>")
     assert main(arguments) == 2
-    assert "mine.xml is there already" in capsys.readouterr().err
+    assert "mine.xml exists already" in capsys.readouterr().err
     assert interface.read_text() == "<View/>"
     assert not Path("mine.json").exists()
     interface.unlink()

@@ -138,7 +138,7 @@ def test_a_file_that_was_cut_short(saved, share):
     path, _, _ = saved
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(NetFileError, match="no net of skdfal, or damaged"):
+    with pytest.raises(NetFileError, match="not a skdfal network, or is damaged"):
         load_net(path)
 
 
@@ -154,7 +154,7 @@ def test_a_flipped_bit_is_found(saved):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": "other"}, "no net of skdfal"),
+        ({"format": "other"}, "not a skdfal network"),
         ({"version": 99}, "version 99"),
         ({"classes": ["cat"]}, "damaged"),
         ({"classes": "cat"}, "damaged"),
@@ -219,7 +219,7 @@ def test_other_files(tmp_path):
         archive.writestr("readme.txt", "")
     (tmp_path / "b.png").write_bytes(b"\x89PNG")
     for name in ("a.zip", "b.png"):
-        with pytest.raises(NetFileError, match="no net of skdfal"):
+        with pytest.raises(NetFileError, match="not a skdfal network"):
             load_net(tmp_path / name)
     with pytest.raises(FileNotFoundError):
         load_net(tmp_path / "nothing")

@@ -109,8 +109,8 @@ export class Labeling {
       return `The budget of ${count(this.budget)} labels is spent. All labels are saved.`;
     }
     return this.outbox.state === "offline"
-      ? `The server does not answer. ${n} answers wait in this browser.`
-      : "Nothing is left to ask. Thank you!";
+      ? `The server does not respond. ${n} answers are kept in this browser.`
+      : "All pictures are done. Thank you!";
   }
 
   dropUnreadable(entry) {
@@ -126,7 +126,7 @@ export class Labeling {
   showGuess() {
     const guess = this.current?.guess;
     $("guess").hidden = !guess || !$("show-guess").checked;
-    if (guess) $("guess").textContent = `The net: ${guess.label}, ${percent(guess.confidence)}`;
+    if (guess) $("guess").textContent = `Network: ${guess.label}, ${percent(guess.confidence)}`;
   }
 
   // Answers

@@ -63,8 +63,8 @@ export class Overview {
     else $("tiles").replaceChildren(...tiles);
     $("more").hidden = start + tiles.length >= n;
     $("overview-note").textContent = n
-      ? "Those the net doubts most come first. Click one to correct it."
-      : "There are none.";
+      ? "The labels that the network doubts most come first. Click a picture to correct it."
+      : "No pictures.";
   }
 
   tile(entry) {
@@ -85,8 +85,8 @@ export class Overview {
 
   note({ said, guess, label, held_out: isHeldOut }) {
     if (said) return Object.entries(said).map(([who, what]) => `${who || "?"}: ${what}`).join(", ");
-    if (guess && guess.label !== label) return `net: ${guess.label} ${percent(guess.confidence)}`;
-    return isHeldOut ? "held out" : guess ? `net agrees ${percent(guess.confidence)}` : "";
+    if (guess && guess.label !== label) return `network: ${guess.label} ${percent(guess.confidence)}`;
+    return isHeldOut ? "held out" : guess ? `network agrees ${percent(guess.confidence)}` : "";
   }
 
   ask(entry) {

@@ -12,10 +12,10 @@ const SELDOM = 4000;
 const FLASH = 140;
 
 const MESSAGES = {
-  offline: "The server does not answer. Answers wait in this browser and are sent again.",
-  full: "Not saved. The disk may be full; it is tried again and again. ",
-  refused: "An answer was refused: ",
-  locked: "Open the address with the token again, as the terminal shows it.",
+  offline: "The server does not respond. Answers are kept in this browser and will be sent again.",
+  full: "Not saved; retrying. The disk may be full. ",
+  refused: "An answer was rejected: ",
+  locked: "Open the address with the token again, as printed in the terminal.",
 };
 
 let status, labeling, overview, outbox, timer;
@@ -56,7 +56,7 @@ function rememberInput(input, name) {
 
 function saved(state, reason = "", before = state) {
   const n = outbox.events().length;
-  const texts = { saved: "All saved", sending: "Saving", full: "Not saved", refused: "Refused" };
+  const texts = { saved: "All saved", sending: "Saving", full: "Not saved", refused: "Rejected" };
   $("saved").textContent = texts[state] ?? `${n} not saved yet`;
   $("saved").dataset.state = { saved: "good", sending: "good", offline: "waiting" }[state] ?? "bad";
   if (state === "saved" && before === "refused") return;

@@ -40,22 +40,22 @@ function showQuality(quality, counts, training) {
   const known = quality.n >= FEWEST;
   $("accuracy").textContent = known ? percent(quality.accuracy) : "–";
   $("interval").textContent = known
-    ? `right; ${percent(quality.low)} to ${percent(quality.high)} with 95 % confidence, ` +
-      `by ${count(quality.n)} pictures it never learned from`
+    ? `correct on ${count(quality.n)} held-out pictures; 95 % interval ` +
+      `${percent(quality.low)} to ${percent(quality.high)}`
     : training.rounds
-      ? `Soon. A share of what is asked is held out to test the net; so far ${quality.n}.`
-      : "Known after the first training.";
+      ? `Shown from ${FEWEST} held-out pictures on; so far ${quality.n}.`
+      : "Shown after the first training.";
 }
 
 // Two measures that need no labels: whether nets agree, and what is still in doubt.
 function showStopping({ is_settled: isSettled, rounds }) {
   const last = rounds[rounds.length - 1];
   $("stopping").textContent = !last
-    ? "Known after some trainings."
+    ? "Shown after a few trainings."
     : isSettled
-      ? "The last nets agree on what is left: further labels will change little."
-      : `The last two nets agree to ${percent(Math.max(0, last.kappa))} beyond chance` +
-        " on what is left. Labels still help; at 99\u00a0% they hardly do.";
+      ? "The last networks agree on the unlabelled pictures: further labels will change little."
+      : `The last two networks agree ${percent(Math.max(0, last.kappa))} beyond chance on the` +
+        " unlabelled pictures. Labels still help; at 99\u00a0% they hardly do.";
   $("doubts").replaceChildren(...drawLines(rounds.map(({ labels, kappa, margin }) => ({
     labels, values: [Math.max(0, kappa), margin],
   })), ["agreement", "smallest margin"]));
@@ -64,12 +64,12 @@ function showStopping({ is_settled: isSettled, rounds }) {
 function showTraining(training) {
   const { is_busy: isBusy, until_next: n } = training;
   const trained = training.rounds
-    ? `Round ${training.rounds}, on ${count(training.n_labels)} labels. `
+    ? `Round ${training.rounds}, trained on ${count(training.n_labels)} labels. `
     : "";
   $("training").textContent = isBusy
-    ? `Training, ${Math.round(training.seconds)} s. Go on labelling.`
+    ? `Training for ${Math.round(training.seconds)} s. Keep labelling.`
     : !training.has_two_classes
-      ? `${trained}Starts once two classes have labels.`
+      ? `${trained}Starts when two classes have labels.`
       : `${trained}Next after ${count(n)} more ${n === 1 ? "label" : "labels"}.`;
   const share = isBusy ? training.seconds / (training.last_seconds ?? 10) : 0;
   $("training-track").classList.toggle("busy", isBusy);
@@ -77,7 +77,7 @@ function showTraining(training) {
   setWidth($("training-bar"), Math.min(0.97, share));
   $("training-error").hidden = !training.error;
   $("training-error").textContent = training.error
-    ? `The last training failed: ${training.error} Labelling goes on, and so will the next training.`
+    ? `The last training failed: ${training.error} You can keep labelling; the next training starts as usual.`
     : "";
   $("train").disabled = isBusy || !training.has_two_classes;
 }
@@ -89,7 +89,7 @@ function showClasses(classes, quality) {
     const bar = element("div");
     setWidth(bar, one.count / most);
     const { n, right, low, high } = found.get(one.name) ?? { n: 0 };
-    const title = n ? `${percent(low)} to ${percent(high)} with 95 % confidence` : "";
+    const title = n ? `95 % interval ${percent(low)} to ${percent(high)}` : "";
     return element("tr", {},
       element("td", { title: one.name }, one.name),
       element("td", {}, count(one.count)),
