@@ -205,7 +205,7 @@ def _known_to(classes, events, path):
     others = [event for event in events if event.label not in classes]
     if others:
         say(
-            f"skipped: {len(others)} labels that are not classes of {path}, such as "
+            f"skipped: labels that are not classes of {path} ({len(others)}), such as "
             f"{others[0].label!r} of {others[0].picture}"
         )
     return known

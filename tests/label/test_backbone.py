@@ -264,7 +264,7 @@ def test_saved_without_the_backbone_and_tied_to_its_weights(
     )
     torch.save(tiny().state_dict(), hub / "tiny-123.pth")
     load_backbone.cache_clear()
-    with pytest.raises(NetFileError, match="trained on other weights"):
+    with pytest.raises(NetFileError, match="trained with other pretrained weights"):
         load_net(path)
     (hub / "tiny-123.pth").unlink()
     load_backbone.cache_clear()

@@ -113,7 +113,7 @@ def test_evaluate_with_a_csv_is_evaluate_with_folders(predicted, capsys):
     assert evaluate("--labels", "labels.csv", "--columns", "label=kind") == 0
     out, err = capsys.readouterr()
     assert out == expected
-    assert "1 row is left out, of pictures that are not in pictures, such as go" in err
+    assert "1 row skipped, of pictures that are not in pictures, such as go" in err
 
 
 def write_rows(path, rows):
@@ -128,7 +128,7 @@ def write_rows(path, rows):
             [("dark/01.png", "drak")],
             "1 of 1 pictures have other labels (drak), such as",
         ),
-        ([("01.png", "dark")], "No picture in pictures has a label: labels.csv names"),
+        ([("01.png", "dark")], "No picture in pictures has a label: none of them is in"),
         ([("dark/01.png", "dark"), ("dark/01.png", "007")], "row 3: dark/01.png has"),
         ([("dark/broken.png", "dark")], "None of the 1 pictures in pictures can be"),
     ],
@@ -152,7 +152,7 @@ def test_suspects_are_ordered_by_doubt(predicted, capsys):
     assert main(command) == 0
     out, err = capsys.readouterr()
     n_wrong = sum(label != guess for label, guess, _ in predicted.values())
-    assert f"Of 30 labels the net contradicts {n_wrong}." in err
+    assert f"The network contradicts {n_wrong} of 30 labels." in err
     expected = sorted(predicted, key=lambda name: certainty(*predicted[name]))[:25]
     rows = [line.split() for line in out.splitlines()[2:]]
     assert [row[0] for row in rows] == expected
@@ -187,7 +187,7 @@ def test_suspects_of_a_project_are_corrected_and_imported(predicted, capsys):
     command = "suspects pictures --net net.skdfal -n 4 --out doubts.csv".split()
     assert main(command) == 0
     err = capsys.readouterr().err
-    assert f"1 labels that net.skdfal does not know, such as 'new' of {first}" in err
+    assert f"labels that are not classes of net.skdfal (1), such as 'new' of {first}" in err
     header, *rows = csv.reader(open("doubts.csv", encoding="utf-8-sig"))
     assert [row[0] for row in rows] == sorted(
         set(predicted) - {first}, key=lambda name: certainty(*predicted[name])
@@ -208,7 +208,7 @@ def test_suspects_of_a_project_are_corrected_and_imported(predicted, capsys):
         ("--project elsewhere", "elsewhere/labels.sqlite does not exist"),
         (
             "--labels labels.csv",
-            "its classes are 007, dark, light, and the labels none",
+            "its classes are 007, dark, light, the labels none",
         ),
         ("--labels no.csv", "no.csv is missing; expected a CSV"),
         ("--net no.skdfal", "no.skdfal does not exist"),

@@ -138,7 +138,7 @@ def test_a_file_where_a_folder_is_needed_is_named(pictures, net, capsys):
     ]:
         assert main(command.split()) == 2
         (line,) = [x for x in capsys.readouterr().err.splitlines() if "error" in x]
-        assert "error: f is a file, where a folder is needed" in line, command
+        assert "error: f is a file, but a folder is needed there" in line, command
 
 
 @pytest.mark.parametrize("command", ["query", "predict", "export", "import"])
@@ -253,7 +253,7 @@ def test_query_has_no_scores_of_what_is_drawn_at_random(pictures, capsys):
     for strategy in ("random", "core_set", "bald"):
         assert query(labels, "--scores", "--strategy", strategy) == 2
         out, err = capsys.readouterr()
-        assert f"--scores: {strategy} has no scores, or draws them at random" in err
+        assert f"--scores: {strategy} has no scores, or random ones" in err
         assert not out
 
 
@@ -293,7 +293,7 @@ def test_query_names_the_picture_whose_label_is_no_class(pictures, n_labels, cap
     name = list(labels)[-1]
     assert query(labels | {name: "drak"}, "--classes", "dark,light") == 2
     error = capsys.readouterr().err
-    assert f"{name} has the label 'drak' in labels.csv, which is none of" in error
+    assert f"{name} has the label 'drak' in labels.csv, which is not among" in error
     assert "stored" not in error
 
 
@@ -302,11 +302,11 @@ def test_query_knows_names_given_as_paths(pictures, capsys):
     first, second, third, *_ = labels
     given = {f"pictures/{first}": "dark", str(pictures / second): "light"}
     given[third.replace("/", "\\")] = "dark"
-    for n, rows in [(1, "1 row is"), (2, "2 rows are")]:
+    for n, rows in [(1, "1 row"), (2, "2 rows")]:
         given[f"elsewhere {n}.png"] = "light"
         assert query(given, "-n", "1", "--strategy", "random") == 0
         error = capsys.readouterr().err
-        assert f"{rows} left out, of pictures that are not in pictures" in error
+        assert f"{rows} skipped, of pictures that are not in pictures" in error
         assert "such as elsewhere 1.png." in error
     assert query(given, "-n", "100", "--strategy", "random") == 0
     out = capsys.readouterr().out
@@ -409,7 +409,7 @@ def test_export_where_no_task_is_left(pictures, project, net, capsys):
             path.unlink()
     arguments = ["export", "pictures", "--to", "label-studio", "--net", "net.skdfal"]
     assert main(arguments) == 2
-    assert "there is no task left" in capsys.readouterr().err
+    assert "no task is left" in capsys.readouterr().err
 
 
 def test_export_overwrites_no_other_interface(pictures, project, net, capsys):
@@ -425,7 +425,7 @@ def test_export_overwrites_no_other_interface(pictures, project, net, capsys):
     interface.unlink()
     assert main(arguments) == main(arguments) == 0
     assert main([*arguments, "--out", "mine.xml"]) == 2
-    assert "Name a .json by --out" in capsys.readouterr().err
+    assert "Name a .json file with --out" in capsys.readouterr().err
 
 
 def test_export_needs_a_net(pictures, project, capsys):
@@ -436,7 +436,7 @@ def test_export_needs_a_net(pictures, project, capsys):
 def test_export_makes_no_folder(pictures, capsys):
     for folder in ("pictures", "typo"):
         assert main(["export", folder, "--to", "csv"]) == 2
-        assert "There is no project here" in capsys.readouterr().err
+        assert "There is no project: " in capsys.readouterr().err
         assert main(["import", "labels.csv", "typo"]) == 2
         assert not (pictures.parent / folder / "skdfal").exists()
 
@@ -447,7 +447,7 @@ def test_export_of_no_labels_writes_nothing(tmp_path, monkeypatch, capsys):
     (tmp_path / "empty" / "skdfal").mkdir(parents=True)
     Store(tmp_path / "empty" / "skdfal" / "labels.sqlite").close()
     assert main(["export", "empty", "--to", "csv"]) == 2
-    assert "There is no label in" in capsys.readouterr().err
+    assert "There are no labels in" in capsys.readouterr().err
     assert not Path("labels.csv").exists()
 
 
@@ -463,7 +463,7 @@ def test_import_csv_into_a_new_project(pictures, capsys):
     write_labels("labels.csv", events(truth(pictures) | {"gone.png": "dark"}))
     for n_new in (N, 0):
         assert main(["import", "labels.csv", "pictures"]) == 0
-        assert f"{n_new} new answers of {N}" in capsys.readouterr().err
+        assert f"Imported {n_new} new answers of the {N}" in capsys.readouterr().err
     answers, classes = stored(pictures)
     assert answers.labels() == truth(pictures)
     assert classes == ["dark", "light"]
@@ -500,13 +500,13 @@ def test_import_label_studio(pictures, project):
 def test_a_new_project_of_one_class_is_none(pictures, capsys):
     write_labels("labels.csv", events({list(truth(pictures))[10]: "grey"}))
     assert main(["import", "labels.csv", "pictures"]) == 2
-    assert "one class alone, 'grey'" in capsys.readouterr().err
+    assert "only one class, 'grey'" in capsys.readouterr().err
     assert not (pictures / "skdfal").exists()
 
 
 def test_tasks_without_a_net_say_how_to_get_one(pictures, project, capsys):
     assert main(["export", "pictures", "--to", "label-studio"]) == 2
-    assert "There is no net yet" in capsys.readouterr().err
+    assert "There is no trained network" in capsys.readouterr().err
 
 
 def test_an_out_that_is_a_folder_is_refused_before_the_work(
@@ -528,7 +528,7 @@ def test_import_of_unknown_classes_needs_their_names(pictures, project, capsys):
     write_labels("labels.csv", events({name: "grey"}))
     assert main(["import", "labels.csv", "pictures"]) == 2
     error = capsys.readouterr().err
-    assert "The labels grey are no classes" in error
+    assert "The project does not have the classes grey" in error
     assert f"such as 'grey' of {name}. If that is a typo, correct it in" in error
     assert stored(pictures)[0].labels() == project
     classes = ["--classes", "dark,light,grey"]

@@ -42,6 +42,6 @@ def test_not_among_other_pictures(tmp_path):
 
 def test_not_above_folders_of_other_pictures(tmp_path):
     (tmp_path / "cats").mkdir()
-    with pytest.raises(ValueError, match="something else, such as cats"):
+    with pytest.raises(ValueError, match="contains other files, such as cats"):
         load_demo(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["cats"]

@@ -136,7 +136,7 @@ def test_csv_of_others(tmp_path, delimiter, encoding):
         ("a,b\n1,2\n", "no column 'file'; it has .'a', 'b'.. Say which"),
         ("file\n1\n", "no column 'label'"),
         ("file,label\n1\n", "row 2: 1 of 2 cells"),
-        ("file,label,time\n1,cat,yesterday\n", "row 2: 'yesterday' is no time"),
+        ("file,label,time\n1,cat,yesterday\n", "row 2: 'yesterday' should be a time"),
         ("file,label\nü,cat\n".encode("latin-1"), "not in UTF-8"),
         ("file,label\n".encode("utf-16"), "not in UTF-8"),
     ],
@@ -370,7 +370,7 @@ def test_tasks_of_others_are_known_by_the_end_of_their_address(
 def test_two_labels_of_one_picture_are_refused(tmp_path):
     part = annotation("cat")["result"] + annotation("dog")["result"]
     task = {"data": {"file": "a"}, "annotations": [annotation(result=part)]}
-    with pytest.raises(ValueError, match=r"task 0: several labels, .'cat', 'dog'."):
+    with pytest.raises(ValueError, match=r"task 0: expected one label, got .'cat', 'dog'."):
         read_label_studio(export(tmp_path / "x.json", [task]), ["a"])
 
 
@@ -389,7 +389,7 @@ def test_two_labels_of_one_picture_are_refused(tmp_path):
 )
 def test_what_is_no_annotation_is_said_with_its_file(tmp_path, wrong):
     task = {"data": {"file": "a"}, "annotations": [wrong]}
-    with pytest.raises(ValueError, match=r"x\.json, task 0: .* is no annotation"):
+    with pytest.raises(ValueError, match=r"x\.json, task 0: .* should be an annotation"):
         read_label_studio(export(tmp_path / "x.json", [task]), ["a"])
 
 
@@ -407,5 +407,5 @@ def test_what_is_no_annotation_is_said_with_its_file(tmp_path, wrong):
 )
 def test_what_is_no_export_is_refused(tmp_path, content):
     (tmp_path / "x.json").write_bytes(content.encode("latin-1"))
-    with pytest.raises(ValueError, match=r"no JSON|Choose JSON, and not JSON-MIN"):
+    with pytest.raises(ValueError, match=r"not valid JSON|as JSON, not as JSON-MIN"):
         read_label_studio(tmp_path / "x.json", [])

@@ -65,7 +65,7 @@ def error_of_another(path):
 
 def test_a_second_process_is_refused(store):
     error = run_in_another_process(error_of_another, store.path)
-    assert "is in use: another skdfal label works in this folder" in error
+    assert "is in use: another skdfal label is running in this folder" in error
     with pytest.raises(StoreError, match="is in use"):
         Store(store.path)
     store.add([Event("1", "a.png", "skip")])
@@ -86,7 +86,7 @@ def test_another_programs_database_is_left_alone(tmp_path):
     with sqlite3.connect(path) as db:
         db.execute("CREATE TABLE diary (day)")
     db.close()
-    with pytest.raises(StoreError, match="is no file of labels of skdfal"):
+    with pytest.raises(StoreError, match="is not a skdfal file of labels"):
         Store(path)
 
 
