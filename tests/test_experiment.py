@@ -235,7 +235,7 @@ def test_killed_interrupted_and_resumed_is_as_never_broken(uninterrupted, tmp_pa
     _, errors = process.communicate(timeout=30)
     assert time.monotonic() - asked < 15
     assert process.returncode == 130
-    assert "Nothing that was done is lost" in errors
+    assert "Finished work is kept; continue with" in errors
     assert "--resume" in errors
     assert "Traceback" not in errors
 
