@@ -253,7 +253,7 @@ def test_a_full_disk_is_said_and_the_page_does_not_advance(opened, project):
         opened.keyboard.press("1")
         opened.wait_for_timeout(PAUSE)
     assert shown(opened) == name
-    assert "Not saved. The disk may be full" in opened.inner_text("#banner")
+    assert "Not saved; retrying. The disk may be full" in opened.inner_text("#banner")
     for key in ("1", "2", "s", "u"):
         press(opened, key)
         assert shown(opened) == name
@@ -283,7 +283,7 @@ def test_the_server_dies_and_comes_back(page, tmp_path):
             press(page, KEYS[truth(name)])
             pressed.append((name, truth(name)))
         page.wait_for_selector("#saved:text('2 not saved yet')")
-        assert "wait in this browser" in page.inner_text("#banner")
+        assert "are kept in this browser" in page.inner_text("#banner")
         command.start()
         saved(page)
         pressed += label(page, 2)
@@ -348,7 +348,7 @@ def test_what_the_net_thinks_is_shown_to_who_asks_for_it(page, project):
         open_page(page, address)
         assert page.is_hidden("#guess")
         page.check("#show-guess")
-        assert page.inner_text("#guess") == "The net: dark, 87\u00a0%"
+        assert page.inner_text("#guess") == "Network: dark, 87\u00a0%"
         label(page, 1)
         assert page.is_visible("#guess")
 
