@@ -202,7 +202,7 @@ def test_default_folder_is_named_after_the_settings():
         (["compare", "--dataset", "minst"], "or module:function. Did you mean 'mni"),
         (["compare", "--dataset", "image_folder"], "a folder of pictures, or module:"),
         (["compare", "--dataset", "."], "is no image in"),
-        (["compare", "--size", "32"], "--size applies only to a folder of your own pictures"),
+        (["compare", "--size", "32"], "--size applies only to a folder of your own"),
         (["compare", "--columns", "time=when"], "should be like file=image,label=kind"),
         (["compare", "--net", "resnet"], "vgg8"),
         (["compare", "--strategies", "dfal,bayes"], "'bayes' should be one of dfal"),

@@ -128,7 +128,7 @@ def write_rows(path, rows):
             [("dark/01.png", "drak")],
             "1 of 1 pictures have other labels (drak), such as",
         ),
-        ([("01.png", "dark")], "No picture in pictures has a label: none of them is in"),
+        ([("01.png", "dark")], "No picture in pictures has a label: none of them is"),
         ([("dark/01.png", "dark"), ("dark/01.png", "007")], "row 3: dark/01.png has"),
         ([("dark/broken.png", "dark")], "None of the 1 pictures in pictures can be"),
     ],
@@ -187,7 +187,7 @@ def test_suspects_of_a_project_are_corrected_and_imported(predicted, capsys):
     command = "suspects pictures --net net.skdfal -n 4 --out doubts.csv".split()
     assert main(command) == 0
     err = capsys.readouterr().err
-    assert f"labels that are not classes of net.skdfal (1), such as 'new' of {first}" in err
+    assert f"not classes of net.skdfal (1), such as 'new' of {first}" in err
     header, *rows = csv.reader(open("doubts.csv", encoding="utf-8-sig"))
     assert [row[0] for row in rows] == sorted(
         set(predicted) - {first}, key=lambda name: certainty(*predicted[name])

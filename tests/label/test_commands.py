@@ -109,7 +109,7 @@ def test_pictures_of_which_none_can_be_read(pictures, net, capsys):
 
 def test_predict_with_no_net(pictures, capsys):
     assert main(["predict", "pictures", "--net", "pictures/broken.png"]) == 2
-    assert "broken.png is not a skdfal network, or is damaged.\n" in capsys.readouterr().err
+    assert "is not a skdfal network, or is damaged.\n" in capsys.readouterr().err
     assert main(["predict", "pictures", "--net", "nothing"]) == 2
     error = capsys.readouterr().err
     assert "There is no trained network: nothing does not exist. skdfal label" in error
