@@ -250,7 +250,7 @@ ONE_EACH = records({"a": [[0.1, 0.2, 0.3]], "random": [[0.1, 0.2, 0.3]]})
 LATER = [{**row, "annotations": row["annotations"] + 30} for row in TWO]
 NO_OVERLAP = TWO[:6] + LATER[6:]  # the trials of a, and later those of random
 ONE_LATER = TWO[:9] + LATER[9:]
-BEGINS = "do not overlap: one begins with 40 where another has ended with 30"
+BEGINS = "do not overlap: one begins at 40, but another has already ended at 30"
 APART = ONE_EACH[:3] + [{**row, "trial": 7} for row in ONE_EACH[3:]]
 
 
@@ -267,7 +267,10 @@ APART = ONE_EACH[:3] + [{**row, "trial": 7} for row in ONE_EACH[3:]]
         (lambda: annotations_saved(APART), "none in common"),
         (lambda: annotations_saved(TWO, at=5), r"at=5 should be .*\[10, 30\]"),
         (lambda: area_under_curve(TWO, start=30), "The range 30 to 30"),
-        (lambda: area_under_curve(TWO, stop=31), "10 to 31 should be within 10 to 30"),
+        (
+            lambda: area_under_curve(TWO, stop=31),
+            "10 to 31 should not be empty, and should be within 10 to 30",
+        ),
         (
             lambda: paired_difference(ONE_EACH, "a"),
             "one trial in common, 0: .* two",

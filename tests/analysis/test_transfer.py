@@ -97,7 +97,7 @@ def test_bad_input(data):
         transfer_scores((X, y, y), other(), X, y)
     with pytest.raises(ValueError, match="'selection' parameter"):
         transfer_scores(3, other(), X, y)
-    with pytest.raises(ValueError, match="one class only"):
+    with pytest.raises(ValueError, match="only one class"):
         transfer_scores((X[:3], [1, 1, 1]), other(), X, y)
     with pytest.raises(ValueError, match="inconsistent numbers"):
         transfer_scores((X[:3], y[:3]), clone(other()), X, y[:5])
