@@ -79,7 +79,7 @@ def test_compare_writes_tables_and_pictures(folder, capsys):
     table = (folder / "table.md").read_text()
     assert "| dfal" in table
     for text in (table, out):  # of nets trained for one epoch
-        assert "no better than guessing" in text
+        assert "the accuracy of always predicting the most frequent class" in text
         assert "try more epochs (--epochs)" in text
 
 
@@ -99,7 +99,7 @@ def test_results_are_never_lost(folder, capsys):
     assert "--resume" in error
     assert "--out" in error
     assert main([*TINY, "--out", str(folder), "--resume", "--epochs", "2"]) == 2
-    assert "max_epochs was 1, now 2" in capsys.readouterr().err
+    assert "--epochs was 1, now 2" in capsys.readouterr().err
     assert (folder / "rounds.csv").read_bytes() == before
 
 
@@ -218,7 +218,7 @@ def test_default_folder_is_named_after_the_settings():
         (["compare", "--width", "1e9"], "with width=1e+09 cannot be made for samples"),
         (["compare", "--device", "meta"], "device='meta' cannot be used"),
         (["compare", "--marks", "20,33"], "marks=[33]"),
-        (["compare", "--n-initial", "200"], "max_annotations=100"),
+        (["compare", "--n-initial", "200"], "should be <= --max-annotations 100"),
         (["compare", "--restarts", "5"], "needs patience"),
         (["compare", "--max-annotations", "5000"], "1297 training samples"),
         (["compare", "--n-test", "5000"], "500 test samples"),
@@ -489,14 +489,21 @@ def test_compare_on_a_folder_of_pictures(
         name.parent.mkdir(parents=True, exist_ok=True)
         Image.new("L", (16, 16), 100 * (i % 2) + i).save(name)
     (tmp_path / "shades" / "dark" / "broken.png").touch()
+    assert main(["compare", "--dataset", "shades", "--size", "16"]) == 2
+    error = capsys.readouterr().err
+    assert "--max-annotations 100 is more than the 32 training samples of" in error
+    assert "of shades, whose test set has 8 more. Set --max-annotations to 32" in error
     options = "--size 16 --n-test 10 --n-initial 4 --n-instances 4 --max-annotations 8 "
     options += "--epochs 1 --trials 1 --strategies random --jobs 1"
     arguments = ["compare", "--dataset", "shades", *options.split()]
     with pytest.warns(UserWarning, match="1 unreadable, such as dark/broken.png"):
         assert main(arguments) == 0
+    error = capsys.readouterr().err
+    assert "random on shades with lenet5, 4 to 8 annotations, 10 test samples" in error
+    assert "warning: with only 10 test samples, each of them counts for 10.0%" in error
     (folder,) = (tmp_path / "skdfal-results").iterdir()
     assert folder.name.startswith("shades-lenet5-8-seed0-")
-    assert "that are left out" not in capsys.readouterr().err  # said again by a worker
+    assert "that are left out" not in error  # said again by a worker
     settings = json.loads((folder / "run.json").read_text())["settings"]
     assert settings["dataset_params"]["n_test"] == 10
     assert len(settings["data_digest"]) == 64

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -51,7 +52,13 @@ def compare(arguments):
     find_modules_here(arguments.dataset, arguments.net, *arguments.strategies)
     settings = {field: getattr(arguments, name) for name, field in _FIELDS.items()}
     settings |= _own_pictures(arguments)
-    protocol = Protocol(**settings, marks=arguments.marks)
+    try:
+        _run(Protocol(**settings, marks=arguments.marks), arguments)
+    except ValueError as error:
+        raise ValueError(_in_options(str(error))) from error
+
+
+def _run(protocol, arguments):
     arguments.out = arguments.out or default_folder(arguments)
     if arguments.resume and not arguments.out.exists():
         print(
@@ -70,6 +77,16 @@ def compare(arguments):
         resume=arguments.resume,
     )
     _report(records, protocol, arguments)
+
+
+def _in_options(message):
+    """Replace the fields of a protocol in a message by the options of the command."""
+    for name, field in _FIELDS.items():
+        if "_" in field:  # one that is no other word
+            option = f"--{name.replace('_', '-')}"
+            message = re.sub(rf"\b{field}=", f"{option} ", message)
+            message = re.sub(rf"\b{field}\b", option, message)
+    return message
 
 
 def default_folder(arguments):

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from numbers import Real
+from pathlib import Path
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -359,20 +360,38 @@ class Protocol:
         data : Bunch
             Result of :func:`load_data`.
         """
-        n_samples = len(data.X_train)
-        n_needed = max(self.max_annotations, self.n_initial + (self.n_pool or 0))
-        if n_needed > n_samples:
+        n_samples, n_scored = len(data.X_train), len(data.X_test)
+        kind, name = self.scored_on, self.data_name
+        there = (
+            f"the {n_samples} training samples of {name}, whose {kind} set has "
+            f"{n_scored} more"
+        )
+        if self.max_annotations > n_samples:
             raise ValueError(
-                f"max_annotations={self.max_annotations}, and n_initial="
-                f"{self.n_initial} with n_pool={self.n_pool}, should be <= the "
-                f"{n_samples} training samples of {self.dataset}."
+                f"max_annotations={self.max_annotations} is more than {there}. Set "
+                f"max_annotations to {n_samples} or less."
             )
-        kind = "test" if self.n_validation is None else "validation"
-        if self.n_test is not None and self.n_test > len(data.X_test):
+        if self.n_initial + (self.n_pool or 0) > n_samples:
             raise ValueError(
-                f"n_test={self.n_test} should be <= the {len(data.X_test)} {kind} "
-                f"samples of {self.dataset}."
+                f"n_initial={self.n_initial} and n_pool={self.n_pool} are together "
+                f"more than {there}. Make n_pool smaller."
             )
+        if self.n_test is not None and self.n_test > n_scored:
+            raise ValueError(
+                f"n_test={self.n_test} should be <= the {n_scored} {kind} samples of "
+                f"{name}."
+            )
+
+    @property
+    def data_name(self):
+        """Name of the data set in messages: that of the folder, if it is one."""
+        folder = self.dataset_params.get("folder")
+        return Path(folder).name if self.dataset == "image_folder" else self.dataset
+
+    @property
+    def scored_on(self):
+        """Kind of the samples on which networks are scored: "test" or "validation"."""
+        return "test" if self.n_validation is None else "validation"
 
     def _check_names(self):
         find("dataset", self.dataset, DATASETS)

@@ -1,5 +1,6 @@
 """Run many trials in parallel processes, each of which can be killed and resumed."""
 
+import sys
 import warnings
 from collections import Counter, defaultdict
 from numbers import Integral
@@ -29,6 +30,7 @@ from skdfal.experiment._protocol import load_data, load_data_anew
 from skdfal.experiment._trial import check_loop, run_trial
 from skdfal.experiment._workers import Task, report, run_tasks
 
+_FEW = 100  # samples below which an accuracy in percent says little
 _WHOLE = Interval(Integral, 0, None, closed="left")
 
 
@@ -121,6 +123,7 @@ def run_experiment(
     check_device(device)
     data = load_data_anew(protocol)  # download once, before the workers start
     protocol.check_data(data)
+    n_scored = protocol.n_test or len(data.X_test)
     _check_net(protocol, data, device)
     for strategy in strategies:
         check_loop(protocol, strategy, data, device)
@@ -147,10 +150,17 @@ def run_experiment(
             if not (files := TrialFiles(out_dir, strategy, trial)).is_finished()
         }
         what = (
-            f"trials of {', '.join(strategies)} on {protocol.dataset} with "
+            f"trials of {', '.join(strategies)} on {protocol.data_name} with "
             f"{protocol.net}, {protocol.n_initial} to {protocol.max_annotations} "
-            "annotations"
+            f"annotations, {n_scored} {protocol.scored_on} samples"
         )
+        if verbose and tasks and n_scored < _FEW:
+            print(
+                f"warning: with only {n_scored} {protocol.scored_on} samples, each of "
+                f"them counts for {1 / n_scored:.1%} of the accuracy; small "
+                "differences mean little.",
+                file=sys.stderr,
+            )
         run_tasks(tasks, what, n_jobs=n_jobs, n_threads=n_threads, verbose=verbose)
         _warn_of_limits(out_dir)
         return _sum_up(out_dir, settings)

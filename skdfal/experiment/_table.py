@@ -150,12 +150,12 @@ def guessing_note(records, mark, y_true):
     guessing = [name for name, summary in at_mark.items() if summary.mean <= reached]
     if not guessing:
         return ""
-    all_or_some = "Nothing" if len(guessing) == len(at_mark) else "Less"
     return (
-        f"With {mark} labels, {', '.join(guessing)}: no better than guessing; always "
-        f"predicting the most frequent class scores {share:.1%}. {all_or_some} can be "
-        "concluded from nets that have not learned: try more epochs (--epochs), more "
-        "labels (--n-initial, --max-annotations) or another net (--net)."
+        f"With {mark} labels, {', '.join(guessing)}: not significantly (two standard "
+        f"errors) above {share:.1%}, the accuracy of always predicting the most "
+        f"frequent class, on {len(y_true)} samples. Networks that have not learned say "
+        "little about a strategy: try more epochs (--epochs), more labels "
+        "(--n-initial, --max-annotations) or another network (--net)."
     )
 
 

@@ -1,6 +1,6 @@
 """A trained net and known labels, held against each other: evaluate, and suspects."""
 
-from contextlib import closing
+from contextlib import closing, suppress
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from tabulate import tabulate
 
 from skdfal.datasets._label_table import labels_of_pictures
 from skdfal.label._answers import Answers
-from skdfal.label._command import STORE
+from skdfal.label._command import PROJECT, STORE
 from skdfal.label._event import Event
 from skdfal.label._formats import read_labels, write_judged
 from skdfal.label._shared import (
@@ -24,7 +24,7 @@ from skdfal.label._shared import (
     say_left_out,
 )
 from skdfal.label._status import certainty
-from skdfal.label._store import Store
+from skdfal.label._store import Store, StoreError
 from skdfal.label._trainer import NET
 from skdfal.learner import wilson_interval
 from skdfal.pool import on_cluster
@@ -86,11 +86,27 @@ def evaluate(arguments):
         _check_classes(events, saved.classes, arguments)
         judged = _judged(saved, pool, events)
         say_broken(pool)
+    _warn_of_training_pictures(judged, arguments)
     _print_scores(judged, saved.classes)
     if arguments.out is not None:
         mistakes = [one for one in judged if one.is_mistake]
         write_judged(arguments.out, mistakes)
         say(f"{arguments.out}: {len(mistakes)} mistakes, the most confident first.")
+
+
+def _warn_of_training_pictures(judged, arguments):
+    """Say how many of the pictures the net learned from, if its project tells."""
+    folder = arguments.pictures / PROJECT
+    if not (folder / NET).is_file() or not arguments.net.samefile(folder / NET):
+        return  # the names in another project are of other pictures
+    with suppress(StoreError), closing(Store(folder / STORE)) as store:  # or in use
+        trained_on = store.setting("trained_on", {})
+        n_seen = sum(one.event.picture in trained_on for one in judged)
+        if n_seen:
+            say(
+                f"warning: the network was trained on {n_seen} of these {len(judged)} "
+                "pictures, so its accuracy on new ones is probably lower."
+            )
 
 
 def _check(events, pool, arguments):

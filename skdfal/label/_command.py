@@ -64,7 +64,11 @@ def label(arguments):
     folder = arguments.project or pictures / PROJECT
     if arguments.classes is None and not arguments.labels_from_folders:
         _check_classes(known_classes(folder / STORE))
+    if not (folder / STORE).exists():
+        _check_learning(arguments)
     print(f"Looking for pictures in {pictures} ...", flush=True)
+    if arguments.labels_from_folders:
+        _check_class_folders(pictures, folder)
     make_folder(folder)
     token = settle_token(folder / _TOKEN)
     with (
@@ -107,6 +111,31 @@ def _fill_in_demo(arguments):
     arguments.classes = arguments.classes or _DEMO_CLASSES
     arguments.size = arguments.size or _DEMO_SIZE
     load_demo(arguments.pictures)
+
+
+def _check_learning(arguments):
+    """Raise where a new project would have no such strategy or net, or size."""
+    from skdfal.label._nets import image_size_for, make_net, strategy_for
+
+    net, strategy = (vars(arguments)[n] or _USUAL[n] for n in ("net", "strategy"))
+    strategy_for(strategy)
+    if ":" not in net:  # one's own may need to know the pictures
+        size = arguments.size or image_size_for(net)
+        make_net(net, 2, (3, size, size), strategy=strategy).initialize()
+
+
+def _check_class_folders(pictures, folder):
+    """Raise where no picture has a folder that could be its class."""
+    from skdfal.pool import ImagePool
+
+    # One colour and one pixel: for the names alone.
+    with ImagePool(pictures, image_size=1, mode="RGB", exclude=folder) as pool:
+        if not any(pool.labels_from_folders()):
+            raise ValueError(
+                f"--labels-from-folders: no picture in {pictures} lies in a subfolder. "
+                "Put the pictures into one subfolder per class, or leave the option "
+                "out."
+            )
 
 
 def _open(arguments, pictures, folder, store):
@@ -206,7 +235,10 @@ def known_classes(path):
 def _check_classes(names):
     """Raise where nobody has named the classes yet."""
     if not names:
-        raise ValueError("Name the classes the first time: --classes cat,dog,other.")
+        raise ValueError(
+            "Name the classes the first time: --classes cat,dog,other, or "
+            "--labels-from-folders if there is one subfolder per class."
+        )
 
 
 def agreed_classes(known, wanted):
@@ -341,7 +373,10 @@ def _announce(arguments, project, address):
             "address and has the token can see the pictures and change labels. The "
             "connection is not encrypted."
         )
-    print(f"Open this address to label; Ctrl-C stops:\n\n  {address}\n", flush=True)
+    what = "Open this address to label"
+    if not project.n_open():
+        what = "Every picture has an answer. Open this address to review them"
+    print(f"{what}; Ctrl-C stops:\n\n  {address}\n", flush=True)
 
 
 def settle_token(path):

@@ -17,6 +17,7 @@ from skdfal.label._formats import (
     label_studio_tasks,
     read_label_studio,
     read_labels,
+    renamed,
     write_label_studio,
     write_labels,
     write_predictions,
@@ -53,11 +54,11 @@ def predict(arguments):
         Of the command.
     """
     saved = net_in(arguments.net, arguments)
-    out = new_file(arguments, PREDICTIONS)
     with (
         on_cluster(arguments.dask),
         open_pool(arguments, saved.image_size, saved.mode) as pool,
     ):
+        out = new_file(arguments, PREDICTIONS)
         names, proba = predicted(saved, pool, range(len(pool)))
         write_predictions(out, names, proba, saved.classes)
         say_broken(pool)
@@ -212,9 +213,11 @@ def import_(arguments):
     make_folder(path.parent)
     with closing(Store(path)) as store:
         store.set("classes", classes)
-        n_before = len(store.events())
-        store.add(events)
-        n_new = len(store.events()) - n_before
+        before = store.events()
+        # Earlier versions gave an event the id of its name as the file wrote it.
+        known = {renamed(event, event.picture).id for event in before}
+        store.add([event for event in events if event.id not in known])
+        n_new = len(store.events()) - len(before)
     say(f"Imported {n_new} new answers of the {len(events)} in {arguments.file}.")
 
 

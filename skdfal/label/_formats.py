@@ -384,6 +384,24 @@ def _path_in(address):
 # Of both
 
 
+def renamed(event, name):
+    """Return an event of a file with another name of its picture, and the id of that.
+
+    Parameters
+    ----------
+    event : Event
+        As read, or as stored.
+    name : str
+        Name of the picture in its folder.
+
+    Returns
+    -------
+    event : Event
+        The same one however the file wrote the name.
+    """
+    return _event(event.kind, name, event.label, event.annotator, event.time)
+
+
 def _event(kind, file, label=None, annotator="", time=0.0):
     content = json.dumps([kind, file, label, annotator, time])
     identity = hashlib.sha256(content.encode()).hexdigest()[:32]

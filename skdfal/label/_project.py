@@ -18,7 +18,14 @@ from skdfal.label._formats import write_labels
 from skdfal.label._handed import Handed
 from skdfal.label._learning import Learning
 from skdfal.label._order import Order
-from skdfal.label._status import certainty, classes_shown, curve, quality, stopping
+from skdfal.label._status import (
+    accuracy_in_words,
+    certainty,
+    classes_shown,
+    curve,
+    quality,
+    stopping,
+)
 from skdfal.label._store import NotSavedError
 from skdfal.label._trainer import NET, PREDICTIONS, Job
 
@@ -404,8 +411,20 @@ class Project:
             return f"The training failed. {self._learning.error}"
         return (
             f"Trained on {answer['n_labels']} labels; wrote {NET}, {PREDICTIONS} and "
-            f"{LABELS} in {self.recipe.folder}."
+            f"{LABELS} in {self.recipe.folder}.{accuracy_in_words(self._quality())}"
         )
+
+    def n_open(self):
+        """Return how many pictures have neither a label nor an exclusion.
+
+        Returns
+        -------
+        n_open : int
+            Of those that there are now.
+        """
+        with self._lock:
+            done = {*self.answers.standing("label"), *self.answers.standing("exclude")}
+            return len(self._rows.keys() - done)
 
     # What the page shows
 
@@ -428,13 +447,15 @@ class Project:
                 "counts": self._counts(labels, held_out),
                 "budget": self.budget,
                 "training": self._training(),
-                "quality": quality(
-                    self.recipe.classes, held_out, self._learning.predictions
-                ),
+                "quality": self._quality(),
                 "curve": curve(self._learning.rounds, held_out),
                 "stopping": stopping(self._learning.rounds),
                 "broken": dict(self.pool.broken),
             }
+
+    def _quality(self):
+        held_out = self._held_out_of(self.answers.labels())
+        return quality(self.recipe.classes, held_out, self._learning.predictions)
 
     def _held_out_of(self, labels):
         return {n: one for n, one in labels.items() if self._order.is_held_out(n)}

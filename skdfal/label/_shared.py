@@ -6,8 +6,10 @@ from pathlib import Path
 from skdfal.adapter import predict_proba
 from skdfal.datasets._label_table import name_in
 from skdfal.label._command import PROJECT
+from skdfal.label._formats import renamed
 from skdfal.label._net_file import load_net
 from skdfal.label._nets import samples_for
+from skdfal.label._trainer import NET
 from skdfal.pool import ImagePool
 
 
@@ -31,6 +33,8 @@ def new_file(arguments, name):
 
 def net_in(path, arguments):
     """Return the net that a file holds."""
+    if path.is_dir():
+        raise ValueError(f"--net {path} is a folder. {_file_for(path / NET)}")
     if not path.exists():
         raise ValueError(
             f"There is no trained network: {path} does not exist. skdfal label writes "
@@ -39,8 +43,20 @@ def net_in(path, arguments):
     return load_net(path, arguments.net_class)
 
 
+def _file_for(net):
+    """Say which file to name in place of the folder that it is in."""
+    if net.is_file():
+        return f"Name the file in it: --net {net}."
+    return f"Name the file of a network; there is no {net}."
+
+
 def open_pool(arguments, image_size, mode=None):
     """Return the pictures; without Pillow a ValueError says what to install."""
+    if arguments.pictures.is_file():
+        raise ValueError(
+            f"{arguments.pictures} is a file; a folder of pictures is expected, such "
+            f"as {arguments.pictures.parent}."
+        )
     try:
         return ImagePool(
             arguments.pictures,
@@ -89,7 +105,7 @@ def known_events(events, names, folder):
         if name is None:
             unknown.append(event.picture)
         else:
-            found.append(event._replace(picture=name))
+            found.append(renamed(event, name))
     say_left_out(unknown, folder)
     return found
 

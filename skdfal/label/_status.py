@@ -57,6 +57,34 @@ def quality(classes, labels, predictions):
     return accuracy(labels, predicted, labels) | {"classes": by_class}
 
 
+def accuracy_in_words(quality):
+    """Return the held-out accuracy as text, to stand after another sentence.
+
+    Parameters
+    ----------
+    quality : dict
+        What :func:`accuracy` returns.
+
+    Returns
+    -------
+    text : str
+        With Wilson's 95% interval; empty where no held-out picture has a label.
+
+    Examples
+    --------
+    >>> from skdfal.label._status import accuracy_in_words
+    >>> accuracy_in_words({"n": 12, "right": 11, "low": 0.646, "high": 0.985})
+    ' Held-out accuracy: 11 of 12 (95% interval 65% to 98%, Wilson).'
+    """
+    if not quality["n"]:
+        return ""
+    low, high = quality["low"], quality["high"]
+    return (
+        f" Held-out accuracy: {quality['right']} of {quality['n']} "
+        f"(95% interval {low:.0%} to {high:.0%}, Wilson)."
+    )
+
+
 def curve(rounds, labels):
     """Return the accuracy of each round's net that was tried on enough pictures.
 

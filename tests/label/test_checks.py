@@ -2,6 +2,7 @@
 
 import csv
 import re
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +90,20 @@ def test_evaluate_counts_what_predict_says(predicted, capsys):
         precision = f"{hits / n_guessed:.3f}" if n_guessed else "nan"
         expected = f"{precision} +{hits / 10:.3f} +\\S+ +10"
         assert re.search(rf"^ *{name} +{expected}$", report, re.M)
+
+
+def test_evaluate_says_on_how_many_pictures_the_net_was_trained(pictures, capsys):
+    (pictures / "skdfal").mkdir()
+    own = Path("net.skdfal").rename(pictures / "skdfal" / "net.skdfal")
+    with closing(Store(pictures / "skdfal" / "labels.sqlite")) as store:
+        store.set("trained_on", {"007/00.png": "007", "dark/01.png": "dark"})
+    assert main(["evaluate", "pictures", "--net", str(own)]) == 0
+    said = f"warning: the network was trained on 2 of these {N} pictures"
+    assert said in capsys.readouterr().err
+    copy = Path("copy.skdfal")
+    copy.write_bytes(own.read_bytes())
+    assert main(["evaluate", "pictures", "--net", str(copy)]) == 0
+    assert "warning" not in capsys.readouterr().err
 
 
 def test_evaluate_writes_the_mistakes(predicted):

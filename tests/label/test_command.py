@@ -58,7 +58,7 @@ def test_it_says_where_and_goes_on_without_classes(pictures, quick, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "Name the classes the first time"),
+        ([], "other, or --labels-from-folders"),
         (["--classes", "cat"], "at least two different names"),
         (["--classes", "cat,cat"], "separated by commas"),
         (["--classes", "cat,dog", "--holdout", "1"], r"a number in [0, 1)"),
@@ -230,6 +230,33 @@ def test_folders_as_labels(tmp_path, quick):
     labels = read_labels(tmp_path / "all" / "skdfal" / "labels.csv")
     assert len(labels) == 40
     assert all(e.label == truth(e.picture) for e in labels)
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_folders_as_labels_need_folders(pictures, quick, capsys, is_new):
+    if not is_new:
+        assert run(pictures, "--classes", "dark,light", "--no-browser") == 0
+    assert run(pictures, "--labels-from-folders", "--no-browser") == 2
+    assert "lies in a subfolder" in capsys.readouterr().err
+    assert (pictures / "skdfal").exists() != is_new
+
+
+@pytest.mark.parametrize("wrong", ["--strategy bogus", "--net bogus", "--size 9"])
+def test_a_typo_leaves_no_project_behind(pictures, quick, wrong):
+    assert run(pictures, "--classes", "dark,light", *wrong.split()) == 2
+    assert not (pictures / "skdfal").exists()
+
+
+def test_with_an_answer_for_every_picture_there_is_nothing_to_label(
+    tmp_path, quick, capsys
+):
+    pictures = in_folders(tmp_path / "all", *CLASSES)
+    (pictures / "dark" / "00000-dark.png").rename(pictures / "00000.png")
+    assert run(pictures, "--labels-from-folders", "--no-browser") == 0
+    assert "Open this address to label;" in capsys.readouterr().out
+    (pictures / "00000.png").unlink()
+    assert run(pictures, "--no-browser") == 0
+    assert "Every picture has an answer. Open" in capsys.readouterr().out
 
 
 def test_a_folder_that_no_csv_can_name(tmp_path, quick, capsys):

@@ -4,6 +4,7 @@ import csv
 import json
 import sys
 from argparse import Namespace
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +115,24 @@ def test_predict_with_no_net(pictures, capsys):
     error = capsys.readouterr().err
     assert "There is no trained network: nothing does not exist. skdfal label" in error
     assert error.count("\n") == 1
+
+
+def test_a_wrong_net_or_folder_is_told_before_a_file_in_the_way(pictures, net, capsys):
+    Path("predictions.csv").write_text("mine")
+    (pictures / "skdfal").mkdir()
+    for arguments, message in [
+        ("pictures --net pictures/skdfal", "is a folder. Name the file of a network"),
+        ("pictures/broken.png --net net.skdfal", "a folder of pictures is expected"),
+        ("nowhere --net net.skdfal", "nowhere"),
+    ]:
+        assert main(["predict", *arguments.split()]) == 2
+        error = capsys.readouterr().err
+        assert message in error
+        assert "exists already" not in error
+    Path("net.skdfal").rename(pictures / "skdfal" / "net.skdfal")
+    assert main("evaluate pictures --net pictures/skdfal".split()) == 2
+    expected = f"Name the file in it: --net {Path('pictures/skdfal/net.skdfal')}."
+    assert expected in capsys.readouterr().err
 
 
 def test_predict_overwrites_only_what_is_named(pictures, net, capsys):
@@ -467,6 +486,34 @@ def test_import_csv_into_a_new_project(pictures, capsys):
     answers, classes = stored(pictures)
     assert answers.labels() == truth(pictures)
     assert classes == ["dark", "light"]
+
+
+def test_an_import_is_known_by_the_picture_not_by_how_the_file_names_it(
+    pictures, capsys
+):
+    labels = truth(pictures)
+    paths = {f"pictures/{name}": label for name, label in labels.items()}
+    for given, n_new in [(paths, N), (labels, 0), (paths, 0)]:
+        write_labels("labels.csv", events(given))
+        assert main(["import", "labels.csv", "pictures"]) == 0
+        assert f"Imported {n_new} new answers of the {N}" in capsys.readouterr().err
+
+
+def test_what_an_earlier_version_imported_is_not_imported_twice(pictures, capsys):
+    """It took the id from the name in the file, and the picture from the folder."""
+    write_labels(
+        "labels.csv", events({f"pictures/{n}": "dark" for n in truth(pictures)})
+    )
+    stored_then = [
+        event._replace(picture=event.picture.removeprefix("pictures/"))
+        for event in read_labels("labels.csv")
+    ]
+    (pictures / "skdfal").mkdir()
+    with closing(Store(pictures / "skdfal" / "labels.sqlite")) as store:
+        store.set("classes", ["dark", "light"])
+        store.add(stored_then)
+    assert main(["import", "labels.csv", "pictures"]) == 0
+    assert "Imported 0 new answers" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("classes", [[], ["--classes", "grey,red"]])

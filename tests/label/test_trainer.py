@@ -10,6 +10,7 @@ import pytest
 
 from skdfal.label import _project, _trainer
 from skdfal.label._net_file import load_net
+from skdfal.label._status import accuracy_in_words
 from skdfal.label._trainer import NET, PREDICTIONS, ROUND, Job
 from tests.label.projects import (
     CLASSES,
@@ -64,7 +65,9 @@ def test_each_training_is_told_in_a_line(pictures):
     assert line == (
         f"Trained on {project.status()['training']['n_labels']} labels; wrote "
         f"net.skdfal, predictions.csv and labels.csv in {pictures / 'skdfal'}."
+        f"{accuracy_in_words(project.status()['quality'])}"
     )
+    assert "Held-out accuracy: " in line
 
 
 @pytest.fixture(scope="module")
