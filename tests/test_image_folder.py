@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from skdfal.datasets import load_image_folder
+from skdfal.experiment import FolderError, Protocol, load_data
+from skdfal.experiment._run import _run_trial
 from skdfal.pool import ImagePool
 
 Image = pytest.importorskip(
@@ -151,3 +153,49 @@ def test_folders_that_make_no_data_set(pictures, tmp_path):
         (pictures / name).rename(pictures / part)
     with pytest.raises(ValueError, match=r"Train, test: parts of .*such as .*test\.$"):
         load_image_folder(pictures)
+
+
+def test_classes_that_a_part_lacks_are_said(pictures):
+    (pictures / "rare").mkdir()
+    Image.new("L", (12, 16)).save(pictures / "rare" / "1.png")
+    with pytest.warns(UserWarning, match=r"training set has no picture of cat, rare:"):
+        load_image_folder(pictures, n_test=20, random_state=0)
+    with pytest.warns(UserWarning, match=r"test set has no picture of \w+, \w+:"):
+        load_image_folder(pictures, n_test=1, random_state=0)
+
+
+def test_pictures_that_are_refused_unread_are_said(pictures, tmp_path):
+    (tmp_path / "outside.png").write_bytes((pictures / "cat/00.png").read_bytes())
+    (pictures / "cat" / "link.png").symlink_to(tmp_path / "outside.png")
+    with pytest.warns(UserWarning, match=r"such as cat/link.png \(The link"):
+        load_image_folder(pictures)
+
+
+@pytest.mark.parametrize("prefix", ["./", "cat/../", " "])
+def test_paths_in_a_csv_are_normalised(pictures, tmp_path, prefix):
+    data = load_image_folder(pictures)
+    table = tmp_path / "labels.csv"
+    with table.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["file", "label"])
+        for part in ("train", "test"):
+            for name, y in zip(data[f"files_{part}"], data[f"y_{part}"], strict=True):
+                rows.writerow([prefix + name, data.target_names[y]])
+    again = load_image_folder(pictures, labels=table)
+    assert parts(again) == parts(data)
+
+
+def test_data_that_change_while_an_experiment_runs_are_refused(pictures, tmp_path):
+    protocol = Protocol(
+        "image_folder",
+        dataset_params={"folder": str(pictures), "image_size": 16},
+        n_initial=4,
+        n_instances=4,
+        max_annotations=8,
+        max_epochs=1,
+    )
+    digest = load_data(protocol)["digest"]
+    arguments = protocol, 0, tmp_path, "cpu"
+    with pytest.raises(FolderError, match="has changed since the experiment began"):
+        _run_trial(*arguments, digest[::-1], "random", 0)
+    assert not (tmp_path / "trials").exists()

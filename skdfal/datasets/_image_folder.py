@@ -141,6 +141,7 @@ def load_image_folder(
             [known[name] for name in files], return_inverse=True
         )
         train, test = _split(len(files), n_test, random_state)
+        _warn_of_missing(target_names, y, {"training": train, "test": test})
         X_train, X_test = (
             pool.take([rows[files[i]] for i in part]) for part in (train, test)
         )
@@ -183,7 +184,8 @@ def _check_classes(labels, pool, table, strangers):
 
 def _warn_of_left_out(pool, known, files, strangers, table):
     """Say what is not used, and why."""
-    broken = sorted(set(known).difference(files))
+    refused = set(pool.broken).difference(pool.names)  # by name, link or kind
+    broken = sorted(refused.union(known).difference(files))
     unlabelled = sorted(set(pool.names).difference(known))
     parts = [
         _some("unreadable", broken, pool.broken),
@@ -196,6 +198,19 @@ def _warn_of_left_out(pool, known, files, strangers, table):
             f"{'; '.join(filter(None, parts))}.",
             UserWarning,
         )
+
+
+def _warn_of_missing(target_names, y, parts):
+    """Say which classes have no picture in a part."""
+    for part, chosen in parts.items():
+        missing = target_names[np.setdiff1d(y, y[chosen])].tolist()
+        if missing:
+            warn_caller(
+                f"The {part} set has no picture of {', '.join(missing)}: too few "
+                "pictures of a class, or a test set of an unsuitable size. Add "
+                "pictures, or change the size of the test set or the random state.",
+                UserWarning,
+            )
 
 
 def _some(what, names, reasons=None):

@@ -2,6 +2,7 @@
 
 import io
 import os
+import posixpath
 from contextlib import suppress
 from pathlib import Path
 
@@ -121,7 +122,7 @@ def name_in(given, names, folder):
 
 def _readings(given, folder):
     yield given
-    yield given.replace("\\", "/")
+    yield posixpath.normpath(given.strip().replace("\\", "/"))  # such as ./a/1.png
     for full in (os.path.abspath, os.path.realpath):  # with links as given, or followed
         with suppress(ValueError):
             yield Path(full(given)).relative_to(full(folder)).as_posix()

@@ -14,6 +14,7 @@ from skdfal.experiment._folder import (
     COLUMNS,
     DIGEST,
     SECONDS_COLUMNS,
+    FolderError,
     TrialFiles,
     finished_trials,
     opened,
@@ -133,15 +134,15 @@ def run_experiment(
         "device": device,
         "n_threads": int(n_threads),
     }
-    if "digest" in data:
-        settings[DIGEST] = str(data.digest)
+    if (digest := _digest(data)) is not None:
+        settings[DIGEST] = digest
     with opened(out_dir, settings, resume=resume):
         # All strategies of a trial run before the next trial, so that the results of an
         # interrupted run can be compared.
         tasks = {
             f"trial {trial + 1} of {strategy}": Task(
                 _run_trial,
-                (protocol, seed, out_dir, device, strategy, trial),
+                (protocol, seed, out_dir, device, digest, strategy, trial),
                 n_steps=len(protocol.rounds()),
                 n_done=len(read_records(files.rows)),
             )
@@ -259,13 +260,23 @@ def _sum_up(out_dir, settings):
     return records
 
 
-def _run_trial(protocol, seed, out_dir, device, strategy, trial):
+def _digest(data):
+    return str(data["digest"]) if "digest" in data else None
+
+
+def _run_trial(protocol, seed, out_dir, device, digest, strategy, trial):
     def report_row(row):
         report(row["round"] + 1, _in_words(row))
 
     with warnings.catch_warnings():  # what is wrong with the data was said at the start
         warnings.simplefilter("ignore", UserWarning)
-        load_data(protocol)
+        data = load_data(protocol)
+    if _digest(data) != digest:
+        raise FolderError(
+            "The data set has changed since the experiment began: its samples, labels "
+            "or split are others than those of the other trials. Put them back and "
+            "resume, or begin in another folder."
+        )
     run_trial(
         protocol,
         strategy,

@@ -14,6 +14,7 @@ from skdfal.label._command import PROJECT, STORE
 from skdfal.label._event import Event
 from skdfal.label._formats import read_labels, write_judged
 from skdfal.label._shared import (
+    check_out,
     known_events,
     net_in,
     open_pool,
@@ -73,6 +74,8 @@ def evaluate(arguments):
         If no picture has a label, or one has a label that is no class of the net.
     """
     saved = net_in(arguments.net, arguments)
+    if arguments.out is not None:
+        check_out(arguments.out, arguments, "mistakes.csv")
     with (
         on_cluster(arguments.dask),
         open_pool(arguments, saved.image_size, saved.mode) as pool,
@@ -166,6 +169,8 @@ def suspects(arguments):
     """
     path = arguments.net or project_folder(arguments) / NET
     saved = net_in(path, arguments)
+    if arguments.out is not None:
+        check_out(arguments.out, arguments, "suspects.csv")
     with (
         on_cluster(arguments.dask),
         open_pool(arguments, saved.image_size, saved.mode) as pool,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from skdfal.adapter import predict_proba
 from skdfal.datasets._label_table import name_in
-from skdfal.label._command import PROJECT
+from skdfal.label._command import PROJECT, STORE
 from skdfal.label._formats import renamed
 from skdfal.label._net_file import load_net
 from skdfal.label._nets import samples_for
@@ -26,9 +26,22 @@ def new_file(arguments, name):
             "the file with --out."
         )
     out = arguments.out or Path(name)
+    check_out(out, arguments, name)
+    return out
+
+
+def check_out(out, arguments, name):
+    """Raise where the file to write is a folder, or holds what the command reads."""
     if out.is_dir():
         raise ValueError(f"{out} is a folder. Name a file in it: --out {out / name}.")
-    return out
+    given = [getattr(arguments, kind, None) for kind in ("net", "labels")]
+    read = [path for path in given if isinstance(path, Path)]
+    read += [project_folder(arguments) / name for name in (STORE, NET)]
+    if out.resolve() in {path.resolve() for path in read}:
+        raise ValueError(
+            f"--out {out} would overwrite a file that the command reads. Name another "
+            "file."
+        )
 
 
 def net_in(path, arguments):

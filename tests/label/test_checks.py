@@ -234,3 +234,16 @@ def test_suspects_of_nothing(pictures, options, message, capsys):
     net = "" if "--net" in options else "--net net.skdfal"
     assert main(f"suspects pictures {net} {options}".split()) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["evaluate", "suspects"])
+@pytest.mark.parametrize("out", ["net.skdfal", "labels.csv", "pictures"])
+def test_files_that_are_read_are_not_written(pictures, command, out):
+    rows = [f"{name.name},dark" for name in sorted((pictures / "dark").glob("??.png"))]
+    Path("labels.csv").write_text("\n".join(["file,label", *rows]))
+    before = {name: Path(name).read_bytes() for name in ("net.skdfal", "labels.csv")}
+    arguments = (
+        f"{command} pictures/dark --net net.skdfal --labels labels.csv --out {out}"
+    )
+    assert main(arguments.split()) == 2
+    assert before == {name: Path(name).read_bytes() for name in before}
