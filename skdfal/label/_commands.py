@@ -217,8 +217,26 @@ def import_(arguments):
         # Earlier versions gave an event the id of its name as the file wrote it.
         known = {renamed(event, event.picture).id for event in before}
         store.add([event for event in events if event.id not in known])
-        n_new = len(store.events()) - len(before)
+        after = store.events()
+    n_new = len(after) - len(before)
     say(f"Imported {n_new} new answers of the {len(events)} in {arguments.file}.")
+    _say_overruled(events, Answers(after).labels())
+
+
+def _say_overruled(events, labels):
+    """Say which labels are in the file, and are not those of the project now."""
+    overruled = [
+        event
+        for event in events
+        if event.kind == "label" and labels.get(event.picture) != event.label
+    ]
+    if overruled:
+        first = overruled[0]
+        say(
+            f"{len(overruled)} of the labels do not apply, such as {first.label!r} of "
+            f"{first.picture}: a later answer of the same annotator or the majority of "
+            "the annotators says otherwise. The overview of the page can change it."
+        )
 
 
 def _classes_for(events, path, arguments):

@@ -236,6 +236,25 @@ def test_suspects_of_nothing(pictures, options, message, capsys):
     assert message in capsys.readouterr().err
 
 
+def test_imported_labels_that_do_not_apply_are_said(pictures, capsys):
+    """An older answer of the same annotator, and one that others outvote."""
+    name = min((pictures / "dark").glob("??.png")).name
+
+    def imported(label, annotator, time):
+        row = f"{name},{label},{annotator},{time}"
+        Path("row.csv").write_text(f"file,label,annotator,time\n{row}\n")
+        classes = f"--classes {','.join(CLASSES)}"
+        assert main(f"import row.csv pictures/dark {classes}".split()) == 0
+        return "1 of the labels do not apply" in capsys.readouterr().err
+
+    first = "2026-01-01T10:00:00+00:00"
+    assert not imported("dark", "ann", first)
+    assert not imported("light", "ann", "2026-01-02T10:00:00+00:00")
+    assert imported("dark", "ann", first)
+    assert not imported("light", "bob", first)
+    assert imported("dark", "cem", first)
+
+
 @pytest.mark.parametrize("command", ["evaluate", "suspects"])
 @pytest.mark.parametrize("out", ["net.skdfal", "labels.csv", "pictures"])
 def test_files_that_are_read_are_not_written(pictures, command, out):
