@@ -91,8 +91,9 @@ def _in_options(message):
 
 def default_folder(arguments):
     """Return the folder of the settings; trials and strategies may grow in it."""
-    what = _name_of_data(arguments), arguments.net
-    dataset, net = (name.replace(":", ".") for name in what)
+    own = _own_pictures(arguments)
+    data = Path(own["dataset_params"]["folder"]).name if own else arguments.dataset
+    dataset, net = (name.replace(":", ".") for name in (data, arguments.net))
     name = f"{dataset}-{net}-{arguments.max_annotations}-seed{arguments.seed}"
     settings = _FIELDS | {"device": "device", "threads": "threads"}
     changed = {
@@ -101,7 +102,7 @@ def default_folder(arguments):
         if name not in _IN_FOLDER_NAME
         and getattr(arguments, name) != arguments.default_of(name)
     }
-    changed |= _own_pictures(arguments)
+    changed |= own
     if changed:
         digest = hashlib.sha256(json.dumps(changed, sort_keys=True).encode())
         name += f"-{digest.hexdigest()[:6]}"
@@ -150,12 +151,6 @@ def _own_pictures(arguments):
     return {"dataset": IMAGE_FOLDER, "dataset_params": params, "n_test": None}
 
 
-def _name_of_data(arguments):
-    """Return what titles call the data set: a folder of pictures by its own name."""
-    folder = _own_folder(arguments)
-    return arguments.dataset if folder is None else folder.name
-
-
 def _baseline(records, arguments):
     """Return the strategy to compare with: RANDOM, or the first that was named."""
     is_random_there = any(row["strategy"] == "random" for row in records)
@@ -165,8 +160,9 @@ def _baseline(records, arguments):
 def _report(records, protocol, arguments):
     """Print the tables; write them and the pictures to the folder."""
     marks, out_dir = protocol.table_marks(), arguments.out
-    kind = "Test" if protocol.n_validation is None else "Validation"
-    title = f"{kind} accuracy in percent at annotation marks, mean ± standard deviation"
+    kind = protocol.scored_on
+    score = f"{kind.capitalize()} accuracy in percent"
+    title = f"{score} at annotation marks, mean ± standard deviation"
     _, y_true = samples_to_score(protocol, load_data(protocol), arguments.seed)
     notes = [guessing_note(records, marks[-1], y_true), training_note(records)]
     baseline = _baseline(records, arguments)
@@ -183,8 +179,8 @@ def _report(records, protocol, arguments):
         save_learning_curves(
             records,
             out_dir / "learning_curves.png",
-            title=f"{_name_of_data(arguments)}, {protocol.net}",
-            ylabel=f"{kind.lower()} accuracy",
+            title=f"{protocol.data_name}, {protocol.net}",
+            ylabel=f"{kind} accuracy",
         )
         save_twins(out_dir, out_dir / "twins.png")
 

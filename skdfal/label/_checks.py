@@ -137,7 +137,7 @@ def _check_classes(events, classes, arguments):
 
 def _print_scores(judged, classes):
     y = [one.event.label for one in judged]
-    predicted = [one.prediction for one in judged]
+    y_pred = [one.prediction for one in judged]
     right = len(judged) - sum(one.is_mistake for one in judged)
     low, high = wilson_interval(right, len(judged))
     print(
@@ -145,10 +145,10 @@ def _print_scores(judged, classes):
         f"interval {low:.1%} to {high:.1%} (Wilson)\n"
     )
     report = classification_report(
-        y, predicted, labels=classes, digits=3, zero_division=np.nan
+        y, y_pred, labels=classes, digits=3, zero_division=np.nan
     )
     print(report)
-    counts = confusion_matrix(y, predicted, labels=classes)
+    counts = confusion_matrix(y, y_pred, labels=classes)
     rows = [[name, *row] for name, row in zip(classes, counts.tolist(), strict=True)]
     print("Confusion matrix (rows: labels, columns: predictions)\n")
     print(tabulate(rows, ["", *classes], disable_numparse=[0]))

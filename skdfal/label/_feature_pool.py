@@ -38,7 +38,8 @@ class FeaturePool(Pool):
     def __init__(self, pool, backbone):
         self.pool, self.backbone = pool, backbone
         self.sample_shape = (backbone.n_features,)
-        seen = f"{backbone.digest()} {pool.mode} {pool.image_size}"
+        self._weights = backbone.digest()
+        seen = f"{self._weights} {pool.mode} {pool.image_size}"
         digest = hashlib.sha256(seen.encode()).hexdigest()
         self._path = pool.cache / f"features-{digest[:16]}.sqlite"
         self._known = self._read()  # content of a picture: its features
@@ -128,5 +129,5 @@ class FeaturePool(Pool):
         digest : str
             64 hexadecimal digits.
         """
-        both = self.pool.digest() + self.backbone.digest()
+        both = self.pool.digest() + self._weights
         return hashlib.sha256(both.encode()).hexdigest()

@@ -372,7 +372,7 @@ class Project:
 
     def _n_until_training(self):
         n_changed = self._learning.n_changed(self._labels_to_train_on())
-        if n_changed and len(self.answers.labels()) == self.budget:
+        if self.budget and n_changed and len(self.answers.labels()) == self.budget:
             return 0  # the last net has learned from all labels that were paid for
         return self.n_instances - n_changed
 
@@ -409,9 +409,10 @@ class Project:
     def _outcome(self, answer):
         if self._learning.error is not None:
             return f"The training failed. {self._learning.error}"
+        quality = self._quality(self._held_out_of(self.answers.labels()))
         return (
             f"Trained on {answer['n_labels']} labels; wrote {NET}, {PREDICTIONS} and "
-            f"{LABELS} in {self.recipe.folder}.{accuracy_in_words(self._quality())}"
+            f"{LABELS} in {self.recipe.folder}.{accuracy_in_words(quality)}"
         )
 
     def n_open(self):
@@ -447,14 +448,13 @@ class Project:
                 "counts": self._counts(labels, held_out),
                 "budget": self.budget,
                 "training": self._training(),
-                "quality": self._quality(),
+                "quality": self._quality(held_out),
                 "curve": curve(self._learning.rounds, held_out),
                 "stopping": stopping(self._learning.rounds),
                 "broken": dict(self.pool.broken),
             }
 
-    def _quality(self):
-        held_out = self._held_out_of(self.answers.labels())
+    def _quality(self, held_out):
         return quality(self.recipe.classes, held_out, self._learning.predictions)
 
     def _held_out_of(self, labels):
