@@ -1,6 +1,12 @@
 """Which known name somebody may have meant by another one."""
 
+import unicodedata
 from difflib import get_close_matches
+
+
+def composed(text):
+    """Return a text in Unicode's composed form (NFC): é is one character, not two."""
+    return unicodedata.normalize("NFC", text)
 
 
 def did_you_mean(name, known):

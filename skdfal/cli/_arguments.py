@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from skdfal._utils._names import composed
+
 RESULTS = Path("skdfal-results")
 
 
@@ -195,7 +197,7 @@ def listed(text):
 
 def class_names(text):
     """Return two names or more that have commas between them."""
-    names = [name.strip() for name in text.split(",")]
+    names = [composed(name.strip()) for name in text.split(",")]
     if len(names) < 2 or not all(names) or len(set(names)) < len(names):
         raise argparse.ArgumentTypeError(
             f"{text!r} should be at least two different names, separated by commas"

@@ -9,11 +9,9 @@ from sklearn.utils import Bunch, check_random_state
 
 from skdfal._utils._validation import Interval, StrOptions, validate_params
 from skdfal._utils._warnings import warn_caller
-from skdfal.datasets._label_table import labels_of_pictures
+from skdfal.datasets._label_table import check_class_folders, check_columns, labels_of_pictures
 from skdfal.pool import ImagePool
 
-# Folders of this name are parts of a data set, and hardly ever its classes.
-_PARTS = {"train", "training", "test", "testing", "val", "valid", "validation"}
 
 
 @validate_params(
@@ -93,9 +91,9 @@ def load_image_folder(
     ------
     ValueError
         If there are no images, or labels of fewer than two classes; if an image has two
-        labels in the CSV file, or the file lacks a column; if no images would be left
-        to train on; or if the subfolders are parts of a data set, such as ``train`` and
-        ``test``.
+        labels in the CSV file, or the file lacks a column; if ``columns`` has other
+        keys; if no images would be left to train on; or if subfolders are parts of a
+        data set, such as ``train`` and ``test``, or called ``unlabeled``.
     OSError
         If the folder or the CSV file does not exist.
     ImportError
@@ -128,6 +126,7 @@ def load_image_folder(
     >>> data.X_train.shape, data.X_test.shape, data.target_names.tolist()
     ((7, 1, 16, 16), (3, 1, 16, 16), ['dark', 'light'])
     """
+    check_columns(columns)  # at once: opening the folder may take a while
     with ImagePool(folder, image_size=image_size, mode=mode) as pool:
         known, strangers = labels_of_pictures(pool, labels, columns)
         _check_classes(known.values(), pool, labels, strangers)
@@ -161,14 +160,10 @@ def load_image_folder(
 
 
 def _check_classes(labels, pool, table, strangers):
-    """Raise unless there are two classes, which are no parts of a data set."""
+    """Raise unless there are two classes, which are not parts of a data set."""
     classes = sorted(set(labels))
-    if table is None and classes and _PARTS.issuperset(map(str.lower, classes)):
-        raise ValueError(
-            f"The subfolders of {pool.folder} are {', '.join(classes)}: parts of a "
-            "data set and not its classes. Name the one to use, such as "
-            f"{pool.folder / classes[-1]}."
-        )
+    if table is None:
+        check_class_folders(pool.folder, classes)
     if len(classes) > 1:
         return
     expected = "one subfolder per class, or labels in a CSV"

@@ -40,14 +40,14 @@ def label(arguments):
     Parameters
     ----------
     arguments : argparse.Namespace
-        Of the command.
+        Arguments of the command.
 
     Raises
     ------
     ValueError
-        If the arguments do not fit what is there.
+        If the arguments are wrong, or do not fit the pictures or the project.
     OSError
-        If the folder or the port is in use, or something cannot be read or written.
+        If the project or the port is in use, or a file cannot be read or written.
     """
     _check_extra()
     from skdfal.label._store import Store
@@ -64,23 +64,21 @@ def label(arguments):
     folder = arguments.project or pictures / PROJECT
     if arguments.classes is None and not arguments.labels_from_folders:
         _check_classes(known_classes(folder / STORE))
-    if not (folder / STORE).exists():
-        _check_learning(arguments)
     print(f"Looking for pictures in {pictures} ...", flush=True)
-    if arguments.labels_from_folders:
-        _check_class_folders(pictures, folder)
-    make_folder(folder)
-    token = settle_token(folder / _TOKEN)
-    with (
-        closing(_listen(arguments.host, arguments.port)) as listening,
-        closing(Store(folder / STORE)) as store,
-        closing(_open(arguments, pictures, folder, store)) as project,
-    ):
-        _serve(arguments, project, folder, listening, token)
+    if not (folder / STORE).exists():
+        _check_new(arguments, pictures, folder)
+    with closing(_listen(arguments.host, arguments.port)) as listening:
+        make_folder(folder)
+        token = settle_token(folder / _TOKEN)
+        with (
+            closing(Store(folder / STORE)) as store,
+            closing(_open(arguments, pictures, folder, store)) as project,
+        ):
+            _serve(arguments, project, folder, listening, token)
 
 
 def make_folder(folder):
-    """Make the folder of a project if it is missing; raise where it takes no files."""
+    """Make the folder of a project if it is missing; raise if it is read-only."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
@@ -113,29 +111,43 @@ def _fill_in_demo(arguments):
     load_demo(arguments.pictures)
 
 
-def _check_learning(arguments):
-    """Raise where a new project would have no such strategy or net, or size."""
+def _check_new(arguments, pictures, folder):
+    """Raise if a new project could not begin, before anything of it is made."""
     from skdfal.label._nets import image_size_for, make_net, strategy_for
+    from skdfal.pool import ImagePool, on_cluster
 
     net, strategy = (vars(arguments)[n] or _USUAL[n] for n in ("net", "strategy"))
     strategy_for(strategy)
-    if ":" not in net:  # one's own may need to know the pictures
-        size = arguments.size or image_size_for(net)
-        make_net(net, 2, (3, size, size), strategy=strategy).initialize()
+    size = arguments.size or image_size_for(net)
+    # Your own network may need to know the channels, for which headers are read.
+    mode = None if ":" in net else "RGB"
+    with ImagePool(pictures, image_size=1, mode=mode, exclude=folder) as pool:
+        shape = (pool.sample_shape[0], size, size)
+        classes = _classes_of(arguments, pool, ())
+    make_net(net, len(classes), shape, strategy=strategy).initialize()
+    with on_cluster(arguments.dask):
+        pass
 
 
-def _check_class_folders(pictures, folder):
-    """Raise where no picture has a folder that could be its class."""
-    from skdfal.pool import ImagePool
+def _classes_of(arguments, pool, known):
+    """Return the classes by the arguments, the subfolders and the last run."""
+    from skdfal.datasets._label_table import check_class_folders
 
-    # One colour and one pixel: for the names alone.
-    with ImagePool(pictures, image_size=1, mode="RGB", exclude=folder) as pool:
-        if not any(pool.labels_from_folders()):
+    wanted = arguments.classes
+    if arguments.labels_from_folders:
+        folders = {*filter(None, pool.labels_from_folders())}
+        if not folders:
             raise ValueError(
-                f"--labels-from-folders: no picture in {pictures} lies in a subfolder. "
-                "Put the pictures into one subfolder per class, or leave the option "
-                "out."
+                f"--labels-from-folders: no picture in {pool.folder} lies in a "
+                "subfolder. Put the pictures into one subfolder per class, or leave "
+                "the option out."
             )
+        if wanted is None:
+            new = sorted(folders.difference(known))
+            check_class_folders(pool.folder, new)
+            _check_folders(new)
+            wanted = [*known, *new]
+    return agreed_classes(known, wanted)
 
 
 def _open(arguments, pictures, folder, store):
@@ -148,12 +160,7 @@ def _open(arguments, pictures, folder, store):
     size = arguments.size or image_size_for(arguments.net)
     open_pool = partial(_open_pool, str(pictures), str(folder), size)
     pool = open_pool()
-    known, wanted = store.setting("classes", []), arguments.classes
-    if wanted is None and arguments.labels_from_folders:
-        new = sorted({*filter(None, pool.labels_from_folders())}.difference(known))
-        _check_folders(new)
-        wanted = [*known, *new]
-    classes = agreed_classes(known, wanted)
+    classes = _classes_of(arguments, pool, store.setting("classes", []))
     recipe = Recipe(
         open_pool=open_pool,
         folder=str(folder),
@@ -188,19 +195,20 @@ def _open(arguments, pictures, folder, store):
 
 
 def settle_learning(arguments, store):
-    """Fill in how a net learns, where nobody says so now.
+    """Fill in the training settings that are not given.
 
     Parameters
     ----------
     arguments : argparse.Namespace
-        Of the command; what is None becomes what it was the last time, or the default.
+        Arguments of the command. Those that are None get their values from the last
+        run, or the defaults.
     store : Store
-        Of the project.
+        The answers of the project.
 
     Returns
     -------
     learning : dict
-        What is to be kept for the next time.
+        The settings to save for the next run.
     """
     last = _USUAL | store.setting("learning", {})
     said = {n: v for n, v in vars(arguments).items() if n in last and v is not None}
@@ -213,7 +221,7 @@ def settle_learning(arguments, store):
 
 
 def _check_folders(names):
-    """Raise where a folder's name would not come back from a CSV of labels."""
+    """Raise if a folder's name would not survive a CSV of labels."""
     for name in names:
         if name != name.strip():
             raise ValueError(
@@ -223,7 +231,7 @@ def _check_folders(names):
 
 
 def known_classes(path):
-    """Return the classes of a project by its file, none where there is none yet."""
+    """Return the classes of a project by its file, none if there is no project yet."""
     from skdfal.label._store import Store
 
     if not path.exists():
@@ -233,7 +241,7 @@ def known_classes(path):
 
 
 def _check_classes(names):
-    """Raise where nobody has named the classes yet."""
+    """Raise if nobody has named the classes yet."""
     if not names:
         raise ValueError(
             "Name the classes the first time: --classes cat,dog,other, or "
@@ -247,14 +255,14 @@ def agreed_classes(known, wanted):
     Parameters
     ----------
     known : sequence of str
-        Those of the last time.
+        Classes of the last run.
     wanted : sequence of str or None
-        Those of this time; they may be more, but none may be missing.
+        Classes named now. None of the former classes may be missing.
 
     Returns
     -------
     classes : tuple of str
-        All of them.
+        All classes.
 
     Raises
     ------

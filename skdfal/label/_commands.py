@@ -80,9 +80,9 @@ def query(arguments):
     score = _score_of(arguments.strategy) if arguments.scores else None
     size = arguments.size or image_size_for(arguments.net)
     with on_cluster(arguments.dask), open_pool(arguments, size) as pool:
-        known = known_events(events, pool.names, arguments.pictures)
+        known = known_events(events, pool.names, arguments.pictures, given)
         _check_labels(known, arguments)
-        labels = {event.picture: event.label for event in known}
+        labels = Answers(known).labels()
         samples = samples_for(arguments.net, pool)
         session = _session(pool, samples, labels, arguments)
         found = _first_good(
@@ -207,7 +207,7 @@ def import_(arguments):
         events = read_label_studio(arguments.file, names)
     else:
         events = read_labels(arguments.file, arguments.columns)
-    events = known_events(events, names, arguments.pictures)
+    events = known_events(events, names, arguments.pictures, arguments.file)
     path = project_folder(arguments) / STORE
     classes = _classes_for(events, path, arguments)
     make_folder(path.parent)

@@ -13,6 +13,7 @@ import reprlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from itertools import chain
+from operator import attrgetter
 from pathlib import Path
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 from xml.sax.saxutils import quoteattr
@@ -20,7 +21,8 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 
 from skdfal._utils._files import write_bytes, write_json
-from skdfal.datasets._label_table import COLUMNS, label_rows
+from skdfal._utils._names import composed
+from skdfal.datasets._label_table import COLUMNS, PictureNames, label_rows
 from skdfal.label._event import Event
 
 LOCAL_FILES = "/data/local-files/?d="  # how Label Studio names files of its machine
@@ -28,7 +30,7 @@ LOCAL_FILES = "/data/local-files/?d="  # how Label Studio names files of its mac
 _CONTROL, _OBJECT = "label", "image"  # names in the interface of Label Studio
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # what it puts before the name of an upload
 _FORMULA = re.compile("'*[=+@-]")  # how what a spreadsheet computes begins
-_EPOCH = datetime(1970, 1, 1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 # CSV
@@ -42,8 +44,8 @@ def write_labels(path, events):
     path : path-like
         The file, which is written whole or not at all.
     events : iterable of Event
-        Of the kind "label", such as the standing ones of ``Answers``. Times are written
-        to the second, in UTC.
+        Events of the kind "label", such as those that stand in ``Answers``. Times are
+        written to the second, in UTC, as ISO 8601 has it: 2026-01-31T13:45:00+00:00.
 
     Notes
     -----
@@ -62,28 +64,29 @@ def read_labels(path, columns=None):
     Parameters
     ----------
     path : path-like
-        The file, in UTF-8, with names of columns in its first line, and commas,
-        semicolons or tabs between them.
+        The file, as for :func:`~skdfal.datasets._label_table.label_rows`.
     columns : dict of str to str, default=None
-        Names of the columns for "file", "label", "annotator" and "time", where they are
+        Names of the columns for "file", "label", "annotator" and "time", if they are
         not the usual ones. The last two may be missing.
 
     Returns
     -------
     events : list of Event
-        One per row that has a label.
+        One per row that has a label, in the order of time; rows without a time come
+        first, in the order of the file.
 
     Raises
     ------
     ValueError
-        If it is a folder or no such CSV, a column is missing, or a time is none.
+        If the file is a folder or not such a CSV, a column is missing, or a time cannot
+        be read.
     """
     events = []
     for number, cells in label_rows(path, columns):
         who = _as_name(cells.get("annotator", "").strip())
         when = _as_seconds(cells.get("time"), f"{path}, row {number}")
         events.append(_event("label", cells["file"], cells["label"], who, when))
-    return events
+    return sorted(events, key=attrgetter("time"))
 
 
 def _who_and_when(event):
@@ -284,13 +287,13 @@ def read_label_studio(path, files):
             f"{path} should be a list of tasks with 'data' and 'annotations'. Export "
             "from Label Studio as JSON, not as JSON-MIN."
         )
-    files = set(files)
+    names = PictureNames(files)
     events = [
-        _annotation(annotation, _file_of(task["data"], files), f"{path}, task {i}")
+        _annotation(annotation, _file_of(task["data"], names), f"{path}, task {i}")
         for i, task in enumerate(tasks)
         for annotation in task["annotations"]
     ]
-    return sorted(events, key=lambda event: event.time)
+    return sorted(events, key=attrgetter("time"))
 
 
 def _is_task(task):
@@ -335,7 +338,7 @@ def _annotation(annotation, file, where):
             "as JSON."
         )
     chosen = [
-        name
+        composed(name)
         for part in annotation.get("result") or []
         if part.get("type") == "choices"
         for name in part["value"].get("choices", ())
@@ -356,15 +359,14 @@ def _annotation(annotation, file, where):
     )
 
 
-def _file_of(data, files):
+def _file_of(data, names):
     """Return which picture a task shows: the longest end of its address that is one."""
-    if str(data.get("file")) in files:
-        return data["file"]
     address = next((v for v in data.values() if isinstance(v, str)), "")
     address = str(data.get(_OBJECT, address))
-    ends = chain(_ends(address), _ends(_path_in(address)))
-    known = (end for end in ends if end in files)
-    return next(known, str(data.get("file", address)))
+    file = str(data.get("file", address))
+    readings = chain([file], _ends(address), _ends(_path_in(address)))
+    known = (name for name in map(names.find, readings) if name is not None)
+    return next(known, file)
 
 
 def _ends(path):
@@ -409,13 +411,13 @@ def _event(kind, file, label=None, annotator="", time=0.0):
 
 
 def _as_text(seconds):
-    if not seconds:  # as of an import that did not tell
+    if not seconds:  # not known, as after an import without times
         return ""
     try:
         when = _EPOCH + timedelta(seconds=seconds)
-    except (OverflowError, ValueError):  # no year that there is: as good as untold
+    except (OverflowError, ValueError):  # beyond the years 1 to 9999
         return ""
-    return when.isoformat(" ", "seconds")
+    return when.isoformat(timespec="seconds")
 
 
 def _as_seconds(text, where):
@@ -426,8 +428,8 @@ def _as_seconds(text, where):
         when = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError as error:
         raise ValueError(
-            f"{where}: {text!r} should be a time like 2026-01-31 13:45:00."
+            f"{where}: {text!r} should be a time like 2026-01-31T13:45:00+00:00."
         ) from error
-    if when.tzinfo is None:
+    if when.tzinfo is None:  # UTC, as earlier versions wrote it without saying so
         when = when.replace(tzinfo=timezone.utc)
     return when.timestamp()

@@ -372,8 +372,9 @@ class Project:
 
     def _n_until_training(self):
         n_changed = self._learning.n_changed(self._labels_to_train_on())
-        if self.budget and n_changed and len(self.answers.labels()) == self.budget:
-            return 0  # the last net has learned from all labels that were paid for
+        n_beyond = len(self.answers.labels()) - self.budget
+        if self.budget and 0 <= n_beyond < n_changed:
+            return 0  # some labels within the budget have not been trained on yet
         return self.n_instances - n_changed
 
     def _labels_to_train_on(self):

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from skdfal.adapter import predict_proba
-from skdfal.datasets._label_table import name_in
+from skdfal.datasets._label_table import PictureNames, name_in
 from skdfal.label._command import PROJECT, STORE
 from skdfal.label._formats import renamed
 from skdfal.label._net_file import load_net
@@ -110,9 +110,30 @@ def some_good(pool, indices, which=""):
     return good
 
 
-def known_events(events, names, folder):
-    """Return the events of pictures that are in the folder, by their names there."""
-    names, found, unknown = set(names), [], []
+def known_events(events, names, folder, table):
+    """Return the events of pictures that are in the folder, by their names there.
+
+    Parameters
+    ----------
+    events : list of Event
+        As read from a file.
+    names : list of str
+        Names of the pictures in the folder.
+    folder, table : path-like
+        The folder, and the file, for messages.
+
+    Returns
+    -------
+    found : list of Event
+        In their order.
+
+    Raises
+    ------
+    ValueError
+        If an annotator gave a picture two labels at the same time, so that neither of
+        them is the last one; no time counts as a time.
+    """
+    names, found, unknown = PictureNames(names), [], []
     for event in events:
         name = name_in(event.picture, names, folder)
         if name is None:
@@ -120,7 +141,20 @@ def known_events(events, names, folder):
         else:
             found.append(renamed(event, name))
     say_left_out(unknown, folder)
+    _check_contradictions(found, table)
     return found
+
+
+def _check_contradictions(events, table):
+    labels = {}
+    for event in events:
+        key = event.picture, event.annotator, event.time
+        if (before := labels.setdefault(key, event.label)) != event.label:
+            raise ValueError(
+                f"{table}: {event.picture} has the labels {before!r} and "
+                f"{event.label!r}. Keep one of these rows. Answers of several people "
+                "or times need the columns annotator or time."
+            )
 
 
 def say_left_out(unknown, folder):

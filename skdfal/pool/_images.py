@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from skdfal._utils._names import composed
 from skdfal.pool._decode import (
     SUFFIXES,
     PictureError,
@@ -205,9 +206,10 @@ class ImagePool(Pool):
         Returns
         -------
         labels : list of str or None
-            The top-level subfolder of each image, or None if it is in no subfolder.
+            The top-level subfolder of each image, in Unicode's composed form (NFC), or
+            None if it is in no subfolder.
         """
-        return [n.split("/")[0] if "/" in n else None for n in self.names]
+        return [composed(n.split("/")[0]) if "/" in n else None for n in self.names]
 
     def contents(self, indices):
         """Return what identifies the content of some images, without reading them.
