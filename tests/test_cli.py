@@ -508,11 +508,15 @@ def test_compare_on_a_folder_of_pictures(
     assert settings["dataset_params"]["n_test"] == 10
     assert len(settings["data_digest"]) == 64
 
-    again = [*arguments, "--resume", "--out", str(folder)]
-    again[2] = str(tmp_path / "shades")
-    (tmp_path / "shades" / "dark" / "broken.png").unlink()
+    shades = tmp_path / "elsewhere" / "shades"
+    shades.parent.mkdir()
+    (tmp_path / "shades").rename(shades)
+    (shades / "dark" / "broken.png").unlink()
+    again = [*arguments, "--resume"]
+    again[2] = str(shades)
     assert main(again) == 0
-    Image.new("L", (16, 16), 77).save(tmp_path / "shades" / "dark" / "0.png")
+    assert "Nothing to resume" not in capsys.readouterr().err
+    Image.new("L", (16, 16), 77).save(shades / "dark" / "0.png")
     assert main(again) == 2
     error = capsys.readouterr().err
     assert "the samples, labels or split of the data set are not the same" in error

@@ -90,9 +90,15 @@ def _in_options(message):
 
 
 def default_folder(arguments):
-    """Return the folder of the settings; trials and strategies may grow in it."""
+    """Return the folder of the settings; trials and strategies may grow in it.
+
+    It is the same if the pictures or their labels have moved to another place.
+    """
     own = _own_pictures(arguments)
-    data = Path(own["dataset_params"]["folder"]).name if own else arguments.dataset
+    params = own.get("dataset_params", {})
+    for path in {"folder", "labels"}.intersection(params):
+        params[path] = Path(params[path]).name
+    data = params.get("folder", arguments.dataset)
     dataset, net = (name.replace(":", ".") for name in (data, arguments.net))
     name = f"{dataset}-{net}-{arguments.max_annotations}-seed{arguments.seed}"
     settings = _FIELDS | {"device": "device", "threads": "threads"}

@@ -252,11 +252,14 @@ def _check_contents(folder, names, settings, resume):
             f"{path} is damaged ({error}), so the settings of the trials beside it are "
             "unknown. Restore a copy of it, or choose another folder."
         ) from error
+    compared = found.keys() | settings.keys()
+    if DIGEST in settings and found.get(DIGEST) == settings[DIGEST]:
+        compared -= {"dataset_params"}  # the same data, though the folder has moved
     changed = [
         "the samples, labels or split of the data set are not the same"
         if name == DIGEST
         else f"{name} was {found.get(name)!r}, now {settings.get(name)!r}"
-        for name in sorted(found.keys() | settings.keys())
+        for name in sorted(compared)
         if found.get(name) != settings.get(name)
     ]
     if changed:

@@ -82,8 +82,8 @@ class Protocol:
         Name of a data set in ``DATASETS``, or ``"module:function"`` of your own
         function. It returns a Bunch with ``X_train``, ``y_train``, ``X_test``,
         ``y_test`` and ``target_names``; labels are indices into ``target_names``. If
-        the Bunch has a ``digest``, a string, a run is resumed only on data with the
-        same digest.
+        the Bunch has a ``digest``, a string that identifies its samples and labels, a
+        run is resumed only on data with the same digest, whatever ``dataset_params``.
     dataset_params : dict, default={}
         Parameters of the function that loads the data set, such as
         ``{"classes": ["cat", "dog"]}``; "image_folder" needs
