@@ -110,8 +110,12 @@ def test_without_classes_there_is_no_project(pictures, quick, capsys):
 def test_a_folder_that_cannot_be_written_needs_another(
     pictures, quick, capsys, monkeypatch
 ):
+    mkdir = Path.mkdir
+
     def read_only(folder, **kwargs):
-        raise OSError(errno.EROFS, "Read-only file system")
+        if folder.is_relative_to(pictures):
+            raise OSError(errno.EROFS, "Read-only file system")
+        mkdir(folder, **kwargs)
 
     monkeypatch.setattr(Path, "mkdir", read_only)
     monkeypatch.setattr("os.access", lambda path, mode: False)
@@ -241,10 +245,34 @@ def test_folders_as_labels_need_folders(pictures, quick, capsys, is_new):
     assert (pictures / "skdfal").exists() != is_new
 
 
-@pytest.mark.parametrize("wrong", ["--strategy bogus", "--net bogus", "--size 9"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "--strategy bogus",
+        "--net bogus",
+        "--net no.such:Net",
+        "--net tests.label.test_command:makes_no_net",
+        "--size 9",
+        "--host 192.0.2.1",
+    ],
+)
 def test_a_typo_leaves_no_project_behind(pictures, quick, wrong):
     assert run(pictures, "--classes", "dark,light", *wrong.split()) == 2
     assert not (pictures / "skdfal").exists()
+
+
+def test_what_is_no_folder_of_classes_leaves_no_project_behind(tmp_path, quick, capsys):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert run(empty, "--classes", "dark,light") == 2
+    assert "There is no image in" in capsys.readouterr().err
+    assert not list(empty.iterdir())
+    parts = in_folders(tmp_path / "all", *CLASSES)
+    for name, part in zip(CLASSES, ("train", "Test"), strict=True):
+        (parts / name).rename(parts / part)
+    assert run(parts, "--labels-from-folders") == 2
+    assert "Test, train: parts of a data set" in capsys.readouterr().err
+    assert not (parts / "skdfal").exists()
 
 
 def test_with_an_answer_for_every_picture_there_is_nothing_to_label(

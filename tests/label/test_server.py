@@ -2,10 +2,11 @@
 
 import errno
 import json
+from contextlib import closing
 
 import pytest
 
-from skdfal.label import _project
+from skdfal.label import Event, Store, _project
 from tests.label.projects import (
     TOKEN,
     client_of,
@@ -328,9 +329,12 @@ def test_a_training_begins_with_the_last_label_of_a_budget(pictures, monkeypatch
     """And with no later one, whoever goes on."""
     project = make_project(pictures, budget=4, holdout=0.0)
     begun = []
-    monkeypatch.setattr(
-        project._learning, "begin", lambda job: begun.append(job.labels)
-    )
+
+    def begin(job):
+        begun.append(job.labels)
+        project._learning._trained_on = job.labels
+
+    monkeypatch.setattr(project._learning, "begin", begin)
     for i, asked in enumerate(project.queue("Ada", 6)):
         row = {
             "picture": asked["picture"],
@@ -343,3 +347,20 @@ def test_a_training_begins_with_the_last_label_of_a_budget(pictures, monkeypatch
     status = project.status()
     assert (status["counts"]["label"], status["budget"]) == (6, 4)
     project.close()
+
+
+def test_labels_that_pass_a_budget_at_once_are_trained_on(pictures, monkeypatch):
+    """As those of an import, which the next start finds."""
+    begun = []
+    monkeypatch.setattr(
+        "skdfal.label._learning.Learning.begin", lambda self, job: begun.append(job)
+    )
+    names = sorted(path.name for path in pictures.glob("*.png"))
+    (pictures / "skdfal").mkdir()
+    with closing(Store(pictures / "skdfal" / "labels.sqlite")) as store:
+        store.add([Event(n, n, "label", truth(n)) for n in names[:6]])
+    for n_known in (3, 4, 5):  # of the budget of 4 labels, or beyond
+        with closing(Store(pictures / "skdfal" / "labels.sqlite")) as store:
+            store.set("trained_on", {name: truth(name) for name in names[:n_known]})
+        make_project(pictures, budget=4, holdout=0.0).close()
+        assert len(begun) == 1
