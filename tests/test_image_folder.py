@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -183,6 +184,59 @@ def test_paths_in_a_csv_are_normalised(pictures, tmp_path, prefix):
                 rows.writerow([prefix + name, data.target_names[y]])
     again = load_image_folder(pictures, labels=table)
     assert parts(again) == parts(data)
+
+
+@pytest.mark.parametrize("on_disk", ["NFC", "NFD"])
+def test_accents_may_be_spelled_in_two_ways(pictures, tmp_path, on_disk):
+    """As one character or two, in names of files, of folders and of classes."""
+    data = load_image_folder(pictures)
+    folder = tmp_path / unicodedata.normalize(on_disk, "é ü")
+    shutil.copytree(pictures, folder)
+    (folder / "cat").rename(folder / unicodedata.normalize(on_disk, "Kätzchen"))
+    for spelling in ("NFC", "NFD"):
+        start = ["", f"{tmp_path}/é ü/"][spelling == "NFC"]
+        rows = [
+            (start + file.replace("cat", "Kätzchen"), name)
+            for part in parts(data)
+            for file, (_, name) in part.items()
+        ]
+        spelled = [[unicodedata.normalize(spelling, c) for c in row] for row in rows]
+        table = write_table(tmp_path / "labels.csv", spelled)
+        found = load_image_folder(folder, labels=table)
+        assert len(found.y_train) + len(found.y_test) == N
+        assert found.target_names.tolist() == ["cat", "dog"]
+    from_folders = load_image_folder(folder)
+    assert from_folders.target_names.tolist() == ["Kätzchen", "dog"]
+
+
+def test_a_name_that_could_be_two_pictures_is_refused(pictures, tmp_path):
+    composed, mixed = "é" + "é", "é" + "e\u0301"
+    for name in (composed, mixed):
+        shutil.copy(pictures / "cat" / "00.png", pictures / f"{name}.png")
+    rows = [(f"{composed}.png", "cat"), (f"{mixed}.png", "dog")]  # each as it is
+    table = write_table(tmp_path / "labels.csv", rows)
+    assert load_image_folder(pictures, labels=table, n_test=1).y_train.size == 1
+    third = "e\u0301" * 2
+    write_table(tmp_path / "labels.csv", [*rows, (f"{third}.png", "dog")])
+    with pytest.raises(ValueError, match=r"could be 2 pictures.*Rename all but one"):
+        load_image_folder(pictures, labels=table)
+
+
+def test_columns_are_checked_before_the_folder_is_opened(tmp_path):
+    with pytest.raises(ValueError, match=r"the key 'image'; keys that can .* are file"):
+        load_image_folder(tmp_path / "none", labels="x", columns={"image": "file"})
+
+
+@pytest.mark.parametrize(
+    ("third", "message"),
+    [("val", "train, val: parts"), ("unlabeled", "unlabeled would be a class")],
+)
+def test_folders_that_are_no_classes_beside_others(pictures, third, message):
+    shutil.copytree(pictures / "cat", pictures / third)
+    if third == "val":
+        (pictures / "dog").rename(pictures / "train")
+    with pytest.raises(ValueError, match=message):
+        load_image_folder(pictures)
 
 
 def test_data_that_change_while_an_experiment_runs_are_refused(pictures, tmp_path):

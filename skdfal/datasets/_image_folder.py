@@ -9,9 +9,12 @@ from sklearn.utils import Bunch, check_random_state
 
 from skdfal._utils._validation import Interval, StrOptions, validate_params
 from skdfal._utils._warnings import warn_caller
-from skdfal.datasets._label_table import check_class_folders, check_columns, labels_of_pictures
+from skdfal.datasets._label_table import (
+    check_class_folders,
+    check_columns,
+    labels_of_pictures,
+)
 from skdfal.pool import ImagePool
-
 
 
 @validate_params(

@@ -197,9 +197,7 @@ def _events(pool, arguments):
     """Return the labels that stand, as the arguments say where they are."""
     if arguments.labels is not None:
         events = read_labels(arguments.labels, arguments.columns)
-        events = known_events(
-            events, pool.names, arguments.pictures, arguments.labels
-        )
+        events = known_events(events, pool.names, arguments.pictures, arguments.labels)
     elif arguments.labels_from_folders:
         labels, _ = labels_of_pictures(pool)
         events = [Event(name, name, "label", label) for name, label in labels.items()]

@@ -3,6 +3,7 @@
 import csv
 import json
 import sys
+import unicodedata
 from argparse import Namespace
 from contextlib import closing
 from pathlib import Path
@@ -222,6 +223,31 @@ def test_query_without_labels_refuses_what_label_refuses(pictures, wrong, capsys
         assert ".png" not in out
         assert err.count("\n") == 1
     assert told[0] == told[1]
+
+
+@pytest.mark.parametrize("command", ["query", "suspects", "import"])
+@pytest.mark.parametrize("columns", [("", ""), ("", "2026-01-01"), ("ann", "")])
+def test_labels_that_contradict_each_other(pictures, net, command, columns, capsys):
+    """Two labels are refused, unless one of them is a later answer."""
+    first = "sub/# 01.png"
+    rows = [f"{first},light", f"./{first},dark", "00.png,dark"]
+    fixed = ",".join(columns)
+    lines = ["file,label,annotator,time", *(f"{row},{fixed}" for row in rows)]
+    arguments = {
+        "query": "query pictures --labels x.csv --size 16 --epochs 1 -n 1",
+        "suspects": "suspects pictures --labels x.csv --net net.skdfal",
+        "import": "import x.csv pictures",
+    }[command].split()
+    Path("x.csv").write_text("\n".join(lines))
+    assert main(arguments) == 2
+    told = f"x.csv: {first} has the labels 'light' and 'dark'. Keep one of these rows."
+    assert told in capsys.readouterr().err
+    assert not (pictures / "skdfal").exists()
+    lines[1] = f"{rows[0]},{columns[0]},2026-01-02"  # above the earlier one
+    Path("x.csv").write_text("\n".join(lines))
+    assert main(arguments) == 0
+    if command == "import":
+        assert stored(pictures)[0].labels() == {first: "light", "00.png": "dark"}
 
 
 def test_query_by_a_strategy_of_ones_own(pictures, monkeypatch, capsys):
@@ -497,6 +523,24 @@ def test_an_import_is_known_by_the_picture_not_by_how_the_file_names_it(
         write_labels("labels.csv", events(given))
         assert main(["import", "labels.csv", "pictures"]) == 0
         assert f"Imported {n_new} new answers of the {N}" in capsys.readouterr().err
+
+
+def test_accents_are_known_however_they_are_spelled(pictures, net, capsys):
+    """In two characters on the disk and in one in the file, as of a Mac and others."""
+    name = unicodedata.normalize("NFD", "Café.png")
+    (pictures / "00.png").rename(pictures / name)
+    row = f"{unicodedata.normalize('NFC', name)},dark"
+    Path("x.csv").write_text(f"file,label\n{row}\n01.png,light\nsub/# 01.png,light\n")
+    task = {"data": {"image": f"https://x/{row[:-5]}"}, "annotations": [{}]}
+    Path("x.json").write_text(json.dumps([task]))
+    assert main("import x.csv pictures".split()) == 0
+    assert stored(pictures)[0].labels()[name] == "dark"
+    assert main("import x.json pictures".split()) == 0
+    assert "not in pictures" not in capsys.readouterr().err.partition("x.csv")[2]
+    options = "--net net.skdfal --labels x.csv".split()
+    for command in ("evaluate", "suspects"):
+        assert main([command, "pictures", *options]) == 0
+        assert name in capsys.readouterr().out or command == "evaluate"
 
 
 def test_what_an_earlier_version_imported_is_not_imported_twice(pictures, capsys):

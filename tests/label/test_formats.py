@@ -58,11 +58,26 @@ def test_labels_come_back(tmp_path, events):
 
 
 def test_excel_recognises_the_file(tmp_path, events):
-    """A mark says UTF-8, lines end as on Windows, times are as Excel reads them."""
+    """A mark says UTF-8, lines end as on Windows, and times have an offset."""
     write_labels(tmp_path / "labels.csv", events)
     content = (tmp_path / "labels.csv").read_bytes()
     assert content.startswith(b"\xef\xbb\xbffile,label,annotator,time\r\n")
-    assert b"a.png,cat,\xc3\xa4,2023-11-14 22:13:20\r\n" in content
+    assert b"a.png,cat,\xc3\xa4,2023-11-14T22:13:20+00:00\r\n" in content
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        "2023-11-14 22:13:20",  # as earlier versions wrote it, in UTC
+        "2023-11-14T22:13:20+00:00",
+        "2023-11-14T22:13:20Z",
+        "2023-11-14T23:13:20+01:00",
+    ],
+)
+def test_times_are_read_in_all_notations(tmp_path, time):
+    (tmp_path / "labels.csv").write_text(f"file,label,time\na.png,cat,{time}\n")
+    (event,) = read_labels(tmp_path / "labels.csv")
+    assert event.time == 1.7e9
 
 
 def test_a_time_that_is_not_known_stays_so(tmp_path):
@@ -111,7 +126,8 @@ def test_read_twice_is_one_event(tmp_path, events):
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
-def test_csv_of_others(tmp_path, delimiter, encoding):
+@pytest.mark.parametrize("first", ["", "sep={}\n", "SEP={}\r\n"])
+def test_csv_of_others(tmp_path, delimiter, encoding, first):
     rows = [
         ["id", "Image", "Category", "note, or none", "time"],
         ["1", "a.png", " cat ", "", " "],
@@ -121,6 +137,7 @@ def test_csv_of_others(tmp_path, delimiter, encoding):
         ["3", "c.png", "", "no label", ""],
     ]
     with open(tmp_path / "x.csv", "w", encoding=encoding, newline="") as file:
+        file.write(first.format(delimiter))
         csv.writer(file, delimiter=delimiter).writerows(rows)
     found = [(e.picture, e.label) for e in read_labels(tmp_path / "x.csv")]
     assert found == [("a.png", "cat"), ("b;,.png", "dog")]
@@ -136,6 +153,8 @@ def test_csv_of_others(tmp_path, delimiter, encoding):
         ("a,b\n1,2\n", "no column 'file'; it has .'a', 'b'.. Say which"),
         ("file\n1\n", "no column 'label'"),
         ("file,label\n1\n", "row 2: 1 of 2 cells"),
+        ("sep=;\nfile;label\n1\n", "row 3: 1 of 2 cells"),
+        ("sep=;\nfile,label\n1,2\n", "no column 'file'; it has .'file,label'"),
         ("file,label,time\n1,cat,yesterday\n", "row 2: 'yesterday' should be a time"),
         ("file,label\nü,cat\n".encode("latin-1"), "not in UTF-8"),
         ("file,label\n".encode("utf-16"), "not in UTF-8"),
