@@ -1,6 +1,7 @@
 """The Displays: the data they keep, what they draw, and what they refuse."""
 
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -358,6 +359,82 @@ def test_single_trial_has_no_band(mpl):
         display = one_strategy([MARKS], SCORES["dfal"][:1]).plot(spread=spread)
         assert display.bands_ == {}
         assert display.legend_.get_title().get_text() == "one trial"
+
+
+def test_a_single_mark_has_a_bar_for_its_spread(mpl):
+    display = one_strategy([[10]] * 3, [[0.4], [0.5], [0.6]]).plot()
+    band = display.bands_["dfal"]
+    (path,) = band.get_paths()
+    np.testing.assert_allclose(path.get_extents().intervaly, [0.4, 0.6])  # ± std
+    assert band.get_linewidth()[0] > 0  # it has no width, so that only edges are seen
+    display.figure_.draw_without_rendering()
+    ticks = [tick for tick in display.ax_.get_xticks() if 9 < tick < 11]
+    assert ticks == [10]  # no label is bought in parts
+    several = one_strategy([MARKS] * 3, SCORES["dfal"]).plot()
+    assert several.bands_["dfal"].get_linewidth()[0] == 0
+
+
+def test_everything_is_seen_on_a_dark_background(mpl):
+    display = ActiveLearningCurveDisplay.from_records(
+        records(dict.fromkeys(SEVEN, SCORES["random"]))
+    )
+
+    def contrasts():
+        """Return the contrast of each line with the background, as WCAG defines it."""
+        drawn = display.plot(reference=0.99, points={"random": [(20, 0.8)]}).ax_.lines
+        background = luminance(display.ax_.get_facecolor())
+        for color in [line.get_color() for line in drawn if line.get_ls() != "None"]:
+            pair = sorted([luminance(color), background])
+            yield (pair[1] + 0.05) / (pair[0] + 0.05)
+
+    def luminance(color):
+        rgb = np.array(mpl.colors.to_rgb(color))
+        linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+        return linear @ [0.2126, 0.7152, 0.0722]
+
+    with mpl.style.context("dark_background"):
+        assert min(contrasts()) > 4.5
+        assert display.lines_["random"].get_color() == (1, 1, 1)  # black on white
+    own = {strategy: style.color for strategy, style in strategy_styles(SEVEN).items()}
+    assert all(c >= 2 for c in contrasts())
+    assert {name: line.get_color() for name, line in display.lines_.items()} == own
+
+
+def test_sizes_and_settings_of_the_user_are_kept(mpl):
+    with mpl.rc_context({"axes.labelsize": 21, "xtick.labelsize": 17}):
+        before = dict(mpl.rcParams)
+        ax = one_strategy([MARKS] * 3, SCORES["dfal"]).plot().ax_
+        assert dict(mpl.rcParams) == before
+        assert ax.xaxis.label.get_size() == 21
+        assert ax.get_xticklabels()[0].get_size() == 17
+
+
+def test_what_lies_beyond_all_scores_is_shown(mpl):
+    display = one_strategy([MARKS] * 3, SCORES["dfal"])
+    assert display.plot(reference=0.99).ax_.get_ylim()[1] <= 1.02
+    assert display.plot(reference=99.0).ax_.get_ylim()[1] > 99  # in percent by mistake
+    assert display.plot(points={"dfal": [(20, 97.0)]}).ax_.get_ylim()[1] > 97
+
+
+def test_many_strategies_find_room(mpl):
+    names = [f"strategy {i}" for i in range(40)]
+    display = ActiveLearningCurveDisplay.from_records(
+        records(dict.fromkeys(names, SCORES["random"]))
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # matplotlib warns of axes without a size
+        display.plot().figure_.draw_without_rendering()
+    box = display.legend_.get_window_extent()
+    assert box.y0 >= 0
+    assert box.y1 <= display.figure_.bbox.y1
+    assert display.ax_.get_window_extent().width / display.figure_.dpi > 4
+
+
+def test_a_short_logarithmic_axis_has_more_than_one_number(mpl):
+    display = one_strategy([[12, 20, 40]], [[0.5, 0.6, 0.7]]).plot(scale="log_error")
+    display.figure_.draw_without_rendering()
+    low, high = display.ax_.get_xlim()
+    assert sum(low <= tick <= high for tick in display.ax_.get_xticks()) > 1
 
 
 def test_own_axes_references_and_labels(mpl):

@@ -88,3 +88,19 @@ def test_bad_regions():
         RegionsDisplay.from_agreement(AGREEMENT, np.zeros((5, 2)))
     with pytest.raises(ValueError, match="All 6 samples of X are the same"):
         RegionsDisplay.from_agreement(AGREEMENT, np.ones((6, 2)))
+
+
+def test_everything_is_seen_on_a_dark_background():
+    mpl = pytest.importorskip("matplotlib")
+    from matplotlib import style
+
+    def faintest(display):
+        colors = [c for drawn in display.ax_.collections for c in drawn.get_facecolor()]
+        return min(max(color[:3]) for color in colors)  # by its brightest channel
+
+    regions = RegionsDisplay(embedding=np.eye(6)[:, :2], agreement=AGREEMENT)
+    sure = ConfidenceDisplay(confidence_a=[0.5], confidence_b=[0.6])
+    with mpl.rc_context(), style.context("dark_background"):
+        assert faintest(regions.plot()) > 0.6
+        assert faintest(sure.plot()) > 0.6
+    assert faintest(regions.plot()) == 0  # black on white

@@ -2,7 +2,8 @@
 
 from skdfal.plot._adversarial import AdversarialDisplay
 from skdfal.plot._confidence import ConfidenceDisplay
-from skdfal.plot._learning_curve import ActiveLearningCurveDisplay, Curve
+from skdfal.plot._curve import Curve
+from skdfal.plot._learning_curve import ActiveLearningCurveDisplay
 from skdfal.plot._regions import RegionsDisplay
 
 __all__ = [

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils import check_consistent_length
 
-from skdfal.plot._display import NotebookPicture
+from skdfal.plot._display import GREY, NotebookPicture
 
 MANY = 500  # with more samples, points are smaller and paler
 COLOR = "#0072B2"
@@ -139,7 +139,7 @@ class ConfidenceDisplay(NotebookPicture):
             self.confidence_b,
             s=6 if is_crowded else 16,
             alpha=0.25 if is_crowded else 0.6,
-            color=COLOR,
+            color=self._visible(COLOR),
             linewidths=0,
             rasterized=is_crowded,  # an SVG of 10,000 circles is slow to open
         )
@@ -147,15 +147,13 @@ class ConfidenceDisplay(NotebookPicture):
         ax.set_ylabel(f"highest probability, {self.name_b}")
         low = min(self.confidence_a.min(), self.confidence_b.min())
         ends = (low - 0.03 * (1.03 - low), 1 + 0.03 * (1.03 - low))
-        ax.plot(ends, ends, color="#555555", lw=1, ls=(0, (2, 2)), zorder=0)
+        ax.plot(ends, ends, color=self._visible(GREY), lw=1, ls=(0, (2, 2)), zorder=0)
         ax.set(xlim=ends, ylim=ends, aspect="equal")
         title = f"{len(self.confidence_a)} samples"
         if self.correlation is not None and np.isfinite(self.correlation):
             title += f", rank correlation {self.correlation:.2f}"
         ax.set_title(title, fontsize="medium")
-        ax.grid(color="#dddddd", lw=0.6)
-        ax.set_axisbelow(True)
-        ax.spines[["top", "right"]].set_visible(False)
+        self._draw_grid()
         return self
 
 

@@ -1,7 +1,10 @@
-"""Code shared by the Displays: late import of matplotlib, figures without windows."""
+"""Code shared by the Displays: figures without windows, visible on any background."""
 
 import base64
+import colorsys
 import io
+
+GREY = "#555555"  # of lines that are no data
 
 
 def load_matplotlib(display):
@@ -35,7 +38,7 @@ def load_matplotlib(display):
 
 
 class NotebookPicture:
-    """Show a Display in a notebook when it is the last value of a cell.
+    """A Display that notebooks show if it is the last value of a cell.
 
     The Displays draw on a `Figure` that pyplot does not manage, so no window opens in a
     script; without this class, a notebook would not show it either. If the caller
@@ -52,7 +55,29 @@ class NotebookPicture:
             figure = matplotlib.figure.Figure(figsize=figsize, layout="constrained")
             ax = figure.subplots()
         self.ax_, self.figure_ = ax, ax.figure
+        # The colour of the text tells, since the background may be transparent.
+        text = matplotlib.colors.to_rgb(ax.xaxis.label.get_color())
+        self._is_dark = _lightness(text) > 0.5
         return ax
+
+    @property
+    def _paper(self):
+        """Colour of the background, roughly."""
+        return "black" if self._is_dark else "white"
+
+    def _visible(self, color):
+        """Return a colour, made as light as it was dark if the background is dark."""
+        if not self._is_dark:
+            return color
+        rgb = load_matplotlib(self).colors.to_rgb(color)
+        hue, lightness, saturation = colorsys.rgb_to_hls(*rgb)
+        return colorsys.hls_to_rgb(hue, max(lightness, 1 - lightness), saturation)
+
+    def _draw_grid(self):
+        """Draw a pale grid, and axes on the left and at the bottom only."""
+        self.ax_.grid(color="#333333" if self._is_dark else "#dddddd", lw=0.6)
+        self.ax_.set_axisbelow(True)
+        self.ax_.spines[["top", "right"]].set_visible(False)
 
     def _repr_html_(self):
         if not self._owns_figure:
@@ -61,3 +86,7 @@ class NotebookPicture:
         self.figure_.savefig(png, format="png", dpi=100)
         data = base64.b64encode(png.getvalue()).decode("ascii")
         return f'<img alt="{type(self).__name__}" src="data:image/png;base64,{data}">'
+
+
+def _lightness(rgb):
+    return colorsys.rgb_to_hls(*rgb)[1]

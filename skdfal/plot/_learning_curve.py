@@ -4,13 +4,13 @@ import math
 import re
 from collections.abc import Mapping
 from numbers import Integral, Real
-from typing import NamedTuple
 
 import numpy as np
 from sklearn.exceptions import NotFittedError
 
-from skdfal._utils._records import mean_and_std, read_number, read_rows, read_value
-from skdfal.plot._display import NotebookPicture, load_matplotlib
+from skdfal._utils._records import read_number, read_rows, read_value
+from skdfal.plot._curve import curve_over_trials, sorted_trial
+from skdfal.plot._display import GREY, NotebookPicture, load_matplotlib
 from skdfal.plot._styles import strategy_styles
 
 AXIS_LABELS = {
@@ -31,35 +31,6 @@ LEGEND_WIDTH = 28  # characters; longer names are wrapped
 MARKERS_A_LINE = 8
 MARKER_SIZES = {"*": 9, "P": 7, "X": 7, "d": 7}  # points; thin markers are larger
 SMALL_AXES = 3.0  # inches; smaller axes have smaller fonts
-
-
-class Curve(NamedTuple):
-    """Score of one strategy at each annotation mark, summarised over its trials.
-
-    Parameters
-    ----------
-    annotations : ndarray of shape (n_marks,)
-        The marks, increasing.
-    mean : ndarray of shape (n_marks,)
-        Mean score of the trials that cover the mark.
-    std : ndarray of shape (n_marks,)
-        Standard deviation between trials, with n_trials - 1 in the denominator; NaN
-        if there is only one trial.
-    sem : ndarray of shape (n_marks,)
-        Standard error of the mean, std / √n_trials.
-    min, max : ndarray of shape (n_marks,)
-        Score of the worst and of the best trial.
-    n_trials : ndarray of shape (n_marks,)
-        Number of trials that cover the mark.
-    """
-
-    annotations: np.ndarray
-    mean: np.ndarray
-    std: np.ndarray
-    sem: np.ndarray
-    min: np.ndarray
-    max: np.ndarray
-    n_trials: np.ndarray
 
 
 class ActiveLearningCurveDisplay(NotebookPicture):
@@ -162,12 +133,12 @@ class ActiveLearningCurveDisplay(NotebookPicture):
         self.y_name = y_name
         self.annotations, self.scores, self.curves = {}, {}, {}
         for strategy in annotations:
-            trials = self._checked_trials(
+            trials = self._sorted_trials(
                 strategy, annotations[strategy], scores[strategy]
             )
             self.annotations[strategy] = [x for x, _ in trials]
             self.scores[strategy] = [y for _, y in trials]
-            self.curves[strategy] = self._summed_up(strategy)
+            self.curves[strategy] = self._curve(strategy, trials)
 
     @property
     def ranking(self):
@@ -478,31 +449,30 @@ class ActiveLearningCurveDisplay(NotebookPicture):
 
         styles = strategy_styles([*self.curves, *(set(points) - set(self.curves))])
         self._draw_curves(styles, spread)
+        grey = self._visible(GREY)
         reference_lines = [
-            ax.axhline(
-                self._shown(score), color="#555555", lw=1.2, ls=(0, (2, 2)), zorder=1
-            )
+            ax.axhline(self._shown(score), color=grey, lw=1.2, ls=(0, (2, 2)), zorder=1)
             for score in reference.values()
         ]
         self._draw_points(styles, points)
 
-        size = "small" if min(self._size_of_axes()) < SMALL_AXES else "medium"
-        ax.set_xlabel(_axis_label(self.x_name), fontsize=size)
-        ax.set_ylabel(_axis_label(self._y_shown), fontsize=size)
-        ax.tick_params(labelsize=size)
+        ax.set_xlabel(_axis_label(self.x_name))
+        ax.set_ylabel(_axis_label(self._y_shown))
+        if min(self._size_of_axes()) < SMALL_AXES:
+            ax.tick_params(labelsize="small")
+            ax.xaxis.label.set_size("small")
+            ax.yaxis.label.set_size("small")
         if self._is_error:
-            _set_logarithmic(ax, matplotlib.ticker)
+            self._set_logarithmic(matplotlib.ticker)
         else:
             ax.xaxis.set_major_locator(
                 matplotlib.ticker.MaxNLocator(
-                    nbins="auto", steps=[1, 2, 2.5, 5, 10], integer=True
+                    nbins="auto", steps=[1, 2, 2.5, 5, 10], integer=True, min_n_ticks=1
                 )
             )
-        ax.grid(color="#dddddd", lw=0.6)
-        ax.set_axisbelow(True)
-        ax.spines[["top", "right"]].set_visible(False)
+        self._draw_grid()
         if self._owns_figure and not self._is_error:
-            self._hide_impossible_scores()
+            self._hide_impossible_scores(reference, points)
 
         entries = [(self.lines_[s], (labels or {}).get(s, s)) for s in self.ranking]
         entries += [
@@ -513,60 +483,36 @@ class ActiveLearningCurveDisplay(NotebookPicture):
         ]
         if points:
             hollow = matplotlib.lines.Line2D(
-                [], [], ls="", marker="o", mfc="white", mec="#555555", mew=1.3, ms=7
+                [], [], ls="", marker="o", mfc=self._paper, mec=grey, mew=1.3, ms=7
             )
             entries.append((hollow, points_label))
         self.legend_ = self._draw_legend(entries, legend, spread)
         return self
 
-    def _checked_trials(self, strategy, annotations, scores):
-        """Return sorted arrays (annotations, scores) of each trial of a strategy."""
+    def _sorted_trials(self, strategy, annotations, scores):
         if len(annotations) == 0 or len(annotations) != len(scores):
             raise ValueError(
                 f"Strategy {strategy!r} has {len(annotations)} trials of annotations "
                 f"and {len(scores)} of scores; expected equal numbers, at least one."
             )
-        trials = []
-        for trial, (x, y) in enumerate(zip(annotations, scores, strict=True)):
-            where = f"strategy {strategy!r}, trial {trial}"
-            x = _float_array(x, self.x_name, where)
-            y = _float_array(y, self.y_name, where)
-            if len(x) != len(y):
-                raise ValueError(
-                    f"{where} has {len(x)} {self.x_name} and {len(y)} {self.y_name}; "
-                    "expected equal numbers."
-                )
-            order = np.argsort(x)
-            x, y = x[order], y[order]
-            twice = x[1:][x[1:] == x[:-1]]
-            if len(twice):
-                raise ValueError(
-                    f"{where} has two rows at {self.x_name}={twice[0]:g}. If the table "
-                    "holds several runs, choose one (data set, net), or give each its "
-                    "own trial."
-                )
-            trials.append((x, y))
-        return trials
+        names = self.x_name, self.y_name
+        return [
+            sorted_trial(x, y, *names, f"strategy {strategy!r}, trial {trial}")
+            for trial, (x, y) in enumerate(zip(annotations, scores, strict=True))
+        ]
 
-    def _summed_up(self, strategy):
-        """Return the curve of one strategy, over the marks that enough trials cover."""
-        xs, ys = self.annotations[strategy], self.scores[strategy]
-        marks = np.unique(np.concatenate(xs))
-        values = np.full((len(xs), len(marks)), np.nan)  # NaN: the trial does not count
-        for value, x, y in zip(values, xs, ys, strict=True):
-            if self.interpolate:
-                value[:] = np.interp(marks, x, y, left=np.nan, right=np.nan)
-            else:
-                value[np.searchsorted(marks, x)] = y
-        wanted = len(xs) if self.min_trials is None else self.min_trials
-        keep = np.isfinite(values).sum(axis=0) >= wanted
-        if not keep.any():
+    def _curve(self, strategy, trials):
+        wanted = len(trials) if self.min_trials is None else self.min_trials
+        curve = curve_over_trials(
+            trials, interpolate=self.interpolate, min_trials=wanted
+        )
+        if curve is None:
             raise ValueError(
                 f"Strategy {strategy!r} has no mark with min_trials={wanted} of its "
-                f"{len(xs)} trials: their {self.x_name} do not overlap. Give a "
+                f"{len(trials)} trials: their {self.x_name} do not overlap. Give a "
                 "smaller min_trials, or leave out the trials that stopped early."
             )
-        return _curve(marks[keep], values[:, keep])
+        return curve
 
     def _set_scale(self, scale):
         if scale not in ("score", "log_error"):
@@ -602,15 +548,18 @@ class ActiveLearningCurveDisplay(NotebookPicture):
         # The best strategy is drawn last, on top of the others.
         for place, strategy in enumerate(reversed(self.ranking)):
             curve, style = self.curves[strategy], styles[strategy]
+            color = self._visible(style.color)
             step = math.ceil(len(curve.mean) / MARKERS_A_LINE)
             (self.lines_[strategy],) = self.ax_.plot(
                 curve.annotations,
                 self._shown(curve.mean),
-                **style._asdict(),
+                color=color,
+                linestyle=style.linestyle,
+                marker=style.marker,
                 # Neighbours have markers at different marks, so that none is hidden.
                 markevery=(place % step, step),
                 markersize=scale * MARKER_SIZES.get(style.marker, 5.5),
-                markeredgecolor="white",
+                markeredgecolor=self._paper,
                 markeredgewidth=0.5,
                 linewidth=scale * 1.6,
                 label=strategy,
@@ -619,28 +568,31 @@ class ActiveLearningCurveDisplay(NotebookPicture):
             low, high = _band(curve, spread)
             if np.isfinite(low).any():
                 high = np.fmin(high, curve.max) if self._is_error else high
+                is_bar = len(curve.mean) == 1  # a band without width has only an edge
                 self.bands_[strategy] = self.ax_.fill_between(
                     curve.annotations,
                     self._shown(low),
                     self._shown(high),
-                    color=style.color,
-                    alpha=alpha,
-                    lw=0,
+                    color=color,
+                    alpha=0.5 if is_bar else alpha,
+                    lw=3 if is_bar else 0,
                 )
 
     def _draw_points(self, styles, points):
         for strategy, pairs in points.items():
-            x, y = np.transpose(pairs)
+            x, y = pairs.T
             style = styles[strategy]
             self.ax_.plot(
-                x, self._shown(y), ls="", marker=style.marker, mfc="white",
-                mec=style.color, mew=1.3, ms=7, zorder=5,
+                x, self._shown(y), ls="", marker=style.marker, mfc=self._paper,
+                mec=self._visible(style.color), mew=1.3, ms=7, zorder=5,
             )  # fmt: skip
 
-    def _hide_impossible_scores(self):
-        """End the axis at 1 if all scores are fractions, even if a band goes beyond."""
-        scores = np.concatenate([y for trials in self.scores.values() for y in trials])
-        if scores.min() >= 0 and scores.max() <= 1:
+    def _hide_impossible_scores(self, reference, points):
+        """End the axis at 1 if all is in [0, 1] but a band, which may go beyond."""
+        trials = [y for trials in self.scores.values() for y in trials]
+        published = [pairs[:, 1] for pairs in points.values()]
+        drawn = np.concatenate([*trials, [*reference.values()], *published])
+        if drawn.min() >= 0 and drawn.max() <= 1:
             low, high = self.ax_.get_ylim()
             self.ax_.set_ylim(max(low, -0.02), min(high, 1.02))
 
@@ -682,21 +634,27 @@ class ActiveLearningCurveDisplay(NotebookPicture):
             f"{SPREADS[spread]}, {high if low == high else f'{low} to {high}'} trials"
         )
 
+    def _set_logarithmic(self, ticker):
+        """Make both axes logarithmic: counts along x, percent along y."""
+        ax = self.ax_
+        ax.set_xscale("log")
+        ax.set_yscale("log")
+        first, last = ax.get_xlim()
+        is_short = last < 10 * first  # it may hold a single power of ten
+        ax.xaxis.set_major_locator(
+            ticker.LogLocator(subs=(1, 2, 3, 5) if is_short else (1, 3))
+        )
+        ax.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+        ax.xaxis.set_major_formatter(ticker.FuncFormatter(lambda n, _: f"{n:g}"))
+        ax.yaxis.set_major_formatter(
+            ticker.FuncFormatter(lambda e, _: f"{100 * e:g} %")
+        )
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_minor_formatter(ticker.NullFormatter())
+
     def _size_of_axes(self):
         extent = self.ax_.get_window_extent()
         return extent.width / self.figure_.dpi, extent.height / self.figure_.dpi
-
-
-def _set_logarithmic(ax, ticker):
-    """Make both axes logarithmic: counts along x, percent along y."""
-    ax.set_xscale("log")
-    ax.set_yscale("log")
-    ax.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 3)))
-    ax.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
-    ax.xaxis.set_major_formatter(ticker.FuncFormatter(lambda n, _: f"{n:g}"))
-    ax.yaxis.set_major_formatter(ticker.FuncFormatter(lambda e, _: f"{100 * e:g} %"))
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_minor_formatter(ticker.NullFormatter())
 
 
 def _axis_label(name):
@@ -714,30 +672,13 @@ def _wrapped(label, width):
 
 
 def _make_room(figure, legend):
-    """Widen the figure by its legend, so that the axes keep their size."""
-    figure.draw_without_rendering()
-    extent = legend.get_window_extent()
+    """Enlarge the figure by its legend, so that the axes keep their size."""
     width, height = figure.get_size_inches()
-    figure.set_size_inches(
-        width + extent.width / figure.dpi + 0.15,
-        max(height, extent.height / figure.dpi + 0.8),
-    )
-
-
-def _curve(marks, values):
-    """Summarise `values` of shape (n_trials, n_marks), NaN where not measured."""
-    measured = [column[np.isfinite(column)] for column in values.T]
-    n_trials = np.array([len(column) for column in measured])
-    mean, std = np.transpose([mean_and_std(column) for column in measured])
-    return Curve(
-        annotations=marks,
-        mean=mean,
-        std=std,
-        sem=std / np.sqrt(n_trials),
-        min=np.array([column.min() for column in measured]),
-        max=np.array([column.max() for column in measured]),
-        n_trials=n_trials,
-    )
+    needed = legend.get_window_extent().height / figure.dpi + 0.8
+    figure.set_size_inches(width, max(height, needed))
+    figure.draw_without_rendering()
+    width += legend.get_window_extent().width / figure.dpi + 0.15
+    figure.set_size_inches(width, max(height, needed))
 
 
 def _band(curve, spread):
@@ -749,23 +690,6 @@ def _band(curve, spread):
         return [np.where(curve.n_trials > 1, end, np.nan) for end in ends]
     half = getattr(curve, spread)
     return curve.mean - half, curve.mean + half
-
-
-def _float_array(values, name, where):
-    try:
-        array = np.asarray(values, dtype=float)
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"{where}: {name} should be numbers, got {values!r}."
-        ) from None
-    if array.ndim != 1 or len(array) == 0:
-        raise ValueError(
-            f"{where}: {name} should have shape (n_rounds,) with n_rounds >= 1, got "
-            f"shape {array.shape}."
-        )
-    if not np.isfinite(array).all():
-        raise ValueError(f"{where}: {name} contains NaN or infinity.")
-    return array
 
 
 def _check_min_trials(min_trials):
@@ -787,20 +711,17 @@ def _checked_references(reference):
 
 
 def _checked_points(points):
+    """Return the points of each strategy as an array of shape (n_points, 2)."""
+    checked = {}
     for strategy, pairs in (points or {}).items():
-        array = _float_pairs(pairs)
-        if array is None:
+        try:
+            array = np.asarray(pairs, dtype=float)
+        except (TypeError, ValueError):
+            array = np.empty(0)
+        if array.ndim != 2 or array.shape[1] != 2 or not np.isfinite(array).all():
             raise ValueError(
                 f"points[{strategy!r}] should be a list of (annotations, score), got "
                 f"{pairs!r}."
             )
-    return points or {}
-
-
-def _float_pairs(pairs):
-    try:
-        array = np.asarray(pairs, dtype=float)
-    except (TypeError, ValueError):
-        return None
-    fine = array.ndim == 2 and array.shape[1] == 2 and np.isfinite(array).all()
-    return array if fine and len(array) else None
+        checked[strategy] = array
+    return checked

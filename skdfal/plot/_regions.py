@@ -195,7 +195,7 @@ class RegionsDisplay(NotebookPicture):
                 *self.embedding[rows].T,
                 s=(8 if is_crowded else 20) * (1 if state == "same" else 1.6),
                 alpha=0.4 if state == "same" else 0.9,
-                color=color,
+                color=self._visible(color),
                 marker=marker,
                 linewidths=0,
                 rasterized=is_crowded,  # an SVG of 10,000 circles is slow to open
