@@ -465,6 +465,13 @@ def test_differences_of_few_trials_have_no_p_value():
     assert difference_table([r for r in records if r["annotations"] == 10]) == ""
     with pytest.raises(ValueError, match="baseline='z' is not among the strategies"):
         difference_table(records, "z")
+    # From a CSV, by pandas or by hand, as accuracy_table reads them.
+    frame = pytest.importorskip("pandas").DataFrame(records)
+    assert difference_table(frame) == difference_table(records)
+    texts = [{name: str(value) for name, value in row.items()} for row in records]
+    assert difference_table(iter(texts)) == difference_table(records)
+    with pytest.raises(ValueError, match="Row 0 has no key 'trial'"):
+        difference_table([{"strategy": "a", "annotations": 10, "score": 0.5}])
 
 
 def test_longer_training_is_told_where_nothing_is_trained_as_long():

@@ -60,7 +60,7 @@ def paired_contrasts(records, contrasts, *, annotations="area", confidence=0.95)
         The weights of the strategies in each contrast, by the name of the contrast.
     annotations : float or "area", default="area"
         Number of annotations at which scores are compared, or "area" for the areas
-        under the curves, over the range that all of them cover.
+        under the curves, over the range that the trials of all contrasts cover.
     confidence : float in (0, 1), default=0.95
         Probability that all intervals hold simultaneously.
 
@@ -115,10 +115,25 @@ def paired_contrasts(records, contrasts, *, annotations="area", confidence=0.95)
             f"contrasts={contrasts!r} should be a dict of names to weights, with at "
             "least one entry."
         )
+    trials = {
+        name: _trials(curves, name, weights) for name, weights in contrasts.items()
+    }
+    every = [
+        curves[strategy][trial]
+        for name, weights in contrasts.items()
+        for strategy in weights
+        for trial in trials[name]
+    ]
+    _, value = _measure(every, annotations, "trials of the contrasts")
     level = 1 - (1 - confidence) / len(contrasts)
     found = []
     for name, weights in contrasts.items():
-        values = _values(curves, name, weights, annotations)
+        values = np.array(
+            [
+                sum(w * value(curves[s][trial]) for s, w in weights.items())
+                for trial in trials[name]
+            ]
+        )
         found.append((name, float(values.mean()), *_t_test(values, level), len(values)))
     corrected = _holm([p_value for *_, p_value, _ in found])
     return [
@@ -129,8 +144,8 @@ def paired_contrasts(records, contrasts, *, annotations="area", confidence=0.95)
     ]
 
 
-def _values(curves, name, weights, annotations):
-    """Return the weighted sum of the strategies in each trial that they share."""
+def _trials(curves, name, weights):
+    """Return the trials that all strategies of a contrast share."""
     are_numbers = isinstance(weights, Mapping) and all(
         isinstance(weight, Real) and math.isfinite(weight)
         for weight in weights.values()
@@ -158,14 +173,7 @@ def _values(curves, name, weights, annotations):
             f"The strategies of {name!r} have {len(trials)} trials in common: at least "
             "two are needed. Run more trials."
         )
-    every = [curves[s][trial] for s in weights for trial in trials]
-    _, value = _measure(every, annotations, f"trials of {name!r}")
-    return np.array(
-        [
-            sum(w * value(curves[s][trial]) for s, w in weights.items())
-            for trial in trials
-        ]
-    )
+    return trials
 
 
 def _holm(p_values):

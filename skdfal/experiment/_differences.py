@@ -1,6 +1,12 @@
 """Is a difference between strategies real? Areas under the curve, paired by trial."""
 
-from skdfal._utils._records import in_points, range_in_points
+from skdfal._utils._records import (
+    in_points,
+    range_in_points,
+    read_number,
+    read_rows,
+    read_value,
+)
 from skdfal.analysis import paired_contrasts
 from skdfal.experiment._table import text_table
 
@@ -17,7 +23,7 @@ def difference_table(records, baseline=None, *, tablefmt="simple"):
 
     Parameters
     ----------
-    records : list of dict
+    records : iterable of dict or pandas DataFrame
         Rows returned by :func:`run_experiment`.
     baseline : str, default=None
         Strategy to compare with. If None, "random", or the strategy of the first row if
@@ -61,9 +67,12 @@ def difference_table(records, baseline=None, *, tablefmt="simple"):
     strategy      points    trials
     dfal            +9.7         3
     """
-    trials = {}
-    for row in records:
-        trials.setdefault(row["strategy"], set()).add(row["trial"])
+    records = list(read_rows(records))
+    trials, marks = {}, set()
+    for i, row in enumerate(records):
+        strategy = str(read_value(row, "strategy", i))
+        trials.setdefault(strategy, set()).add(read_value(row, "trial", i))
+        marks.add(read_number(row, "annotations", i))
     if baseline is None:
         baseline = "random" if "random" in trials else next(iter(trials), None)
     elif baseline not in trials:
@@ -78,7 +87,7 @@ def difference_table(records, baseline=None, *, tablefmt="simple"):
     }
     of_few = [name for name, n_trials in shared.items() if 2 <= n_trials < MIN_TRIALS]
     of_enough = [name for name, n_trials in shared.items() if n_trials >= MIN_TRIALS]
-    if not of_few + of_enough or len({row["annotations"] for row in records}) < 2:
+    if not of_few + of_enough or len(marks) < 2:
         return ""
     found = _less(records, of_enough, baseline) + _less(records, of_few, baseline)
     found.sort(key=lambda one: -one.difference)

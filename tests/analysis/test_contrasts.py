@@ -49,6 +49,21 @@ def test_trials_that_one_lacks_are_left_out():
     assert [contrast.n_trials for contrast in found] == [6, 5]
 
 
+def test_all_contrasts_have_one_range():
+    """Areas over 10 to 20 annotations and over 10 to 30 would not compare."""
+    rows = [
+        {"strategy": name, "trial": trial, "annotations": n, "score": score}
+        for name, scores in {"a": (0, 0, 1), "b": (0, 0, 0), "c": (0, 1)}.items()
+        for trial in range(2)
+        for n, score in zip((10, 20, 30), scores, strict=False)
+    ]
+    contrasts = {"a": {"a": 1, "b": -1}, "c": {"c": 1, "b": -1}}
+    found = paired_contrasts(rows, contrasts)
+    assert [contrast.difference for contrast in found] == [0, 0.5]  # c ended at 20
+    (alone,) = paired_contrasts(rows, {"a": contrasts["a"]})
+    assert alone.difference == 0.25
+
+
 @pytest.mark.parametrize(
     ("contrasts", "message"),
     [
