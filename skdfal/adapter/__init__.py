@@ -12,6 +12,7 @@ from skdfal.adapter._batches import batches_a_block
 from skdfal.adapter._dropout import dropout_draws
 from skdfal.adapter._features import features
 from skdfal.adapter._find import (
+    cannot_have_a_net,
     class_labels,
     inner_net,
     is_net,
@@ -25,6 +26,7 @@ from skdfal.adapter._values import sample_values
 __all__ = [
     "TorchNet",
     "batches_a_block",
+    "cannot_have_a_net",
     "class_labels",
     "dropout_draws",
     "features",

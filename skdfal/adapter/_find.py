@@ -22,11 +22,24 @@ def is_net(estimator):
 
 def inner_net(estimator):
     """Return the net inside an estimator, fitted or not, or None."""
-    while estimator is not None and not is_net(estimator):
-        if getattr(estimator, "steps", None):
-            estimator = estimator.steps[-1][1]
-        else:
-            estimator = getattr(estimator, "estimator", None)
+    found = _innermost(estimator)
+    return found if is_net(found) else None
+
+
+def cannot_have_a_net(estimator):
+    """Whether an estimator is one of scikit-learn's own, or delegates to one."""
+    found = _innermost(estimator)
+    return not is_net(found) and type(found).__module__.startswith("sklearn.")
+
+
+def _innermost(estimator):
+    """Return the net or classifier that Pipelines and wrappers delegate to."""
+    while not is_net(estimator):
+        steps = getattr(estimator, "steps", None)
+        within = steps[-1][1] if steps else getattr(estimator, "estimator", None)
+        if within is None:
+            break
+        estimator = within
     return estimator
 
 

@@ -372,7 +372,8 @@ default="random"
             ``missing_label``; if ``X`` is not finite; if the network cannot take
             ``X``, or has fewer outputs than there are classes.
         TypeError
-            If ``sample_weight`` is given, but the estimator does not take it.
+            If ``sample_weight`` is given, but the estimator does not take it; if the
+            strategy needs a network, but ``estimator`` has none.
         CheckpointError
             A ValueError, if ``checkpoint`` holds a run with other parameters or with
             more labels than ``max_annotations``, or is in use.

@@ -6,6 +6,7 @@ import numpy as np
 
 from skdfal import modal
 from skdfal._utils._validation import check_values
+from skdfal.adapter import cannot_have_a_net
 from skdfal.adapter._batches import sees_samples_as_they_are
 from skdfal.learner._labeled_set import Extra
 from skdfal.learner._samples import conform, length_of, rows_of
@@ -62,8 +63,15 @@ class Method:
     def name(self):
         return self.strategy.name
 
-    def check_samples(self, pool, estimator):
-        """Raise before any training if the strategy cannot handle such samples."""
+    def check_estimator(self, pool, estimator):
+        """Raise before any training if the strategy cannot query this estimator."""
+        if self.strategy.needs_net and cannot_have_a_net(estimator):
+            raise TypeError(
+                f"query_strategy={self.name} needs a network, but estimator is a "
+                f"{type(estimator).__name__}. Pass a skorch net, such as one of "
+                "make_classifier, or a strategy that needs only probabilities, such as "
+                "'margin'."
+            )
         smallest, shape = self.strategy.min_image_size, pool.sample_shape
         if not (smallest and shape and sees_samples_as_they_are(estimator)):
             return  # the query itself checks what the network sees in the end

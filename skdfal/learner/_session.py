@@ -9,6 +9,7 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state
 
 from skdfal._utils._seeds import seeded
@@ -143,6 +144,8 @@ class LabelingSession:
     ValueError
         If a parameter is out of its range; if the network cannot take the samples, or
         has fewer outputs than there are classes.
+    TypeError
+        If the strategy needs a network, but ``estimator`` has none.
     CheckpointError
         A ValueError, if ``path`` holds another run, is in use by another session, or
         is not a saved session. The file is left unchanged.
@@ -259,7 +262,7 @@ class LabelingSession:
             self._pool,
             self._method.strategy.net_params,
         )
-        self._method.check_samples(self._pool, self._trainer.template)
+        self._method.check_estimator(self._pool, self._trainer.template)
         if estimator is not None:  # what is made here is made for the samples
             check_net(self._trainer.template, self._pool, self.classes_)
         if verbose > 1:
@@ -289,7 +292,7 @@ class LabelingSession:
     @_one_at_a_time
     def estimator_(self):
         if not self.history_:
-            raise AttributeError(
+            raise NotFittedError(
                 "This LabelingSession has no estimator_ before the first fit()."
             )
         if self._estimator is None:

@@ -147,6 +147,8 @@ class RunStore:
         changed = {n for n in found.keys() | run.keys() if found.get(n) != run.get(n)}
         # The device does not change what a network does: labels outlive a GPU.
         changed -= {name for name in changed if name.endswith("__device")}
+        # Another estimator has other parameters, which need no mention.
+        changed -= {n for n in changed for of in changed if n.startswith(f"{of}__")}
         names = ", ".join(sorted(changed))
         if changed and self._is_of_a_person:
             raise CheckpointError(

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from skorch import NeuralNetClassifier
@@ -305,11 +306,32 @@ def test_labels_of_every_kind(classes, data, tmp_path):
         ({"n_candidates": "all"}, ValueError, "n_candidates"),
         ({"path": 3}, ValueError, "path"),
         ({"warm_start": True, "estimator": RandomForestClassifier()}, TypeError, "net"),
+        (
+            {"query_strategy": "dfal", "estimator": RandomForestClassifier()},
+            TypeError,
+            "dfal needs a network, but estimator is a RandomForestClassifier",
+        ),
+        (
+            {
+                "query_strategy": "core_set",
+                "estimator": make_pipeline(make_steps(), RandomForestClassifier()),
+            },
+            TypeError,
+            "core_set needs a network, but estimator is a Pipeline",
+        ),
     ],
 )
 def test_bad_parameters(params, error, message):
     with pytest.raises(error, match=message):
         make_session(**params)
+
+
+def test_only_the_estimator_is_named_if_all_its_parameters_are_others(tmp_path):
+    path = tmp_path / "run.skdfal"
+    make_session(path=path, query_strategy="margin").close()
+    forest = RandomForestClassifier()
+    with pytest.raises(CheckpointError, match=r"with different estimator\. Go back"):
+        make_session(path=path, query_strategy="margin", estimator=forest)
 
 
 def test_fit_without_labels_of_two_classes(data):
@@ -319,7 +341,7 @@ def test_fit_without_labels_of_two_classes(data):
     session.tell([0, 4], [0, 0])
     with pytest.raises(ValueError, match=r"labels of \[0\] only"):
         session.fit()
-    with pytest.raises(AttributeError, match="before the first fit"):
+    with pytest.raises(NotFittedError, match="before the first fit"):
         session.predict(data[0])
 
 
@@ -823,7 +845,7 @@ def test_another_run_is_refused(data, tmp_path):
         "estimator__lr": {"estimator": make_net(max_epochs=3, lr=0.5)},
         "estimator__module": {"estimator": net_of(module)},
         "query_strategy": {"query_strategy": "random"},
-        "augmenter__p": {"augmenter": AdversarialAugmenter(p=1)},
+        "augmenter": {"augmenter": AdversarialAugmenter(p=1)},
         "random_state": {"random_state": 1},
         "n_instances": {"n_instances": 5},
         "query_params": {"query_params": {"overshoot": 0.5}},
