@@ -512,10 +512,11 @@ def test_compare_on_a_folder_of_pictures(
     shades.parent.mkdir()
     (tmp_path / "shades").rename(shades)
     (shades / "dark" / "broken.png").unlink()
-    again = [*arguments, "--resume"]
+    again = [*arguments, "--resume", "--cache", "decoded"]
     again[2] = str(shades)
     assert main(again) == 0
     assert "Nothing to resume" not in capsys.readouterr().err
+    assert (tmp_path / "decoded" / "pixels.npy").exists()
     Image.new("L", (16, 16), 77).save(shades / "dark" / "0.png")
     assert main(again) == 2
     error = capsys.readouterr().err

@@ -215,7 +215,9 @@ def test_a_name_that_could_be_two_pictures_is_refused(pictures, tmp_path):
         shutil.copy(pictures / "cat" / "00.png", pictures / f"{name}.png")
     rows = [(f"{composed}.png", "cat"), (f"{mixed}.png", "dog")]  # each as it is
     table = write_table(tmp_path / "labels.csv", rows)
-    assert load_image_folder(pictures, labels=table, n_test=1).y_train.size == 1
+    with pytest.warns(UserWarning, match="20 without a label"):
+        data = load_image_folder(pictures, labels=table, n_test=1)
+    assert len(data.y_train) == len(data.y_test) == 1
     third = "e\u0301" * 2
     write_table(tmp_path / "labels.csv", [*rows, (f"{third}.png", "dog")])
     with pytest.raises(ValueError, match=r"could be 2 pictures.*Rename all but one"):
@@ -225,6 +227,19 @@ def test_a_name_that_could_be_two_pictures_is_refused(pictures, tmp_path):
 def test_columns_are_checked_before_the_folder_is_opened(tmp_path):
     with pytest.raises(ValueError, match=r"the key 'image'; keys that can .* are file"):
         load_image_folder(tmp_path / "none", labels="x", columns={"image": "file"})
+
+
+def test_columns_without_a_table_are_refused(pictures):
+    with pytest.raises(ValueError, match="but there is none: name the file of labels"):
+        load_image_folder(pictures, columns={"file": "image"})
+
+
+def test_with_a_cache_pictures_are_decoded_once(pictures, tmp_path, monkeypatch):
+    given = {"image_size": 16, "cache": tmp_path / "cache"}
+    first = load_image_folder(pictures, **given)
+    assert first.digest == load_image_folder(pictures, image_size=16).digest
+    monkeypatch.setattr("skdfal.pool._images.decode", None)
+    assert load_image_folder(pictures, **given).digest == first.digest
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,16 @@ def add_columns(command, names=("file", "label", "annotator", "time")):
     )
 
 
+def add_cache(command):
+    """Add the option that names a folder for decoded pictures."""
+    command.add_argument(
+        "--cache",
+        type=Path,
+        help="folder for decoded pictures, which makes the next run faster",
+        metavar="FOLDER",
+    )
+
+
 def add_seed(command):
     """Add the option of the seed."""
     command.add_argument(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from skdfal.cli._arguments import (
     HelpFormatter,
+    add_cache,
     add_columns,
     add_running,
     at_least,
@@ -112,6 +113,7 @@ def add_compare(commands):
         "--size",
         **count(None, "height and width in pixels to which they are scaled", 64),
     )
+    add_cache(own)
 
     data = compare.add_argument_group("advanced: the data")
     data.add_argument(

@@ -96,6 +96,7 @@ def default_folder(arguments):
     """
     own = _own_pictures(arguments)
     params = own.get("dataset_params", {})
+    params.pop("cache", None)
     for path in {"folder", "labels"}.intersection(params):
         params[path] = Path(params[path]).name
     data = params.get("folder", arguments.dataset)
@@ -136,7 +137,8 @@ def _own_pictures(arguments):
     The test set is drawn as they are loaded, so that trials choose from all others.
     """
     folder = _own_folder(arguments)
-    options = {name: vars(arguments)[name] for name in ("labels", "columns", "size")}
+    of_pictures = ("labels", "columns", "size", "cache")
+    options = {name: vars(arguments)[name] for name in of_pictures}
     if folder is None:
         unused = [name for name, value in options.items() if value]
         if unused:
@@ -148,6 +150,7 @@ def _own_pictures(arguments):
     params = {
         "folder": str(folder),
         "labels": arguments.labels and str(arguments.labels.resolve()),
+        "cache": arguments.cache and str(arguments.cache.resolve()),
         "columns": arguments.columns,
         "image_size": arguments.size,
         "n_test": arguments.n_test,

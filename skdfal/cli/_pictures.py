@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from skdfal.cli._arguments import (
+    add_cache,
     add_columns,
     add_dask,
     add_learner,
@@ -116,7 +117,7 @@ def _add_predict(commands):
     _add_pictures(command)
     _add_net(command, required=True)
     _add_out(command, "CSV file to write (default: predictions.csv, unless it exists)")
-    _add_cache(command)
+    add_cache(command)
     add_dask(command)
 
 
@@ -133,7 +134,7 @@ def _add_evaluate(commands):
     _add_labels(command, "each picture's first subfolder is its label")
     add_columns(command, ("file", "label"))
     _add_out(command, "CSV file for the misclassified pictures (default: none)")
-    _add_cache(command)
+    add_cache(command)
     add_dask(command)
 
 
@@ -158,7 +159,7 @@ def _add_suspects(commands):
     )
     add_columns(command)
     _add_out(command, "CSV file to write (default: print a table)")
-    _add_cache(command)
+    add_cache(command)
     add_dask(command)
 
 
@@ -185,7 +186,7 @@ def _add_query(commands):
     add_columns(command)
     _add_classes(command, "those of the labels")
     _add_learning(command)
-    _add_cache(command)
+    add_cache(command)
     add_dask(command)
 
 
@@ -279,15 +280,6 @@ def _add_net(command, *, required):
 
 def _add_out(command, what):
     command.add_argument("--out", type=Path, help=what, metavar="FILE")
-
-
-def _add_cache(command):
-    command.add_argument(
-        "--cache",
-        type=Path,
-        help="folder for decoded pictures, which makes the next run faster",
-        metavar="FOLDER",
-    )
 
 
 def _add_learning(command):

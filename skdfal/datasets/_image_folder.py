@@ -29,6 +29,7 @@ from skdfal.pool import ImagePool
             Interval(Real, 0, 1, closed="neither"),
         ],
         "random_state": ["random_state"],
+        "cache": [str, os.PathLike, None],
     },
     prefer_skip_nested_validation=True,
 )
@@ -41,6 +42,7 @@ def load_image_folder(
     mode=None,
     n_test=0.2,
     random_state=0,
+    cache=None,
 ):
     """Load your own labelled images, with a random test set.
 
@@ -68,6 +70,9 @@ def load_image_folder(
         Number of images in the test set or, as a float, their proportion.
     random_state : int, RandomState instance or None, default=0
         Controls which images are in the test set.
+    cache : str or path-like, default=None
+        Folder for decoded pixels, from which later calls and other processes read them.
+        If None, the images are decoded in each call.
 
     Returns
     -------
@@ -130,7 +135,7 @@ def load_image_folder(
     ((7, 1, 16, 16), (3, 1, 16, 16), ['dark', 'light'])
     """
     check_columns(columns)  # at once: opening the folder may take a while
-    with ImagePool(folder, image_size=image_size, mode=mode) as pool:
+    with ImagePool(folder, image_size=image_size, mode=mode, cache=cache) as pool:
         known, strangers = labels_of_pictures(pool, labels, columns)
         _check_classes(known.values(), pool, labels, strangers)
         rows = {name: i for i, name in enumerate(pool.names)}

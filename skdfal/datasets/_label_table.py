@@ -237,9 +237,15 @@ def labels_of_pictures(pool, table=None, columns=None):
     Raises
     ------
     ValueError
-        As for :func:`label_rows`, or if an image has two different labels.
+        As for :func:`label_rows`, if an image has two different labels, or if there
+        are ``columns`` without a ``table``.
     """
     if table is None:
+        if columns:
+            raise ValueError(
+                f"{columns=} names columns of a CSV, but there is none: name the file "
+                "of labels, too."
+            )
         found = zip(pool.names, pool.labels_from_folders(), strict=True)
         return {name: label for name, label in found if label is not None}, []
     names, labels, strangers = PictureNames(pool.names), {}, []
