@@ -64,6 +64,18 @@ def test_what_cannot_be_made_is_named(tmp_path):
     assert names(tmp_path) == ["file", "folder"]
 
 
+def test_a_read_only_disk_names_the_file(tmp_path, monkeypatch):
+    """Though removing the unfinished one, which is not there, fails as well."""
+
+    def read_only(path, *_, **__):
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr("builtins.open", read_only)
+    monkeypatch.setattr(Path, "unlink", read_only)
+    with pytest.raises(OSError, match=r"Read-only .*/labels\.csv'$"):
+        write_text(tmp_path / "labels.csv", "text")
+
+
 def test_an_error_that_is_not_of_the_disk_is_left_as_it_is(tmp_path):
     """A broken connection says nothing of the file that was to be downloaded."""
     error = ConnectionResetError(errno.ECONNRESET, "reset by peer")

@@ -59,7 +59,8 @@ def replacing(path):
             error.filename = str(path)  # a full disk does not say which file it was
         raise
     finally:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):  # read-only, which the error above says of the target
+            unfinished.unlink(missing_ok=True)
 
 
 def _sync_folder(folder):

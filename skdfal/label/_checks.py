@@ -87,7 +87,7 @@ def evaluate(arguments):
         say_left_out(strangers, pool.folder)
         _check(events, pool, arguments)
         _check_classes(events, saved.classes, arguments)
-        judged = _judged(saved, pool, events)
+        judged = _judged(saved, pool, events, arguments)
         say_broken(pool)
     _warn_of_training_pictures(judged, arguments)
     _print_scores(judged, saved.classes)
@@ -176,7 +176,7 @@ def suspects(arguments):
         open_pool(arguments, saved.image_size, saved.mode) as pool,
     ):
         events = _known_to(saved.classes, _events(pool, arguments), path)
-        judged = _judged(saved, pool, events)
+        judged = _judged(saved, pool, events, arguments)
         say_broken(pool)
     n = sum(one.is_mistake for one in judged)
     say(f"The network contradicts {n} of {len(judged)} labels.")
@@ -232,11 +232,11 @@ def _known_to(classes, events, path):
     return known
 
 
-def _judged(saved, pool, events):
-    """Return labels beside what a net says, the most doubtful ones first."""
+def _judged(saved, pool, events, arguments):
+    """Return labels with the predictions of a net, the most doubtful ones first."""
     by_name = {event.picture: event for event in events}
     rows = [i for i, name in enumerate(pool.names) if name in by_name]
-    names, proba = predicted(saved, pool, rows)
+    names, proba = predicted(saved, pool, rows, arguments)
     return sorted(
         (
             Judged(by_name[name], saved.classes[best], float(row[best]))

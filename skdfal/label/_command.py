@@ -358,7 +358,8 @@ def _say_each_minute(project, ended):
     while not ended.wait(_MINUTE):
         status = project.status()
         labels = labels_in_words(status["counts"]["label"], status["budget"])
-        now = f"{labels}, {status['training']['rounds']} trainings"
+        n_rounds = status["training"]["rounds"]
+        now = f"{labels}, {n_rounds} training{'s' * (n_rounds != 1)}"
         if now != before:
             print(now, file=sys.stderr, flush=True)
         before = now

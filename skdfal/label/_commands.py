@@ -59,7 +59,7 @@ def predict(arguments):
         open_pool(arguments, saved.image_size, saved.mode) as pool,
     ):
         out = new_file(arguments, PREDICTIONS)
-        names, proba = predicted(saved, pool, range(len(pool)))
+        names, proba = predicted(saved, pool, range(len(pool)), arguments)
         write_predictions(out, names, proba, saved.classes)
         say_broken(pool)
     say(f"{out}: {len(names)} pictures.")
@@ -94,6 +94,8 @@ def query(arguments):
         for i, value in zip(found, scores, strict=True):
             print(pool.names[i], *([] if score is None else [f"{value:.6g}"]), sep="\t")
         say_broken(pool)
+    if not found:
+        say("All pictures that can be read have a label.")
 
 
 def _score_of(name):
@@ -163,7 +165,7 @@ def _export_tasks(arguments, answers):
             raise ValueError(
                 f"All pictures in {pool.folder} have an answer; no task is left."
             )
-        names, proba = predicted(saved, pool, unlabeled)
+        names, proba = predicted(saved, pool, unlabeled, arguments)
         say_broken(pool)
     prefix = LOCAL_FILES if arguments.prefix is None else arguments.prefix
     tasks = label_studio_tasks(names, proba, saved.classes, prefix=prefix)

@@ -1,7 +1,9 @@
-"""What the commands for pictures share: pictures, nets and files by arguments."""
+"""What the commands for pictures share: opening pictures and networks, and messages."""
 
 import sys
 from pathlib import Path
+
+import numpy as np
 
 from skdfal.adapter import predict_proba
 from skdfal.datasets._label_table import PictureNames, name_in
@@ -11,6 +13,8 @@ from skdfal.label._net_file import load_net
 from skdfal.label._nets import samples_for
 from skdfal.label._trainer import NET
 from skdfal.pool import ImagePool
+
+_CHUNK = 2048  # pictures whose pixels are on the disk at once, if nobody keeps them
 
 
 def project_folder(arguments):
@@ -82,24 +86,42 @@ def open_pool(arguments, image_size, mode=None):
         raise ValueError(str(error)) from error
 
 
-def predicted(saved, pool, indices):
-    """Return names and probabilities of the pictures that can be read."""
-    good = some_good(pool, indices)
-    samples = samples_for(saved.net_name, pool).view(good)
-    proba = predict_proba(saved.estimator, samples)
-    return [pool.names[i] for i in good], proba
+def predicted(saved, pool, indices, arguments):
+    """Return names and probabilities of the pictures that can be read.
+
+    Each picture is decoded once. Without a cache or a cluster that would use the pixels
+    again, those of one chunk at a time are on the disk.
+    """
+    samples = samples_for(saved.net_name, pool)
+    is_kept = getattr(arguments, "cache", None) or getattr(arguments, "dask", None)
+    size = max(len(indices), 1) if is_kept else _CHUNK
+    good, proba = [], []
+    for start in range(0, len(indices), size):
+        found = good_of(pool, indices[start : start + size])
+        if found:
+            proba.append(predict_proba(saved.estimator, samples.view(found)))
+        good += found
+        if not is_kept:
+            pool.forget()
+    _check_some(good, pool, indices)
+    return [pool.names[i] for i in good], np.concatenate(proba)
 
 
 def good_of(pool, indices):
-    """Return the indices of those that can be read."""
+    """Return the indices of the pictures that can be read."""
     pool.decode(indices)
     available = pool.available
     return [i for i in indices if available[i]]
 
 
 def some_good(pool, indices, which=""):
-    """Return the indices of those that can be read, and raise where none can."""
+    """Return the indices of the pictures that can be read, or raise if none can."""
     good = good_of(pool, indices)
+    _check_some(good, pool, indices, which)
+    return good
+
+
+def _check_some(good, pool, indices, which=""):
     if not good:
         names, broken = [pool.names[i] for i in indices], pool.broken
         first = next((name for name in names if name in broken), names[0])
@@ -107,7 +129,6 @@ def some_good(pool, indices, which=""):
             f"None of the {len(names)} {which}pictures in {pool.folder} can be read, "
             f"such as {first}: {broken.get(first, 'The file is gone.')}"
         )
-    return good
 
 
 def known_events(events, names, folder, table):

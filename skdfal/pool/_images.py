@@ -277,6 +277,16 @@ class ImagePool(Pool):
             with ThreadPoolExecutor(min(_MAX_THREADS, os.cpu_count() or 1)) as threads:
                 self._decode(unread, threads.map)
 
+    def forget(self):
+        """Discard decoded pixels, which frees the disk; they are decoded again if used.
+
+        For a single pass over more images than there is room for. ``available`` and
+        ``broken`` remain as they are. No other process may be using the cache.
+        """
+        with self._lock:
+            self._cache.forget()
+            self._pictures = self._cache.pictures()
+
     def decode_in_background(self):
         """Read all images in a background thread, until :meth:`close` is called.
 

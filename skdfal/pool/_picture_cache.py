@@ -270,6 +270,17 @@ class PictureCache:
                 ],
             )
 
+    def forget(self):
+        """Discard the pixels of all images, which then count as not read yet."""
+        with self._writing():
+            self._db.execute(
+                "UPDATE pictures SET state = ? WHERE state = ?", [UNREAD, DECODED]
+            )
+            n_pictures = len(self.pixels)
+            self.pixels = None  # or some systems would not delete the file
+            self._path.unlink()
+            self._make_room(n_pictures)
+
     def _check_settings(self):
         found = self._settings()
         if found != self._wanted:

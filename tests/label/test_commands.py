@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sqlite3
 import sys
 import unicodedata
 from argparse import Namespace
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from skdfal.adapter import predict_proba
 from skdfal.cli import main
 from skdfal.cli._work import run
 from skdfal.label import Answers, Event, Store
@@ -92,6 +94,31 @@ def test_predict(pictures, net, capsys):
     err = capsys.readouterr().err
     assert "skipped: broken.png: No picture of a known format." in err
     assert f"{N} pictures" in err
+
+
+def test_predict_keeps_few_pixels_on_the_disk(pictures, net, monkeypatch):
+    """Unless a cache is named: a folder may be larger than the disk for such files."""
+    monkeypatch.setattr("skdfal.label._shared._CHUNK", 5)
+    n_decoded = []
+
+    def noting(estimator, samples):
+        with closing(sqlite3.connect(samples.root.cache / "pictures.sqlite")) as db:
+            (n,) = db.execute("SELECT sum(state = 1) FROM pictures").fetchone()
+        n_decoded.append(n)
+        return predict_proba(estimator, samples)
+
+    monkeypatch.setattr("skdfal.label._shared.predict_proba", noting)
+    command = "predict pictures --net net.skdfal --out".split()
+    assert main([*command, "few.csv"]) == 0
+    assert sum(n_decoded) == N
+    assert max(n_decoded) == 5
+    assert main([*command, "all.csv", "--cache", "cache"]) == 0
+    assert n_decoded[-1] == N
+    few, all_ = rows_of("few.csv"), rows_of("all.csv")
+    assert [row["file"] for row in few] == [row["file"] for row in all_]
+    for name in ("confidence", "p_dark"):
+        values = [[float(row[name]) for row in rows] for rows in (few, all_)]
+        np.testing.assert_allclose(*values, atol=1e-5)
 
 
 def test_pictures_of_which_none_can_be_read(pictures, net, capsys):
@@ -201,6 +228,13 @@ def test_query_without_labels_of_two_classes(pictures, capsys):
     out, err = capsys.readouterr()
     assert "drawn at random" in err
     assert sorted(out.splitlines()) == sorted(set(truth(pictures)) - set(labels))
+
+
+def test_query_says_that_nothing_is_left(pictures, capsys):
+    assert query(truth(pictures), "-n", "3", "--strategy", "random") == 0
+    out, err = capsys.readouterr()
+    assert not out
+    assert "All pictures that can be read have a label." in err
 
 
 def test_query_without_labels(pictures, capsys):

@@ -401,6 +401,19 @@ def test_a_picture_is_decoded_once(odd, tmp_path, decoded):
     assert len(decoded) == len(ODD) + 1
 
 
+def test_what_is_forgotten_is_decoded_again(odd, tmp_path, decoded):
+    (odd / "broken.png").touch()
+    pool = ImagePool(odd, image_size=16)
+    X, n = pool.take(range(len(pool))), len(pool)
+    before = pool.names, pool.available.tolist(), pool.broken
+    n_decoded = len(decoded)
+    pool.forget()
+    assert (pool.cache / "pixels.npy").stat().st_blocks * 512 < X[0].size * n
+    assert (pool.names, pool.available.tolist(), pool.broken) == before
+    np.testing.assert_array_equal(pool.take(range(n)), X)
+    assert len(decoded) == 2 * n_decoded - 1  # but for the broken one
+
+
 def test_two_pools_on_one_cache_share_the_work(odd, tmp_path, decoded):
     one, other = (ImagePool(odd, image_size=16, cache=tmp_path / "c") for _ in "ab")
     one.decode([1, 3])
