@@ -222,10 +222,17 @@ def test_binary_net(case, binary_net, pool):
     assert sample(case, binary_net, pool, 7).shape == (7,)
 
 
+def with_last(X, value):
+    """Return a copy of which one number in the last sample is replaced."""
+    X = X.copy()
+    X[-1, 0, 2, 3] = value
+    return X
+
+
 BAD_POOLS = {
     "empty": (lambda X: X[:0], "0 sample|empty"),
-    "nan": (lambda X: np.where(X > 0.7, np.nan, X), "NaN"),
-    "infinity": (lambda X: np.where(X > 0.7, np.inf, X), "infinity"),
+    "nan": (lambda X: with_last(X, np.nan), "NaN"),
+    "infinity": (lambda X: with_last(X, np.inf), "infinity"),
     "three_dimensions": (lambda X: X[:, 0], "shape|dimension"),
     "two_dimensions": (lambda X: X.reshape(len(X), -1), "shape|dimension"),
     "channels": (lambda X: np.repeat(X, 3, axis=1), r"\(40, 3, 8, 8\).*channels"),
@@ -315,11 +322,17 @@ def test_output_of_one_class_or_of_a_wrong_shape(case, pool):
 
 
 @of_estimators
-def test_diverged_net_regressor_and_overflow(case, pool):
-    diverged = make_net().initialize()
-    diverged.module_[-1].weight.data[0] = torch.nan
-    with pytest.raises(ValueError, match="training has diverged"):
+@all_kinds
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_diverged_nets(case, kind, value, estimators, pool):
+    diverged = copy.deepcopy(estimators[kind])
+    nets_of(diverged)[-1].module_[-1].weight.data[0, 0] = value
+    with pytest.raises(ValueError, match=r"has diverged: .*NaN or infinity.*rate"):
         sample(case, diverged, pool)
+
+
+@of_estimators
+def test_regressor_and_overflow(case, pool):
     regressor = skorch.NeuralNetRegressor(small_cnn, module__n_classes=1)
     with pytest.raises(TypeError, match="regressor"):
         sample(case, regressor.initialize(), pool)

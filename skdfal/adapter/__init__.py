@@ -5,6 +5,7 @@ from skdfal.adapter._answers import (
     map_features,
     map_proba,
     predict_proba,
+    predicted_codes,
     predicted_losses,
     proba_of_classes,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "map_proba",
     "member_nets",
     "predict_proba",
+    "predicted_codes",
     "predicted_losses",
     "proba_of_classes",
     "sample_values",

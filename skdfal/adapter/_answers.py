@@ -12,10 +12,12 @@ from skdfal._utils._torch import evaluation_mode
 from skdfal.adapter._batches import batches_a_block
 from skdfal.adapter._find import (
     class_labels,
+    decision_threshold,
     fitted_within,
     is_learner,
     leads_to_net,
     members,
+    nets_within,
 )
 from skdfal.adapter._probe import member_nets, torch_nets
 from skdfal.nets._loss_prediction import pooled_maps
@@ -156,6 +158,29 @@ def proba_of_classes(estimator, X, n_classes: int, batch_size=None) -> np.ndarra
         placed[~placed.any(axis=1)] = 1  # certain about outputs that are no classes
         placed /= placed.sum(axis=1, keepdims=True)
     return placed
+
+
+def predicted_codes(estimator, proba):
+    """Return the column that ``predict`` of the estimator chooses in each row.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        Estimator that the probabilities come from.
+    proba : ndarray of shape (n_samples, n_classes)
+        Probabilities.
+
+    Returns
+    -------
+    codes : ndarray of shape (n_samples,)
+        Columns of the largest probabilities. For a binary net with a ``threshold``,
+        column 1 where its probability is larger than that.
+    """
+    nets = nets_within(estimator) if leads_to_net(estimator) else []
+    threshold = decision_threshold(nets[0][1]) if len(nets) == 1 else 0.5
+    if threshold == 0.5:
+        return proba.argmax(axis=1)
+    return (proba[:, 1] > threshold).astype(np.intp)
 
 
 def predicted_losses(estimator, X, batch_size: int | None = None) -> np.ndarray:

@@ -132,7 +132,8 @@ class _Drawer:
                 logits = self._draw_together(x, rows)
             else:
                 logits = self._draw_one_by_one(x, rows)
-        return self.net.finite(in_double(logits).softmax(-1).cpu().numpy())
+        self.net.finite(logits.transpose(0, 1))
+        return in_double(logits).softmax(-1).cpu().numpy()
 
     def _draw_together(self, x, rows):
         masks = _Masks(self.seed, rows, self.n_draws, self.net.device)

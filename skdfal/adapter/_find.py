@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
+from skorch import NeuralNetBinaryClassifier
 from torch import nn
 
 from skdfal._utils._validation import _num_samples
@@ -51,6 +52,12 @@ def wants_float_targets(estimator):
     loss = net.criterion
     loss = loss if isinstance(loss, type) else type(loss)
     return issubclass(loss, nn.BCEWithLogitsLoss | nn.BCELoss)
+
+
+def decision_threshold(net):
+    """Probability above which a net predicts class 1; 0.5 unless the net is binary."""
+    is_binary = isinstance(net, NeuralNetBinaryClassifier)
+    return net.threshold if is_binary else 0.5
 
 
 def members(estimator):

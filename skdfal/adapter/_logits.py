@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,7 @@ from skdfal._utils._torch import (
     map_tensors,
 )
 from skdfal.adapter._batches import lean_copy
+from skdfal.adapter._find import decision_threshold
 from skdfal.adapter._outputs import Convention
 from skdfal.adversarial import AffineForm, affine_form
 from skdfal.nets import RestartingClassifier
@@ -79,19 +81,51 @@ class LogitModule(nn.Module):
     n_classes : int or None
         Number of known classes, the first of its outputs. If None, all outputs are
         classes.
+    log_odds : float, default=0.0
+        Log-odds of class 1 at which the logits of two classes are equal. With 0, their
+        softmax is ``predict_proba``.
     """
 
-    def __init__(self, net, convention: Convention, n_classes: int | None) -> None:
+    def __init__(
+        self,
+        net,
+        convention: Convention,
+        n_classes: int | None,
+        log_odds: float = 0.0,
+    ) -> None:
         super().__init__()
         self.module = net.module_
         self.infer: Callable = net.infer
         self.net = net
         self.convention = convention
         self.n_classes = n_classes
+        self.log_odds = log_odds
 
     def forward(self, x: Any) -> Tensor:
         logits = self._all_logits(as_module_takes(self.module, x))[:, : self.n_classes]
-        return logits.float() if logits.dtype in HALVES else logits
+        logits = logits.float() if logits.dtype in HALVES else logits
+        if self.log_odds:
+            logits = logits - logits.new_tensor([0.0, self.log_odds])
+        return logits
+
+    def of_decision(self) -> LogitModule:
+        """Return the module whose largest logit is the class that ``predict`` returns.
+
+        Raises
+        ------
+        ValueError
+            If the ``threshold`` of a binary net puts all samples into one class.
+        """
+        threshold = decision_threshold(self.net)
+        if threshold == 0.5:
+            return self
+        if not 0 < threshold < 1:
+            raise ValueError(
+                f"{threshold=} puts all samples into one class, so there is no "
+                "decision boundary. Set a threshold between 0 and 1."
+            )
+        log_odds = math.log(threshold / (1 - threshold))
+        return LogitModule(self.net, self.convention, self.n_classes, log_odds)
 
     def _answer(self, x: Any) -> Tensor:
         out = first_output(self.infer(x))
@@ -122,13 +156,16 @@ class LogitModule(nn.Module):
         has_own_pass = type(self.net).infer not in _PLAIN_PASSES
         if form is None or has_own_pass or any(_hooks(self.module)):
             return None
-        return AffineForm(form.W[: self.n_classes], form.b[: self.n_classes])
+        b = form.b[: self.n_classes]
+        if self.log_odds:
+            b = b - b.new_tensor([0.0, self.log_odds])
+        return AffineForm(form.W[: self.n_classes], b)
 
     def double(self) -> LogitModule:
         """Return this module in float64, as a copy."""
         net = lean_copy(self.net)
         net.module_ = copy.deepcopy(self.module).double()
-        return LogitModule(net, self.convention, self.n_classes)
+        return LogitModule(net, self.convention, self.n_classes, self.log_odds)
 
 
 def _ends_in_softmax(module: nn.Module) -> bool:
@@ -146,6 +183,10 @@ class Consensus(nn.Module):
     def __init__(self, members: list[nn.Module]) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
+
+    def of_decision(self) -> Consensus:
+        """Return this module: its members' thresholds play no role in a mean."""
+        return self
 
     def affine_form(self) -> None:
         """Return None: a mean of probabilities is not affine."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,12 +11,13 @@ import torch
 from sklearn.base import is_regressor
 from torch import Tensor, nn
 
-from skdfal._utils._torch import HALVES, evaluation_mode, first_output, map_tensors
+from skdfal._utils._torch import evaluation_mode, first_output
 from skdfal._utils._warnings import warn_caller
-from skdfal.adapter._batches import Walk, lean_copy
+from skdfal.adapter._batches import Walk
 from skdfal.adapter._check import in_short
 from skdfal.adapter._find import nets_within
 from skdfal.adapter._logits import Consensus, LogitModule, as_module_takes
+from skdfal.adapter._not_finite import check_outputs
 from skdfal.adapter._outputs import output_convention
 from skdfal.adapter._torch_net import TorchNet
 from skdfal.pool import Pool, as_pool, engine_for
@@ -77,15 +77,14 @@ def _probe(net, steps: list, pool: Pool, outermost: str) -> TorchNet:
             x, out = _first_pass(walk, pool, name)
         convention = output_convention(net, out, name)
         _check_output(out, name, convention, len(pool), x)
-        if not out.isfinite().all():
-            raise ValueError(_not_finite(walk, x, name))
         n_known = _n_known_classes(net)
-        _warn_of_cut(net, out, n_known, name)
         module = LogitModule(walk.net, convention, n_known)
-        n_classes = module(x).shape[1]
+        logits = module(x)
+        check_outputs(logits[:1], walk.module)
+        _warn_of_cut(net, out, n_known, name)
     n_outputs = max(2, out.shape[-1]) if out.ndim == 2 else 2
     last = linear[-1] if linear else None
-    return TorchNet(module, pool, walk, n_classes, n_outputs, name, last)
+    return TorchNet(module, pool, walk, logits.shape[1], n_outputs, name, last)
 
 
 def _first_pass(walk, pool, name):
@@ -117,25 +116,6 @@ _CANNOT_TAKE = (RuntimeError, ValueError, IndexError, TypeError, AttributeError)
 
 def _raw_output(walk, x):
     return first_output(walk.net.infer(as_module_takes(walk.module, x)))
-
-
-def _not_finite(walk, x, name: str) -> str:
-    """Explain why the output for a finite sample is not finite."""
-    parameters = list(walk.module.parameters())
-    if any(p.dtype in HALVES for p in parameters) and all(
-        p.isfinite().all() for p in parameters
-    ):
-        net = lean_copy(walk.net)
-        net.module_ = copy.deepcopy(walk.module).float()
-        if first_output(net.infer(map_tensors(torch.clone, x))).isfinite().all():
-            return (
-                f"{name} overflows in its half precision for a finite X, but not in "
-                "float32. Scale X, or use bfloat16 or float32."
-            )
-    return (
-        f"{name} returns NaN or infinity for a finite X: its training has "
-        "diverged. Lower the learning rate or scale X, and fit again."
-    )
 
 
 def _check_output(out, name: str, convention, n_samples: int, x) -> None:

@@ -22,6 +22,7 @@ from skdfal._utils._torch import (
     sample_bytes,
 )
 from skdfal.adapter._batches import Walk, batches_a_block
+from skdfal.adapter._not_finite import check_outputs
 from skdfal.adapter._travel import own_device
 from skdfal.pool import Pool, map_blocks
 
@@ -158,21 +159,24 @@ class TorchNet:
         return batch_size_for(self.walk.sample_bytes, x, with_graph)
 
     def for_attack(self) -> TorchNet:
-        """Return the net with batches that can be perturbed.
+        """Return the net ready for DeepFool: with logits of its decision.
 
         Raises
         ------
         TypeError
             If the batches are token numbers, or consist of several inputs.
+        ValueError
+            If a binary net has a ``threshold`` that leaves no decision to make.
         """
+        net = replace(self, module=self.module.of_decision())
         x = self.batch([0])
         if isinstance(x, Tensor) and x.is_floating_point():
-            return self
+            return net
         if isinstance(x, Tensor):
             walk = copy.copy(self.walk)
             walk.casts_integers = True
-            as_float = replace(self, walk=walk)
-            if self._answers_alike(as_float, x):
+            as_float = replace(net, walk=walk)
+            if net._answers_alike(as_float, x):
                 return as_float
         what = f"tensors of {x.dtype}" if isinstance(x, Tensor) else type(x).__name__
         raise TypeError(
@@ -202,33 +206,23 @@ class TorchNet:
 
     def logits(self, batch_size: int | None = None) -> Tensor:
         """Return the logits of all samples, shape (n_samples, n_classes)."""
-        return torch.cat(list(self.logits_by_batch(batch_size)))
-
-    def logits_by_batch(self, batch_size: int | None = None) -> Iterator[Tensor]:
-        """Yield the logits of all samples in order, batch by batch."""
-        for x in self.batches(self.batch_size(batch_size)):
-            with evaluation_mode(self.module), torch.no_grad():
-                logits = self.module(x)
-            yield logits
+        with evaluation_mode(self.module), torch.no_grad():
+            batches = self.batches(self.batch_size(batch_size))
+            return self.finite(torch.cat([self.module(x) for x in batches]))
 
     def proba(self, batch_size: int | None = None) -> np.ndarray:
         """Return class probabilities of shape (n_samples, n_classes)."""
-        return self.finite(in_double(self.logits(batch_size)).softmax(1).cpu().numpy())
+        return in_double(self.logits(batch_size)).softmax(1).cpu().numpy()
 
     def finite(self, answers):
-        """Return results for finite samples unchanged, if they are finite.
+        """Return results for finite samples, one row each, if they are finite.
 
         Raises
         ------
         ValueError
             If they contain NaN or infinity.
         """
-        if not torch.as_tensor(answers).isfinite().all():
-            raise ValueError(
-                f"{self.name} returns NaN or infinity for some samples of a finite X: "
-                "its training has diverged, or it divides by 0 or takes the logarithm "
-                "of 0 there. Lower the learning rate or scale X, and fit again."
-            )
+        check_outputs(answers, self.walk.module)
         return answers
 
     def features(

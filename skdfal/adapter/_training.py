@@ -16,6 +16,7 @@ from skdfal._utils._torch import first_float, first_output
 from skdfal._utils._warnings import warn_caller
 from skdfal.adapter._check import has_channels_last
 from skdfal.adapter._find import inner_net, is_net, wants_float_targets
+from skdfal.adapter._not_finite import check_weights
 from skdfal.nets import MLP, RestartingClassifier, make_classifier
 from skdfal.pool import Pool, as_pool
 
@@ -51,7 +52,7 @@ def fit_samples(estimator, X, y, **fit_params):
     y = np.asarray(y, dtype=np.float32 if wants_float_targets(estimator) else np.int64)
     try:
         with _interruptible():
-            return estimator.fit(X, y, **fit_params)
+            estimator.fit(X, y, **fit_params)
     except TypeError as exc:
         if "'input' (position 1) must be Tensor" not in str(exc):
             raise
@@ -84,6 +85,10 @@ def fit_samples(estimator, X, y, **fit_params):
             f"A batch of the {len(y)} training samples consists of one sample, but "
             f"{_NO_LONE_SAMPLE}"
         ) from exc
+    module = getattr(inner_net(estimator), "module_", None)
+    if module is not None:
+        check_weights(getattr(module, "_orig_mod", module))
+    return estimator
 
 
 def check_trainable(estimator, n_samples):

@@ -214,7 +214,7 @@ class _Twins(MetaEstimatorMixin, BaseEstimator):
             X_twin = X_twin.clip(*self.clip_range)
         X_twin = X_twin.astype(X.dtype, copy=False)
         # Rounding, clipping and inverting a Pipeline may undo a flip.
-        net = self._shared_net(estimator, _named_as(frame, X_twin))
+        net = self._shared_net(estimator, _named_as(frame, X_twin)).for_attack()
         after = net.logits(self.batch_size).argmax(1)
         return X_twin, after.cpu().numpy() != np.concatenate(label), n_iter
 

@@ -19,7 +19,7 @@ from torch.utils.data import Dataset
 
 from skdfal._utils._chance import accuracy_of_guessing
 from skdfal._utils._validation import COUNT, HasMethods, StrOptions, _fit_context
-from skdfal.adapter import is_net, proba_of_classes
+from skdfal.adapter import is_net, predicted_codes, proba_of_classes
 from skdfal.adapter._training import as_numpy, is_missing
 from skdfal.learner._cold_start import typical_samples
 from skdfal.learner._identity import digest, parameter_digests
@@ -443,7 +443,7 @@ default="random"
             Class labels.
         """
         proba = self.predict_proba(X)
-        return self.classes_[proba.argmax(axis=1)]
+        return self.classes_[predicted_codes(self.estimator_, proba)]
 
     def predict_proba(self, X):
         """Predict class probabilities.

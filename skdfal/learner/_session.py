@@ -20,7 +20,7 @@ from skdfal._utils._validation import (
     StrOptions,
     check_values,
 )
-from skdfal.adapter import proba_of_classes
+from skdfal.adapter import predicted_codes, proba_of_classes
 from skdfal.adapter._check import check_net
 from skdfal.adapter._training import as_numpy
 from skdfal.learner._identity import digest, parameter_digests
@@ -681,7 +681,8 @@ class LabelingSession:
         y : ndarray of shape (n_samples,)
             Class labels.
         """
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        proba = self.predict_proba(X)
+        return self.classes_[predicted_codes(self.estimator_, proba)]
 
     def predict_proba(self, X):
         """Predict class probabilities.

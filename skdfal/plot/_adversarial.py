@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from sklearn.utils import check_array
 
-from skdfal.adapter import proba_of_classes
+from skdfal.adapter import predicted_codes, proba_of_classes
 from skdfal.augment import AdversarialAugmenter
 from skdfal.plot._display import NotebookPicture, load_matplotlib
 
@@ -330,7 +330,7 @@ def _predict(augmenter, X):
     if isinstance(augmenter, AdversarialAugmenter) and not augmenter.prefit:
         classes = augmenter.classes_
         proba = proba_of_classes(augmenter.estimator_, X, len(classes))
-        return classes[proba.argmax(axis=1)]
+        return classes[predicted_codes(augmenter.estimator_, proba)]
     return augmenter.estimator_.predict(X)
 
 

@@ -51,7 +51,8 @@ def deepfool_margin_score(
         A skorch net, a Pipeline ending in one, or a modAL learner or committee wrapping
         these. In a Pipeline, the attack runs in the input space of the net. A committee
         is attacked as a single classifier with the mean of its members' probabilities.
-        If the members transform X differently, their margins are averaged instead.
+        If the members transform X differently, their margins are averaged instead. For
+        a binary net, the boundary is where ``predict`` changes, at its ``threshold``.
     X : array-like of shape (n_samples, n_channels, height, width)
         Samples to score: a numpy array or a torch tensor, scaled as for ``fit``.
     p : float in [1, inf], default=2
@@ -406,7 +407,10 @@ def _margins_of_block(attack, net):
         else:
             norm = deepfool(net.module, x, **attack).norm
         norms.append(norm.cpu().double().numpy())
-    return np.concatenate(norms)
+    norm = np.concatenate(norms)
+    if np.isinf(norm).any():
+        net.logits()  # raises if the reason is NaN
+    return norm
 
 
 def attack_parameters(p, max_iter, overshoot, n_top_classes, batch_size):

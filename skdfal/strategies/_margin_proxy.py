@@ -17,20 +17,20 @@ def margin_proxy(net):
     normalises each sample by itself, it is of first order in the input instead, which
     takes a backward pass in addition.
     """
-    if any(isinstance(layer, _NORMS) for layer in net.module.modules()):
-        return torch.cat(list(_first_order(net))).cpu().numpy()
-    return torch.cat(list(_of_last_layer(net))).cpu().numpy()
+    has_norms = any(isinstance(layer, _NORMS) for layer in net.module.modules())
+    proxy = torch.cat(list(_first_order(net))) if has_norms else _of_last_layer(net)
+    return proxy.cpu().numpy()
 
 
 def _of_last_layer(net):
-    """Yield min_k (f_k0 - f_k) / ||W_k0 - W_k||; the gap without a linear layer."""
+    """min_k (f_k0 - f_k) / ||W_k0 - W_k||; the gap without a linear layer; (n,)."""
     W = _last_weights(net).to(net.device)  # (C, D)
     distance = torch.cdist(W, W)  # (C, C)
-    for logits in net.logits_by_batch():  # (b, C)
-        largest, k0 = logits.max(1)
-        ratio = (largest[:, None] - logits) / distance[k0].to(logits)
-        ratio.scatter_(1, k0[:, None], torch.inf)
-        yield ratio.nan_to_num(torch.inf).amin(1)
+    logits = net.logits()  # (n, C)
+    largest, k0 = logits.max(1)
+    ratio = (largest[:, None] - logits) / distance[k0].to(logits)
+    ratio.scatter_(1, k0[:, None], torch.inf)
+    return ratio.nan_to_num(torch.inf).amin(1)
 
 
 def _first_order(net):
@@ -43,7 +43,7 @@ def _first_order(net):
         ):
             x_0 = x.clone().requires_grad_()
             first, second = net.module(x_0).topk(2, dim=1).values.T
-            gap = first - second
+            gap = net.finite(first - second)
             if not gap.requires_grad:  # the attack will raise
                 yield gap
                 continue

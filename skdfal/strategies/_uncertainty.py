@@ -271,8 +271,9 @@ def least_confidence_sampling(
 def margin_score(estimator, X, *, batch_size=None):
     """Score samples by the gap between the two most likely classes [1]_.
 
-    This is a margin in probability. For a margin in input space, see
-    :func:`deepfool_margin_score`.
+    This is a margin in probability, smallest at one half for two classes, even if a
+    binary net decides at another ``threshold``. For a margin in input space, which
+    follows the threshold, see :func:`deepfool_margin_score`.
 
     Parameters
     ----------

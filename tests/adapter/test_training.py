@@ -7,8 +7,15 @@ from sklearn.datasets import make_blobs
 from skorch import NeuralNetClassifier
 from torch import nn
 
-from skdfal import AdversarialAugmenter, PseudoLabelAugmenter, make_classifier
+from skdfal import (
+    ActiveLearningClassifier,
+    AdversarialAugmenter,
+    PseudoLabelAugmenter,
+    make_classifier,
+)
+from skdfal.adapter._not_finite import check_weights
 from skdfal.adapter._training import fit_samples
+from tests.conftest import make_net
 
 
 class Raising(nn.Module):
@@ -67,3 +74,29 @@ def test_pseudo_labels_of_a_net_that_takes_tokens():
     X_more, y_more = augmenter.fit_resample(X, y)
     assert X_more.dtype == X.dtype
     assert len(y_more) == 20
+
+
+def test_a_training_that_diverges_is_an_error(data):
+    X, y = data
+    with pytest.raises(ValueError, match=r"training of Sequential has diverged.*rate"):
+        fit_samples(make_net(lr=1e30, max_epochs=3), X[:20], y[:20])
+    with pytest.raises(ValueError, match="has diverged"):
+        AdversarialAugmenter(make_net(lr=1e30, max_epochs=3)).fit(X[:20], y[:20])
+    loop = ActiveLearningClassifier(
+        make_net(lr=1e30, max_epochs=3),
+        query_strategy="random",  # which asks no net
+        n_initial=10,
+        max_annotations=20,
+        random_state=0,
+    )
+    with pytest.raises(ValueError, match="has diverged"):
+        loop.fit(X, y)
+
+
+def test_infinite_masks_are_no_divergence():
+    module = nn.Linear(2, 2)
+    module.register_buffer("mask", torch.full((2,), -torch.inf))
+    check_weights(module)
+    module.mask[0] = torch.nan
+    with pytest.raises(ValueError, match="such as 'mask'"):
+        check_weights(module)
