@@ -19,6 +19,7 @@ from skdfal.adapter._find import (
     members,
     nets_within,
 )
+from skdfal.adapter._not_finite import check_weights
 from skdfal.adapter._probe import member_nets, torch_nets
 from skdfal.nets._loss_prediction import pooled_maps
 from skdfal.pool import as_pool, map_blocks
@@ -225,14 +226,8 @@ def _of_head(net, batch_size):
     batch_size = net.batch_size(batch_size)
     work = partial(_of_head_on_block, batch_size)
     loss = np.concatenate(list(net.map_blocks(work, batch_size)))
-    n_bad = (~np.isfinite(loss)).sum()
-    if n_bad:
-        raise ValueError(
-            f"The loss-prediction head of {net.name} predicts NaN or infinity for "
-            f"{n_bad} of {len(loss)} samples: its training diverged. Train with a "
-            "lower lr or loss_weight, or scale X, for example to [0, 1]."
-        )
-    return loss
+    check_weights(net.walk.net.loss_head_)
+    return net.finite(loss)
 
 
 def _of_head_on_block(batch_size, net):

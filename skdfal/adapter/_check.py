@@ -26,7 +26,6 @@ def check_net(estimator, pool, classes):
     not nets, steps or datasets that change samples, samples of unknown shape, modules
     of half precision or with errors of their own, and nets that are only completed
     during training.
-    errors of their own; and of nets that make themselves ready only in their training.
 
     Parameters
     ----------

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from sklearn.base import is_regressor
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from skdfal._utils._torch import evaluation_mode, first_output
 from skdfal._utils._warnings import warn_caller
@@ -72,6 +73,7 @@ def _probe(net, steps: list, pool: Pool, outermost: str) -> TorchNet:
             "boundary. Use a classifier such as NeuralNetClassifier."
         )
     walk = Walk(net, steps)
+    _check_module(walk, name)
     with evaluation_mode(walk.module), torch.no_grad():
         with _last_linear(walk.module) as linear:
             x, out = _first_pass(walk, pool, name)
@@ -85,6 +87,22 @@ def _probe(net, steps: list, pool: Pool, outermost: str) -> TorchNet:
     n_outputs = max(2, out.shape[-1]) if out.ndim == 2 else 2
     last = linear[-1] if linear else None
     return TorchNet(module, pool, walk, logits.shape[1], n_outputs, name, last)
+
+
+def _check_module(walk, name: str) -> None:
+    if walk.device.type == "meta":
+        raise ValueError(
+            f"The weights of {name} are on the device 'meta', which holds no values. "
+            "Load or train them on another device."
+        )
+    for where, layer in walk.module.named_modules():
+        if isinstance(layer, _BatchNorm) and layer.running_mean is None:
+            raise ValueError(
+                f"Layer {where!r} of {name} is a {type(layer).__name__} without "
+                "running statistics: what the net answers to a sample depends on the "
+                "others in its batch, so no sample has a score of its own. Set "
+                "track_running_stats=True."
+            )
 
 
 def _first_pass(walk, pool, name):
@@ -119,10 +137,15 @@ def _raw_output(walk, x):
 
 
 def _check_output(out, name: str, convention, n_samples: int, x) -> None:
-    shape = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
     of_x = (n_samples, *x.shape[1:]) if isinstance(x, Tensor) else type(x).__name__
-    fact = f"{name} returns shape {shape} for 2 samples of X of shape {of_x}"
-    if not isinstance(out, Tensor) or out.ndim not in (1, 2) or len(out) != 2:
+    if not isinstance(out, Tensor):
+        raise ValueError(
+            f"{name} returns a {type(out).__name__} for X of shape {of_x}; expected a "
+            "tensor of shape (n_samples, n_classes), a tuple that starts with it, or "
+            "an object that has it as .logits."
+        )
+    fact = f"{name} returns shape {tuple(out.shape)} for 2 samples of X of shape {of_x}"
+    if out.ndim not in (1, 2) or len(out) != 2:
         raise ValueError(
             f"{fact}; expected (n_samples, n_classes). Flatten the remaining axes, or "
             "check the number of dimensions of X."

@@ -480,7 +480,7 @@ def _gram_by_jacobians(module, x):
         J = [torch.stack(J_w) for J_w in zip(*rows, strict=True)]
     with torch.no_grad():
         J = torch.cat([J_w.flatten(2) for J_w in J], dim=2)  # (n, C, P)
-        return logits, J.detach() @ J.detach().mT
+        return logits.detach(), J.detach() @ J.detach().mT
 
 
 def _places(module):

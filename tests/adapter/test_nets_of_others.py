@@ -812,3 +812,31 @@ def test_nan_of_a_classifier_is_told_by_score_and_query():
 def test_what_has_no_probabilities_is_told_so():
     with pytest.raises(TypeError, match=r"accept any .* with predict_proba"):
         skdfal.entropy_score(LinearRegression().fit(np.eye(3), [0, 1, 2]), np.eye(3))
+
+
+def test_batch_norm_without_statistics_is_refused(pool):
+    def module():
+        norm = nn.BatchNorm1d(8, track_running_stats=False)
+        return nn.Sequential(nn.Flatten(), nn.Linear(64, 8), norm, nn.Linear(8, 4))
+
+    net = NeuralNetClassifier(module, criterion=nn.CrossEntropyLoss).initialize()
+    with pytest.raises(ValueError, match=r"'2' .* BatchNorm1d without.*track_running"):
+        skdfal.entropy_score(net, pool)
+
+
+def test_weights_without_values_are_refused(pool):
+    net = make_net().initialize()
+    net.module_.to("meta")
+    with pytest.raises(ValueError, match="on the device 'meta', which holds no values"):
+        skdfal.dfal(net, pool)
+
+
+@pytest.mark.parametrize("kind", [dict, list])
+def test_an_output_that_is_no_tensor_is_named(kind, pool):
+    class Wrapping(nn.Linear):
+        def forward(self, x):
+            return kind([("logits", x.flatten(1))])
+
+    net = NeuralNetClassifier(Wrapping(2, 2), criterion=nn.CrossEntropyLoss)
+    with pytest.raises(ValueError, match=f"returns a {kind.__name__} .*a tensor"):
+        skdfal.entropy_score(net.initialize(), pool)
