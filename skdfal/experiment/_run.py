@@ -10,6 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skdfal._utils._files import write_csv, write_json
 from skdfal._utils._validation import COUNT, Interval
+from skdfal.experiment._data import load_data, load_data_anew
 from skdfal.experiment._folder import (
     COLUMNS,
     DIGEST,
@@ -27,7 +28,6 @@ from skdfal.experiment._machine import (
     package_versions,
 )
 from skdfal.experiment._names import strategy_name
-from skdfal.experiment._protocol import load_data, load_data_anew
 from skdfal.experiment._trial import check_loop, run_trial
 from skdfal.experiment._workers import Task, report, run_tasks
 

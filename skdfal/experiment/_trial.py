@@ -14,9 +14,9 @@ from skdfal._utils._files import write_csv, write_json, write_npz
 from skdfal.analysis import calibration_error
 from skdfal.augment import AdversarialAugmenter
 from skdfal.datasets import split_pool
+from skdfal.experiment._data import derive_seed, load_data
 from skdfal.experiment._folder import COLUMNS, FolderError, TrialFiles, read_records
 from skdfal.experiment._names import find_strategy, strategy_name
-from skdfal.experiment._protocol import derive_seed, load_data
 from skdfal.learner import ActiveLearningClassifier, LabelingSession
 from skdfal.strategies import STRATEGIES
 
