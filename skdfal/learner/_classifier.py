@@ -1,7 +1,6 @@
 """ActiveLearningClassifier: a labelling session whose oracle is ``y``."""
 
 import os
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,16 +23,12 @@ from skdfal.adapter._training import as_numpy, is_missing
 from skdfal.learner._cold_start import typical_samples
 from skdfal.learner._identity import digest, parameter_digests
 from skdfal.learner._session import LabelingSession
-from skdfal.learner._store import CheckpointError, RunStore, data_of
+from skdfal.learner._store import CheckpointError, RunStore, open_beside
 from skdfal.pool import Pool, as_pool
 
 # Parameters that a run may change when it continues: they do not alter its results.
 _NOT_OF_THE_RUN = {"checkpoint", "verbose", "max_annotations"}
 _DATA = ("X", "y", "sample_weight")
-
-# How often to look, every 0.02 s, at a file that another process has just created: for
-# half a minute, because a slow disk may take that long to write the first rows.
-_LONGEST_WAIT = 1500
 
 
 class _OracleSession(LabelingSession):
@@ -104,17 +99,9 @@ class _OracleSession(LabelingSession):
     def _open(self, path, run):
         meta = {"seed": self._seed}
         data = int(digest({name: run[name] for name in _DATA})[:8], 16)
-        path, is_folder = Path(path), _is_folder(path)
-        if is_folder:
-            return RunStore(path / f"{digest(run)[:16]}.skdfal", run, meta, data)
-        while True:
-            try:
-                return RunStore(path, run, meta, data)
-            except CheckpointError:
-                found = _data_once_there(path)
-                if found in (None, data):
-                    raise
-            path = path.with_name(f"{path.stem}-{data:08x}{path.suffix}")
+        if not _is_folder(path):
+            return open_beside(path, run, meta, data)
+        return RunStore(Path(path) / f"{digest(run)[:16]}.skdfal", run, meta, data)
 
 
 def _is_folder(path):
@@ -122,20 +109,6 @@ def _is_folder(path):
     return os.path.isdir(name) or name.endswith(
         tuple(filter(None, (os.sep, os.altsep)))
     )
-
-
-def _data_once_there(path):
-    """Return the data identifier of a file, waiting if it is still being created."""
-    for _ in range(_LONGEST_WAIT):
-        is_being_made = _is_being_made(path)  # first, since it may finish in between
-        if (found := data_of(path)) is not None or not is_being_made:
-            return found
-        time.sleep(0.02)
-    return None
-
-
-def _is_being_made(path):
-    return path.is_file() and not path.stat().st_size
 
 
 class ActiveLearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):

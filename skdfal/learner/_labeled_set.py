@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skdfal.learner._samples import concatenate, rows_of
+from skdfal.learner._samples import concatenate, from_arrays, rows_of, to_arrays
 
 
 class Told(NamedTuple):
@@ -37,6 +37,31 @@ class Extra(NamedTuple):
     def empty(cls):
         """Return the remains of an extra after the one training it was for."""
         return cls(-1, False, None, np.zeros(0, dtype=int), None, {})
+
+    @classmethod
+    def from_arrays(cls, arrays, like):
+        """Return the extra of a result of :meth:`to_arrays`, of samples as ``like``."""
+        if not arrays:  # it was for one training, and was forgotten since
+            return cls.empty()
+        return cls(
+            int(arrays["n_rounds"]),
+            bool(arrays["is_lasting"]),
+            from_arrays(arrays, like),
+            arrays["y"],
+            arrays.get("parents"),
+            dict(arrays["sources"].tolist()),
+        )
+
+    def to_arrays(self):
+        """Return the extra as a dict of arrays that can be saved without pickle."""
+        arrays = {
+            "n_rounds": np.array(self.n_rounds),
+            "is_lasting": np.array(self.is_lasting),
+            "y": self.y,
+            "sources": np.array(list(self.sources.items()), dtype=int).reshape(-1, 2),
+            **to_arrays(self.X),
+        }
+        return arrays if self.parents is None else arrays | {"parents": self.parents}
 
     def labels(self, told):
         """Return the codes, updated to the parents' present labels; -1 is removed."""

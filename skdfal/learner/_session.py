@@ -4,7 +4,6 @@ import functools
 import os
 import threading
 import time
-from collections.abc import Mapping
 from numbers import Integral
 
 import numpy as np
@@ -23,10 +22,11 @@ from skdfal._utils._validation import (
 from skdfal.adapter import predicted_codes, proba_of_classes
 from skdfal.adapter._check import check_net
 from skdfal.adapter._training import as_numpy
+from skdfal.learner._classes import Classes
 from skdfal.learner._identity import digest, parameter_digests
 from skdfal.learner._labeled_set import Extra, LabeledSet, TrainingSet
 from skdfal.learner._method import Method
-from skdfal.learner._samples import columns_of, from_arrays, samples_for, to_arrays
+from skdfal.learner._samples import columns_of, samples_for
 from skdfal.learner._store import RunStore, read_labels
 from skdfal.learner._trainer import Trainer
 from skdfal.learner._view import samples_of, spilled
@@ -46,6 +46,10 @@ def _one_at_a_time(method):
             return method(self, *args, **kwargs)
 
     return locked
+
+
+def _locked_property(getter):
+    return property(_one_at_a_time(getter))
 
 
 class LabelingSession:
@@ -244,8 +248,8 @@ class LabelingSession:
         check_values(LabelingSession, given)
         self._lock = threading.RLock()
         self._store = None
-        self.classes_ = _as_classes(classes)
-        self._codes = {label: i for i, label in enumerate(self.classes_.tolist())}
+        self._classes = Classes(classes)
+        self.classes_ = self._classes.labels
         self._pool, self._columns = samples_for(estimator, X), columns_of(X)
         self._method = Method(
             query_strategy,
@@ -288,8 +292,7 @@ class LabelingSession:
 
     # State
 
-    @property
-    @_one_at_a_time
+    @_locked_property
     def estimator_(self):
         if not self.history_:
             raise NotFittedError(
@@ -299,40 +302,33 @@ class LabelingSession:
             self._estimator = self._restore()
         return self._estimator
 
-    @property
-    @_one_at_a_time
+    @_locked_property
     def labels_(self):
         told = self._labels.told.items()
         classes = self.classes_.tolist()
         return {i: classes[label.code] for i, label in told}
 
-    @property
-    @_one_at_a_time
+    @_locked_property
     def annotated_indices_(self):
         return self._labels.annotated()
 
-    @property
-    @_one_at_a_time
+    @_locked_property
     def skipped_indices_(self):
         return np.flatnonzero(self._labels.is_skipped)
 
-    @property
-    @_one_at_a_time
+    @_locked_property
     def X_train_(self):
         return self._labels.training_set().gather(self._pool, self._labels.extras)
 
-    @property
-    @_one_at_a_time
+    @_locked_property
     def y_train_(self):
         return self.classes_[self._labels.training_set().y]
 
-    @property
-    @_one_at_a_time
+    @_locked_property
     def train_indices_(self):
         return self._labels.training_set().indices
 
-    @property
-    @_one_at_a_time
+    @_locked_property
     def train_parents_(self):
         return self._labels.training_set().parents
 
@@ -398,7 +394,7 @@ class LabelingSession:
         labels = as_numpy(labels)
         if isinstance(labels, str) or not np.ndim(labels):
             labels = [labels]
-        codes = [self._code_of(label) for label in labels]
+        codes = [self._classes.code_of(label) for label in labels]
         if len(codes) != len(indices):
             raise ValueError(
                 f"Got {len(codes)} labels for {len(indices)} indices; expected one "
@@ -475,17 +471,6 @@ class LabelingSession:
                 f"{indices=!r} should be one index or distinct ones in [0, {n})."
             )
         return found.tolist()
-
-    def _code_of(self, label):
-        is_scalar = hasattr(label, "item") and np.ndim(label) == 0
-        label = label.item() if is_scalar else label
-        try:
-            return self._codes[label]
-        except (KeyError, TypeError):
-            raise ValueError(
-                f"{label!r} is not one of the classes {self.classes_.tolist()}. "
-                "Nothing of this call was stored."
-            ) from None
 
     # Train
 
@@ -783,7 +768,7 @@ class LabelingSession:
             k,
             [*last, row],
             arrays,
-            [(extra.is_lasting, _extra_to_arrays(extra)) for extra in new],
+            [(extra.is_lasting, extra.to_arrays()) for extra in new],
             self._trainer.weights(A_k),
             ranking,
             keep=None if replays else _N_KEPT,
@@ -799,7 +784,7 @@ class LabelingSession:
             return
         for n_rounds, kind, sample, label in self._store.events():
             if kind == "told":
-                self._labels.tell(sample, self._codes[label], n_rounds)
+                self._labels.tell(sample, self._classes.code_of(label), n_rounds)
             elif kind == "skipped":
                 self._labels.skip(sample)
             else:
@@ -818,7 +803,7 @@ class LabelingSession:
 
     def _saved_extras(self):
         like = self._pool.take([0])
-        extras = (_extra_from_arrays(arrays, like) for arrays in self._store.extras())
+        extras = (Extra.from_arrays(arrays, like) for arrays in self._store.extras())
         return [extra._replace(X=spilled(extra.X, self._pool)) for extra in extras]
 
     def _restore(self):
@@ -856,51 +841,3 @@ def _seed(seed, k, *purpose):
 
 def _rng(seed, k, *purpose):
     return np.random.RandomState(_seed(seed, k, *purpose))
-
-
-def _as_classes(classes):
-    """Return at least two distinct labels as an array that keeps their types."""
-    if isinstance(classes, str | set | frozenset | Mapping) or not np.iterable(classes):
-        raise TypeError(f"{classes=} should be a sequence of labels, in a fixed order.")
-    labels = as_numpy(classes)
-    labels = labels.tolist() if isinstance(labels, np.ndarray) else list(labels)
-    plain = [v.item() if isinstance(v, np.generic) else v for v in labels]
-    for label in plain:
-        if not isinstance(label, str | int | float) or label != label:
-            raise TypeError(
-                f"classes={classes!r} should hold labels of type str, int, float or "
-                f"bool, got {label!r}."
-            )
-    if len(set(plain)) < max(2, len(plain)):
-        raise ValueError(f"classes={classes!r} should hold at least 2 distinct labels.")
-    array = np.array(plain)
-    if array.tolist() != plain:  # labels of several kinds
-        array = np.empty(len(plain), dtype=object)
-        array[:] = plain
-    return array
-
-
-def _extra_to_arrays(extra):
-    arrays = {
-        "n_rounds": np.array(extra.n_rounds),
-        "is_lasting": np.array(extra.is_lasting),
-        "y": extra.y,
-        "sources": np.array(list(extra.sources.items()), dtype=int).reshape(-1, 2),
-        **to_arrays(extra.X),
-    }
-    if extra.parents is not None:
-        arrays["parents"] = extra.parents
-    return arrays
-
-
-def _extra_from_arrays(arrays, like):
-    if not arrays:
-        return Extra.empty()
-    return Extra(
-        int(arrays["n_rounds"]),
-        bool(arrays["is_lasting"]),
-        from_arrays(arrays, like),
-        arrays["y"],
-        arrays.get("parents"),
-        dict(arrays["sources"].tolist()),
-    )

@@ -10,6 +10,7 @@ import json
 import os
 import sqlite3
 import threading
+import time
 import weakref
 from pathlib import Path
 
@@ -20,6 +21,10 @@ _APPLICATION_ID = 0x736B6466  # "skdf", in the header of the file
 _VERSION = 1
 _LARGEST_BLOB = 900_000_000  # SQLite takes a little more
 _HEADER = 72  # bytes at the start of the file that identify it
+
+# How often to look, every 0.02 s, at a file that another process has just created: for
+# half a minute, because a slow disk may take that long to write the first rows.
+_LONGEST_WAIT = 1500
 
 _SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -450,6 +455,46 @@ def data_of(path):
         if _is_ours(header):
             return int.from_bytes(header[60:64], "big", signed=True) + 2**31
     return None
+
+
+def open_beside(path, run, meta, data):
+    """Open the file of a run, or one beside it if it holds a run on other data.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+    run, meta, data : dict, dict, int
+        As for :class:`RunStore`.
+
+    Returns
+    -------
+    store : RunStore
+        The open file.
+    """
+    path = Path(path)
+    while True:
+        try:
+            return RunStore(path, run, meta, data)
+        except CheckpointError:
+            found = _data_once_there(path)
+            if found in (None, data):
+                raise
+        path = path.with_name(f"{path.stem}-{data:08x}{path.suffix}")
+
+
+def _data_once_there(path):
+    """Return the data identifier of a file, waiting if it is still being created."""
+    for _ in range(_LONGEST_WAIT):
+        is_being_made = _is_being_made(path)  # first, since it may finish in between
+        if (found := data_of(path)) is not None or not is_being_made:
+            return found
+        time.sleep(0.02)
+    return None
+
+
+def _is_being_made(path):
+    return path.is_file() and not path.stat().st_size
 
 
 def _is_ours(header):

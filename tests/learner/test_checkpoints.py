@@ -11,7 +11,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from skdfal import ActiveLearningClassifier
-from skdfal.learner import CheckpointError, UnidentifiableError, _classifier
+from skdfal.learner import CheckpointError, UnidentifiableError, _store
 from tests.conftest import make_net, make_steps
 from tests.learner.test_session import net_of
 
@@ -169,8 +169,8 @@ def test_a_file_may_be_begun_between_two_looks(tmp_path, monkeypatch):
             return 7
         path.write_bytes(b"by another process, just after this look")
 
-    monkeypatch.setattr(_classifier, "data_of", data_of)
-    assert _classifier._data_once_there(path) == 7
+    monkeypatch.setattr(_store, "data_of", data_of)
+    assert _store._data_once_there(path) == 7
 
 
 def search_with_folder(folder, n_jobs, is_there, X, y):
