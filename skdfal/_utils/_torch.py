@@ -1,4 +1,4 @@
-"""What both the attack and the adapter need of torch, and nothing else."""
+"""Torch helpers shared by DeepFool and the adapter."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
-# A batch may fill this much memory with activations on a CPU: 256 MiB. Beyond so many
-# samples the batches of a small net fall out of its caches and are slower.
+# Maximum memory for the activations of a batch on a CPU (256 MiB), and maximum number
+# of samples: larger batches of a small net no longer fit into caches and are slower.
 _CPU_BYTES = 2**28
 _CPU_SAMPLES = 256
 _CUDA_SAMPLES = 4096
@@ -89,29 +89,29 @@ def map_tensors(function: Callable[[Tensor], Any], x: Any) -> Any:
 
 
 def choose_batch_size(module: nn.Module, x_sample: Tensor, *, with_graph: bool) -> int:
-    """Choose how many samples a module works on at a time: a power of two.
+    """Choose a batch size from the memory that one sample needs: a power of two.
 
     Parameters
     ----------
     module : nn.Module
-        Takes a batch of samples. It is left as it was.
+        Module that takes a batch of samples; it is not changed.
     x_sample : Tensor of shape (n_samples, ...), n_samples >= 1
-        A batch for the module, of which the first sample is tried.
+        Batch for the module. Only the first sample is used.
     with_graph : bool
-        Whether gradients are taken, or forward passes only.
+        Whether gradients are computed, or only forward passes.
 
     Returns
     -------
     batch_size : int
-        At least 1; the same for the same module on the same type of machine.
+        At least 1. It is the same for the same module on the same type of machine.
     """
     return batch_size_for(sample_bytes(module, x_sample), x_sample, with_graph)
 
 
 def sample_bytes(module: nn.Module, x_sample: Tensor) -> int:
-    """Return what one sample adds to the graph of a forward pass, in bytes.
+    """Return the memory that one sample needs in the graph of a forward pass, in bytes.
 
-    What the second sample adds leaves out weights and casts of them.
+    The difference between two samples and one leaves out the weights and their casts.
     """
     x = x_sample[:1]
     return _graph_bytes(module, torch.cat([x, x])) - _graph_bytes(module, x)
@@ -121,10 +121,10 @@ def batch_size_for(n_bytes: int, x_sample: Tensor, with_graph: bool) -> int:
     """Choose as :func:`choose_batch_size` does, from :func:`sample_bytes`."""
     x = x_sample[:1]
     if with_graph:
-        # Gradients take the place again, and a step some copies of the sample.
+        # Gradients need the same memory again, and a step some copies of the sample.
         n_bytes = 2 * n_bytes + 8 * x.nbytes
     else:
-        # Layer by layer, a forward pass lets go of what a graph would keep.
+        # Without a graph, the activations of a layer are freed after the next one.
         n_bytes = n_bytes // 4 + x.nbytes
     room, most = _CPU_BYTES, _CPU_SAMPLES
     if x.is_cuda:

@@ -104,9 +104,11 @@ class LogitModule(nn.Module):
     def forward(self, x: Any) -> Tensor:
         logits = self._all_logits(as_module_takes(self.module, x))[:, : self.n_classes]
         logits = logits.float() if logits.dtype in HALVES else logits
-        if self.log_odds:
-            logits = logits - logits.new_tensor([0.0, self.log_odds])
-        return logits
+        return self._shifted(logits)
+
+    def _shifted(self, f: Tensor) -> Tensor:
+        """Lower the logit of class 1 by the log-odds."""
+        return f - f.new_tensor([0.0, self.log_odds]) if self.log_odds else f
 
     def of_decision(self) -> LogitModule:
         """Return the module whose largest logit is the class that ``predict`` returns.
@@ -156,10 +158,8 @@ class LogitModule(nn.Module):
         has_own_pass = type(self.net).infer not in _PLAIN_PASSES
         if form is None or has_own_pass or any(_hooks(self.module)):
             return None
-        b = form.b[: self.n_classes]
-        if self.log_odds:
-            b = b - b.new_tensor([0.0, self.log_odds])
-        return AffineForm(form.W[: self.n_classes], b)
+        W, b = form.W[: self.n_classes], form.b[: self.n_classes]
+        return AffineForm(W, self._shifted(b))
 
     def double(self) -> LogitModule:
         """Return this module in float64, as a copy."""

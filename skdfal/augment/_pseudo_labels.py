@@ -11,6 +11,7 @@ from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import assert_all_finite, validate_data
 
+from skdfal._utils._missing_labels import is_missing
 from skdfal._utils._validation import (
     COUNT,
     SCORE_PARAMETERS,
@@ -20,7 +21,7 @@ from skdfal._utils._validation import (
     validate_params,
 )
 from skdfal.adapter import class_labels, map_proba
-from skdfal.adapter._training import as_numpy, as_whole, fit_own, is_missing
+from skdfal.adapter._training import as_numpy, as_whole, fit_own
 
 
 @validate_params(

@@ -17,9 +17,10 @@ from sklearn.utils.validation import (
 from torch.utils.data import Dataset
 
 from skdfal._utils._chance import accuracy_of_guessing
+from skdfal._utils._missing_labels import is_missing
 from skdfal._utils._validation import COUNT, HasMethods, StrOptions, _fit_context
 from skdfal.adapter import is_net, predicted_codes, proba_of_classes
-from skdfal.adapter._training import as_numpy, is_missing
+from skdfal.adapter._training import as_numpy
 from skdfal.learner._cold_start import typical_samples
 from skdfal.learner._identity import digest, parameter_digests
 from skdfal.learner._session import LabelingSession

@@ -140,7 +140,7 @@ class _Functions(Mapping):
 STRATEGIES = _Functions()
 
 
-def register(name, *, label=None, needs="nothing", **what_it_brings):
+def register(name, *, label=None, needs="nothing", **fields):
     """Register a query function under a name, with its metadata.
 
     Parameters
@@ -152,7 +152,7 @@ def register(name, *, label=None, needs="nothing", **what_it_brings):
     needs : {"nothing", "probabilities", "dropout", "features", "gradients", \
 "input", "loss prediction"}, default="nothing"
         What the strategy needs from the estimator.
-    **what_it_brings : dict
+    **fields : dict
         Other fields of :class:`Strategy`.
 
     Returns
@@ -185,7 +185,7 @@ def register(name, *, label=None, needs="nothing", **what_it_brings):
         )
     if needs not in _NEEDS:
         raise ValueError(f"{needs=} should be one of {', '.join(_NEEDS)}.")
-    augmenter = what_it_brings.get("augmenter")
+    augmenter = fields.get("augmenter")
     if augmenter is not None and not isinstance(augmenter, type):
         raise TypeError(
             f"{augmenter=} should be a class; the loop creates the instance."
@@ -202,9 +202,7 @@ def register(name, *, label=None, needs="nothing", **what_it_brings):
                 f"{name!r} is already the name of {known.function.__qualname__}. "
                 "Choose another."
             )
-        _REGISTRY[name] = Strategy(
-            name, function, label or name, needs, **what_it_brings
-        )
+        _REGISTRY[name] = Strategy(name, function, label or name, needs, **fields)
         return function
 
     return decorator

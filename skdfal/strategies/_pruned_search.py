@@ -24,14 +24,14 @@ _N_HOPELESS = 128
 # Maximum number of candidates per block; after each block the search may stop.
 _BLOCK_SIZE = 128
 
-# How many times the need of a round is looked up in the order at once.
-_MORE = 8
+# How many times more positions than a round needs are looked up in the order at once.
+_LOOK_AHEAD = 8
 
 # Bytes of proxies that stay in memory, and that are read from the file at once.
 _PROXY_BYTES = 2**20
 
 # Maximum bytes of samples that are kept from the proxy pass for the attacks.
-_PICTURE_BYTES = 2**25
+_KEPT_BYTES = 2**25
 
 
 class PrunedSearch(NamedTuple):
@@ -72,12 +72,12 @@ def pruned_search(net, n_instances, attack):
     engine = engine_for(net.pool)
     block_size = min(attack["batch_size"], max(32, min(2 * n_instances, _BLOCK_SIZE)))
     with _temporary_file() as file:
-        order, pictures = _look(net, n_instances, engine, file)
+        order, kept = _rank(net, n_instances, engine, file)
         search = _Search(order, n_instances)
         for n_blocks in _rounds():
             blocks = search.next_blocks(n_blocks, block_size)
             work = partial(_margins_within, search.worst, attack)
-            parts = (pictures.part(net.pool, block) for block in blocks)
+            parts = (kept.part(net.pool, block) for block in blocks)
             found = net.map_parts(work, parts, engine)
             for _ in blocks:
                 if not search.is_over:
@@ -205,7 +205,8 @@ class _Order:
     def look_up(self, n):
         """Look up the first ``n`` positions, or all, and some more for later."""
         if len(self.position) < min(n, self.n_samples):
-            self.position, score = best_of((-p for p in self._proxies()), _MORE * n)
+            negative = (-proxy for proxy in self._proxies())
+            self.position, score = best_of(negative, _LOOK_AHEAD * n)
             self.proxy = -score
 
     def _proxies(self):
@@ -214,46 +215,46 @@ class _Order:
             yield np.frombuffer(content, self.dtype)
 
 
-def _look(net, n_instances, engine, file):
+def _rank(net, n_instances, engine, file):
     """Return the order of a pool, and some of the samples that come first."""
     batch_size, start = net.batch_size(None), 0
-    order, pictures = _Order(file), _Pictures(_n_pictures(net.pool, n_instances))
-    work = partial(_proxies_of_block, pictures.n_kept, batch_size)
+    order, kept = _Order(file), _KeptSamples(_n_to_keep(net.pool, n_instances))
+    work = partial(_proxies_of_block, kept.n_kept, batch_size)
     for proxy, best, samples in net.map_blocks(work, batch_size, engine=engine):
         order.append(proxy)
-        pictures.add(start + best, proxy[best], samples)
+        kept.add(start + best, proxy[best], samples)
         start += len(proxy)
-    return order, pictures
+    return order, kept
 
 
 def _proxies_of_block(n_best, batch_size, net):
     """Return the proxies (n,), and the positions and samples of the smallest ones."""
     if not n_best:
         return margin_proxy(net), np.empty(0, np.intp), None
-    pictures, proxies, start = _Pictures(n_best), [], 0
+    kept, proxies, start = _KeptSamples(n_best), [], 0
     size = batch_size * batches_a_block(net.pool, batch_size)
     while start < len(net):  # each sample is read once, in parts that fit into memory
         rows = np.arange(start, min(start + size, len(net)))
         samples = net.pool.take(rows)
         proxy = margin_proxy(net.of(InHand(samples, net.rows[rows])))
         best = np.argsort(proxy, kind="stable")[:n_best]
-        pictures.add(rows[best], proxy[best], samples[best])
+        kept.add(rows[best], proxy[best], samples[best])
         proxies.append(proxy)
         start += size
-    return np.concatenate(proxies), pictures.position, pictures.samples
+    return np.concatenate(proxies), kept.position, kept.samples
 
 
-def _n_pictures(pool, n_instances):
+def _n_to_keep(pool, n_instances):
     """Number of samples worth keeping; 0 if reading is fast, or done in parts."""
     root = pool.root
     is_slow = not root.is_in_memory and not hasattr(root, "as_dataset")
     if not is_slow or not isinstance(root.dtype, np.dtype):
         return 0
     n_bytes = max(1, int(np.prod(root.sample_shape)) * root.dtype.itemsize)
-    return min(_PICTURE_BYTES // n_bytes, max(4 * n_instances, _BLOCK_SIZE))
+    return min(_KEPT_BYTES // n_bytes, max(4 * n_instances, _BLOCK_SIZE))
 
 
-class _Pictures:
+class _KeptSamples:
     """Samples that are likely to be attacked, kept so that they are not read again.
 
     Each block contributes its best few; the best of all blocks are kept.

@@ -275,7 +275,7 @@ def test_proxies_in_a_file_give_the_same_answer(estimators, pool, monkeypatch):
     monkeypatch.setattr("skdfal.adapter._batches._BATCHES_A_BLOCK", 1)
     expected = [skdfal.dfal(net, X, n, batch_size=2) for n in (2, 40)]
     monkeypatch.setattr(_pruned_search, "_PROXY_BYTES", 24)  # six of them at a time
-    monkeypatch.setattr(_pruned_search, "_MORE", 1)
+    monkeypatch.setattr(_pruned_search, "_LOOK_AHEAD", 1)
     for n, indices in zip((2, 40), expected, strict=True):
         np.testing.assert_array_equal(skdfal.dfal(net, X, n, batch_size=2), indices)
 
