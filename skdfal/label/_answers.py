@@ -1,19 +1,20 @@
-"""What follows from what was pressed: a state made of events and of nothing else."""
+"""The labels that follow from a log of answers."""
 
 from collections import Counter
 
 
 class Answers:
-    """The answers that stand after some events.
+    """The answers that stand after a sequence of events.
 
-    The last event of an annotator about a picture is that person's answer. Of several
-    persons' answers the most frequent one stands, of equally frequent ones the latest.
-    A label or an exclusion counts more than "don't know", and that more than a skip.
+    The last event of an annotator for a picture is that person's answer. If several
+    people have answered, the most frequent answer stands; in a tie, the latest of them.
+    A label or an exclusion takes precedence over "don't know", which takes precedence
+    over a skip.
 
     Parameters
     ----------
     events : iterable of Event, default=()
-        In the order in which they arrived.
+        Events in the order in which they arrived.
 
     Examples
     --------
@@ -33,12 +34,12 @@ class Answers:
             self.add(event)
 
     def add(self, event):
-        """Let one more event happen.
+        """Add an event.
 
         Parameters
         ----------
         event : Event
-            One that has happened already changes nothing.
+            The event. If it was added before, nothing changes.
         """
         if event.id in self._ids:
             return
@@ -49,7 +50,7 @@ class Answers:
         if event.kind == "undo":
             self._undone.add((event.annotator, event.undoes))
             stack[:] = [entry for entry in stack if entry[1].id != event.undoes]
-        elif (event.annotator, event.id) not in self._undone:  # which may be here first
+        elif (event.annotator, event.id) not in self._undone:  # undone before
             stack.append((self._n_events, event))
         standing = _resolve(of_picture)
         if standing is None:
@@ -66,48 +67,48 @@ class Answers:
         Parameters
         ----------
         picture : str
-            Its name.
+            Name of the picture.
 
         Returns
         -------
         event : Event or None
-            None where there is no answer.
+            None if there is no answer.
         """
         return self._standing.get(picture)
 
     def of_annotator(self, picture, annotator):
-        """Return what one person says of a picture.
+        """Return one person's answer for a picture.
 
         Parameters
         ----------
         picture, annotator : str
-            Their names.
+            Names of the picture and of the person.
 
         Returns
         -------
         event : Event or None
-            None where that person has no answer.
+            None if that person has not answered.
         """
         stack = self._by_picture.get(picture, {}).get(annotator)
         return stack[-1][1] if stack else None
 
     def standing(self, kind):
-        """Return the events that stand, of one kind, by picture.
+        """Return the standing events of one kind, by picture.
 
         Parameters
         ----------
         kind : {"label", "skip", "dont_know", "exclude"}
-            Which.
+            Kind of the events.
 
         Returns
         -------
         events : dict of str to Event
-            In the order in which the pictures were first answered.
+            Events in the order in which the pictures were first answered.
         """
         return {p: e for p, e in self._standing.items() if e.kind == kind}
 
     def labels(self):
-        """Return the labels that stand.
+        """Return the standing labels.
 
         Returns
         -------
@@ -117,12 +118,12 @@ class Answers:
         return {p: e.label for p, e in self.standing("label").items()}
 
     def disagreements(self):
-        """Return what the annotators say where they do not say the same.
+        """Return the answers for the pictures on which annotators disagree.
 
         Returns
         -------
         said : dict of str to dict
-            For each such picture, label or "exclude" by annotator.
+            For each such picture, the label or "exclude" of each annotator.
         """
         found = {}
         for picture, of_picture in self._by_picture.items():
@@ -139,14 +140,14 @@ class Answers:
         Parameters
         ----------
         annotator : str
-            Who.
+            Name of the annotator.
         n_events : int
-            How many, at most.
+            Maximum number of events.
 
         Returns
         -------
         events : list of Event
-            The latest last.
+            Events, the latest last.
         """
         entries = (
             entry
@@ -171,6 +172,6 @@ def _resolve(of_picture):
 
 
 def _votes(of_picture, kinds):
-    """Return the last event of each annotator if it is of these kinds, in order."""
+    """Return the last event of each annotator, if it has one of these kinds."""
     last = sorted(stack[-1] for stack in of_picture.values() if stack)
     return [event for _, event in last if event.kind in kinds]

@@ -1,22 +1,23 @@
-"""How good the net is by now: accuracy on what was held out, with an interval."""
+"""Accuracy of the network on held-out pictures, with a confidence interval."""
 
 from skdfal.learner import wilson_interval
 
 
 def accuracy(labels, predictions, names):
-    """Return how often predictions are right, with an interval.
+    """Return the accuracy of predictions, with Wilson's interval.
 
     Parameters
     ----------
     labels, predictions : dict of str to str
         Class by picture.
     names : iterable of str
-        Which pictures to look at; those without a label or prediction do not count.
+        Pictures to count. Those without a label or a prediction are left out.
 
     Returns
     -------
     estimate : dict
-        "n" pictures, "right" of them; "accuracy" (None of none), "low" and "high".
+        Number of pictures "n", number of correct predictions "right", "accuracy" (None
+        if n is 0), and the bounds of the interval, "low" and "high".
 
     Examples
     --------

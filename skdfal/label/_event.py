@@ -1,4 +1,4 @@
-"""What one person did to one picture, and whether it can have happened."""
+"""One answer of one person about one picture, and its validation."""
 
 import unicodedata
 from typing import NamedTuple
@@ -10,31 +10,31 @@ _UNWRITABLE = ("Cc", "Cs")  # control characters, and halves of characters
 
 
 class InvalidEventError(ValueError):
-    """An event that cannot have happened."""
+    """Raised for an event that is not valid."""
 
 
 class Event(NamedTuple):
-    """One thing that one annotator did to one picture.
+    """One answer of one annotator about one picture.
 
     Attributes
     ----------
     id : str
-        Made where it was pressed; an event that arrives twice is one event.
+        Identifier made by the page. An event that arrives twice counts once.
     picture : str
         Name of the picture.
     kind : {"label", "skip", "dont_know", "exclude", "undo"}
-        A label; not now; cannot be answered; does not belong here; and what takes
-        an earlier event back.
+        A label; "later"; "I cannot tell"; "does not belong here"; or the withdrawal of
+        an earlier event.
     label : str or None
-        The class of a label.
+        Class, if the event is a label.
     annotator : str
-        Who it was.
+        Name of the annotator.
     time : float
-        When, in seconds since 1970.
+        Time of the answer, in seconds since 1970; 0 if unknown.
     seconds : float or None
-        How long the picture had been looked at.
+        How long the annotator had looked at the picture, in seconds.
     undoes : str or None
-        The id of the event that an undo takes back.
+        Identifier of the event that an undo withdraws.
 
     Examples
     --------
@@ -54,26 +54,26 @@ class Event(NamedTuple):
 
 
 def event_of(row, names, classes):
-    """Return the event that a page tells of.
+    """Return an event that a page has sent.
 
     Parameters
     ----------
     row : dict
-        Fields of an event, with "picture" as a number.
+        Fields of the event, with "picture" as a number.
     names : dict of int to str
-        The pictures that there are.
+        Names of the pictures, by number.
     classes : sequence of str
-        The labels that there are.
+        Possible labels.
 
     Returns
     -------
     event : Event
-        Its picture by name.
+        The event, with the name of its picture.
 
     Raises
     ------
     InvalidEventError
-        If it cannot have happened.
+        If the event is not valid.
     """
     try:
         number = row["picture"]
@@ -103,7 +103,7 @@ def _is_within(number, low, high):
 
 
 def _is_a_line(text):
-    """Whether a text can be kept on the disk, and stand in a line of a CSV."""
+    """Whether a text can be saved, and fits into one line of a CSV."""
     return (
         isinstance(text, str)
         and len(text) <= _LONGEST

@@ -1,7 +1,7 @@
-"""Answers and predictions as other programs write and read them.
+"""Labels and predictions in the formats of other programs.
 
-CSV for spreadsheets, JSON for Label Studio. What comes in becomes events; one that is
-read twice has the same id, and is one event.
+CSV for spreadsheets, JSON for Label Studio. Labels are read as events. The identifier
+of an event depends on its content, so that a label read twice is one event.
 """
 
 import csv
@@ -25,11 +25,11 @@ from skdfal._utils._names import composed
 from skdfal.datasets._label_table import COLUMNS, PictureNames, label_rows
 from skdfal.label._event import Event
 
-LOCAL_FILES = "/data/local-files/?d="  # how Label Studio names files of its machine
+LOCAL_FILES = "/data/local-files/?d="  # prefix of local files in Label Studio
 
 _CONTROL, _OBJECT = "label", "image"  # names in the interface of Label Studio
-_UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # what it puts before the name of an upload
-_FORMULA = re.compile("'*[=+@-]")  # how what a spreadsheet computes begins
+_UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # the prefix that it gives to uploaded files
+_FORMULA = re.compile("'*[=+@-]")  # the beginning of a formula in a spreadsheet
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -49,10 +49,10 @@ def write_labels(path, events):
 
     Notes
     -----
-    Annotators call themselves what they like. A name that a spreadsheet would take for
-    a formula, as it begins with one of ``= + - @``, gets an apostrophe before it, which
-    :func:`read_labels` takes away. Files and classes are your own, and stay as they
-    are.
+    Annotators choose their names themselves. A name that begins with ``=``, ``+``,
+    ``-`` or ``@``, which a spreadsheet would take for a formula, gets an apostrophe in
+    front, which :func:`read_labels` removes. Names of files and classes are your own,
+    and are not changed.
     """
     rows = [(e.picture, e.label, *_who_and_when(e)) for e in events]
     _write_csv(path, [tuple(COLUMNS), *rows])
@@ -103,7 +103,7 @@ def _as_name(cell):
 
 
 def write_predictions(path, files, proba, classes):
-    """Write what a net says of pictures as CSV, a column for each class.
+    """Write predictions as CSV, with one column per class.
 
     Parameters
     ----------
@@ -112,13 +112,14 @@ def write_predictions(path, files, proba, classes):
     files : sequence of str
         Names of the pictures.
     proba : ndarray of shape (n_samples, n_classes)
-        Their probabilities.
+        Predicted probabilities.
     classes : sequence of str
         Names of the classes. The column of "cat" is called "p_cat".
 
     Notes
     -----
-    The confidence is the largest probability, the margin what it has before the second.
+    The confidence is the largest probability, the margin its distance to the second
+    largest.
     """
     names = np.asarray(classes, dtype=object)[proba.argmax(axis=1)]
     gaps, tops = margins(proba), proba.max(axis=1)
@@ -133,19 +134,19 @@ def write_predictions(path, files, proba, classes):
 
 
 def write_judged(path, judged):
-    """Write labels and what a net says of them as CSV.
+    """Write labels and the predictions for the same pictures as CSV.
 
     Parameters
     ----------
     path : path-like
         The file, which is written whole or not at all.
     judged : iterable of (Event, str, float)
-        A label, the net's label and its confidence.
+        A label, the predicted label and its confidence.
 
     Notes
     -----
-    :func:`read_labels` reads the labels back, with who gave them and when: one that is
-    corrected in the file takes the place of that person's answer.
+    :func:`read_labels` reads the labels back with their annotators and times, so a
+    label that is corrected in the file replaces the answer of that annotator.
     """
     rows = [
         [e.picture, e.label, prediction, f"{confidence:.6g}", *_who_and_when(e)]
@@ -156,7 +157,7 @@ def write_judged(path, judged):
 
 
 def margins(proba):
-    """Return what the largest probability of each sample has before the second."""
+    """Return the difference of the two largest probabilities of each sample."""
     best = np.sort(proba, axis=1)
     return best[:, -1] - best[:, -2]
 
@@ -164,7 +165,7 @@ def margins(proba):
 def _write_csv(path, rows):
     out = io.StringIO(newline="")
     csv.writer(out).writerows(rows)
-    # Excel takes UTF-8 for what it is by this mark at its beginning alone.
+    # Excel recognises UTF-8 only by the mark at its beginning.
     write_bytes(path, out.getvalue().encode("utf-8-sig"))
 
 
@@ -172,7 +173,7 @@ def _write_csv(path, rows):
 
 
 def label_studio_config(classes):
-    """Return the labelling interface for Label Studio that fits the tasks.
+    """Return the labelling interface of the tasks, for Label Studio.
 
     Parameters
     ----------
@@ -182,7 +183,7 @@ def label_studio_config(classes):
     Returns
     -------
     config : str
-        XML: one picture, and one choice.
+        XML with one picture, and one choice among the classes.
     """
     choices = "\n".join(f"    <Choice value={quoteattr(one)}/>" for one in classes)
     return (
@@ -195,27 +196,28 @@ def label_studio_config(classes):
 def label_studio_tasks(
     files, proba, classes, *, prefix=LOCAL_FILES, model_version="skdfal"
 ):
-    """Return tasks with predictions for Label Studio, the most doubtful first.
+    """Return tasks with predictions for Label Studio, the least certain first.
 
     Parameters
     ----------
     files : sequence of str
         Names of the pictures.
     proba : ndarray of shape (n_samples, n_classes)
-        What the net says of them.
+        Predicted probabilities.
     classes : sequence of str
         Names of the classes.
     prefix : str, default="/data/local-files/?d="
-        What stands before the names: where Label Studio finds local files, with the
+        Prefix of the file names: where Label Studio serves local files, followed by the
         path of the folder below its document root and a slash; or the URL of a server.
     model_version : str, default="skdfal"
-        Name of the net.
+        Name of the network in Label Studio.
 
     Returns
     -------
     tasks : list of dict
-        For :func:`json.dump`. The score is the margin between the two likeliest
-        classes; Label Studio orders by it, smallest first, and so are they here.
+        Tasks, for :func:`json.dump`. Their score is the margin between the two most
+        likely classes; like Label Studio, this function sorts them by it, smallest
+        first.
     """
     gaps, best = margins(proba), proba.argmax(axis=1)
     return [
@@ -250,7 +252,7 @@ def write_label_studio(path, tasks):
     path : path-like
         The file, which is written whole or not at all.
     tasks : list of dict
-        Of :func:`label_studio_tasks`.
+        Result of :func:`label_studio_tasks`.
     """
     write_json(path, tasks)
 
@@ -263,20 +265,20 @@ def read_label_studio(path, files):
     path : path-like
         The file, as "Export, JSON" writes it.
     files : iterable of str
-        Names of the pictures, by which those of the tasks are known that did not come
-        from :func:`label_studio_tasks`.
+        Names of the pictures in the folder, by which tasks that were not made by
+        :func:`label_studio_tasks` are recognised.
 
     Returns
     -------
     events : list of Event
-        One per annotation, in the order of time: labels, and skips where the task was
-        skipped or nothing was chosen. A picture that is none of ``files`` has the
-        name that is in the export.
+        One event per annotation, in the order of time: a label, or a skip if the task
+        was skipped or nothing was chosen. A picture that is not among ``files`` keeps
+        its name in the export.
 
     Raises
     ------
     ValueError
-        If it is no such export, or an annotation has several labels.
+        If the file is not such an export, or an annotation has several labels.
     """
     try:
         tasks = json.loads(Path(path).read_text(encoding="utf-8-sig"))
@@ -317,7 +319,7 @@ def _is_annotation(annotation):
 
 
 def _is_part(part):
-    """Whether it is one of a result: choices of names, or of another kind."""
+    """Whether a part of a result is valid: a choice of names, or of another type."""
     if not isinstance(part, Mapping):
         return False
     if part.get("type") != "choices":
@@ -360,7 +362,7 @@ def _annotation(annotation, file, where):
 
 
 def _file_of(data, names):
-    """Return which picture a task shows: the longest end of its address that is one."""
+    """Return the picture of a task: the longest end of its address that is a name."""
     address = next((v for v in data.values() if isinstance(v, str)), "")
     address = str(data.get(_OBJECT, address))
     file = str(data.get("file", address))
@@ -370,7 +372,7 @@ def _file_of(data, names):
 
 
 def _ends(path):
-    """Yield the ends of a path, longest first; then as before an upload."""
+    """Yield the ends of a path, longest first; then without the prefix of uploads."""
     *folders, name = path.split("/")
     for last in (name, _UPLOAD.sub("", name)):
         for start in range(len(folders) + 1):
@@ -383,23 +385,23 @@ def _path_in(address):
     return local[0] if local else unquote(split.path)
 
 
-# Of both
+# Events of both formats
 
 
 def renamed(event, name):
-    """Return an event of a file with another name of its picture, and the id of that.
+    """Return an event with another name of its picture, and the identifier for it.
 
     Parameters
     ----------
     event : Event
-        As read, or as stored.
+        Event from a file, or from a project.
     name : str
         Name of the picture in its folder.
 
     Returns
     -------
     event : Event
-        The same one however the file wrote the name.
+        The same event, however the file spelled the name.
     """
     return _event(event.kind, name, event.label, event.annotator, event.time)
 

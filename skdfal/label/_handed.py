@@ -1,40 +1,40 @@
-"""Which page has which pictures, so that two people are not asked for the same."""
+"""Which page shows which pictures, so that two people do not label the same one."""
 
 import time
 
-_LEASE = 300  # seconds for which a picture that one page has is not given to another
+_LEASE = 300  # seconds for which a picture given to one page is not given to another
 
 
 class Handed:
-    """The pictures that pages were given lately."""
+    """The pictures that were recently given to pages."""
 
     def __init__(self):
         self._by_page = {}  # page: (when, pictures)
 
     def hand(self, page, pictures):
-        """Note that a page has pictures, in place of those that it had.
+        """Note the pictures of a page, which replace its former ones.
 
         Parameters
         ----------
         page : str
-            Its name.
+            Name of the page.
         pictures : list of str
-            Their names.
+            Names of the pictures.
         """
         self._by_page[page] = time.monotonic(), pictures
 
     def to_others(self, page):
-        """Return what other pages have.
+        """Return the pictures of all other pages.
 
         Parameters
         ----------
         page : str
-            Its name.
+            Name of the page.
 
         Returns
         -------
         pictures : set of str
-            Their names.
+            Names of the pictures.
         """
         oldest = time.monotonic() - _LEASE
         self._by_page = {

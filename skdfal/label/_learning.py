@@ -1,4 +1,4 @@
-"""The trainings of a project: the one that goes on, and what the last one said."""
+"""The trainings of a project: the running one, and the results of the last one."""
 
 import json
 import time
@@ -9,31 +9,31 @@ from skdfal.label._trainer import ROUND, Trainer
 
 
 class Learning:
-    """The rounds of a project, in its store, and the process that trains.
+    """The rounds of a project, and the process that trains.
 
-    Not locked: the project calls it by one thread at a time.
+    It has no lock of its own: the project calls it from one thread at a time.
 
     Parameters
     ----------
     recipe : Recipe
-        Of the trainings.
+        Settings of the trainings.
     store : Store
-        Where the rounds are kept.
+        File in which the rounds are saved.
     on_end : callable
         Called from another thread with the answer of the :class:`Trainer`.
 
     Attributes
     ----------
     rounds : list of dict
-        One for each training.
+        One record per training.
     ranking : list of str
-        Pictures, the most helpful first.
+        Pictures to label, the most useful first.
     predictions : dict of str to list
         Class, probability and margin by picture.
     since : float or None
-        When the training that goes on began, by the clock that is never set back.
+        When the running training began, by a monotonic clock; None if none is running.
     error : str or None
-        Of the last training.
+        Error message of the last training.
     """
 
     def __init__(self, recipe, store, on_end):
@@ -45,32 +45,32 @@ class Learning:
         self._load_round()
 
     def close(self):
-        """End the process."""
+        """End the training process."""
         self._trainer.close()
 
     @property
     def pid(self):
-        """Number of the process, None while there is none."""
+        """Process number, or None if there is no process."""
         return self._trainer.pid
 
     def n_changed(self, labels):
-        """Return by how many labels the last training did not know these.
+        """Return how many labels have changed since the last training.
 
         Parameters
         ----------
         labels : dict of str to str
-            What the next training would be on.
+            Labels of the next training.
 
         Returns
         -------
         n_changed : int
-            New ones, corrected ones and those taken back.
+            Number of new, corrected and withdrawn labels.
         """
         then = self._trained_on
         return sum(labels.get(n) != then.get(n) for n in labels.keys() | then.keys())
 
     def begin(self, job):
-        """Begin a training, unless one goes on or there are labels of one class only.
+        """Begin a training, unless one is running or all labels are of one class.
 
         Parameters
         ----------
@@ -80,7 +80,7 @@ class Learning:
         Returns
         -------
         started : bool
-            Whether it began.
+            Whether a training has begun.
         """
         if self.since is not None or len(set(job.labels.values())) < 2:
             return False
@@ -90,19 +90,19 @@ class Learning:
         return True
 
     def take_up(self, answer, held_out):
-        """Take up what a training said.
+        """Load the results of a training that has ended, and record the round.
 
         Parameters
         ----------
         answer : dict
-            Of the trainer.
+            Answer of the trainer.
         held_out : iterable of str
-            Pictures on which nets are tried.
+            Held-out pictures whose predictions are recorded.
 
         Returns
         -------
         is_well : bool
-            Whether it went well; else there is an ``error``.
+            Whether the training succeeded; if not, ``error`` says why.
 
         Raises
         ------
@@ -117,12 +117,12 @@ class Learning:
         return True
 
     def status(self):
-        """Return how it stands with the trainings.
+        """Return the state of the trainings.
 
         Returns
         -------
         status : dict
-            As the page reads it.
+            State in the form that the page reads.
         """
         last = self.rounds[-1] if self.rounds else {}
         is_busy = self.since is not None
@@ -150,7 +150,7 @@ class Learning:
         self.rounds.append(row)
 
     def _load_round(self):
-        """Take up the ranking and the predictions of the last training."""
+        """Load the ranking and the predictions of the last training."""
         self.ranking, self.predictions = [], {}
         with suppress(OSError, ValueError, KeyError, TypeError):
             found = json.loads(

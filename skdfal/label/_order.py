@@ -1,25 +1,25 @@
-"""Which picture comes next, and which ones are held out: a function of names."""
+"""Which picture to show next, and which pictures are held out, decided by names."""
 
 import hashlib
 from itertools import chain
 
 
 class Order:
-    """The order in which pictures are asked for.
+    """The order in which pictures are shown to be labelled.
 
-    Whether a picture is held out, and its place among those in random order, follow
-    from its name and the seed alone: pictures that come and go change nothing for the
-    others. What is held out is so a random part of all pictures, whatever the net
-    asks for, and a net is scored on it without bias.
+    Whether a picture is held out, and its place in the random order, depend only on
+    its name and the seed, so pictures that are added or removed change nothing for the
+    others. The held-out pictures are a random sample of all pictures, whatever the
+    network queries, so that its accuracy on them is an unbiased estimate.
 
     Parameters
     ----------
     names : sequence of str
-        The pictures.
+        Names of the pictures.
     seed : int
-        Of all that is random here.
+        Seed of the random order and of the held-out pictures.
     holdout : float
-        Which share of what is asked is held out, in [0, 1).
+        Proportion of the shown pictures that is held out, in [0, 1).
 
     Examples
     --------
@@ -36,38 +36,38 @@ class Order:
         self.askable = [name for name in self.random if not self.is_held_out(name)]
 
     def is_held_out(self, name):
-        """Whether a picture is never trained on.
+        """Whether a picture is held out, and so never trained on.
 
         Parameters
         ----------
         name : str
-            Of any picture.
+            Name of a picture.
 
         Returns
         -------
         held_out : bool
-            The same whenever it is asked.
+            Always the same for one name.
         """
         return self._uniform("held out", name) < self.holdout
 
     def next(self, n, is_open, n_asked, n_held_out, ranking=()):
-        """Return the pictures to ask for next.
+        """Return the pictures to show next.
 
         Parameters
         ----------
         n : int
-            How many, at most.
+            Maximum number of pictures.
         is_open : callable
-            Whether a name may still be asked for.
+            Whether the picture with a name still needs an answer.
         n_asked, n_held_out : int
-            How many have an answer, and how many of them are held out.
+            Number of pictures with an answer, and how many of them are held out.
         ranking : sequence of str, default=()
-            What the net asks for, best first; the others follow at random.
+            Pictures queried by the network, best first. The others follow at random.
 
         Returns
         -------
         names : list of str
-            Distinct; fewer than ``n`` where there are no more.
+            Distinct names; fewer than ``n`` if no more pictures are open.
         """
         ranked = (name for name in ranking if not self.is_held_out(name))
         wanted = _open_ones(chain(ranked, self.askable), is_open)

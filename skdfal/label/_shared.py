@@ -18,12 +18,12 @@ _CHUNK = 2048  # pictures whose pixels are on the disk at once, if nobody keeps 
 
 
 def project_folder(arguments):
-    """Return the folder of the project, which need not be there."""
+    """Return the folder of the project, which need not exist."""
     return getattr(arguments, "project", None) or arguments.pictures / PROJECT
 
 
 def new_file(arguments, name):
-    """Return the file to write; one that nobody named must not be there yet."""
+    """Return the file to write; a default file must not exist yet."""
     if arguments.out is None and Path(name).exists():
         raise ValueError(
             f"{name} exists already. To overwrite it, or to write another file, name "
@@ -35,7 +35,7 @@ def new_file(arguments, name):
 
 
 def check_out(out, arguments, name):
-    """Raise where the file to write is a folder, or holds what the command reads."""
+    """Raise if the file to write is a folder, or one that the command reads."""
     if out.is_dir():
         raise ValueError(f"{out} is a folder. Name a file in it: --out {out / name}.")
     given = [getattr(arguments, kind, None) for kind in ("net", "labels")]
@@ -49,7 +49,7 @@ def check_out(out, arguments, name):
 
 
 def net_in(path, arguments):
-    """Return the net that a file holds."""
+    """Return the network in a file."""
     if path.is_dir():
         raise ValueError(f"--net {path} is a folder. {_file_for(path / NET)}")
     if not path.exists():
@@ -61,14 +61,14 @@ def net_in(path, arguments):
 
 
 def _file_for(net):
-    """Say which file to name in place of the folder that it is in."""
+    """Say which file to name instead of its folder."""
     if net.is_file():
         return f"Name the file in it: --net {net}."
     return f"Name the file of a network; there is no {net}."
 
 
 def open_pool(arguments, image_size, mode=None):
-    """Return the pictures; without Pillow a ValueError says what to install."""
+    """Return the pool of pictures; without Pillow, raise a ValueError."""
     if arguments.pictures.is_file():
         raise ValueError(
             f"{arguments.pictures} is a file; a folder of pictures is expected, such "
@@ -169,17 +169,19 @@ def known_events(events, names, folder, table):
 def _check_contradictions(events, table):
     labels = {}
     for event in events:
+        if event.kind != "label":
+            continue
         key = event.picture, event.annotator, event.time
         if (before := labels.setdefault(key, event.label)) != event.label:
             raise ValueError(
                 f"{table}: {event.picture} has the labels {before!r} and "
-                f"{event.label!r}. Keep one of these rows. Answers of several people "
-                "or times need the columns annotator or time."
+                f"{event.label!r}. Keep one of them, or tell them apart by an "
+                "annotator or a time each."
             )
 
 
 def say_left_out(unknown, folder):
-    """Say how many rows of a CSV are of pictures that are not in the folder."""
+    """Say how many rows of a table name pictures that are not in the folder."""
     if unknown:
         rows = "1 row" if len(unknown) == 1 else f"{len(unknown)} rows"
         say(
@@ -189,11 +191,11 @@ def say_left_out(unknown, folder):
 
 
 def say_broken(pool):
-    """Say which pictures are left out, and why."""
+    """Say which pictures cannot be read, and why."""
     for name, reason in pool.broken.items():
         say(f"skipped: {name}: {reason}")
 
 
 def say(text):
-    """Say something to the person; what is printed otherwise is for programs."""
+    """Print a message to standard error; standard output is for programs."""
     print(text, file=sys.stderr)

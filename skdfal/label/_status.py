@@ -1,8 +1,8 @@
-"""What the page shows of classes and trainings, from labels and rounds alone."""
+"""What the page shows of classes and trainings, computed from labels and rounds."""
 
 from skdfal.label._estimate import accuracy
 
-# Of the classes, in their order; u, s, d, x and o are for what else there is to do.
+# Keys of the classes, in their order; u, s, d, x and o stand for other actions.
 _KEYS = "1234567890abcefghijklmnpqrtvwyz"
 _FEWEST_HELD_OUT = 5  # labels below which there is no learning curve
 
@@ -13,9 +13,9 @@ def classes_shown(classes, labels):
     Parameters
     ----------
     classes : sequence of str
-        Of the project.
+        Classes of the project.
     labels : dict of str to str
-        Class by picture; one that is no class any more is shown, too.
+        Class by picture. Labels that are no longer classes are shown, too.
 
     Returns
     -------
@@ -32,16 +32,16 @@ def classes_shown(classes, labels):
 
 
 def quality(classes, labels, predictions):
-    """Return how good the last net is on what no net was trained on.
+    """Return the accuracy of the last network on held-out pictures.
 
     Parameters
     ----------
     classes : sequence of str
-        Of the project.
+        Classes of the project.
     labels : dict of str to str
-        Class by picture, of those that are not trained on.
+        Class of each held-out picture that has a label.
     predictions : dict of str to tuple
-        Of the net: class, probability and more, by picture.
+        Predicted class, its probability and more, by picture.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def quality(classes, labels, predictions):
 
 
 def accuracy_in_words(quality):
-    """Return the held-out accuracy as text, to stand after another sentence.
+    """Return the held-out accuracy as a sentence to append to another one.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def accuracy_in_words(quality):
     Returns
     -------
     text : str
-        With Wilson's 95% interval; empty where no held-out picture has a label.
+        Accuracy with Wilson's 95% interval; empty if no held-out picture has a label.
 
     Examples
     --------
@@ -86,19 +86,21 @@ def accuracy_in_words(quality):
 
 
 def curve(rounds, labels):
-    """Return the accuracy of each round's net that was tried on enough pictures.
+    """Return the learning curve: the held-out accuracy of each round's network.
+
+    Rounds with too few held-out labels are left out.
 
     Parameters
     ----------
     rounds : list of dict
-        With "n_labels", and "held_out", what the net said of these pictures.
+        Rounds with "n_labels" and "held_out", the predictions for held-out pictures.
     labels : dict of str to str
-        Class by picture, as of now, of those that are not trained on.
+        Current class of each held-out picture that has a label.
 
     Returns
     -------
     points : list of dict
-        "labels", and what :func:`accuracy` returns.
+        For each round "labels", and what :func:`accuracy` returns.
     """
     points = (
         {"labels": row["n_labels"]} | accuracy(labels, row["held_out"], labels)
@@ -108,19 +110,19 @@ def curve(rounds, labels):
 
 
 def labels_in_words(n_labels, budget):
-    """Return how many labels there are, and of how many.
+    """Return the number of labels, and the budget if there is one, as text.
 
     Parameters
     ----------
     n_labels : int
-        Labels that there are.
+        Number of labels.
     budget : int
-        Labels that one has money for; 0 is none.
+        Number of labels that one can afford; 0 if there is no budget.
 
     Returns
     -------
     text : str
-        Of one line.
+        Half a line.
 
     Examples
     --------
@@ -128,16 +130,17 @@ def labels_in_words(n_labels, budget):
     >>> labels_in_words(37, 0), labels_in_words(37, 500)
     ('37 labels', '37 of 500 labels')
     """
-    return f"{n_labels} of {budget} labels" if budget else f"{n_labels} labels"
+    noun = "label" if (budget or n_labels) == 1 else "labels"
+    return f"{n_labels} of {budget} {noun}" if budget else f"{n_labels} {noun}"
 
 
 def stopping(rounds):
-    """Return whether more labels would change little, and by what.
+    """Return whether more labels would change little, and the evidence for it.
 
     Parameters
     ----------
     rounds : list of dict
-        With "n_labels", "kappa", "margin" and "is_settled".
+        Rounds with "n_labels", "kappa", "margin" and "is_settled".
 
     Returns
     -------
@@ -154,18 +157,19 @@ def stopping(rounds):
 
 
 def keys_of(classes):
-    """Return the key that stands for each class.
+    """Return the key of each class.
 
     Parameters
     ----------
     classes : iterable of str
-        Their names.
+        Names of the classes.
 
     Returns
     -------
     keys : dict of str to str
-        Names that are keys, as digits are, stand for themselves, if all are. Else 1 to
-        9, 0 and letters, in the order of the classes; some have none if they are many.
+        Key by class. If all names are keys themselves, such as digits, each class has
+        its own name. Otherwise 1 to 9, 0 and letters are assigned in the order of the
+        classes; if there are very many classes, some have no key.
 
     Examples
     --------
@@ -180,12 +184,12 @@ def keys_of(classes):
 
 
 def certainty(picture):
-    """Return how sure the net is of a label: below zero where it would give another.
+    """Return how sure the network is of a label; negative if it contradicts it.
 
     Parameters
     ----------
     picture : dict
-        With "label" and "guess", which may be None.
+        Its "label", and the network's "guess", which may be None.
 
     Returns
     -------

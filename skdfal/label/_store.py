@@ -1,6 +1,6 @@
-"""The file of events: one SQLite file, to which one process appends.
+"""The file of events: an SQLite file to which one process appends.
 
-CSV and JSON go in and out elsewhere; the truth is here.
+It is the only complete record of a project; CSV and JSON files are copies.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ CREATE TABLE rounds (number INTEGER PRIMARY KEY, row TEXT NOT NULL);
 
 
 class StoreError(OSError):
-    """The file of events cannot be used, or is in use by another process.
+    """Raised if the file of events is damaged, or in use by another process.
 
     Examples
     --------
@@ -46,7 +46,7 @@ class StoreError(OSError):
 
 
 class NotSavedError(StoreError):
-    """Something could not be written, as on a full disk; nothing of it is stored.
+    """Raised if events cannot be written, as on a full disk; none of them is stored.
 
     Examples
     --------
@@ -57,17 +57,17 @@ class NotSavedError(StoreError):
 
 
 class Store:
-    """Events on the disk, which are there when :meth:`add` returns.
+    """Events in a file; when :meth:`add` returns, they are on the disk.
 
     Parameters
     ----------
     path : str or path-like
-        The file; it is made if it is not there. It is locked until :meth:`close`.
+        The file. It is created if it does not exist, and locked until :meth:`close`.
 
     Raises
     ------
     StoreError
-        If another process has the file open, or it is none of this kind.
+        If another process has the file open, or if it is another kind of file.
 
     Examples
     --------
@@ -121,12 +121,12 @@ class Store:
     # Events
 
     def add(self, events):
-        """Append events, all or none; those that are there already are left out.
+        """Append events, all or none of them. Known events are skipped.
 
         Parameters
         ----------
         events : sequence of Event
-            In their order.
+            Events in their order.
 
         Raises
         ------
@@ -141,12 +141,12 @@ class Store:
         )
 
     def events(self):
-        """Return all events, in their order.
+        """Return all events.
 
         Returns
         -------
         events : list of Event
-            From the first one on.
+            Events in the order in which they were added.
         """
         rows = self._read(f"SELECT {_FIELDS} FROM events ORDER BY number")
         return [Event(*row) for row in rows]
@@ -154,17 +154,17 @@ class Store:
     # Numbers of pictures
 
     def numbers(self, names):
-        """Return a number for each picture, the same one for ever.
+        """Return the number of each picture, which never changes.
 
         Parameters
         ----------
         names : sequence of str
-            Names of pictures; new ones get new numbers.
+            Names of pictures. New names get new numbers.
 
         Returns
         -------
         numbers : dict of str to int
-            By name.
+            Numbers by name.
         """
         known = dict(self._read("SELECT name, number FROM pictures"))
         new = [(name,) for name in names if name not in known]
@@ -176,60 +176,60 @@ class Store:
     # Rounds and settings
 
     def add_round(self, row):
-        """Append what is to be remembered of a training.
+        """Append the record of a training.
 
         Parameters
         ----------
         row : dict
-            Numbers, text, lists and dicts.
+            Numbers, strings, and lists or dicts of these.
         """
         self._write("INSERT INTO rounds (row) VALUES (?)", [(json.dumps(row),)])
 
     def rounds(self):
-        """Return what is remembered of the trainings.
+        """Return the records of all trainings.
 
         Returns
         -------
         rows : list of dict
-            From the first one on.
+            Records, the oldest first.
         """
         rows = self._read("SELECT row FROM rounds ORDER BY number")
         return [json.loads(row) for (row,) in rows]
 
     def setting(self, name, default=None):
-        """Return a value that :meth:`set` has kept.
+        """Return a value saved by :meth:`set`.
 
         Parameters
         ----------
         name : str
-            Its name.
+            Name of the value.
         default : object, default=None
-            What is returned where there is none.
+            Returned if there is no such value.
 
         Returns
         -------
         value : object
-            As it was given to :meth:`set`.
+            The value.
         """
         rows = self._read("SELECT value FROM meta WHERE name = ?", [name])
         return json.loads(rows[0][0]) if rows else default
 
     def set(self, name, value):
-        """Keep a value.
+        """Save a value.
 
         Parameters
         ----------
         name : str
-            Its name.
+            Name of the value.
         value : object
-            Numbers, text, lists and dicts.
+            A number, a string, or a list or dict of these.
         """
         self._write(
             "INSERT OR REPLACE INTO meta VALUES (?, ?)", [(name, json.dumps(value))]
         )
 
     def close(self):
-        """Let others have the file."""
+        """Close the file, and unlock it."""
         if hasattr(self, "_db"):
             self._db.close()
 

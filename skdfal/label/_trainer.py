@@ -1,7 +1,7 @@
-"""Training in a process of its own, so that the page never waits.
+"""Training in a separate process, so that the page never waits.
 
-What comes back are two files, each put in place at once: the net, and ``round.json``
-with the ranking and the predictions. The process may be killed at any moment.
+The results are three files, each written whole or not at all: the network, its
+predictions, and ``round.json`` with the ranking. The process may be killed at any time.
 """
 
 import json
@@ -38,28 +38,29 @@ _NICENESS = 5  # the page goes first
 
 
 class Recipe(NamedTuple):
-    """What a training process needs to know, once and for all.
+    """Settings of all trainings of a project.
 
     Attributes
     ----------
     open_pool : callable
-        Opens the pool of pictures, with ``names``; of a module, so that it travels.
+        Function that opens the pool of pictures. It is sent to another process, so it
+        must be defined in a module.
     folder : str
-        Where the files go.
+        Folder for the results.
     classes : tuple of str
-        All labels.
+        Names of the classes.
     net : str
-        Name of a net, or ``module:Class``.
+        Name of a network, or ``module:Class``.
     strategy : str
         Name of a query strategy, or ``module:function``.
     n_ranked : int
-        How many pictures to rank.
+        Number of pictures to rank.
     max_epochs : int
-        Of a training.
+        Number of epochs of each training.
     seed : int
-        Of all that is random.
+        Seed of all random numbers.
     dask : str or None
-        Address of the scheduler of a cluster that looks at the pictures.
+        Address of the Dask scheduler whose workers process the pictures.
 
     Examples
     --------
@@ -83,16 +84,16 @@ class Recipe(NamedTuple):
 
 
 class Job(NamedTuple):
-    """What to train on: labels by name, and names to leave out of the ranking.
+    """The data of one training.
 
     Attributes
     ----------
     labels : dict of str to str
         Class by picture.
     askable : list of str
-        The pictures that may be trained on and ranked, in any order.
+        Pictures that may be trained on and ranked, in any order.
     excluded : set of str
-        Pictures that are not to be asked for.
+        Pictures to leave out of the ranking.
     """
 
     labels: dict
@@ -101,15 +102,15 @@ class Job(NamedTuple):
 
 
 class Trainer:
-    """A process that trains when it is told to, and is started again if it died.
+    """A process that trains on request, and is restarted if it has died.
 
     Parameters
     ----------
     recipe : Recipe
-        For the process.
+        Settings of the trainings.
     on_end : callable
-        Called from another thread with a dict: "number" of the round, "n_labels" and
-        "seconds"; or "error", a text.
+        Called from another thread at the end of each training, with a dict: "n_labels",
+        "seconds", "kappa", "margin" and "is_settled", or only "error", a message.
     """
 
     def __init__(self, recipe, on_end):
@@ -120,11 +121,11 @@ class Trainer:
 
     @property
     def pid(self):
-        """Number of the process, None while there is none."""
+        """Process number, or None if there is no process."""
         return self._process.pid if self._process else None
 
     def start(self, job):
-        """Begin a training; the one before must have ended.
+        """Begin a training. The previous one must have ended.
 
         Parameters
         ----------
@@ -135,7 +136,7 @@ class Trainer:
         self._thread.start()
 
     def close(self):
-        """End the process, in the middle of a training too."""
+        """End the process, even in the middle of a training."""
         with self._lock:
             self._is_closed = True
             if self._process is not None:
@@ -169,7 +170,7 @@ class Trainer:
             theirs.close()  # so that its end is noticed
 
     def _bury(self):
-        """Forget a dead process, and say how it died."""
+        """Forget a dead process, and return how it died."""
         process, self._process = self._process, None
         if process is None:
             return "The training process could not be started."
@@ -183,7 +184,7 @@ class Trainer:
 
 
 def _work(connection, recipe):
-    """Train whenever a job comes, until the other end is gone."""
+    """Train whenever a job arrives, until the other end of the connection closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server
     threading.Thread(target=_die_with_parent, daemon=True).start()
     if hasattr(os, "nice"):
@@ -214,7 +215,7 @@ def _die_with_parent():
 
 
 class _Learner:
-    """A labelling session that follows what it is told from outside."""
+    """A labelling session that takes its labels from jobs."""
 
     def __init__(self, recipe):
         self._recipe = recipe
@@ -222,7 +223,7 @@ class _Learner:
         self._pool = self._samples = self._session = self._names = None
 
     def train(self, job):
-        """Train on the labels of a job, rank, and put the files in place."""
+        """Train on the labels of a job, rank the pictures, and write the files."""
         started = time.perf_counter()
         self._open(job.askable)
         labels = {i: job.labels[name] for i, name in self._named(job.labels)}
@@ -239,7 +240,7 @@ class _Learner:
         return [(i, name) for i, name in enumerate(self._names) if name in names]
 
     def _open(self, askable):
-        """Have a session on the pictures there are now."""
+        """Open a session on the pictures that exist now."""
         if self._pool is None:
             pool = self._recipe.open_pool()
             self._samples = samples_for(self._recipe.net, pool)
@@ -281,7 +282,7 @@ class _Learner:
             return LabelingSession(pool, **parameters)
 
     def _follow(self, labels, excluded):
-        """Tell the session what is new, corrected, taken back or excluded."""
+        """Tell the session which labels are new, corrected, withdrawn or excluded."""
         session = self._session
         known, skipped = session.labels_, set(session.skipped_indices_.tolist())
         session.retract([*(known.keys() | skipped) - labels.keys() - set(excluded)])
@@ -290,7 +291,7 @@ class _Learner:
         session.skip([i for i in excluded if i not in skipped and i not in labels])
 
     def _judge(self):
-        """Return whether to stop, and by what."""
+        """Return whether more labels would change little, and the evidence for it."""
         is_open = np.ones(len(self._names), dtype=bool)
         is_open[self._session.annotated_indices_] = False
         is_open[self._session.skipped_indices_] = False
@@ -308,7 +309,7 @@ class _Learner:
         }
 
     def _save(self):
-        """Put the net, the predictions and the ranking in place."""
+        """Write the network, the predictions and the ranking."""
         recipe, pool = self._recipe, self._pool
         save_net(
             self._folder / NET,

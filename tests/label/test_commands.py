@@ -274,7 +274,7 @@ def test_labels_that_contradict_each_other(pictures, net, command, columns, caps
     }[command].split()
     Path("x.csv").write_text("\n".join(lines))
     assert main(arguments) == 2
-    told = f"x.csv: {first} has the labels 'light' and 'dark'. Keep one of these rows."
+    told = f"x.csv: {first} has the labels 'light' and 'dark'. Keep one of them, or"
     assert told in capsys.readouterr().err
     assert not (pictures / "skdfal").exists()
     lines[1] = f"{rows[0]},{columns[0]},2026-01-02"  # above the earlier one
