@@ -1,4 +1,4 @@
-"""What accuracy says that a net has learned nothing."""
+"""The accuracy of a network that has learned nothing."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def accuracy_of_guessing(y):
-    """Return the accuracy of naming the commonest label, and what luck makes of it.
+    """Return the accuracy of always predicting the most frequent label, and a bound.
 
     Parameters
     ----------
@@ -16,10 +16,10 @@ def accuracy_of_guessing(y):
     Returns
     -------
     share, reached : float
-        Share of the commonest label, and the same with two standard errors of so many
-        samples on top: an accuracy up to that is no better than guessing. The latter
-        is NaN, of which nothing is smaller, where a perfect net would not reach it:
-        such samples are too few, or too much alike, to tell.
+        Share of the most frequent label, and this share plus two standard errors: up to
+        that bound, an accuracy is not significantly better than guessing. The bound is
+        NaN if even a perfect network would not exceed it, because there are too few
+        samples or nearly all have one label.
     """
     if not len(y):
         return math.nan, math.nan

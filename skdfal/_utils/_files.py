@@ -1,10 +1,9 @@
-"""Files that are written whole or not at all, and the lock of who may write.
+"""Files that are written whole or not at all, and lock files.
 
-What is written goes to a file of its own beside its target, onto the disk, and only
-then takes the target's place: a kill at any moment leaves the old file or the new one.
-The name of that file is drawn at random and must not exist, so that no link that
-somebody has laid is ever followed; a link at the target is replaced, and what it
-points to is left alone.
+New content is written to a temporary file next to its target, flushed to the disk, and
+then renamed: a kill at any moment leaves the old file or the new one. The temporary
+file has a random name and must not exist, so that a link is never followed. A link at
+the target is replaced; the file that it points to is not changed.
 """
 
 import csv
@@ -26,29 +25,29 @@ _TOKEN = 8  # random bytes in the name of an unfinished file
 
 @contextmanager
 def replacing(path):
-    """Open a binary file that takes the place of ``path`` once it is complete.
+    """Open a binary file that replaces ``path`` once it is complete.
 
     Parameters
     ----------
     path : str or path-like
-        The target; its folder is made where there is none.
+        The target. Its folder is created if necessary.
 
     Yields
     ------
     file : binary file
-        To write to.
+        File to write to.
 
     Raises
     ------
     OSError
-        If it cannot be written, with the name of the target, whose former content is
-        still there.
+        If the file cannot be written. It names the target, whose former content is
+        kept.
     """
     path = Path(path)
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(_TOKEN)}.part")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with open(unfinished, "xb") as file:  # x: never what is there, nor by a link
+        with open(unfinished, "xb") as file:  # x: never an existing file or link
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -64,7 +63,7 @@ def replacing(path):
 
 
 def _sync_folder(folder):
-    """Have the names in a folder on the disk; some systems cannot."""
+    """Flush the names in a folder to the disk, on systems that can."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -74,7 +73,7 @@ def _sync_folder(folder):
 
 
 def write_bytes(path, content):
-    """Write a file whole or not at all, and have it on the disk before returning."""
+    """Write a file whole or not at all, and flush it to the disk."""
     with replacing(path) as file:
         file.write(content)
 
@@ -104,21 +103,21 @@ def csv_rows(path, lines, delimiter=","):
     Parameters
     ----------
     path : path-like
-        Of the file, for the message.
+        Path of the file, for error messages.
     lines : iterable of str
-        Its lines, with their ends as they are.
+        Lines with their original line ends.
     delimiter : str, default=","
-        What stands between cells.
+        Delimiter between cells.
 
     Yields
     ------
     row : list of str
-        Its cells.
+        Cells of a row.
 
     Raises
     ------
     ValueError
-        If it is none, with the line.
+        If a line is not valid CSV, with its number.
     """
     reader = csv.reader(lines, delimiter=delimiter)
     while True:
@@ -143,16 +142,16 @@ def write_npz(path, **arrays):
 
 
 def remove_unfinished(folder, name=None):
-    """Remove what a kill in the middle of a writing has left in a folder.
+    """Remove unfinished files, left by a kill during writing.
 
-    Call it only where nobody else writes, such as under the lock.
+    Call it only while no other process writes there, such as under a lock.
 
     Parameters
     ----------
     folder : path-like
-        The folder; it need not be there.
+        The folder, which need not exist.
     name : str, default=None
-        The target whose unfinished files to remove; None is all of them.
+        Target whose unfinished files are removed. If None, those of all targets.
     """
     target = "*" if name is None else escape(name)
     for path in Path(folder).glob(f".{target}.{'[0-9a-f]' * 2 * _TOKEN}.part"):
@@ -161,24 +160,24 @@ def remove_unfinished(folder, name=None):
 
 @contextmanager
 def locked(path, wait=False):
-    """Hold a lock file, which falls with the process, however it ends.
+    """Hold a lock file, which is released when the process ends, however it ends.
 
     Parameters
     ----------
     path : path-like
-        The file; it is made, and may stay.
+        The file. It is created if necessary, and may remain.
     wait : bool, default=False
-        Whether to wait while another process holds it.
+        Whether to wait while another process holds the lock.
 
     Raises
     ------
     BlockingIOError
-        If another process holds it, unless ``wait``.
+        If another process holds the lock, unless ``wait``.
     OSError
-        If it cannot be made, as where there is a link in its place.
+        If the file cannot be created, for instance because there is a link.
     """
     path = Path(path)
-    if path.is_symlink():  # filelock would not follow it, nor say so in words
+    if path.is_symlink():  # which filelock refuses with an obscure message
         raise OSError(f"{path} is a link, which no lock follows. Delete it.")
     lock = FileLock(path, timeout=-1 if wait else 0)
     try:

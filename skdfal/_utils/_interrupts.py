@@ -1,4 +1,4 @@
-"""Whether Ctrl-C was pressed, which skorch takes for an early end of a training."""
+"""Notice Ctrl-C, at which skorch ends a training early without an error."""
 
 import signal
 import threading
@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def noting_interrupts():
-    """Yield a list that is not empty any more once Ctrl-C was pressed.
+    """Yield a list that is no longer empty once Ctrl-C has been pressed.
 
-    It interrupts all the same. Outside of the main thread nothing is noted: Python
-    interrupts no other.
+    The interrupt itself is passed on. Outside the main thread nothing is noted, since
+    Python interrupts only the main thread.
     """
     interrupts = []
     previous = signal.getsignal(signal.SIGINT)

@@ -1,4 +1,4 @@
-"""Which known name somebody may have meant by another one."""
+"""Compare names: Unicode spellings, and suggestions for misspelt names."""
 
 import unicodedata
 from difflib import get_close_matches
@@ -10,20 +10,20 @@ def composed(text):
 
 
 def did_you_mean(name, known):
-    """Ask back by a known name that is close to one that is unknown.
+    """Suggest a known name that is close to an unknown one.
 
     Parameters
     ----------
     name : str
-        What was given.
+        The unknown name.
     known : iterable of str
-        What there is.
+        Known names.
 
     Returns
     -------
     question : str
-        Such as ``" Did you mean 'dfal'?"``, to be put behind a sentence; empty where no
-        name is close. Upper and lower case are the same.
+        Text to append to a sentence, such as ``" Did you mean 'dfal'?"``; empty if no
+        name is close. Case does not matter.
     """
     folded = {one.casefold(): one for one in known}
     close = get_close_matches(str(name).casefold(), folded, n=1)

@@ -1,21 +1,21 @@
-"""A bar for what takes long, where somebody sits at a terminal."""
+"""A progress bar for long computations, in a terminal."""
 
 import multiprocessing
 from contextlib import contextmanager
 
-_PATIENCE = 5  # seconds that pass without a word
+_PATIENCE = 5  # seconds before the bar appears
 
 
 @contextmanager
 def progress(total, what, unit="samples"):
-    """Yield a function that is told how many samples, or other units, more are done.
+    """Yield a function to call with the number of samples, or other units, just done.
 
-    The bar is on the standard error after five seconds, and goes away at the end; there
-    is none where that is no terminal, nor in worker processes, whose bars would write
-    over each other. ``TQDM_DISABLE=1`` in the environment does without.
+    The bar appears on standard error after five seconds, and disappears at the end.
+    There is none without a terminal, with ``TQDM_DISABLE=1`` in the environment, and in
+    worker processes, whose bars would overwrite each other.
     """
     if multiprocessing.parent_process() is not None:
-        yield lambda n: None  # even a bar that is not shown makes a lock for processes
+        yield lambda n: None  # even a hidden bar would create a lock between processes
         return
     from tqdm import tqdm
 
@@ -26,6 +26,6 @@ def progress(total, what, unit="samples"):
         delay=_PATIENCE,
         leave=False,
         dynamic_ncols=True,
-        disable=None,  # where there is no terminal
+        disable=None,  # None: if there is no terminal
     ) as bar:
         yield bar.update

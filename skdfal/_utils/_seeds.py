@@ -1,4 +1,4 @@
-"""The global generators that layers, batches and dropout draw from."""
+"""Seed the global random generators, from which layers, batches and dropout draw."""
 
 from contextlib import contextmanager
 
@@ -8,10 +8,10 @@ import torch
 
 @contextmanager
 def seeded(seed):
-    """Seed the global generators of torch and numpy, and put them back afterwards.
+    """Seed the global generators of torch and numpy, and restore them afterwards.
 
-    Layers are initialized, batches shuffled and units dropped by global generators:
-    there is no other way to make the training of a net reproducible.
+    Layers are initialised, batches shuffled and units dropped by global generators, so
+    there is no other way to make the training of a network reproducible.
     """
     state = np.random.get_state()  # noqa: NPY002
     with torch.random.fork_rng():

@@ -1,4 +1,4 @@
-"""The one file that imports scikit-learn's private validation names.
+"""Parameter validation: the only file that imports private names of scikit-learn.
 
 It also holds the constraints that many functions share.
 """
@@ -35,7 +35,7 @@ __all__ = [
 
 
 class Interval(_Interval):
-    """An interval of numbers, of which True and False are none."""
+    """An interval of numbers that does not contain True and False."""
 
     def is_satisfied_by(self, val):
         """Whether a value lies in the interval.
@@ -43,12 +43,12 @@ class Interval(_Interval):
         Parameters
         ----------
         val : object
-            Of any type.
+            The value, of any type.
 
         Returns
         -------
         is_satisfied : bool
-            Whether it is such a number.
+            Whether it is a number in the interval.
         """
         return not isinstance(val, bool) and super().is_satisfied_by(val)
 
@@ -75,9 +75,9 @@ ATTACK_PARAMETERS = {
 
 
 def check_values(function, values):
-    """Raise where values for parameters of a function break its constraints.
+    """Raise if values of parameters violate the constraints of a function.
 
-    A function that is not decorated by ``validate_params`` has none.
+    A function that is not decorated by ``validate_params`` has no constraints.
     """
     constraints = getattr(function, "_skl_parameter_constraints", {})
     known = {name: value for name, value in values.items() if name in constraints}

@@ -1,4 +1,4 @@
-"""Warnings: ours point at the line of the user, some of others are of no use there."""
+"""Warnings that point at the user's line, and warnings of others to suppress."""
 
 import os
 import sys
@@ -25,7 +25,7 @@ def warn_caller(message, category):
     Parameters
     ----------
     message : str
-        What to say.
+        Message of the warning.
     category : type
         Class of the warning.
     """
@@ -37,7 +37,7 @@ def warn_caller(message, category):
 
 @contextmanager
 def few_distinct_rows():
-    """Let k-means make fewer clusters than asked for, where rows are copies."""
+    """Suppress the warning of k-means that duplicate rows make fewer clusters."""
     with warnings.catch_warnings():
         message = "Number of distinct clusters"
         warnings.filterwarnings("ignore", message, ConvergenceWarning)

@@ -1,4 +1,4 @@
-"""What the parsers of all commands share: help, kinds of values, common options."""
+"""Parts that the parsers of all commands share: help, types and common options."""
 
 import argparse
 from pathlib import Path
@@ -9,10 +9,10 @@ RESULTS = Path("skdfal-results")
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """Puts names in the place of ``{nets}`` and the like, where help is shown.
+    """Replaces ``{nets}`` and the like by names when help is shown.
 
-    Which strategies there are is known when they have been imported, which takes
-    seconds: too long for a parser that is made at each call.
+    To list the strategies, they must be imported, which takes seconds: too long for a
+    parser that is made at each call.
     """
 
     def _get_help_string(self, action):
@@ -35,7 +35,7 @@ def add_running(command):
     Returns
     -------
     running : argument group
-        To which a command may add options of its own.
+        The group, to which a command may add options of its own.
     """
     running = command.add_argument_group("running")
     add_seed(running)
@@ -63,7 +63,7 @@ def add_running(command):
 
 
 def add_learner(command):
-    """Add the options that say what learns from pictures, and how it asks."""
+    """Add the options of the network, the strategy and the size of the pictures."""
     command.add_argument(
         "--net",
         default="lenet5",
@@ -93,9 +93,9 @@ def add_columns(command, names=("file", "label", "annotator", "time")):
     Parameters
     ----------
     command : ArgumentParser or argument group
-        Of a command.
+        Parser of a command, or a group of its options.
     names : tuple of str, default=("file", "label", "annotator", "time")
-        Which columns may be named.
+        Columns that may be named.
     """
 
     def columns(text):
@@ -160,7 +160,7 @@ def count(default, text, default_text=None):
 
 
 def at_least(low):
-    """Return the type of integers from a bound on."""
+    """Return the type of integers >= low."""
 
     def integer(text):
         if not text.isdecimal() or int(text) < low:
@@ -201,12 +201,12 @@ def folder(text):
 
 
 def listed(text):
-    """Return names that have commas between them, each once."""
+    """Return names separated by commas, without duplicates."""
     return tuple(dict.fromkeys(text.split(",")))
 
 
 def class_names(text):
-    """Return two names or more that have commas between them."""
+    """Return at least two different names separated by commas."""
     names = [composed(name.strip()) for name in text.split(",")]
     if len(names) < 2 or not all(names) or len(set(names)) < len(names):
         raise argparse.ArgumentTypeError(

@@ -1,4 +1,4 @@
-"""The work of ``skdfal compare``: an experiment, its table and its pictures."""
+"""The command ``skdfal compare``: an experiment, its table and its figures."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ from skdfal.experiment._trial import samples_to_score
 from skdfal.reproduce._files import draw_or_say, name_files, say
 from skdfal.reproduce._pictures import save_learning_curves, save_twins
 
-# Fields of a protocol by the arguments that say what they are.
+# Fields of a protocol, by argument.
 _FIELDS = {
     "dataset": "dataset",
     "net": "net",
@@ -42,12 +42,12 @@ _IN_FOLDER_NAME = {"dataset", "net", "max_annotations"}
 
 
 def compare(arguments):
-    """Run what the arguments say, and report it.
+    """Run the experiment that the arguments describe, and report it.
 
     Parameters
     ----------
     arguments : argparse.Namespace
-        Of the command; ``out`` is set where it is None.
+        Arguments of the command. If ``out`` is None, it is set.
     """
     find_modules_here(arguments.dataset, arguments.net, *arguments.strategies)
     settings = {field: getattr(arguments, name) for name, field in _FIELDS.items()}
@@ -80,9 +80,9 @@ def _run(protocol, arguments):
 
 
 def _in_options(message):
-    """Replace the fields of a protocol in a message by the options of the command."""
+    """Replace the fields of a protocol in a message by options of the command."""
     for name, field in _FIELDS.items():
-        if "_" in field:  # one that is no other word
+        if "_" in field:  # others may be ordinary words of the message
             option = f"--{name.replace('_', '-')}"
             message = re.sub(rf"\b{field}=", f"{option} ", message)
             message = re.sub(rf"\b{field}\b", option, message)
@@ -90,7 +90,7 @@ def _in_options(message):
 
 
 def default_folder(arguments):
-    """Return the folder of the settings; trials and strategies may grow in it.
+    """Return the folder of the settings, to which trials and strategies may be added.
 
     It is the same if the pictures or their labels have moved to another place.
     """
@@ -117,7 +117,7 @@ def default_folder(arguments):
 
 
 def _own_folder(arguments):
-    """Return the folder of pictures that is the data set, None where it is a name."""
+    """Return the folder of pictures, or None if the data set is a name."""
     given, known = arguments.dataset, names()["datasets"]
     if given in known:
         return None
@@ -132,9 +132,9 @@ def _own_folder(arguments):
 
 
 def _own_pictures(arguments):
-    """Return the fields of a protocol for a folder of pictures, none without one.
+    """Return the fields of a protocol for a folder of pictures, if there is one.
 
-    The test set is drawn as they are loaded, so that trials choose from all others.
+    The test set is drawn when they are loaded; the pool is all other pictures.
     """
     folder = _own_folder(arguments)
     of_pictures = ("labels", "columns", "size", "cache")
@@ -161,13 +161,13 @@ def _own_pictures(arguments):
 
 
 def _baseline(records, arguments):
-    """Return the strategy to compare with: RANDOM, or the first that was named."""
+    """Return the strategy to compare with: RANDOM, or the first one named."""
     is_random_there = any(row["strategy"] == "random" for row in records)
     return "random" if is_random_there else strategy_names(arguments.strategies)[0]
 
 
 def _report(records, protocol, arguments):
-    """Print the tables; write them and the pictures to the folder."""
+    """Print the tables, and write them and the figures to the folder."""
     marks, out_dir = protocol.table_marks(), arguments.out
     kind = protocol.scored_on
     score = f"{kind.capitalize()} accuracy in percent"

@@ -1,7 +1,7 @@
-"""Ctrl-C while the command still loads ends it at once, without a traceback.
+"""End the command without a traceback if Ctrl-C is pressed while it is loading.
 
-Loading torch and scikit-learn takes seconds, in which nothing of the command runs yet
-that could catch the interrupt. A shell reports 130, as after any interrupt.
+Loading torch and scikit-learn takes seconds, during which no code of the command can
+catch the interrupt. A shell reports the status 130, as after any interrupt.
 """
 
 import signal
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def interrupt_ends_at_once():
-    """Have an interrupt end the process, unless somebody else looks after them."""
+    """Let an interrupt end the process, unless a caller handles interrupts."""
     is_ours = (
         threading.current_thread() is threading.main_thread()
         and signal.getsignal(signal.SIGINT) is signal.default_int_handler

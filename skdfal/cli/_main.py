@@ -1,4 +1,4 @@
-"""What the command does with its arguments, and the status with which it ends."""
+"""The entry point of the command, and its exit status."""
 
 import os
 import sys
@@ -14,13 +14,13 @@ def main(argv=None):
     Parameters
     ----------
     argv : list of str, default=None
-        Arguments; None takes those of the process.
+        Arguments. If None, those of the process.
 
     Returns
     -------
     status : int
-        0 done, 1 failed, 2 bad arguments, 130 interrupted, 141 where the reader of
-        the output has gone, such as ``head``.
+        0 if finished, 1 if failed, 2 for bad arguments, 130 if interrupted, 141 if the
+        reader of the output, such as ``head``, has gone.
 
     Examples
     --------
@@ -30,7 +30,7 @@ def main(argv=None):
     """
     try:
         status = _main(sys.argv[1:] if argv is None else list(argv))
-        print(end="", flush=True)  # what is still in the buffer
+        print(end="", flush=True)  # here, where an error can be reported
     except BrokenPipeError:
         _drop_output()
         return NO_READER
@@ -42,7 +42,7 @@ def main(argv=None):
 
 
 def _drop_output():
-    """Have nothing left to flush when Python ends, to where it cannot go."""
+    """Redirect the output, so that Python has nothing to flush when it ends."""
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), sys.stdout.fileno())
 

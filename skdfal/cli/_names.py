@@ -1,4 +1,4 @@
-"""The names that arguments may have, from where they are kept."""
+"""Names of data sets, networks and strategies for arguments."""
 
 import sys
 from pathlib import Path
@@ -7,11 +7,11 @@ from skdfal.experiment import DATASETS, NETS, PAPER_STRATEGIES
 from skdfal.experiment._names import strategy_name
 from skdfal.strategies import STRATEGIES, describe
 
-IMAGE_FOLDER = "image_folder"  # what a data set of one's own pictures is called
+IMAGE_FOLDER = "image_folder"  # the data set of your own pictures
 
 
 def names():
-    """Return the names of each kind, by what stands for them in a help text."""
+    """Return the names of each kind, by their placeholder in help texts."""
     return {
         "datasets": [name for name in DATASETS if name != IMAGE_FOLDER],
         "nets": list(NETS),
@@ -24,12 +24,12 @@ def names():
 
 
 def strategy_names(given):
-    """Return the names of strategies, of which "all" are those of the paper."""
+    """Return the names of strategies; "all" stands for those of the paper."""
     return PAPER_STRATEGIES if given == ("all",) else tuple(map(strategy_name, given))
 
 
 def find_modules_here(*names):
-    """Let modules in the working folder be imported, as ``python -m`` does."""
+    """Make modules in the working folder importable, as ``python -m`` does."""
     here = str(Path.cwd())
     if any(":" in name for name in names) and here not in sys.path:
         sys.path.insert(0, here)

@@ -1,4 +1,4 @@
-"""The parser of the command, made of those of its commands."""
+"""The parser of ``skdfal``, with one parser per command."""
 
 import argparse
 from pathlib import Path
@@ -11,7 +11,7 @@ from skdfal.cli._pictures import add_for_pictures
 from skdfal.cli._reproduce import add_reproduce
 from skdfal.cli._status import BAD_ARGUMENTS
 
-# Arguments whose values are known, by the kind of the names.
+# Arguments whose values can be completed, and the kind of the names.
 _COMPLETED = {
     "dataset": "datasets",
     "net": "nets",
@@ -26,7 +26,8 @@ def make_parser():
     Returns
     -------
     parser : ArgumentParser
-        What it returns has ``load``, a function that loads what does the work.
+        The parser. Its results have ``load``, a function that imports and returns the
+        function that does the work.
     """
     parser = _Parser(
         prog="skdfal",
@@ -47,12 +48,12 @@ def make_parser():
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message):
-        """Say in one line what is wrong, without the usage."""
+        """Print one line that says what is wrong, without the usage."""
         self.exit(BAD_ARGUMENTS, f"{self.prog}: error: {message}\n")
 
 
 class _PrintCompletion(argparse.Action):
-    """Prints a script for a shell: files where files go, and the names we know."""
+    """Prints a completion script for a shell, with our names, and files for paths."""
 
     def __call__(self, parser, namespace, shell, option_string=None):
         try:

@@ -1,4 +1,4 @@
-"""The arguments of the commands for people with tools of their own."""
+"""The arguments of the commands that read and write files, without a page."""
 
 import argparse
 from functools import partial

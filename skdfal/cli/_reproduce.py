@@ -1,7 +1,7 @@
 """The arguments of ``skdfal reproduce``.
 
-What the papers have stands in the texts as it is: it never changes, and to look it up
-where it is kept would take seconds.
+The texts list the experiments of the papers literally: they never change, and importing
+the modules that define them would take seconds.
 """
 
 import argparse

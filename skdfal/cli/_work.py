@@ -1,4 +1,4 @@
-"""Do the work of a command, and say in a line what went wrong."""
+"""Run a command, and report errors in one line."""
 
 import shlex
 import sys
@@ -12,26 +12,26 @@ from skdfal.cli._status import BAD_ARGUMENTS, FAILED, INTERRUPTED, OK
 from skdfal.experiment import FolderError, TrialError
 from skdfal.learner import CheckpointError
 
-# Commands that go on where they were stopped.
+# Commands that can be continued.
 _KEEPING = ("compare", "reproduce", "label")
 
 
 def run(work, arguments, argv):
-    """Do the work of a command.
+    """Run a command.
 
     Parameters
     ----------
     work : callable
-        Takes the arguments, and comes back when all is done; else it raises.
+        Function of the arguments that does the work.
     arguments : argparse.Namespace
-        What the parser made of `argv`.
+        Parsed arguments.
     argv : list of str
-        As they were given, for the line by which to go on.
+        Arguments as given, to print the line that continues the command.
 
     Returns
     -------
     status : int
-        As of :func:`~skdfal.cli.main`.
+        Exit status, as for :func:`~skdfal.cli.main`.
     """
     try:
         with _warnings_in_a_line(arguments.command):
@@ -77,7 +77,7 @@ def _warnings_in_a_line(command):
 
 
 def _in_the_way(error, arguments):
-    if error.filename is not None:  # of the system, which found no folder
+    if error.filename is not None:  # raised by the system: a file, not a folder
         return (
             f"{error.filename} is a file, but a folder is needed there. Name another "
             "folder, or move the file away."
@@ -103,7 +103,7 @@ def _stopped(argv, reason, status):
 
 
 def _refused(arguments, reason):
-    """Say in one line what is wrong with the arguments."""
+    """Print one line that says what is wrong with the arguments."""
     reason = " ".join(str(reason).split())
     print(f"skdfal {arguments.command}: error: {reason}", file=sys.stderr)
     return BAD_ARGUMENTS

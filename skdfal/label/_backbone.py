@@ -12,22 +12,22 @@ import numpy as np
 import torch
 from torch import nn
 
-IMAGE_SIZE = 224  # what nearly all of them were trained at
+IMAGE_SIZE = 224  # pixels; nearly all of them were trained at this size
 _BATCH = 32
 _LIBRARIES = ("torchvision", "timm")
 
 
 class Backbone(NamedTuple):
-    """A pretrained net without its classifier.
+    """A pretrained network without its classifier.
 
     Attributes
     ----------
     name : str
         ``torchvision/...`` or ``timm/...``.
     module : nn.Module
-        From normalised pictures to features.
+        Module that maps normalised pictures to features.
     mean, std : Tensor of shape (1, 3, 1, 1)
-        Of the pictures that it was trained on.
+        Mean and standard deviation of its training data, for normalisation.
     n_features : int
         Number of features.
     """
@@ -39,7 +39,7 @@ class Backbone(NamedTuple):
     n_features: int
 
     def features(self, X):
-        """Return what it sees.
+        """Return the features of pictures.
 
         Parameters
         ----------
@@ -49,7 +49,7 @@ class Backbone(NamedTuple):
         Returns
         -------
         features : ndarray of float32, shape (n_samples, n_features)
-            Its last layer but one.
+            Output of the last layer but one.
         """
         x = torch.from_numpy(X).expand(-1, 3, -1, -1)
         with torch.inference_mode():
@@ -75,7 +75,7 @@ class Backbone(NamedTuple):
 
 
 class LinearHead(nn.Module):
-    """Logits of features, each sample's brought to mean 0 and variance 1 before.
+    """A linear layer on features that are standardised per sample.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ class LinearHead(nn.Module):
         Number of classes.
     """
 
-    feature_layers = ("norm",)  # of a loss-prediction head
+    feature_layers = ("norm",)  # inputs of a loss-prediction head
 
     def __init__(self, n_features, n_classes):
         super().__init__()
@@ -104,7 +104,7 @@ def is_backbone(name):
 
 @functools.cache
 def load_backbone(name):
-    """Return a pretrained net whose weights are at hand.
+    """Return a pretrained network whose weights are on this machine.
 
     Parameters
     ----------
@@ -114,13 +114,13 @@ def load_backbone(name):
     Returns
     -------
     backbone : Backbone
-        In evaluation mode.
+        The network, in evaluation mode.
 
     Raises
     ------
     ValueError
-        If the library is not installed, has no such net, or its weights are not there;
-        the message says how to get them.
+        If the library is not installed, has no such network, or the weights are
+        missing; the message says how to get them.
     """
     library, _, model = name.partition("/")
     if library not in _LIBRARIES or not model or ":" in model:
@@ -190,7 +190,7 @@ def _state_of_timm(about):
 
 
 def _in_hub(url):
-    """Return where torch keeps what was downloaded from an address, or None."""
+    """Return the file that torch downloaded from an address, or None."""
     path = os.path.join(torch.hub.get_dir(), "checkpoints", os.path.basename(url))
     return path if url and os.path.isfile(path) else None
 

@@ -1,4 +1,4 @@
-"""A trained net and known labels, held against each other: evaluate, and suspects."""
+"""Compare the predictions of a trained network with labels: evaluate and suspects."""
 
 from contextlib import closing, suppress
 from operator import attrgetter
@@ -32,16 +32,16 @@ from skdfal.pool import on_cluster
 
 
 class Judged(NamedTuple):
-    """A label, and what a net says of the same picture.
+    """A label, and the prediction of a network for the same picture.
 
     Attributes
     ----------
     event : Event
         The label.
     prediction : str
-        The net's label.
+        The predicted label.
     confidence : float
-        Its probability.
+        Probability of the predicted label.
     """
 
     event: Event
@@ -50,28 +50,28 @@ class Judged(NamedTuple):
 
     @property
     def is_mistake(self):
-        """Whether the two are not the same."""
+        """Whether the label and the prediction differ."""
         return self.event.label != self.prediction
 
     @property
     def certainty(self):
-        """How sure the net is of the label, as the overview of the page orders them."""
+        """How sure the network is of the label, by which the page sorts labels."""
         guess = {"label": self.prediction, "confidence": self.confidence}
         return certainty({"label": self.event.label, "guess": guess})
 
 
 def evaluate(arguments):
-    """Print how good a net is on pictures whose labels are known.
+    """Print the accuracy of a network on labelled pictures.
 
     Parameters
     ----------
     arguments : argparse.Namespace
-        Of the command.
+        Arguments of the command.
 
     Raises
     ------
     ValueError
-        If no picture has a label, or one has a label that is no class of the net.
+        If no picture has a label, or a label is not a class of the network.
     """
     saved = net_in(arguments.net, arguments)
     if arguments.out is not None:
@@ -98,7 +98,7 @@ def evaluate(arguments):
 
 
 def _warn_of_training_pictures(judged, arguments):
-    """Say how many of the pictures the net learned from, if its project tells."""
+    """Warn if the network was trained on some of the pictures in its project."""
     folder = arguments.pictures / PROJECT
     if not (folder / NET).is_file() or not arguments.net.samefile(folder / NET):
         return  # the names in another project are of other pictures
@@ -113,7 +113,7 @@ def _warn_of_training_pictures(judged, arguments):
 
 
 def _check(events, pool, arguments):
-    """Raise where no picture has a label."""
+    """Raise if no picture has a label."""
     if not events:
         expected = (
             "expected one subfolder per class, or a CSV of labels by --labels"
@@ -124,7 +124,7 @@ def _check(events, pool, arguments):
 
 
 def _check_classes(events, classes, arguments):
-    """Raise where a label is no class of the net."""
+    """Raise if a label is not a class of the network."""
     unknown = [event for event in events if event.label not in classes]
     if unknown:
         labels = ", ".join(sorted({event.label for event in unknown}))
@@ -155,17 +155,17 @@ def _print_scores(judged, classes):
 
 
 def suspects(arguments):
-    """Print or write the labels that a net doubts most.
+    """Print or write the labels that a network doubts most.
 
     Parameters
     ----------
     arguments : argparse.Namespace
-        Of the command.
+        Arguments of the command.
 
     Raises
     ------
     ValueError
-        If there are no labels, or none of the net's classes.
+        If there are no labels, or none of them is a class of the network.
     """
     path = arguments.net or project_folder(arguments) / NET
     saved = net_in(path, arguments)
@@ -194,7 +194,7 @@ def suspects(arguments):
 
 
 def _events(pool, arguments):
-    """Return the labels that stand, as the arguments say where they are."""
+    """Return the standing labels, from the source that the arguments name."""
     if arguments.labels is not None:
         events = read_labels(arguments.labels, arguments.columns)
         events = known_events(events, pool.names, arguments.pictures, arguments.labels)
@@ -215,7 +215,7 @@ def _events(pool, arguments):
 
 
 def _known_to(classes, events, path):
-    """Return the labels that are classes of a net, and say which others there are."""
+    """Return the labels that are classes of a network, and say which are not."""
     known = [event for event in events if event.label in classes]
     if not known:
         labels = ", ".join(sorted({event.label for event in events})) or "none"

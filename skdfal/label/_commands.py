@@ -1,4 +1,4 @@
-"""The commands for people with tools of their own: no page, files in and files out."""
+"""The commands that read and write files, without a page."""
 
 from contextlib import closing
 from inspect import signature
@@ -46,12 +46,12 @@ _TASKS = "tasks.json"
 
 
 def predict(arguments):
-    """Write what a net says of pictures.
+    """Write the predictions of a network for pictures.
 
     Parameters
     ----------
     arguments : argparse.Namespace
-        Of the command.
+        Arguments of the command.
     """
     saved = net_in(arguments.net, arguments)
     with (
@@ -71,7 +71,7 @@ def query(arguments):
     Parameters
     ----------
     arguments : argparse.Namespace
-        Of the command.
+        Arguments of the command.
     """
     given = arguments.labels
     if given is not None and not given.exists():
@@ -99,7 +99,7 @@ def query(arguments):
 
 
 def _score_of(name):
-    """Return the score whose largest values a strategy queries, or raise."""
+    """Return the score of a strategy, or raise if it has none."""
     strategy = strategy_for(name)
     if not _has_scores(strategy):
         having = ", ".join(filter(_has_scores, STRATEGIES))
@@ -111,13 +111,13 @@ def _score_of(name):
 
 
 def _has_scores(strategy):
-    """Whether a strategy has a score that is the same whenever it is computed."""
+    """Whether a strategy has a score that does not depend on random numbers."""
     score = describe(strategy).score
     return score is not None and "random_state" not in signature(score).parameters
 
 
 def _check_labels(events, arguments):
-    """Raise where a label is none of the classes that were named."""
+    """Raise if a label is not among the classes that were named."""
     for event in events if arguments.classes else ():
         if event.label not in arguments.classes:
             raise ValueError(
@@ -133,7 +133,7 @@ def export(arguments):
     Parameters
     ----------
     arguments : argparse.Namespace
-        Of the command.
+        Arguments of the command.
     """
     path = project_folder(arguments) / STORE
     if not path.is_file():
@@ -175,7 +175,7 @@ def _export_tasks(arguments, answers):
 
 
 def _check_beside(out, config, interface):
-    """Raise where the interface would take the place of something else."""
+    """Raise if the interface would overwrite another file."""
     if config == out:
         raise ValueError(
             f"The tasks cannot be written to {out}, because their labelling interface "
@@ -189,17 +189,17 @@ def _check_beside(out, config, interface):
 
 
 def import_(arguments):
-    """Take labels of other programs over into a project.
+    """Import labels of other programs into a project.
 
     Parameters
     ----------
     arguments : argparse.Namespace
-        Of the command.
+        Arguments of the command.
 
     Raises
     ------
     ValueError
-        If the file is none of the formats, or has labels that are no classes.
+        If the file has another format, or labels that are not classes.
     """
     if not arguments.file.exists():
         raise ValueError(f"The file to import does not exist: {arguments.file}.")
@@ -226,7 +226,7 @@ def import_(arguments):
 
 
 def _say_overruled(events, labels):
-    """Say which labels are in the file, and are not those of the project now."""
+    """Say which labels of the file are not those that stand in the project."""
     overruled = [
         event
         for event in events
@@ -242,9 +242,9 @@ def _say_overruled(events, labels):
 
 
 def _classes_for(events, path, arguments):
-    """Return the classes of the project, which all labels fit, or raise.
+    """Return the classes of the project, or raise if a label is none of them.
 
-    A new project takes the labels for its classes.
+    The classes of a new project are the labels.
     """
     labels = sorted({event.label for event in events} - {None})
     known, wanted = known_classes(path), arguments.classes
@@ -269,7 +269,7 @@ def _classes_for(events, path, arguments):
 
 
 def _session(pool, samples, labels, arguments):
-    """Return a session that has learned from the labels, None of one class alone."""
+    """Return a session trained on the labels, or None without labels of two classes."""
     classes = arguments.classes or sorted(set(labels.values()))
     net = make_net(
         arguments.net,
@@ -302,7 +302,7 @@ def _labelled(pool, labels):
 
 
 def _ranking(session, pool, labels, arguments):
-    """Yield the indices of pictures without a label, the best first."""
+    """Yield the indices of unlabelled pictures, the most useful first."""
     if session is None:
         rest = np.setdiff1d(np.arange(len(pool)), _labelled(pool, labels))
         yield from np.random.RandomState(arguments.seed).permutation(rest)
@@ -312,7 +312,7 @@ def _ranking(session, pool, labels, arguments):
 
 
 def _first_good(pool, ranking, n):
-    """Return the first indices of those that can be read; reads no more than needed."""
+    """Return the first n readable pictures, without reading more than needed."""
     found = []
     while chunk := list(islice(ranking, n - len(found))):
         found += good_of(pool, chunk)

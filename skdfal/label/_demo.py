@@ -1,4 +1,4 @@
-"""The embedded digits as files, to try everything in a minute."""
+"""The bundled digits as image files, to try everything in a minute."""
 
 import re
 from pathlib import Path
@@ -13,23 +13,25 @@ _NAME = re.compile(r"digit-\d{4}\.png|\..*")
 
 
 def load_demo(folder):
-    """Write the digits that come with scikit-learn as PNG files.
+    """Write the digits data set of scikit-learn as PNG files.
 
     Parameters
     ----------
     folder : path-like
-        Where to; it is made. If they are there, nothing is done.
+        Folder to write to, created if necessary. If it holds the digits already,
+        nothing is done.
 
     Returns
     -------
     folder : Path
-        1,797 pictures of 24 x 24 pixels, whose names do not tell what they show. The
-        truth is in the hidden file ``.truth.csv``, in the format of ``labels.csv``.
+        The folder, with 1,797 pictures of 24 x 24 pixels, whose names do not reveal
+        their classes. The labels are in the hidden file ``.truth.csv``, in the format
+        of ``labels.csv``.
 
     Raises
     ------
     ValueError
-        If other files or folders are there.
+        If the folder holds other files or folders.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The features of pictures, each computed once: they are kept beside the pixels."""
+"""Features of pictures, computed once and kept with the decoded pixels."""
 
 import hashlib
 import sqlite3
@@ -80,8 +80,8 @@ class FeaturePool(Pool):
         contents, indices = zip(*unknown, strict=True)
         seen = self.backbone.features(self.pool.take(indices))
         self._known.update(zip(contents, seen, strict=True))
-        # What was read, which is a newer file where one took its place just now; and
-        # not what could not be read, for it may be readable the next time.
+        # Under the content that was read, because a file may have changed meanwhile.
+        # Unreadable pictures are left out, as they may be readable the next time.
         read, available = self.pool.contents(indices), self.pool.available
         self._write(
             (*content, row.tobytes())
@@ -93,7 +93,7 @@ class FeaturePool(Pool):
 
     @contextmanager
     def _open(self):
-        """Open the file, and close it with all or nothing written."""
+        """Open the file; changes are written all or not at all."""
         try:
             with closing(sqlite3.connect(self._path, timeout=_PATIENCE)) as db, db:
                 db.execute(_TABLE)

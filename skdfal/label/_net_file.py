@@ -1,6 +1,6 @@
-"""A trained net in one file: weights, classes, sizes, and how to make it.
+"""A trained network in one file: its weights, classes and sizes, and how to make it.
 
-A zip of JSON and tensors. Nothing in it is executed when it is read.
+The file is a zip of JSON and tensors. Reading it executes no code.
 """
 
 import io
@@ -24,25 +24,25 @@ _NO_JSON = ValueError, RecursionError
 
 
 class NetFileError(ValueError):
-    """A file that is no net, a damaged one, or one that does not fit."""
+    """Raised if a file is not a network, is damaged, or does not fit."""
 
 
 class SavedNet(NamedTuple):
-    """What a file of a net holds.
+    """Content of a network's file.
 
     Attributes
     ----------
     estimator : RestartingClassifier
-        Ready to predict, on the CPU; a column of the probabilities for each class. It
-        takes pictures, or of a backbone the features of them.
+        The network on the CPU, ready to predict one probability per class. Its input
+        are pictures, or their features if it is a head on a pretrained network.
     classes : list of str
         Names of the classes.
     image_size : tuple of (int, int)
-        Height and width of the pictures that it takes.
+        Height and width of its pictures.
     mode : {"L", "RGB"}
-        Whether they are grey or coloured.
+        Whether its pictures are grey or in colour.
     net_name : str
-        The name by which it is made.
+        Name of the network, as for ``skdfal label --net``.
     """
 
     estimator: Any
@@ -53,30 +53,31 @@ class SavedNet(NamedTuple):
 
 
 def save_net(path, net, classes, image_size, mode, net_name):
-    """Save a trained net.
+    """Save a trained network.
 
     Parameters
     ----------
     path : path-like
         The file, which is written whole or not at all.
     net : skorch.NeuralNet
-        Fitted, and made by its name.
+        The fitted network, made by ``net_name``.
     classes : sequence of str
         Names of the classes, in the order of its outputs.
     image_size : tuple of (int, int)
         Height and width of the pictures.
     mode : {"L", "RGB"}
-        Whether they are grey or coloured.
+        Whether the pictures are grey or in colour.
     net_name : str
-        As of ``skdfal label --net``: a name, or ``module:Class``. The weights of a
-        pretrained backbone are not saved, but recognised.
+        Name of the network, as for ``skdfal label --net``: a name, or
+        ``module:Class``. The weights of a pretrained network are not saved, only their
+        hash.
 
     Raises
     ------
     TypeError
-        If it is no skorch net.
+        If ``net`` is not a skorch net.
     ValueError
-        If what the name makes would not take these weights.
+        If the weights do not fit the network that ``net_name`` makes.
     """
     if not is_net(net):
         raise TypeError(
@@ -106,27 +107,28 @@ def save_net(path, net, classes, image_size, mode, net_name):
 
 
 def load_net(path, net_name=None):
-    """Load a net that :func:`save_net` has saved.
+    """Load a network saved by :func:`save_net`.
 
     Parameters
     ----------
     path : path-like
         The file.
     net_name : str, default=None
-        Needed for a net of ``module:Class``, whose code is run only if you name it.
+        Name of a network of your own, ``module:Class``, whose code runs only if you
+        name it.
 
     Returns
     -------
     saved : SavedNet
-        The net, and what it knows and takes.
+        The network, its classes, and the form of its pictures.
 
     Raises
     ------
     NetFileError
-        A ValueError, if the file is none of a net, is damaged, or needs code that was
+        A ValueError, if the file is not a network, is damaged, or needs code that was
         not named.
     OSError
-        If it cannot be read.
+        If the file cannot be read.
     """
     about, state = _read(path)
     name = about["net"]
@@ -150,7 +152,7 @@ def _backbone_digest(net_name):
 
 
 def _made(about, state):
-    """Return the net of a description with these weights, or raise."""
+    """Return the described network with these weights, or raise a ValueError."""
     n_channels = 1 if about["mode"] == "L" else 3
     shape = (n_channels, *about["image_size"])
     try:
@@ -185,7 +187,7 @@ def _read(path):
 
 
 def _stored(archive, name, longest=None):
-    """Return a part that is as long as it says: not packed, so it cannot explode."""
+    """Return a part of the zip, which must not be compressed, so it cannot explode."""
     info = archive.getinfo(name)
     if info.compress_type != zipfile.ZIP_STORED or info.file_size > (
         longest or info.file_size

@@ -1,4 +1,4 @@
-"""The net that is trained, and the strategy that asks it, by their names."""
+"""Networks and query strategies by their names."""
 
 import importlib
 import os
@@ -19,7 +19,7 @@ from skdfal.nets import make_classifier
 from skdfal.strategies import STRATEGIES, describe
 
 NETS = ("lenet5", "vgg8", "resnet18")
-_SIZE = 64  # of a net that is trained from scratch
+_SIZE = 64  # pixels, for a network that is trained from scratch
 _HEAD_LR = 0.01  # one layer: ten times the rate of a whole net
 
 
@@ -30,28 +30,29 @@ def make_net(name, n_classes, shape, max_epochs=50, strategy=None):
     ----------
     name : str
         "lenet5", "vgg8", "resnet18"; ``torchvision/NAME`` or ``timm/NAME`` for a
-        linear head on a pretrained net; or ``module:Class`` of a module that can be
-        imported from here. The class is constructed with those of ``n_classes``,
-        ``in_channels`` and ``image_size`` that it names, and gives logits.
+        linear head on a pretrained network; or ``module:Class`` of a module that can be
+        imported from the working folder. The class is called with those of the
+        parameters ``n_classes``, ``in_channels`` and ``image_size`` that it has, and
+        returns logits.
     n_classes : int
         Number of classes.
     shape : tuple of (int, int, int)
         Channels, height and width of a picture.
     max_epochs : int, default=50
-        Passes over the labels at each training.
+        Number of epochs of each training.
     strategy : str, default=None
-        The query strategy that is to ask it, as of :func:`strategy_for`: what it needs
-        of a net is added, a loss-prediction head or dropout.
+        Query strategy, as for :func:`strategy_for`. What it needs of the network is
+        added, such as a loss-prediction head or dropout.
 
     Returns
     -------
     classifier : RestartingClassifier
-        Not fitted.
+        The unfitted classifier.
 
     Raises
     ------
     ValueError
-        If there is no such net, or what is named makes none.
+        If there is no such network, or it cannot be made.
 
     Examples
     --------
@@ -87,18 +88,18 @@ def _check(net, name):
 
 
 def strategy_for(name):
-    """Return the query strategy of a name, as a session takes it.
+    """Return the query strategy of a name, for a labelling session.
 
     Parameters
     ----------
     name : str
         A name in ``skdfal.strategies.STRATEGIES``, or ``module:function`` of a module
-        that can be imported from here.
+        that can be imported from the working folder.
 
     Returns
     -------
     strategy : str or callable
-        The name, where it is one of ours, else the function.
+        The name of a strategy of ours, or the function.
 
     Raises
     ------
@@ -118,35 +119,35 @@ def strategy_for(name):
 
 
 def samples_for(name, pool):
-    """Return what the net of a name takes: pictures, or a backbone's features of them.
+    """Return the input of a network: pictures, or their features for a linear head.
 
     Parameters
     ----------
     name : str
-        As of :func:`make_net`.
+        Name of the network, as for :func:`make_net`.
     pool : ImagePool
         The pictures.
 
     Returns
     -------
     samples : Pool
-        As many, at the same positions.
+        One sample per picture, at the same positions.
     """
     return FeaturePool(pool, load_backbone(name)) if is_backbone(name) else pool
 
 
 def image_size_for(name):
-    """Return the height and width of pictures that suit the net of a name.
+    """Return the default height and width of pictures for a network.
 
     Parameters
     ----------
     name : str
-        As of :func:`make_net`.
+        Name of the network, as for :func:`make_net`.
 
     Returns
     -------
     image_size : int
-        In pixels.
+        Height and width, in pixels.
     """
     return IMAGE_SIZE if is_backbone(name) else _SIZE
 

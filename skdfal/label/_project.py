@@ -1,6 +1,6 @@
-"""What is labelled in a folder: the store, the pictures, the order, the training.
+"""A folder that is being labelled: its pictures, answers, order and trainings.
 
-All that the page shows and does, without HTTP.
+Everything that the page shows and does, without HTTP.
 """
 
 import hashlib
@@ -31,36 +31,37 @@ from skdfal.label._trainer import NET, PREDICTIONS, Job
 
 LABELS = "labels.csv"
 _REFRESH = 5  # seconds between two looks for new pictures, at least
-_REST = 10  # times as long as a look took, as at many files on a slow disk
+_REST = 10  # pause after a look, in multiples of its duration; for slow disks
 _N_UNDOABLE = 100
-_N_TRIED = 1000  # held-out pictures without a label that a net's score may count later
+_N_TRIED = 1000  # unlabelled held-out pictures whose predictions are kept per round
 
 
 class Project:
-    """A folder of pictures that some people label while a net learns.
+    """A folder of pictures that people label while a network trains.
 
     Parameters
     ----------
     pool : ImagePool
         The pictures.
     store : Store
-        The events.
+        File of the answers.
     recipe : Recipe
-        Of the trainings; its folder is where the net and the predictions lie.
+        Settings of the trainings, and the folder of the network and its predictions.
     n_instances : int, default=10
-        How many new labels start a training.
+        Number of new labels that start a training.
     holdout : float, default=0.1
-        Which share of what is asked is never trained on.
+        Proportion of the shown pictures that is held out, and so never trained on.
     budget : int, default=0
-        Number of labels one has money for; 0 is none. Nothing is refused beyond it: the
-        page stops asking, and goes on if the person says so.
+        Number of labels that one can afford; 0 means no budget. When it is spent, the
+        page stops showing pictures until the person chooses to continue. Further labels
+        are accepted.
     say : callable, default=None
         Called with a line of text after each training.
 
     Raises
     ------
     ValueError
-        If the share was another one when the labelling began.
+        If ``holdout`` is not the same as when the labelling began.
 
     Examples
     --------
@@ -114,19 +115,20 @@ class Project:
         self._train_if_due()
 
     def _kept(self, name, value):
-        """Return a setting as it was at the first time."""
+        """Return a setting as it was in the first run, and save it in the first run."""
         found = self.store.setting(name)
         if found is None:
             self.store.set(name, value)
         return value if found is None else found
 
     def files(self):
-        """Write the labels for other programs, and say what files there may be.
+        """Write the labels for other programs, and return the files that may exist.
 
         Returns
         -------
         paths : dict of str to Path
-            "labels.csv", as of now, and "predictions.csv", of the last training.
+            Path of "labels.csv", which was just written, and of "predictions.csv", if
+            there has been a training.
         """
         folder = Path(self.recipe.folder)
         with self._lock:
@@ -135,7 +137,7 @@ class Project:
         return {name: folder / name for name in (LABELS, PREDICTIONS)}
 
     def close(self):
-        """End the training and let others have the folder."""
+        """End the training, and unlock the folder."""
         self._closed.set()
         self._lookout.join()
         self._learning.close()
@@ -146,7 +148,7 @@ class Project:
     # Pictures
 
     def _take_up_pictures(self):
-        """Bring the order up to date with the pictures that there are now."""
+        """Bring the order up to date with the pictures that exist now."""
         with self._lock:
             rows = {
                 name: i
@@ -173,57 +175,58 @@ class Project:
             pause = max(_REFRESH, _REST * (time.monotonic() - began))
 
     def picture(self, number, max_side):
-        """Return what a person sees of a picture.
+        """Return a picture for a person.
 
         Parameters
         ----------
         number : int
-            Of the picture.
+            Number of the picture.
         max_side : int
-            Largest height or width, in pixels.
+            Maximum height or width, in pixels.
 
         Returns
         -------
         content : bytes
-            A file.
+            Content of an image file.
         content_type : str
             "image/png" or "image/jpeg".
 
         Raises
         ------
         KeyError
-            If there is no such picture, now or at all.
+            If there is no such picture, or no longer.
         ValueError
-            If it cannot be read, with the reason; it is left out from now on.
+            If it cannot be read, with the reason. It is left out from then on.
         """
         row = self._rows[self._names[number]]
         try:
             return self.pool.image(row, max_side)
         except ValueError:
             self.pool.decode([row])  # which notes that it is broken
-            if self.pool.available[row]:  # it was read before, and has changed since
+            if self.pool.available[row]:  # the file was readable before, and changed
                 self.pool.refresh()
                 self.pool.decode([row])
             self._take_up_pictures()
             raise
 
     def tag(self, number):
-        """Return what tells a picture from others, and from what its file was before.
+        """Return an identifier of a picture's content, for the browser's cache.
 
         Parameters
         ----------
         number : int
-            Of the picture.
+            Number of the picture.
 
         Returns
         -------
         tag : str
-            32 hexadecimal digits. The file is not read.
+            32 hexadecimal digits, from name, size and time of the file, which is not
+            read.
 
         Raises
         ------
         KeyError
-            If there is no such picture, now or at all.
+            If there is no such picture, or no longer.
         """
         row = self._rows[self._names[number]]
         known = json.dumps([self._id, *self.pool.contents([row])])
@@ -232,17 +235,17 @@ class Project:
     # Answers
 
     def add(self, rows):
-        """Have events on the disk, and let what follows follow.
+        """Save events, and start a training if one is due.
 
         Parameters
         ----------
         rows : list of dict
-            Fields of events, with "picture" as a number.
+            Fields of the events, with "picture" as a number.
 
         Raises
         ------
         InvalidEventError
-            If one cannot have happened. Nothing is stored then.
+            If one of them is not valid. Then none is stored.
         NotSavedError
             If they cannot be written.
         """
@@ -257,9 +260,9 @@ class Project:
         self._train_if_due()
 
     def add_labels_from_folders(self):
-        """Take the first folder of a picture for its label, where it is a class.
+        """Label each picture with its first subfolder, if that is a class.
 
-        Once for each picture: what is corrected later stays so.
+        This happens once per picture, so that later corrections stay.
         """
         with self._lock:
             labels = zip(self.pool.names, self.pool.labels_from_folders(), strict=True)
@@ -271,27 +274,28 @@ class Project:
             self._happen([event for event in events if event.id not in self.answers])
 
     def queue(self, annotator, n, client=""):
-        """Return the pictures to ask a person for.
+        """Return the next pictures for a person to label.
 
         Parameters
         ----------
         annotator : str
-            Who.
+            Name of the person.
         n : int
-            How many, at most.
+            Maximum number of pictures.
         client : str, default=""
-            Which page asks. For some minutes others are not asked for the same, as
-            long as there are enough pictures.
+            Name of the page. For some minutes, other pages do not get the same
+            pictures, as long as there are enough of them.
 
         Returns
         -------
         pictures : list of dict
-            "picture", its number; "name"; and "guess", of the net, or None.
+            For each picture its number "picture", its "name", and the network's
+            "guess", which may be None.
         """
         with self._lock:
             found = self._next(n, annotator, self._handed.to_others(client))
             found = found or self._next(n, annotator, ())
-            if len(found) < n:  # at last, what was skipped
+            if len(found) < n:  # skipped pictures come last
                 skipped = self.answers.standing("skip")
                 again = [p for p in skipped if p in self._rows and p not in found]
                 found += again[: n - len(found)]
@@ -328,17 +332,17 @@ class Project:
         }
 
     def undoable(self, annotator):
-        """Return what a person pressed last, the latest last.
+        """Return a person's last answers, which can be undone.
 
         Parameters
         ----------
         annotator : str
-            Who.
+            Name of the person.
 
         Returns
         -------
         events : list of dict
-            "id", "kind" and "label" of each, and its picture.
+            "id", "kind" and "label" of each answer, and its picture; the latest last.
         """
         with self._lock:
             return [
@@ -351,12 +355,12 @@ class Project:
     # Training
 
     def train(self):
-        """Begin a training, unless one goes on or there are labels of one class only.
+        """Begin a training, unless one is running or all labels are of one class.
 
         Returns
         -------
         started : bool
-            Whether it began.
+            Whether a training has begun.
         """
         with self._lock:
             excluded = {
@@ -401,7 +405,7 @@ class Project:
     def _to_try(self):
         """Return held-out pictures that have a label, and those that may get one next.
 
-        All of them, after each of many trainings, would be more than memory holds.
+        Keeping the predictions for all of them in every round would fill the memory.
         """
         labels = self.answers.labels()
         later = (name for name in self._order.held_out if name not in labels)
@@ -422,7 +426,7 @@ class Project:
         Returns
         -------
         n_open : int
-            Of those that there are now.
+            Number of such pictures among those that exist now.
         """
         with self._lock:
             done = {*self.answers.standing("label"), *self.answers.standing("exclude")}
@@ -431,12 +435,12 @@ class Project:
     # What the page shows
 
     def status(self):
-        """Return how it stands.
+        """Return the state of the labelling.
 
         Returns
         -------
         status : dict
-            Numbers, text, lists and dicts, as the page reads them.
+            State in the form that the page reads.
         """
         with self._lock:
             labels = self.answers.labels()
@@ -481,20 +485,20 @@ class Project:
         }
 
     def answered(self, kind, label=None):
-        """Return pictures that have an answer, the net's most doubtful ones first.
+        """Return pictures with an answer, those that the network doubts most first.
 
         Parameters
         ----------
         kind : {"label", "dont_know", "exclude", "skip", "disagreement"}
-            Of the answer.
+            Kind of the answer.
         label : str, default=None
-            The class of a label; None is all of them.
+            Class of the labels. If None, all classes.
 
         Returns
         -------
         pictures : list of dict
-            As of :meth:`queue`, with "kind", "label", "annotator" and "held_out"; of
-            disagreements, "said" by whom.
+            As for :meth:`queue`, with "kind", "label", "annotator" and "held_out", and
+            in "said" the answers of all annotators if they disagree.
         """
         with self._lock:
             said = self.answers.disagreements()

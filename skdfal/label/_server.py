@@ -1,7 +1,7 @@
-"""The page over HTTP: who may ask, and what is answered. Starlette, nothing else.
+"""The page over HTTP, with Starlette: who may send requests, and the answers.
 
-Whoever has the token has the page; a foreign site in the same browser has neither the
-cookie (``SameSite=Strict``), nor the ``Host``, nor the right to write.
+Whoever has the token can use the page. A foreign site in the same browser has neither
+the cookie (``SameSite=Strict``) nor the right ``Host``, and may not write.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ _STATIC = Path(__file__).parent / "static"
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _LARGEST_BODY = 1_000_000  # bytes
 _MOST_QUEUED = 50
-_LONGEST_CLIENT = 100  # characters of what is kept of a page's name
+_LONGEST_CLIENT = 100  # characters of a page's name
 _SIDES = {"picture": 1600, "thumbnail": 200}  # pixels
 _HEADERS = {
     # Notebooks on this machine may show the page in a frame.
@@ -52,12 +52,12 @@ def make_app(project, token, hosts=_LOOPBACK):
     Parameters
     ----------
     project : Project
-        What is labelled.
+        The project to be labelled.
     token : str
-        What the first address must carry, as ``/?token=...``.
+        Secret in the first address, ``/?token=...``.
     hosts : set of str, default={"127.0.0.1", "localhost", "::1"}
-        Names by which the server may be called; "*" is any number of an address, but
-        no name: those could be made to point here.
+        Names under which the server may be addressed; "*" stands for any IP address,
+        but not for names, which an attacker could make point here.
 
     Returns
     -------
@@ -92,7 +92,7 @@ def _refuse(status):
 
 
 class _Page:
-    """The answers to requests; functions without ``async`` run in threads."""
+    """Answers to requests. Functions without ``async`` run in threads."""
 
     def __init__(self, project):
         self._project = project
@@ -173,11 +173,11 @@ async def _json_of(request):
 
 
 class _Gate:
-    """Let in whom the page is for, and send the headers of all answers."""
+    """Admit only permitted requests, and add the security headers to all answers."""
 
     def __init__(self, app, token, hosts):
         self._app, self._token, self._hosts = app, token, hosts
-        # What the cookie says is of no use in an address.
+        # The cookie is a hash, so that it cannot be used in an address.
         self._ticket = hashlib.sha256(f"cookie {token}".encode()).hexdigest()
 
     async def __call__(self, scope, receive, send):
@@ -197,7 +197,7 @@ class _Gate:
         await answer(scope, receive, send_with_headers)
 
     def _turned_away(self, request):
-        """Return the answer to one who may not come in, or None."""
+        """Return the answer to a request that is refused, or None."""
         headers = request.headers
         if not is_known_host(headers.get("host", ""), self._hosts):
             return PlainTextResponse(
@@ -217,7 +217,7 @@ class _Gate:
         return None
 
     def _exchange(self, request):
-        """Return a cookie for the token, and get the token out of the address."""
+        """Exchange the token for a cookie, and remove it from the address."""
         if not _same(request.query_params["token"], self._token):
             return PlainTextResponse("This is not the printed token.", 401)
         answer = RedirectResponse("/", 303)
@@ -244,7 +244,7 @@ def _is_json(headers):
 
 
 def _is_foreign(request):
-    """Whether the browser says that another site asks, but to come to this one."""
+    """Whether the request comes from another site, and is not a visit of the page."""
     headers = Headers(scope=request.scope)
     site = headers.get("sec-fetch-site", "none")
     if site in ("same-origin", "none"):
@@ -263,14 +263,14 @@ def is_known_host(host, hosts):
     Parameters
     ----------
     host : str
-        The header, with a port or without.
+        The header, with or without a port.
     hosts : set of str
-        Known names; "*" is any number of an address.
+        Known names; "*" stands for any IP address.
 
     Returns
     -------
     known : bool
-        False of any name that is not in the set.
+        Whether the name is known.
 
     Examples
     --------
@@ -301,17 +301,17 @@ def _is_address(name):
 
 
 def known_hosts(host):
-    """Return the names by which a server that listens on ``host`` may be called.
+    """Return the names under which a server that listens on ``host`` is addressed.
 
     Parameters
     ----------
     host : str
-        What it listens on.
+        Address that the server listens on.
 
     Returns
     -------
     hosts : frozenset of str
-        For :func:`make_app`.
+        Names, for :func:`make_app`.
     """
     if host in _LOOPBACK:
         return _LOOPBACK
