@@ -46,6 +46,16 @@ _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
+def _expected_distance(proba):
+    """Σ_c p_c ||p - e_c||, with ||p - e_c||² = (1 - p_c)² + Σ_{j≠c} p_j²; (n,)."""
+    square = proba.square()
+    others = square.sum(1, keepdim=True) - square  # Σ_{j≠c} p_j²
+    likeliest = proba.argmax(1, keepdim=True)  # here, the difference may be rounding
+    without = square.scatter(1, likeliest, 0)
+    others.scatter_(1, likeliest, without.sum(1, keepdim=True))
+    return (proba * ((1 - proba).square() + others).sqrt()).sum(1)
+
+
 def _expected_length(proba, G):
     """Σ_c p_c ||∂CE(x, c)/∂θ||, with ∂CE/∂θ = Jᵀ(p - e_c) and G = J Jᵀ; (n,).
 
@@ -232,11 +242,11 @@ def _score_last_of_block(batch_size, net):
         squared += h.square().sum(1)
     if linear.bias is not None and linear.bias.requires_grad:
         squared += 1
-    J = torch.eye(net.n_classes).to(proba)  # of the logits w.r.t. the layer's outputs
-    if linear.out_features == 1:  # the logits are 0 and f
-        J = J[:, 1:]
-    G = (J @ J.T).expand(len(h), -1, -1)
-    return (_expected_length(proba, G) * squared.sqrt()).cpu().numpy()
+    if linear.out_features == 1:  # one logit f, with ∂CE/∂f = p_1 - [c = 1]
+        length = (proba * (1 - proba)).sum(1)
+    else:
+        length = _expected_distance(proba)
+    return (length * squared.sqrt()).cpu().numpy()
 
 
 def _check_last(net):
@@ -287,7 +297,9 @@ def _score_all(net, batch_size):
         else:
             gram, room = _gram_by_jacobians, _JACOBIAN_SIZE
             n_numbers = sum(p.numel() for p in parameters.values())
-    batch_size = min(batch_size, max(1, room // (net.n_classes * n_numbers)))
+    C = net.n_classes
+    n_numbers += 8 * C  # for the Gram matrix and its products in double precision
+    batch_size = min(batch_size, max(1, room // (C * n_numbers)))
     work = partial(_score_all_of_block, gram, batch_size)
     return net.finite(np.concatenate(list(net.map_blocks(work, batch_size))))
 

@@ -157,7 +157,7 @@ def test_many_classes_need_small_batches(pool, monkeypatch):
     expected = egl_score(net, pool, batch_size=16)
     assert max(seen) == 16
     n_outputs = 4 * 6 * 6 + 4  # of the convolution and of the last layer
-    monkeypatch.setattr(_egl, "_GRADIENTS_SIZE", 3 * 4 * n_outputs)
+    monkeypatch.setattr(_egl, "_GRADIENTS_SIZE", 3 * 4 * (n_outputs + 8 * 4))
     seen.clear()
     found = egl_score(net, pool, batch_size=16)
     assert max(seen) == 3
@@ -243,6 +243,18 @@ def test_last_layer_by_its_closed_form(frozen, estimators, pool):
         length = torch.stack([(p - e_c).norm(dim=1) for e_c in torch.eye(4)], dim=1)
         closed = (p * length).sum(1) * (h.square().sum(1) + 1).sqrt()
         np.testing.assert_allclose(found, closed.numpy(), rtol=1e-4)
+
+
+def test_last_layer_of_very_many_classes_needs_no_matrix_of_them(pool):
+    net = initialized(nn.Sequential(nn.Flatten(), nn.Linear(64, 20_000)))  # 3.2 GB each
+    x = torch.from_numpy(pool).double()
+    p = net.module_.double()(x).softmax(1).detach()
+    net.module_.float()
+    p_square = p.square().sum(1, keepdim=True)
+    length = (p * (p_square - 2 * p + 1).sqrt()).sum(1)
+    expected = length * (x.flatten(1).square().sum(1) + 1).sqrt()
+    found = egl_score(net, pool, layers="last")
+    np.testing.assert_allclose(found, expected.numpy(), rtol=1e-5)
 
 
 def test_all_is_last_where_there_is_but_one_layer(pool):
