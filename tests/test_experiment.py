@@ -15,6 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -745,6 +746,27 @@ def test_a_function_is_run_under_the_name_by_which_it_is_found(mine, tmp_path):
         with pytest.raises(ValueError, match="cannot be imported by its name"):
             run_trial(protocol, nameless, 0, out_dir=tmp_path / "d")
     assert not (tmp_path / "d").exists()
+
+
+@pytest.mark.parametrize(
+    ("changed", "strategy"),
+    [({}, "__main__:of_cell"), ({"net": "__main__:of_cell"}, "random")],
+    ids=["strategy", "net"],
+)
+def test_what_a_notebook_defines_is_refused_at_once(
+    mine, changed, strategy, tmp_path, monkeypatch
+):
+    """It is found here, but by no worker, for which a notebook is no module."""
+    notebook = ModuleType("__main__")  # as there, without a __file__
+    notebook.of_cell = mine.make_linear if changed else mine.last_ones
+    monkeypatch.setitem(sys.modules, "__main__", notebook)
+    protocol, out_dir = Protocol(**OF_MINE | changed), tmp_path / "a"
+    with pytest.raises(ValueError, match=r"a file such as mine\.py, .*'mine:of_cell'"):
+        run_experiment(protocol, [strategy], 1, out_dir=out_dir, verbose=0)
+    notebook.__file__ = "script.py"  # of a script, workers make a module
+    with pytest.raises(ValueError, match="n_trials=-1"):
+        run_experiment(protocol, [strategy], -1, out_dir=out_dir, verbose=0)
+    assert not out_dir.exists()
 
 
 def test_a_net_may_be_made_by_a_function(mine, tmp_path):

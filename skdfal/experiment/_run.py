@@ -100,8 +100,8 @@ def run_experiment(
         If a worker process was killed, for instance for lack of memory. The other
         trials are stopped, and can be resumed.
     ValueError
-        If a strategy is unknown, there are too few samples, the network cannot be made
-        for them, or the device is not available.
+        If a strategy is unknown, or defined in a notebook; if there are too few
+        samples, the network cannot be made for them, or the device is not available.
     OSError
         If a file cannot be written; existing files are kept.
 
@@ -119,6 +119,8 @@ def run_experiment(
     ...     )
     """
     strategies = _checked_strategies(strategies)
+    for name in (*strategies, protocol.net, protocol.dataset):
+        _check_workers_find(name)
     _check_counts(n_trials, seed, n_jobs, n_threads)
     out_dir = Path(out_dir)
     check_device(device)
@@ -173,6 +175,17 @@ def _checked_strategies(strategies):
             f"strategies={strategies!r} should be a list of at least one name."
         )
     return [strategy_name(strategy) for strategy in strategies]
+
+
+def _check_workers_find(name):
+    """Raise if a name belongs to a notebook, which other processes cannot import."""
+    main = sys.modules["__main__"]
+    if name.startswith("__main__:") and not hasattr(main, "__file__"):
+        raise ValueError(
+            f"{name!r} is defined in a notebook or an interactive session, where the "
+            "worker processes cannot find it. Write it to a file such as mine.py, and "
+            f"name it {name.replace('__main__', 'mine')!r}."
+        )
 
 
 def _check_counts(n_trials, seed, n_jobs, n_threads):
