@@ -1,4 +1,4 @@
-"""Tidy records, one row per round: what all tables and pictures read from them."""
+"""Tidy records, one row per round, and the numbers in tables and figures."""
 
 import math
 import statistics
@@ -24,7 +24,7 @@ def read_rows(records):
 
 
 def read_value(row, key, i):
-    """Return the value of row ``i`` at ``key``; raise where there is none."""
+    """Return the value of row ``i`` at ``key``, or raise if it is missing."""
     if key not in row:
         raise ValueError(f"Row {i} has no key {key!r}; it has {sorted(map(str, row))}.")
     value = row[key]
@@ -47,20 +47,20 @@ def read_number(row, key, i):
 
 
 def mean_and_std(values):
-    """Sum up one value per trial, in every table and picture alike.
+    """Return mean and standard deviation over trials, as in all tables and figures.
 
     Parameters
     ----------
     values : sequence of float
-        At least one.
+        At least one value.
 
     Returns
     -------
     mean : float
         The mean.
     std : float
-        The standard deviation, with n - 1 in the denominator; NaN where nobody knows
-        it, of a single value or where a value is missing.
+        The standard deviation, with n - 1 in the denominator; NaN for a single value,
+        or if a value is missing.
     """
     values = [float(value) for value in values]
     is_known = len(values) > 1 and all(map(math.isfinite, values))
@@ -68,7 +68,7 @@ def mean_and_std(values):
 
 
 def with_std(mean, std, form=".1f"):
-    """Return a mean as text, and its deviation where there is one: "87.1 ± 1.2"."""
+    """Return a mean as text, with its standard deviation if known: "87.1 ± 1.2"."""
     text = _number(mean, form)
     if std is None or math.isnan(std):
         return text
@@ -91,6 +91,6 @@ def range_in_points(low, high):
 
 
 def _number(value, form):
-    """Return a number as text; what rounds to zero has no sign."""
+    """Return a number as text, without a sign if it rounds to zero."""
     text = f"{value:{form}}"
     return text.lstrip("+-") if float(text) == 0 else text

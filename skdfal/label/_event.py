@@ -75,13 +75,15 @@ def event_of(row, names, classes):
     InvalidEventError
         If the event is not valid.
     """
+    number = row.get("picture")
+    if type(number) is not int or number not in names:  # True would be picture 1
+        raise InvalidEventError(
+            f"Picture {number!r} is not in the folder any more, or cannot be read."
+        )
     try:
-        number = row["picture"]
-        if isinstance(number, bool):  # or True would be picture 1
-            raise KeyError(number)
         event = Event(**row | {"picture": names[number]})
-    except (TypeError, KeyError) as exc:
-        raise InvalidEventError(f"No event: {exc!r}.") from exc
+    except TypeError as exc:
+        raise InvalidEventError(f"{row} is not an event: {exc}.") from exc
     texts = (event.id, event.annotator, "" if event.undoes is None else event.undoes)
     is_one = (
         all(map(_is_a_line, texts))
@@ -94,7 +96,7 @@ def event_of(row, names, classes):
         and (event.seconds is None or _is_within(event.seconds, -1e12, 1e12))
     )
     if not is_one:
-        raise InvalidEventError(f"No event: {row}.")
+        raise InvalidEventError(f"{row} is not a valid event.")
     return event
 
 

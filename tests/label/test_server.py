@@ -209,6 +209,16 @@ def test_what_cannot_have_happened_is_refused_whole(client, project, wrong):
     assert not project.store.events()
 
 
+def test_an_answer_about_a_picture_that_has_gone_says_so(client, project, pictures):
+    row = event(client)
+    (pictures / project._names[row["picture"]]).unlink()
+    project.pool.refresh()
+    project._take_up_pictures()
+    answer = client.post("/api/events", json=[row])
+    assert answer.status_code == 400
+    assert "is not in the folder any more" in answer.json()["error"]
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b"{}", b"5", b"[5]", b"[" * 100_000])
 def test_what_is_no_list_of_events_is_refused(client, body):
     headers = {"Content-Type": "application/json"}
