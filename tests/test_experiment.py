@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import ttest_1samp
+from sklearn.utils import Bunch
 
 import skdfal
 from skdfal import ActiveLearningClassifier
@@ -846,6 +847,21 @@ def test_data_of_ones_own_are_arrays_of_samples_and_positions(
     monkeypatch.setitem(DATASETS, "odd", lambda: mine.digits_of_noise() | changed)
     with pytest.raises(ValueError, match=f"(?s){message}"):
         load_data(Protocol("odd"))
+
+
+@pytest.mark.parametrize(
+    ("shape", "hint"),
+    [
+        ((16, 16), r"X\[:, None\] adds a channel"),
+        ((16, 16, 3), r"np\.moveaxis\(X, -1, 1\)"),
+        ((64,), 'net="skdfal:MLP" takes rows'),
+    ],
+)
+def test_samples_that_are_no_images_are_named_with_a_remedy(mine, shape, hint):
+    data = mine.digits_of_noise() | {"X_train": np.zeros((40, *shape), np.float32)}
+    with pytest.raises(ValueError, match=rf"have shape \({shape[0]},.*{hint}"):
+        Protocol().make_net(Bunch(**data))
+    Protocol().make_net(Bunch(**data | {"X_train": np.zeros((40, 4, 16, 16))}))
 
 
 def test_no_parameters_of_augmenters_are_as_before():

@@ -263,6 +263,8 @@ class Protocol:
         net : RestartingClassifier
             The classifier.
         """
+        if self.net in NETS:
+            self._check_images(data.X_train.shape[1:])
         wanted = {}
         if strategy is not None:
             wanted = find_strategy(strategy).params_for(self.net)
@@ -286,6 +288,23 @@ class Protocol:
             batch_size=self.batch_size,
             device=device,
             **(shape | net_params),
+        )
+
+    def _check_images(self, shape):
+        """Raise if samples of this shape are not images with the channels first."""
+        is_last = len(shape) == 3 and shape[2] in (1, 3) and shape[0] not in (1, 3)
+        if len(shape) == 3 and not is_last:
+            return
+        hint = (
+            "np.moveaxis(X, -1, 1) moves the channels"
+            if is_last
+            else "X[:, None] adds a channel to grey images"
+            if len(shape) == 2
+            else 'net="skdfal:MLP" takes rows of a table'
+        )
+        raise ValueError(
+            f"The samples of {self.data_name} have shape {shape}, but net={self.net!r} "
+            f"takes images of shape (n_channels, height, width): {hint}."
         )
 
     def candidates_of(self, strategy):
