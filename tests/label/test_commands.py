@@ -77,6 +77,12 @@ def net(pictures):
     return net, pool
 
 
+@pytest.fixture
+def untrained(pictures):
+    net = make_net("lenet5", 2, (1, 16, 16)).initialize()
+    save_net("net.skdfal", net, ["dark", "light"], (16, 16), "L", "lenet5")
+
+
 def rows_of(path):
     with open(path, encoding="utf-8-sig", newline="") as file:
         return list(csv.DictReader(file))
@@ -96,7 +102,8 @@ def test_predict(pictures, net, capsys):
     assert f"{N} pictures" in err
 
 
-def test_predict_keeps_few_pixels_on_the_disk(pictures, net, monkeypatch):
+@pytest.mark.usefixtures("untrained")
+def test_predict_keeps_few_pixels_on_the_disk(pictures, monkeypatch):
     """Unless a cache is named: a folder may be larger than the disk for such files."""
     monkeypatch.setattr("skdfal.label._shared._CHUNK", 5)
     n_decoded = []
@@ -259,9 +266,18 @@ def test_query_without_labels_refuses_what_label_refuses(pictures, wrong, capsys
     assert told[0] == told[1]
 
 
-@pytest.mark.parametrize("command", ["query", "suspects", "import"])
-@pytest.mark.parametrize("columns", [("", ""), ("", "2026-01-01"), ("ann", "")])
-def test_labels_that_contradict_each_other(pictures, net, command, columns, capsys):
+@pytest.mark.usefixtures("untrained")
+@pytest.mark.parametrize(
+    ("command", "columns"),
+    [
+        ("query", ("", "")),
+        ("suspects", ("", "")),
+        ("import", ("", "")),
+        ("import", ("", "2026-01-01")),
+        ("import", ("ann", "")),
+    ],
+)
+def test_labels_that_contradict_each_other(pictures, command, columns, capsys):
     """Two labels are refused, unless one of them is a later answer."""
     first = "sub/# 01.png"
     rows = [f"{first},light", f"./{first},dark", "00.png,dark"]
@@ -559,7 +575,8 @@ def test_an_import_is_known_by_the_picture_not_by_how_the_file_names_it(
         assert f"Imported {n_new} new answers of the {N}" in capsys.readouterr().err
 
 
-def test_accents_are_known_however_they_are_spelled(pictures, net, capsys):
+@pytest.mark.usefixtures("untrained")
+def test_accents_are_known_however_they_are_spelled(pictures, capsys):
     """In two characters on the disk and in one in the file, as of a Mac and others."""
     name = unicodedata.normalize("NFD", "Café.png")
     (pictures / "00.png").rename(pictures / name)
