@@ -166,8 +166,17 @@ def gather(folder):
             _merge_rows(*_rows(path), published)
         elif published.exists() and path.name == "run.json":
             _merge_trials(_read_json(path), published)
+        elif path.suffix == ".md":
+            text = _unbroken(path.read_text(encoding="utf-8"))
+            published.write_text(text, encoding="utf-8")
         else:
             shutil.copyfile(path, published)
+
+
+def _unbroken(text):
+    """Return the text with deviations that stay on the lines of their means."""
+    space = "\N{NO-BREAK SPACE}"
+    return text.replace(" ± ", f"{space}±{space}")
 
 
 def gather_running(folder, target):
@@ -245,12 +254,7 @@ def texts():
     found["core_set-cosine/table.md"] = metric_table((50, 100, 200, 300))
     found["paper_variants/table.md"] = variants_table()
     found |= {f"lines/{name}.inc": text for name, text in lines_of_pages().items()}
-    # No number is to be broken over two lines.
-    space = "\N{NO-BREAK SPACE}"
-    return {
-        name: text.replace(" ± ", f"{space}±{space}") + "\n"
-        for name, text in found.items()
-    }
+    return {name: _unbroken(text) + "\n" for name, text in found.items()}
 
 
 def records_of(name):
