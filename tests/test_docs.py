@@ -232,14 +232,24 @@ def test_readme_has_the_lines_of_the_page():
     assert len(lines) <= 8
 
 
-def test_readme_claims_what_the_published_rows_say():
+def published_scores(table):
+    """Return the scores of all trials, by strategy and number of labels."""
     scores = defaultdict(list)
-    with (DOCS / "results" / "mnist-lenet5" / "rounds.csv").open() as lines:
+    with (DOCS / "results" / table).open() as lines:
         for row in csv.DictReader(lines):
             key = row["strategy"], int(row["annotations"])
             scores[key].append(float(row["score"]))
+    return scores
+
+
+def words_of(path):
+    return " ".join(path.read_text(encoding="utf-8").split())
+
+
+def test_readme_claims_what_the_published_rows_say():
+    scores = published_scores("mnist-lenet5/rounds.csv")
     percent = {key: round(100 * np.mean(found), 1) for key, found in scores.items()}
-    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    readme = words_of(ROOT / "README.md")
     assert (
         f"LeNet5 reaches {percent['dfal', 300]} % accuracy with 300 labels chosen by "
         f"DFAL, and {percent['random', 1000]} % with 1,000 labels chosen at random "
@@ -253,6 +263,60 @@ def test_readme_claims_what_the_published_rows_say():
     assert min(reached) == 300
 
 
+def test_results_claim_of_vgg8_what_the_published_rows_say():
+    scores = published_scores("mnist-vgg8/rounds.csv")
+    assert {len(found) for found in scores.values()} == {5}
+    percent = {key: 100 * np.mean(found) for key, found in scores.items()}
+    others = {name for name, _ in scores} - {"dfal", "random+copies"}
+    counts = sorted({n for _, n in scores})
+
+    def leads_of_copies(first, last):
+        return [
+            percent["random+copies", n] - percent["dfal", n]
+            for n in counts if first <= n <= last
+        ]  # fmt: skip
+
+    page = words_of(DOCS / "results.md")
+    early, late = leads_of_copies(30, 60), leads_of_copies(160, 300)
+    between = max(map(abs, leads_of_copies(70, 140)))
+    assert (
+        f"is {min(early):.0f} to {max(early):.0f} points ahead of DFAL from 30 to 60 "
+        f"labels. Up to 140 labels the two stay within {between:.1f} points, and from "
+        f"160 on it is {-max(late):.1f} to {-min(late):.1f} behind"
+    ) in page
+    behind = [
+        (n, name) for n in counts[1:] for name in others
+        if percent[name, n] > percent["dfal", n]
+    ]  # fmt: skip
+    assert behind == [(140, "ceal")]
+    assert (
+        "in every round from 20 labels on, except at 140 labels, where CEAL has "
+        f"{percent['ceal', 140]:.1f} % and DFAL {percent['dfal', 140]:.1f} %. At 300 "
+        f"labels it has {percent['dfal', 300]:.1f} %"
+    ) in page
+    areas = (DOCS / "results" / "mnist-vgg8" / "areas.md").read_text(encoding="utf-8")
+    lead = re.search(r"^\| RANDOM +\|[^|]+\| +\+([^|]+\)) \|", areas, re.M)[1]
+    assert f"With VGG8 on MNIST DFAL leads RANDOM by {lead}" in page
+
+
+def test_results_claim_of_the_papers_training_what_the_published_rows_say():
+    scores = published_scores("mnist-lenet5-paper/rounds.csv")
+    percent = {
+        key: 100 * np.mean(found) for key, found in scores.items() if len(found) == 5
+    }
+    counts = sorted({n for name, n in percent if name == "dfal"})
+    best = {n: max((percent[s, m], s) for s, m in percent if m == n)[1] for n in counts}
+    assert {best[n] for n in counts if n >= 120} == {"dfal"}
+    assert best[110] != "dfal"
+    page = words_of(DOCS / "results_paper_training.md")
+    assert "From 120 labels on its mean accuracy is the highest of all methods" in page
+    found = published_scores("paper_variants/other_choice.csv")["egl", 500]
+    assert (len(found), max(counts)) == (5, 1000)
+    text = f"{100 * np.mean(found):.1f} ± {100 * np.std(found, ddof=1):.1f} %"
+    assert f"nine at 500 ({text}, paper 73.9)" in page
+    assert round(percent["egl", 500] - 100 * np.mean(found)) == 9
+
+
 def test_readme_claims_of_dfal_plus_what_the_intervals_say(monkeypatch):
     monkeypatch.syspath_prepend(str(DOCS))
     from make_results import leads_of_dfal_plus
@@ -262,7 +326,7 @@ def test_readme_claims_of_dfal_plus_what_the_intervals_say(monkeypatch):
     ahead = [sum(found[name].low > 0 for found in leads.values()) for name in others]
     assert (len(leads), ahead) == (4, [3, 4, 4, 4])
     assert all(lead.n_trials == 15 for of in leads.values() for lead in of.values())
-    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    readme = words_of(ROOT / "README.md")
     assert (
         "higher than that of softmax margin, BADGE and random choice on all four "
         "data sets we tried, and higher than DFAL's on three (fifteen trials, equal "
