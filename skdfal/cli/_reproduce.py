@@ -39,7 +39,8 @@ and vgg8.
               networks (supplement, Figure 2)
 Not in the paper:
   ablation    which part of DFAL helps: its query, its adversarial twins, or just the
-              longer training; also on fashion_mnist and cifar10
+              longer training; also on fashion_mnist and cifar10. --strategies
+              takes its cells, such as dfal+copies
 
 Experiments of the TA-VAAL paper (arXiv:2002.04709) and its supplement, on cifar10
 (default), cifar100, svhn and fashion_mnist:
@@ -59,6 +60,7 @@ examples:
   skdfal reproduce table1 --dataset mnist --net lenet5 --scale smoke
   skdfal reproduce table1 --scale laptop --strategies dfal,random --trials 5
   skdfal reproduce table4 --net vgg8       (VGG8 selects, LeNet5 is trained)
+  skdfal reproduce ablation --training "50 epochs" --trials 5
   skdfal reproduce task-aware --dataset cifar10 --imbalance 100 --scale smoke
 
 Interrupt or kill it at any time: the same command continues where it stopped, and runs
@@ -121,6 +123,13 @@ def add_reproduce(commands):
         help="query strategies, as in compare (default: those of the paper's Table 1; "
         "for table4 and figure3 those of its Table 4)",
         metavar="NAMES",
+    )
+    command.add_argument(
+        "--training",
+        action="append",
+        help='ablation only: one of its trainings, such as "50 epochs"; may be given '
+        "several times (default: all)",
+        metavar="NAME",
     )
     command.add_argument(
         "--trials",

@@ -5,7 +5,7 @@ from collections import defaultdict
 from skdfal._utils._files import write_csv, write_json
 from skdfal._utils._records import in_points, percent, range_in_points
 from skdfal.analysis import area_under_curve, paired_contrasts
-from skdfal.experiment import Protocol, run_experiment, summarize
+from skdfal.experiment import Protocol, read_records, run_experiment, summarize
 from skdfal.experiment._differences import MIN_TRIALS, p_text
 from skdfal.experiment._machine import machine_name, package_versions
 from skdfal.experiment._names import find_strategy
@@ -52,7 +52,7 @@ class Ablation:
 
 
 def ablation(arguments, results):
-    """Run the missing cells of all trainings, and compare all cells.
+    """Run the missing cells, and compare all cells that the folder holds.
 
     Parameters
     ----------
@@ -62,35 +62,43 @@ def ablation(arguments, results):
         Parent of the results folder, unless ``arguments.out`` names one.
     """
     plan = Ablation(arguments.dataset, arguments.scale)
-    known = dict.fromkeys(cell for cells in plan.cells.values() for cell in cells)
-    unknown = [name for name in arguments.strategies or () if name not in known]
-    if unknown:
+    trainings = arguments.training or list(plan.protocols)
+    if unknown := [name for name in trainings if name not in plan.protocols]:
         raise ValueError(
-            f"The ablation has no cell {', '.join(unknown)}; it has {', '.join(known)}."
+            f"The ablation has no training {unknown[0]!r}; it has "
+            f"{', '.join(map(repr, plan.protocols))}."
+        )
+    known = dict.fromkeys(cell for name in trainings for cell in plan.cells[name])
+    chosen = arguments.strategies or list(known)
+    if unknown := [name for name in chosen if name not in known]:
+        where = f" with {', '.join(trainings)}" if arguments.training else ""
+        raise ValueError(
+            f"The ablation{where} has no cell {', '.join(unknown)}; it has "
+            f"{', '.join(known)}."
         )
     n_trials = arguments.trials or plan.n_trials
     name = f"{plan.dataset}-ablation-{plan.scale}-seed{arguments.seed}"
     out_dir = arguments.out or results / name
     records = {}
     for training, protocol in plan.protocols.items():
-        cells = [
-            cell
-            for cell in plan.cells[training]
-            if arguments.strategies is None or cell in arguments.strategies
-        ]
-        if not cells:
+        folder = out_dir / _folder_name(training)
+        cells = [cell for cell in plan.cells[training] if cell in chosen]
+        if training in trainings and cells:
+            records[training] = run_experiment(
+                protocol,
+                cells,
+                n_trials,
+                seed=arguments.seed,
+                out_dir=folder,
+                n_jobs=arguments.jobs,
+                n_threads=arguments.threads,
+                device=arguments.device,
+                resume=True,
+            )
+        elif (folder / "rounds.csv").exists():  # of an earlier call
+            records[training] = read_records(folder / "rounds.csv")
+        else:
             continue
-        records[training] = run_experiment(
-            protocol,
-            cells,
-            n_trials,
-            seed=arguments.seed,
-            out_dir=out_dir / _folder_name(training),
-            n_jobs=arguments.jobs,
-            n_threads=arguments.threads,
-            device=arguments.device,
-            resume=True,
-        )
         write_ablation(plan, records, out_dir, arguments)
     names = ["ablation.md", "ablation.csv", "rounds.csv", "ablation.json"]
     name_files(out_dir, names + [f"ablation.{suffix}" for suffix in PICTURES])

@@ -64,6 +64,8 @@ def reproduce(arguments, results):
     of_no_effect = _OF_NO_EFFECT.get(what, {})
     if what not in TASK_AWARE:
         of_no_effect = of_no_effect | {"imbalance": "it has no rare classes"}
+    if what != "ablation":
+        of_no_effect = of_no_effect | {"training": "it trains in one way"}
     for name, reason in of_no_effect.items():
         if getattr(arguments, name) is not None:
             raise ValueError(

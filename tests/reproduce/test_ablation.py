@@ -88,6 +88,35 @@ def test_runs_its_cells_and_compares_them(tiny, tmp_path, monkeypatch):
         reproduce(arguments("ablation", strategies=("dfal+twins", "random")), tmp_path)
 
 
+def test_one_training_at_a_time(tiny, tmp_path):
+    def trainings():
+        with open(next(tmp_path.glob("*/rounds.csv")), newline="") as file:
+            return {row["training"] for row in csv.DictReader(file)}
+
+    some = ("dfal+twins", "random+nothing")
+    reproduce(arguments("ablation", training=["3 steps"], strategies=some), tmp_path)
+    assert trainings() == {"3 steps"}
+    # A later call keeps in its tables what earlier ones have run.
+    reproduce(arguments("ablation", training=["2 epochs"]), tmp_path)
+    assert trainings() == {"2 epochs", "3 steps"}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"training": ["5 epochs"]}, "no training '5 epochs'; it has '2 epochs', '3 s"),
+        (
+            {"training": ["3 steps"], "strategies": ("dfal+noise",)},
+            "The ablation with 3 steps has no cell dfal.noise; it has dfal.twins",
+        ),
+    ],
+)
+def test_unknown_trainings_and_cells_are_refused(given, message, tiny, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        reproduce(arguments("ablation", **given), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_contrast_is_the_mean_of_its_pairs():
     rng = np.random.default_rng(0)
     cells = ("dfal+twins", "random+twins", "dfal+nothing", "random+nothing")

@@ -109,6 +109,7 @@ def arguments(what, **changed):
         "scale": "tiny",
         "imbalance": None,
         "strategies": None,
+        "training": None,
         "trials": None,
         "seed": 0,
         "device": "cpu",
@@ -179,6 +180,7 @@ def test_every_table_and_figure(tiny, tmp_path, monkeypatch, capsys):
         ("confidence", {"net": "vgg8"}, "it compares lenet5 and vgg8"),
         ("regions", {"strategies": ("dfal",)}, "its training sets are random"),
         ("ablation", {"net": "lenet5"}, "each data set has its own"),
+        ("table1", {"training": ["50 epochs"]}, "it trains in one way"),
     ],
 )
 def test_arguments_of_no_effect_are_refused(what, given, reason, tiny, tmp_path):
