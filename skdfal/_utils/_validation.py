@@ -20,6 +20,7 @@ from sklearn.utils.validation import _num_samples
 __all__ = [
     "ATTACK_PARAMETERS",
     "COUNT",
+    "COUNT_OR_ZERO",
     "DRAW_PARAMETERS",
     "QUERY_PARAMETERS",
     "SCORE_PARAMETERS",
@@ -54,6 +55,7 @@ class Interval(_Interval):
 
 
 COUNT = Interval(Integral, 1, None, closed="left")
+COUNT_OR_ZERO = Interval(Integral, 0, None, closed="left")
 
 SCORE_PARAMETERS = {"batch_size": [COUNT, None]}
 

@@ -1,6 +1,5 @@
 """Classification regions: is there a path between two samples that stays in a class?"""
 
-from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -8,7 +7,12 @@ import torch
 from sklearn.metrics import pairwise_distances
 
 from skdfal._utils._torch import evaluation_mode
-from skdfal._utils._validation import COUNT, SCORE_PARAMETERS, Interval, validate_params
+from skdfal._utils._validation import (
+    COUNT,
+    COUNT_OR_ZERO,
+    SCORE_PARAMETERS,
+    validate_params,
+)
 from skdfal.adapter import torch_nets
 from skdfal.adapter._training import as_numpy
 from skdfal.adversarial._deepfool import nearest_plane, step_onto_plane
@@ -18,7 +22,7 @@ _PUSHES = (0.0, 0.25, 0.5, 1.0)  # how much further an anchor may go, in step le
 
 _PATH_PARAMETERS = {
     "n_points": [COUNT],
-    "max_depth": [Interval(Integral, 0, None, closed="left")],
+    "max_depth": [COUNT_OR_ZERO],
     "max_iter": [COUNT],
     **SCORE_PARAMETERS,
 }

@@ -6,7 +6,7 @@ optimum, and linear in all sizes. `k_center_mip` bisects over the radius and ask
 program whether a radius is feasible.
 """
 
-from numbers import Integral, Real
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from sklearn.utils import check_array, gen_batches
 from torch import Tensor
 
 from skdfal._utils._torch import HALVES
-from skdfal._utils._validation import COUNT, Interval, validate_params
+from skdfal._utils._validation import COUNT, COUNT_OR_ZERO, Interval, validate_params
 from skdfal.cover._program import Budget, solve_cover
 
 # Maximum size of temporary arrays: 2 MiB of float64, which fits into caches.
@@ -142,7 +142,7 @@ def _robust_radius(distance, n_outliers):
         "X": ["array-like"],
         "centers": ["array-like"],
         "X_labeled": ["array-like", None],
-        "n_outliers": [Interval(Integral, 0, None, closed="left")],
+        "n_outliers": [COUNT_OR_ZERO],
     },
     prefer_skip_nested_validation=True,
 )

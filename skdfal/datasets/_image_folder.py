@@ -7,7 +7,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils import Bunch, check_random_state
 
-from skdfal._utils._validation import Interval, StrOptions, validate_params
+from skdfal._utils._validation import COUNT, Interval, StrOptions, validate_params
 from skdfal._utils._warnings import warn_caller
 from skdfal.datasets._label_table import (
     check_class_folders,
@@ -22,12 +22,9 @@ from skdfal.pool import ImagePool
         "folder": [str, os.PathLike],
         "labels": [str, os.PathLike, None],
         "columns": [dict, None],
-        "image_size": [Interval(Integral, 1, None, closed="left"), tuple, list],
+        "image_size": [COUNT, tuple, list],
         "mode": [StrOptions({"L", "RGB"}), None],
-        "n_test": [
-            Interval(Integral, 1, None, closed="left"),
-            Interval(Real, 0, 1, closed="neither"),
-        ],
+        "n_test": [COUNT, Interval(Real, 0, 1, closed="neither")],
         "random_state": ["random_state"],
         "cache": [str, os.PathLike, None],
     },

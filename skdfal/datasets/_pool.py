@@ -1,12 +1,11 @@
 """Split a data set into initial samples, a pool and a test set."""
 
-from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
 from sklearn.utils import check_random_state
 
-from skdfal._utils._validation import Interval, validate_params
+from skdfal._utils._validation import COUNT_OR_ZERO, validate_params
 from skdfal.datasets._imbalance import check_are_alike, check_labels
 
 
@@ -31,9 +30,9 @@ class PoolSplit(NamedTuple):
 @validate_params(
     {
         "y": ["array-like"],
-        "n_initial": [Interval(Integral, 0, None, closed="left")],
-        "n_pool": [Interval(Integral, 0, None, closed="left"), None],
-        "n_test": [Interval(Integral, 0, None, closed="left")],
+        "n_initial": [COUNT_OR_ZERO],
+        "n_pool": [COUNT_OR_ZERO, None],
+        "n_test": [COUNT_OR_ZERO],
         "stratified": ["boolean"],
         "random_state": ["random_state"],
     },

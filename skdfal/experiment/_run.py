@@ -3,13 +3,12 @@
 import sys
 import warnings
 from collections import Counter, defaultdict
-from numbers import Integral
 from pathlib import Path
 
 from sklearn.exceptions import ConvergenceWarning
 
 from skdfal._utils._files import write_csv, write_json
-from skdfal._utils._validation import COUNT, Interval
+from skdfal._utils._validation import COUNT, COUNT_OR_ZERO
 from skdfal.experiment._data import load_data, load_data_anew
 from skdfal.experiment._folder import (
     COLUMNS,
@@ -32,7 +31,6 @@ from skdfal.experiment._trial import check_loop, run_trial
 from skdfal.experiment._workers import Task, report, run_tasks
 
 _FEW = 100  # samples below which an accuracy in percent says little
-_WHOLE = Interval(Integral, 0, None, closed="left")
 
 
 def run_experiment(
@@ -190,7 +188,7 @@ def _check_workers_find(name):
 
 def _check_counts(n_trials, seed, n_jobs, n_threads):
     for name, value in [("n_trials", n_trials), ("seed", seed)]:
-        if not _WHOLE.is_satisfied_by(value):
+        if not COUNT_OR_ZERO.is_satisfied_by(value):
             raise ValueError(f"{name}={value!r} should be an integer >= 0.")
     if n_jobs is not None and not COUNT.is_satisfied_by(n_jobs):
         raise ValueError(f"n_jobs={n_jobs!r} should be an integer >= 1, or None.")

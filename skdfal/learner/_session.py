@@ -4,7 +4,6 @@ import functools
 import os
 import threading
 import time
-from numbers import Integral
 
 import numpy as np
 from sklearn.base import clone
@@ -14,8 +13,8 @@ from sklearn.utils import check_random_state
 from skdfal._utils._seeds import seeded
 from skdfal._utils._validation import (
     COUNT,
+    COUNT_OR_ZERO,
     HasMethods,
-    Interval,
     StrOptions,
     check_values,
 )
@@ -31,7 +30,6 @@ from skdfal.learner._store import RunStore, read_labels
 from skdfal.learner._trainer import Trainer
 from skdfal.learner._view import samples_of, spilled
 
-_FROM_ZERO = Interval(Integral, 0, None, closed="left")
 _INITIAL, _TRAIN, _CANDIDATES, _QUERY, _TWINS = range(5)  # purposes of random numbers
 _OF_RULE = "rule: "  # prefix for the state of a stopping rule
 _N_KEPT = 2  # rounds whose weights stay in the file: a last short one may be redone
@@ -503,7 +501,7 @@ class LabelingSession:
         """
         self._check_can_fit()
         n = self._n_instances if n_instances is None else n_instances
-        if not _FROM_ZERO.is_satisfied_by(n):
+        if not COUNT_OR_ZERO.is_satisfied_by(n):
             raise ValueError(f"{n_instances=} should be an int >= 0.")
         k, labels = len(self.history_), self._labels
         n_extras, rule = len(labels.extras), self._rule_state()

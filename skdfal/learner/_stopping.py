@@ -8,14 +8,14 @@ through ``set_state(state, pool)``. A rule without these methods starts afresh.
 """
 
 import math
-from numbers import Integral, Real
+from numbers import Real
 from statistics import NormalDist
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
-from skdfal._utils._validation import COUNT, Interval, validate_params
+from skdfal._utils._validation import COUNT, COUNT_OR_ZERO, Interval, validate_params
 from skdfal.adapter import class_labels, predict_proba
 from skdfal.pool import as_pool
 
@@ -286,8 +286,8 @@ class SmallestMargin(BaseEstimator):
 
 @validate_params(
     {
-        "n_right": [Interval(Integral, 0, None, closed="left")],
-        "n": [Interval(Integral, 0, None, closed="left")],
+        "n_right": [COUNT_OR_ZERO],
+        "n": [COUNT_OR_ZERO],
         "confidence": [Interval(Real, 0, 1, closed="neither")],
     },
     prefer_skip_nested_validation=True,

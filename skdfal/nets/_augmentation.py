@@ -1,14 +1,10 @@
 """Random changes of images that preserve their labels."""
 
-from numbers import Integral
-
 import numpy as np
 import torch
 from torch.nn import functional as F
 
-from skdfal._utils._validation import Interval
-
-_PIXELS = Interval(Integral, 0, None, closed="left")
+from skdfal._utils._validation import COUNT_OR_ZERO
 
 
 class RandomCropFlip:
@@ -57,7 +53,7 @@ class RandomCropFlip:
     """
 
     def __init__(self, padding=4, flip=True):
-        if not _PIXELS.is_satisfied_by(padding):
+        if not COUNT_OR_ZERO.is_satisfied_by(padding):
             raise ValueError(f"{padding=!r} should be an integer >= 0.")
         if not isinstance(flip, bool | np.bool_):
             raise ValueError(f"{flip=!r} should be True or False.")

@@ -3,12 +3,13 @@
 import math
 import re
 from collections.abc import Mapping
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 from sklearn.exceptions import NotFittedError
 
 from skdfal._utils._records import read_number, read_rows, read_value
+from skdfal._utils._validation import COUNT
 from skdfal.plot._curve import curve_over_trials, sorted_trial
 from skdfal.plot._display import GREY, NotebookPicture, load_matplotlib
 from skdfal.plot._styles import strategy_styles
@@ -693,9 +694,7 @@ def _band(curve, spread):
 
 
 def _check_min_trials(min_trials):
-    if min_trials is not None and (
-        not isinstance(min_trials, Integral) or min_trials < 1
-    ):
+    if min_trials is not None and not COUNT.is_satisfied_by(min_trials):
         raise ValueError(f"min_trials={min_trials!r} should be None or an int >= 1.")
 
 

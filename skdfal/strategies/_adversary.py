@@ -1,7 +1,7 @@
 """Adversarial training of VAAL and TA-VAAL on labelled samples and candidates."""
 
 from functools import partial
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ TRAINING_PARAMETERS = {
     "lr": [Interval(Real, 0, None, closed="neither")],
     "beta": [Interval(Real, 0, None, closed="left")],
     "adversarial_weight": [Interval(Real, 0, None, closed="left")],
-    "train_batch_size": [Interval(Integral, 1, None, closed="left")],
+    "train_batch_size": [COUNT],
     "random_state": ["random_state"],
 }
 

@@ -1,15 +1,13 @@
 """DFAL plus: typical samples while labels are few, then DFAL."""
 
-from numbers import Integral
-
 import numpy as np
 from sklearn.utils import check_random_state
 
 from skdfal._utils._validation import (
     ATTACK_PARAMETERS,
     COUNT,
+    COUNT_OR_ZERO,
     QUERY_PARAMETERS,
-    Interval,
     validate_params,
 )
 from skdfal.adapter import labeled_samples, sample_values, torch_nets
@@ -69,7 +67,7 @@ def _draw_at_most(n_samples, X, n_instances, random_state):
     | QUERY_PARAMETERS
     | {
         "X_labeled": "no_validation",
-        "labels_per_class": [Interval(Integral, 0, None, closed="left")],
+        "labels_per_class": [COUNT_OR_ZERO],
         "n_margins": [COUNT],
     },
     prefer_skip_nested_validation=True,
