@@ -1,6 +1,7 @@
 """Number of labels that a strategy needs for a score: the DFAL paper's Table 2."""
 
 import math
+import statistics
 from numbers import Real
 
 import numpy as np
@@ -131,7 +132,7 @@ def _summed_up(strategy, rows, of_trial, target, interpolate):
         "n_reached": sum(row["reached"] for row in rows),
         "annotations_mean": mean,
         "annotations_std": std,
-        "annotations_median": _median(
+        "annotations_median": statistics.median(
             [row["annotations"] if row["reached"] else math.inf for row in rows]
         ),
         "annotations_of_mean_curve": of_mean,
@@ -240,7 +241,7 @@ def annotations_saved(records, baseline="random", *, at=None):
                     "n_reached": sum(row["reached"] for row in rows),
                     "saved_mean": mean,
                     "saved_std": std,
-                    "saved_median": _median(
+                    "saved_median": statistics.median(
                         [row["saved"] if row["reached"] else -math.inf for row in rows]
                     ),
                     "saved_fraction": float(mean / spent) if spent else math.nan,
@@ -287,13 +288,6 @@ def _marks(at, baseline_curves, baseline):
             f"all compared trials of {baseline!r} have."
         )
     return marks.tolist()
-
-
-def _median(values):
-    """Return the median of numbers that may be infinite."""
-    values = sorted(values)
-    low, high = values[(len(values) - 1) // 2], values[len(values) // 2]
-    return low if low == high else (low + high) / 2
 
 
 def _check_unit(target, curves):
