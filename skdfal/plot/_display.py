@@ -57,7 +57,7 @@ class NotebookPicture:
         self.ax_, self.figure_ = ax, ax.figure
         # The colour of the text tells, since the background may be transparent.
         text = matplotlib.colors.to_rgb(ax.xaxis.label.get_color())
-        self._is_dark = _lightness(text) > 0.5
+        self._is_dark = colorsys.rgb_to_hls(*text)[1] > 0.5
         return ax
 
     @property
@@ -86,7 +86,3 @@ class NotebookPicture:
         self.figure_.savefig(png, format="png", dpi=100)
         data = base64.b64encode(png.getvalue()).decode("ascii")
         return f'<img alt="{type(self).__name__}" src="data:image/png;base64,{data}">'
-
-
-def _lightness(rgb):
-    return colorsys.rgb_to_hls(*rgb)[1]

@@ -18,11 +18,6 @@ from typing import Any, NamedTuple
 
 from skdfal.strategies import STRATEGIES, describe
 
-DASHES = (0, (5, 1.5))
-DASH_DOT = (0, (5, 1.5, 1, 1.5))
-DASH_DOT_DOT = (0, (5, 1.5, 1, 1.5, 1, 1.5))
-DOTS = (0, (1, 1.2))
-
 
 class Style(NamedTuple):
     """Appearance of the line of one strategy, in matplotlib's terms."""
@@ -34,10 +29,10 @@ class Style(NamedTuple):
 
 LINES = {
     "solid": "-",
-    "dashed": DASHES,
-    "dashdot": DASH_DOT,
-    "dashdotdot": DASH_DOT_DOT,
-    "dotted": DOTS,
+    "dashed": (0, (5, 1.5)),
+    "dashdot": (0, (5, 1.5, 1, 1.5)),
+    "dashdotdot": (0, (5, 1.5, 1, 1.5, 1, 1.5)),
+    "dotted": (0, (1, 1.2)),
 }
 COLORS = (
     "#D55E00",  # vermillion
