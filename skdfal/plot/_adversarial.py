@@ -235,24 +235,9 @@ class AdversarialDisplay(NotebookPicture):
         >>> display.axes_.shape, display.amplification_
         ((3, 2), 20.0)
         """
-        matplotlib = load_matplotlib(self)
         low, high = self._checked_range(value_range)
         self.amplification_ = self._checked_amplification(amplify, high - low)
-        n_samples = len(self.X)
-        self._owns_figure = axes is None
-        if axes is None:
-            figure = matplotlib.figure.Figure(
-                figsize=(1.15 * n_samples + 0.9, 4.1), layout="constrained"
-            )
-            axes = figure.subplots(3, n_samples, squeeze=False)
-        axes = np.asarray(axes, dtype=object)
-        if axes.size != 3 * n_samples:
-            raise ValueError(
-                f"axes has {axes.size} axes; {n_samples} samples need 3 × {n_samples}."
-            )
-        self.axes_ = axes.reshape(3, n_samples)
-        self.figure_ = self.axes_[0, 0].figure
-
+        self._take_grid(axes)
         limit = (high - low) / self.amplification_
         for i, column in enumerate(self.axes_.T):
             _show(column[0], self.X[i], low, high, "gray")
@@ -270,22 +255,44 @@ class AdversarialDisplay(NotebookPicture):
         for ax, name in zip(self.axes_[:, 0], names, strict=True):
             ax.set_ylabel(name, fontsize="small")
         if has_bar:
-            # In input units, so that nobody has to apply the factor. The bar takes its
-            # space from all axes, so that none becomes smaller than its neighbours; its
-            # length and place are those of the middle row.
-            bar = self.figure_.colorbar(
-                changes,
-                ax=self.axes_,
-                ticks=[-limit, 0, limit],
-                format="%.2g",
-                shrink=0.28,
-                aspect=12,
-                fraction=0.12 / n_samples,
-                pad=0.08 / n_samples,
-            )
-            bar.ax.tick_params(labelsize="x-small")
-            bar.outline.set_linewidth(0.5)
+            self._draw_bar(changes, limit)
         return self
+
+    def _take_grid(self, axes):
+        """Set the axes to draw on: the given ones, or those of a new figure."""
+        matplotlib = load_matplotlib(self)
+        n_samples = len(self.X)
+        self._owns_figure = axes is None
+        if axes is None:
+            figure = matplotlib.figure.Figure(
+                figsize=(1.15 * n_samples + 0.9, 4.1), layout="constrained"
+            )
+            axes = figure.subplots(3, n_samples, squeeze=False)
+        axes = np.asarray(axes, dtype=object)
+        if axes.size != 3 * n_samples:
+            raise ValueError(
+                f"axes has {axes.size} axes; {n_samples} samples need 3 × {n_samples}."
+            )
+        self.axes_ = axes.reshape(3, n_samples)
+        self.figure_ = self.axes_[0, 0].figure
+
+    def _draw_bar(self, changes, limit):
+        """Draw a colour bar in input units, so that nobody has to apply the factor."""
+        # It takes its space from all axes, so that none becomes smaller than its
+        # neighbours; its length and place are those of the middle row.
+        n_samples = len(self.X)
+        bar = self.figure_.colorbar(
+            changes,
+            ax=self.axes_,
+            ticks=[-limit, 0, limit],
+            format="%.2g",
+            shrink=0.28,
+            aspect=12,
+            fraction=0.12 / n_samples,
+            pad=0.08 / n_samples,
+        )
+        bar.ax.tick_params(labelsize="x-small")
+        bar.outline.set_linewidth(0.5)
 
     def _checked_range(self, value_range):
         if value_range is None:

@@ -450,38 +450,18 @@ class ActiveLearningCurveDisplay(NotebookPicture):
 
         styles = strategy_styles([*self.curves, *(set(points) - set(self.curves))])
         self._draw_curves(styles, spread)
+        entries = [(self.lines_[s], (labels or {}).get(s, s)) for s in self.ranking]
         grey = self._visible(GREY)
-        reference_lines = [
-            ax.axhline(self._shown(score), color=grey, lw=1.2, ls=(0, (2, 2)), zorder=1)
-            for score in reference.values()
-        ]
-        self._draw_points(styles, points)
-
-        ax.set_xlabel(_axis_label(self.x_name))
-        ax.set_ylabel(_axis_label(self._y_shown))
-        if min(self._size_of_axes()) < SMALL_AXES:
-            ax.tick_params(labelsize="small")
-            ax.xaxis.label.set_size("small")
-            ax.yaxis.label.set_size("small")
-        if self._is_error:
-            self._set_logarithmic(matplotlib.ticker)
-        else:
-            ax.xaxis.set_major_locator(
-                matplotlib.ticker.MaxNLocator(
-                    nbins="auto", steps=[1, 2, 2.5, 5, 10], integer=True, min_n_ticks=1
-                )
+        for label, score in reference.items():
+            line = ax.axhline(
+                self._shown(score), color=grey, lw=1.2, ls=(0, (2, 2)), zorder=1
             )
+            entries.append((line, f"{label} ({score:.4g})"))
+        self._draw_points(styles, points)
+        self._label_axes(matplotlib.ticker)
         self._draw_grid()
         if self._owns_figure and not self._is_error:
             self._hide_impossible_scores(reference, points)
-
-        entries = [(self.lines_[s], (labels or {}).get(s, s)) for s in self.ranking]
-        entries += [
-            (line, f"{label} ({score:.4g})")
-            for line, (label, score) in zip(
-                reference_lines, reference.items(), strict=True
-            )
-        ]
         if points:
             hollow = matplotlib.lines.Line2D(
                 [], [], ls="", marker="o", mfc=self._paper, mec=grey, mew=1.3, ms=7
@@ -634,6 +614,23 @@ class ActiveLearningCurveDisplay(NotebookPicture):
         return (
             f"{SPREADS[spread]}, {high if low == high else f'{low} to {high}'} trials"
         )
+
+    def _label_axes(self, ticker):
+        ax = self.ax_
+        ax.set_xlabel(_axis_label(self.x_name))
+        ax.set_ylabel(_axis_label(self._y_shown))
+        if min(self._size_of_axes()) < SMALL_AXES:
+            ax.tick_params(labelsize="small")
+            ax.xaxis.label.set_size("small")
+            ax.yaxis.label.set_size("small")
+        if self._is_error:
+            self._set_logarithmic(ticker)
+        else:
+            ax.xaxis.set_major_locator(
+                ticker.MaxNLocator(
+                    nbins="auto", steps=[1, 2, 2.5, 5, 10], integer=True, min_n_ticks=1
+                )
+            )
 
     def _set_logarithmic(self, ticker):
         """Make both axes logarithmic: counts along x, percent along y."""
