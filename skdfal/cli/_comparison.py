@@ -9,7 +9,7 @@ from pathlib import Path
 from skdfal._utils._files import write_text
 from skdfal._utils._names import did_you_mean
 from skdfal.cli._arguments import RESULTS
-from skdfal.cli._names import IMAGE_FOLDER, find_modules_here, names, strategy_names
+from skdfal.cli._names import IMAGE_FOLDER, names, strategy_names
 from skdfal.experiment import (
     Protocol,
     accuracy_table,
@@ -17,6 +17,7 @@ from skdfal.experiment import (
     load_data,
     run_experiment,
 )
+from skdfal.experiment._names import find_modules_here
 from skdfal.experiment._table import guessing_note, training_note
 from skdfal.experiment._trial import samples_to_score
 from skdfal.reproduce._files import draw_or_say, name_files, say

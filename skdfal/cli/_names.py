@@ -1,8 +1,5 @@
 """Names of data sets, networks and strategies for arguments."""
 
-import sys
-from pathlib import Path
-
 from skdfal.experiment import DATASETS, NETS, PAPER_STRATEGIES
 from skdfal.experiment._names import strategy_name
 from skdfal.strategies import STRATEGIES, describe
@@ -26,10 +23,3 @@ def names():
 def strategy_names(given):
     """Return the names of strategies; "all" stands for those of the paper."""
     return PAPER_STRATEGIES if given == ("all",) else tuple(map(strategy_name, given))
-
-
-def find_modules_here(*names):
-    """Make modules in the working folder importable, as ``python -m`` does."""
-    here = str(Path.cwd())
-    if any(":" in name for name in names) and here not in sys.path:
-        sys.path.insert(0, here)

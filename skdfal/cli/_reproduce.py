@@ -144,7 +144,8 @@ def add_reproduce(commands):
 
 
 def _load():
-    from skdfal.cli._names import find_modules_here, strategy_names
+    from skdfal.cli._names import strategy_names
+    from skdfal.experiment._names import find_modules_here
     from skdfal.reproduce._command import reproduce
 
     def work(arguments):

@@ -4,9 +4,11 @@ An experiment is described by names only, which are written to its files and sen
 other processes. A user's strategy, network or data set has the name ``"module:name"``.
 """
 
+import sys
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 
 from skdfal._utils._names import did_you_mean
 from skdfal.augment import (
@@ -34,6 +36,19 @@ ADDITIONS = {
     "twins_1": partial(AdversarialAugmenter, overshoot=1.0),
     "twins_2": partial(AdversarialAugmenter, overshoot=2.0),
 }
+
+
+def find_modules_here(*names):
+    """Make modules in the working folder importable, as ``python -m`` does.
+
+    Parameters
+    ----------
+    *names : str
+        Names; nothing is changed unless one of them is ``"module:name"``.
+    """
+    here = str(Path.cwd())
+    if any(":" in name for name in names) and here not in sys.path:
+        sys.path.insert(0, here)
 
 
 def find(kind, name, known):

@@ -1,13 +1,11 @@
 """Networks and query strategies by their names."""
 
 import importlib
-import os
-import sys
 
 import torch
 from sklearn.base import clone
 
-from skdfal.experiment._names import find
+from skdfal.experiment._names import find, find_modules_here
 from skdfal.label._backbone import (
     IMAGE_SIZE,
     LinearHead,
@@ -112,8 +110,7 @@ def strategy_for(name):
     >>> strategy_for("dfal"), strategy_for("skdfal:dfal").__name__
     ('dfal', 'dfal')
     """
-    if ":" in name:
-        _import_from_here()
+    find_modules_here(name)
     found = find("strategy", name, STRATEGIES)
     return name if name in STRATEGIES else found
 
@@ -161,14 +158,8 @@ def _module(name):
             )
         return name
     module, _, attribute = name.partition(":")
-    _import_from_here()
+    find_modules_here(name)
     try:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as exc:
         raise ValueError(f"net={name!r} cannot be imported: {exc}.") from exc
-
-
-def _import_from_here():
-    """Let modules in the working folder be imported, as ``python -m`` does."""
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
