@@ -5,6 +5,7 @@ import importlib
 import torch
 from sklearn.base import clone
 
+from skdfal.experiment import NETS
 from skdfal.experiment._names import find, find_modules_here
 from skdfal.label._backbone import (
     IMAGE_SIZE,
@@ -16,7 +17,6 @@ from skdfal.label._feature_pool import FeaturePool
 from skdfal.nets import make_classifier
 from skdfal.strategies import STRATEGIES, describe
 
-NETS = ("lenet5", "vgg8", "resnet18")
 _SIZE = 64  # pixels, for a network that is trained from scratch
 _HEAD_LR = 0.01  # one layer: ten times the rate of a whole net
 
