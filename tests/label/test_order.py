@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skdfal.label import Order
-from skdfal.label._estimate import accuracy
+from skdfal.label._status import accuracy
 
 NAMES = [f"{i}.png" for i in range(400)]
 
