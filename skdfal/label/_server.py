@@ -14,7 +14,7 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import (
@@ -245,7 +245,7 @@ def _is_json(headers):
 
 def _is_foreign(request):
     """Whether the request comes from another site, and is not a visit of the page."""
-    headers = Headers(scope=request.scope)
+    headers = request.headers
     site = headers.get("sec-fetch-site", "none")
     if site in ("same-origin", "none"):
         return False
