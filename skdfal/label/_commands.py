@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from sklearn.base import clone
 
-from skdfal._utils._files import write_text
+from skdfal._utils._files import write_json, write_text
 from skdfal.label._answers import Answers
 from skdfal.label._command import STORE, agreed_classes, known_classes, make_folder
 from skdfal.label._formats import (
@@ -18,7 +18,6 @@ from skdfal.label._formats import (
     read_label_studio,
     read_labels,
     renamed,
-    write_label_studio,
     write_labels,
     write_predictions,
 )
@@ -169,7 +168,7 @@ def _export_tasks(arguments, answers):
         say_broken(pool)
     prefix = LOCAL_FILES if arguments.prefix is None else arguments.prefix
     tasks = label_studio_tasks(names, proba, saved.classes, prefix=prefix)
-    write_label_studio(out, tasks)
+    write_json(out, tasks)
     write_text(config, interface)
     say(f"{out}: {len(tasks)} tasks. {config}: the labelling interface.")
 

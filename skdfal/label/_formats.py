@@ -20,7 +20,7 @@ from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
-from skdfal._utils._files import write_bytes, write_json
+from skdfal._utils._files import write_bytes
 from skdfal._utils._names import composed
 from skdfal.datasets._label_table import COLUMNS, PictureNames, label_rows
 from skdfal.label._event import Event
@@ -193,9 +193,7 @@ def label_studio_config(classes):
     )
 
 
-def label_studio_tasks(
-    files, proba, classes, *, prefix=LOCAL_FILES, model_version="skdfal"
-):
+def label_studio_tasks(files, proba, classes, *, prefix=LOCAL_FILES):
     """Return tasks with predictions for Label Studio, the least certain first.
 
     Parameters
@@ -209,8 +207,6 @@ def label_studio_tasks(
     prefix : str, default="/data/local-files/?d="
         Prefix of the file names: where Label Studio serves local files, followed by the
         path of the folder below its document root and a slash; or the URL of a server.
-    model_version : str, default="skdfal"
-        Name of the network in Label Studio.
 
     Returns
     -------
@@ -225,7 +221,7 @@ def label_studio_tasks(
             "data": {_OBJECT: prefix + quote(files[i]), "file": files[i]},
             "predictions": [
                 {
-                    "model_version": model_version,
+                    "model_version": "skdfal",
                     "score": float(np.clip(gaps[i], 0, 1)),
                     "result": [_choice(classes[best[i]])],
                 }
@@ -242,19 +238,6 @@ def _choice(name):
         "type": "choices",
         "value": {"choices": [name]},
     }
-
-
-def write_label_studio(path, tasks):
-    """Write tasks as JSON.
-
-    Parameters
-    ----------
-    path : path-like
-        The file, which is written whole or not at all.
-    tasks : list of dict
-        Result of :func:`label_studio_tasks`.
-    """
-    write_json(path, tasks)
 
 
 def read_label_studio(path, files):
