@@ -5,6 +5,7 @@ The file is a zip of JSON and tensors. Reading it executes no code.
 
 import io
 import json
+import math
 import platform
 import zipfile
 from typing import Any, NamedTuple
@@ -20,7 +21,6 @@ from skdfal.label._nets import make_net
 _FORMAT, _VERSION = "skdfal net", 1
 _ABOUT, _WEIGHTS = "net.json", "weights.pt"
 _LONGEST = 2**24  # bytes of JSON
-_NO_JSON = ValueError, RecursionError
 
 
 class NetFileError(ValueError):
@@ -175,7 +175,7 @@ def _read(path):
             weights = io.BytesIO(_stored(archive, _WEIGHTS))
     except zipfile.BadZipFile as error:
         raise NetFileError(f"{path} is not a skdfal network, or is damaged.") from error
-    except (KeyError, EOFError, *_NO_JSON) as error:
+    except (KeyError, EOFError, ValueError, RecursionError) as error:
         raise NetFileError(
             f"{path} is not a skdfal network, or is damaged: {error}."
         ) from error
@@ -186,12 +186,10 @@ def _read(path):
         raise NetFileError(f"The weights in {path} cannot be read.") from error
 
 
-def _stored(archive, name, longest=None):
+def _stored(archive, name, longest=math.inf):
     """Return a part of the zip, which must not be compressed, so it cannot explode."""
     info = archive.getinfo(name)
-    if info.compress_type != zipfile.ZIP_STORED or info.file_size > (
-        longest or info.file_size
-    ):
+    if info.compress_type != zipfile.ZIP_STORED or info.file_size > longest:
         raise ValueError(f"{name} has been changed")
     return archive.read(name)
 

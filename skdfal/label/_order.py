@@ -1,6 +1,7 @@
 """Which picture to show next, and which pictures are held out, decided by names."""
 
 import hashlib
+from functools import partial
 from itertools import chain
 
 
@@ -31,7 +32,7 @@ class Order:
 
     def __init__(self, names, seed, holdout):
         self.seed, self.holdout = seed, holdout
-        self.random = sorted(names, key=self._place)
+        self.random = sorted(names, key=partial(self._uniform, "order"))
         self.held_out = [name for name in self.random if self.is_held_out(name)]
         self.askable = [name for name in self.random if not self.is_held_out(name)]
 
@@ -83,9 +84,6 @@ class Order:
             n_asked += 1
             n_held_out += self.is_held_out(name)
         return found
-
-    def _place(self, name):
-        return self._uniform("order", name)
 
     def _uniform(self, purpose, name):
         text = f"{self.seed}\0{purpose}\0{name}".encode("utf-8", "surrogateescape")
