@@ -96,7 +96,7 @@ def _updated(values, section):
 def task_aware(run):
     """Accuracy by stage, improvement over RANDOM, and the queried images."""
     records = run.trials(run.arguments.strategies or run.paper.strategies)
-    _report(run, records, "test accuracy")
+    _report(run, records)
 
 
 def independent(run):
@@ -122,7 +122,7 @@ def independent(run):
         **run.shared,
     )
     apart = [row | {"strategy": f"{row['strategy']}, independent"} for row in trained]
-    _report(run, [*records, *apart], "test accuracy", with_choices=False)
+    _report(run, [*records, *apart], with_choices=False)
 
 
 def losses(run):
@@ -271,7 +271,7 @@ def _points(summary):
     return in_points(summary.mean, summary.std)
 
 
-def _report(run, records, what, *, with_choices=True):
+def _report(run, records, *, with_choices=True):
     """Write tables, rows and figures of accuracies and of the queried samples."""
     marks = run.protocol.rounds()
     better = improvements(records)
@@ -280,8 +280,8 @@ def _report(run, records, what, *, with_choices=True):
     ratio = run.protocol.imbalance
     data = run.protocol.dataset + (f", rare classes 1:{ratio:g}" if ratio > 1 else "")
     title = (
-        f"{data}: {what} in percent by number of labels, mean ± standard deviation "
-        "over trials; improvement over RANDOM in points, paired over trials"
+        f"{data}: test accuracy in percent by number of labels, mean ± standard "
+        "deviation over trials; improvement over RANDOM in points, paired over trials"
     )
     chosen = chosen_rows(run.out_dir, run.protocol) if with_choices else []
 
