@@ -191,6 +191,7 @@ def _report(records, protocol, arguments):
             out_dir / "learning_curves.png",
             title=f"{protocol.data_name}, {protocol.net}",
             ylabel=f"{kind} accuracy",
+            formats=("png",),
         )
         save_twins(out_dir, out_dir / "twins.png")
 

@@ -10,9 +10,9 @@ from skdfal.experiment._differences import MIN_TRIALS, p_text
 from skdfal.experiment._machine import machine_name, package_versions
 from skdfal.experiment._names import find_strategy
 from skdfal.experiment._table import in_percent, text_table
-from skdfal.reproduce._files import PICTURES, draw_or_say, name_files, write_tables
+from skdfal.reproduce._files import draw_or_say, name_files, write_tables
 from skdfal.reproduce._paper import SCALES, check_one_of, protocol_values, sections
-from skdfal.reproduce._pictures import save_learning_curves
+from skdfal.reproduce._pictures import PICTURES, save_learning_curves
 
 ABLATION_DATASETS = (
     "mnist",
@@ -179,7 +179,6 @@ def write_ablation(plan, records, out_dir, arguments):
                 drawn,
                 out_dir / "ablation.png",
                 title=f"{plan.dataset}, {first}",
-                formats=PICTURES,
                 scale="log_error",
             )
         )

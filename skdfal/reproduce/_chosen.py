@@ -92,7 +92,7 @@ def rare_share_table(rows, *, tablefmt="simple"):
     return text_table(headers, lines, tablefmt)
 
 
-def save_chosen(out_dir, protocol, path, formats=("png",)):
+def save_chosen(out_dir, protocol, path):
     """Draw the first images that each strategy queried, and counts per class.
 
     Parameters
@@ -102,14 +102,7 @@ def save_chosen(out_dir, protocol, path, formats=("png",)):
     protocol : Protocol
         The experiment.
     path : path-like
-        Path of the files; the suffix is set by ``formats``.
-    formats : sequence of str, default=("png",)
-        File formats.
-
-    Returns
-    -------
-    paths : list of Path
-        The files.
+        The file.
     """
     from matplotlib.figure import Figure
 
@@ -137,7 +130,7 @@ def save_chosen(out_dir, protocol, path, formats=("png",)):
     bars.tick_params(labelbottom=True)
     if len(data.target_names) <= _MAX_CLASSES:
         bars.set_xticks(range(len(data.target_names)), data.target_names, rotation=60)
-    return save_figure(figure, path, formats)
+    save_figure(figure, path, ("png",))  # photographs: no SVG
 
 
 def _draw_pictures(ax, X):

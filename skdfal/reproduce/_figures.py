@@ -6,7 +6,7 @@ from itertools import starmap
 from skdfal.experiment import accuracy_table, summarize
 from skdfal.plot import RegionsDisplay
 from skdfal.reproduce._agreement import TwoNets
-from skdfal.reproduce._files import PICTURES, draw_or_say
+from skdfal.reproduce._files import draw_or_say
 from skdfal.reproduce._paper import (
     NETS,
     PAPER_METHODS,
@@ -164,7 +164,6 @@ def confidence(run):
             run.out_dir / "confidence.png",
             title=dataset,
             note=note,
-            formats=PICTURES,
         )
     )
     run.name_files()
@@ -233,7 +232,6 @@ def regions(run):
             run.out_dir / "regions.png",
             title=dataset,
             note=note,
-            formats=PICTURES,
         )
     )
     run.name_files()

@@ -9,9 +9,8 @@ from skdfal.experiment import run_experiment
 from skdfal.experiment._machine import machine_name, package_versions
 from skdfal.experiment._run import rounds_cut_short
 from skdfal.reproduce._paper import load_protocol, paper_accuracies
-from skdfal.reproduce._pictures import save_learning_curves
+from skdfal.reproduce._pictures import PICTURES, save_learning_curves
 
-PICTURES = ("png", "svg")
 _SOURCE = "The paper's values: arXiv:1802.09841, {}."
 
 
@@ -139,7 +138,6 @@ class Run(NamedTuple):
                 self.out_dir / f"{name}.png",
                 title=title or f"{self.protocol.dataset}, {self.protocol.net}",
                 note=note,
-                formats=PICTURES,
                 points=points,
                 **parameters,
             )

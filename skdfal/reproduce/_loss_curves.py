@@ -130,7 +130,7 @@ def _rows_at(rows, kind, epoch):
     return [r for r in rows if (r["loss_prediction"], r["epoch"]) == (kind, epoch)]
 
 
-def save_losses(rows, path, title, formats=("png",)):
+def save_losses(rows, path, title):
     """Draw task loss and pair loss of both predictors over the epochs.
 
     Parameters
@@ -138,16 +138,9 @@ def save_losses(rows, path, title, formats=("png",)):
     rows : list of dict
         Result of :func:`loss_curves`.
     path : Path
-        Path of the files; the suffix is set by ``formats``.
+        Path of the files, whose suffixes are those of ``PICTURES``.
     title : str
         Title above the panels.
-    formats : sequence of str, default=("png",)
-        File formats.
-
-    Returns
-    -------
-    paths : list of Path
-        The files.
     """
     from matplotlib.figure import Figure
 
@@ -169,4 +162,4 @@ def save_losses(rows, path, title, formats=("png",)):
         ax.set(xlabel="epoch", ylabel=label)
     ax.legend()
     figure.suptitle(title.partition(":")[0], fontsize="medium")
-    return save_figure(figure, path, formats)
+    save_figure(figure, path)

@@ -13,11 +13,12 @@ from skdfal.plot import (
     ConfidenceDisplay,
 )
 
+PICTURES = ("png", "svg")  # formats of figures
 _NOTE_WIDTH = 110  # characters
 
 
 def save_learning_curves(
-    records, path, *, title, note="", ylabel=None, formats=("png",), **parameters
+    records, path, *, title, note="", ylabel=None, formats=PICTURES, **parameters
 ):
     """Draw the learning curves of all strategies.
 
@@ -33,15 +34,10 @@ def save_learning_curves(
         Note in small print below the figure.
     ylabel : str, default=None
         Label of the score axis. If None, test accuracy.
-    formats : sequence of str, default=("png",)
+    formats : sequence of str, default=("png", "svg")
         File formats.
     **parameters : dict
         Further parameters of ``ActiveLearningCurveDisplay.plot``.
-
-    Returns
-    -------
-    paths : list of Path
-        The files.
     """
     display = ActiveLearningCurveDisplay.from_records(records).plot(**parameters)
     display.ax_.set_title(title)
@@ -58,10 +54,10 @@ def save_learning_curves(
             va="top",
             fontsize="x-small",
         )
-    return save_figure(display.figure_, path, formats)
+    save_figure(display.figure_, path, formats)
 
 
-def save_twins(out_dir, path, *, formats=("png",)):
+def save_twins(out_dir, path):
     """Draw samples next to their twins, from the last trial of a strategy with twins.
 
     A twin is an adversarial example of a sample that has the label of the sample.
@@ -71,18 +67,11 @@ def save_twins(out_dir, path, *, formats=("png",)):
     out_dir : path-like
         Folder of the experiment.
     path : path-like
-        Path of the files; the suffix is set by ``formats``.
-    formats : sequence of str, default=("png",)
-        File formats.
-
-    Returns
-    -------
-    paths : list of Path
-        The files; empty if no strategy makes twins.
+        The file.
     """
     twins = [files for files in finished_trials(out_dir) if files.twins.exists()]
     if not twins:
-        return []
+        return
     first = twins[0].strategy  # in the order of the tables: DFAL before its variants
     *_, last = (files for files in twins if files.strategy == first)
     with np.load(last.twins) as twins:
@@ -94,10 +83,10 @@ def save_twins(out_dir, path, *, formats=("png",)):
             y_twin=twins["y_twin"],
             class_names=names,
         )
-    return save_figure(display.plot().figure_, path, formats)
+    save_figure(display.plot().figure_, path, ("png",))
 
 
-def save_confidences(agreements, names, path, *, title, note="", formats=("png",)):
+def save_confidences(agreements, names, path, *, title, note=""):
     """Draw the confidences of two networks, one panel per kind of confidence.
 
     Parameters
@@ -107,18 +96,11 @@ def save_confidences(agreements, names, path, *, title, note="", formats=("png",
     names : sequence of two str
         Names of the networks.
     path : path-like
-        Path of the files; the suffix is set by ``formats``.
+        Path of the files, whose suffixes are those of ``PICTURES``.
     title : str
         Title above the panels.
     note : str, default=""
         Note in small print below the figure.
-    formats : sequence of str, default=("png",)
-        File formats.
-
-    Returns
-    -------
-    paths : list of Path
-        The files.
     """
     from matplotlib.figure import Figure
 
@@ -131,10 +113,10 @@ def save_confidences(agreements, names, path, *, title, note="", formats=("png",
         ax.set_title(f"{kind}\n{ax.get_title()}", fontsize="medium")
     figure.suptitle(title)
     _add_note(figure, note)
-    return save_figure(display.figure_, path, formats)
+    save_figure(display.figure_, path)
 
 
-def save_regions(display, path, *, title, note="", formats=("png",)):
+def save_regions(display, path, *, title, note=""):
     """Draw whether two networks have samples in the same regions.
 
     Parameters
@@ -142,23 +124,16 @@ def save_regions(display, path, *, title, note="", formats=("png",)):
     display : RegionsDisplay
         The data.
     path : path-like
-        Path of the files; the suffix is set by ``formats``.
+        Path of the files, whose suffixes are those of ``PICTURES``.
     title : str
         Title of the figure.
     note : str, default=""
         Note in small print below the figure.
-    formats : sequence of str, default=("png",)
-        File formats.
-
-    Returns
-    -------
-    paths : list of Path
-        The files.
     """
     display.plot()
     display.ax_.set_title(title, fontsize="medium")
     _add_note(display.figure_, note)
-    return save_figure(display.figure_, path, formats)
+    save_figure(display.figure_, path)
 
 
 def _add_note(figure, note):
@@ -168,7 +143,7 @@ def _add_note(figure, note):
     figure.text(0.02, -0.01, text, va="top", fontsize="x-small")
 
 
-def save_figure(figure, path, formats):
+def save_figure(figure, path, formats=PICTURES):
     """Save a figure in several formats; each file is complete or not written.
 
     Parameters
@@ -177,16 +152,9 @@ def save_figure(figure, path, formats):
         The figure.
     path : path-like
         Path of the files; the suffix is set by ``formats``.
-    formats : sequence of str
+    formats : sequence of str, default=("png", "svg")
         File formats.
-
-    Returns
-    -------
-    paths : list of Path
-        The files.
     """
-    paths = [Path(path).with_suffix(f".{suffix}") for suffix in formats]
-    for target, suffix in zip(paths, formats, strict=True):
-        with replacing(target) as file:
+    for suffix in formats:
+        with replacing(Path(path).with_suffix(f".{suffix}")) as file:
             figure.savefig(file, format=suffix, dpi=150, bbox_inches="tight")
-    return paths

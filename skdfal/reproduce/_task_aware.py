@@ -10,7 +10,7 @@ from skdfal.experiment import Protocol, accuracy_table, summarize
 from skdfal.experiment._names import find_strategy
 from skdfal.experiment._table import summary_of, text_table
 from skdfal.reproduce._chosen import chosen_rows, rare_share_table, save_chosen
-from skdfal.reproduce._files import PICTURES, Run, draw_or_say, trials_of
+from skdfal.reproduce._files import Run, draw_or_say, trials_of
 from skdfal.reproduce._loss_curves import loss_curve_table, loss_curves, save_losses
 from skdfal.reproduce._paper import SCALES, check_one_of, protocol_values, sections
 from skdfal.reproduce._transfer import transfer
@@ -146,7 +146,7 @@ def losses(run):
         title, run.note(), lambda fmt: [loss_curve_table(found, tablefmt=fmt)]
     )
     run.write_run()
-    draw_or_say(lambda: save_losses(found, run.path("png"), title, PICTURES))
+    draw_or_say(lambda: save_losses(found, run.path("png"), title))
     run.name_files()
 
 
@@ -307,7 +307,7 @@ def _report(run, records, *, with_choices=True):
         )
     if chosen:
         write_csv(run.out_dir / "chosen.csv", chosen, tuple(chosen[0]))
-        draw_or_say(  # photographs: no SVG
+        draw_or_say(
             lambda: save_chosen(run.out_dir, run.protocol, run.out_dir / "chosen.png")
         )
     run.name_files()
