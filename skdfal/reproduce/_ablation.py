@@ -2,15 +2,14 @@
 
 from collections import defaultdict
 
-from skdfal._utils._files import write_csv, write_json
+from skdfal._utils._files import write_csv
 from skdfal._utils._records import in_points, percent, range_in_points
 from skdfal.analysis import area_under_curve, paired_contrasts
 from skdfal.experiment import Protocol, read_records, run_experiment, summarize
 from skdfal.experiment._differences import MIN_TRIALS, p_text
-from skdfal.experiment._machine import machine_name, package_versions
 from skdfal.experiment._names import find_strategy
 from skdfal.experiment._table import in_percent, text_table
-from skdfal.reproduce._files import draw_or_say, name_files, write_tables
+from skdfal.reproduce._files import draw_or_say, name_files, write_run, write_tables
 from skdfal.reproduce._paper import SCALES, check_one_of, protocol_values, sections
 from skdfal.reproduce._pictures import PICTURES, save_learning_curves
 
@@ -131,11 +130,9 @@ def write_ablation(plan, records, out_dir, arguments):
     effects = contrast_rows(plan.contrasts, records)
     if effects:
         write_csv(out_dir / "ablation.csv", effects, tuple(effects[0]))
-    marks = next(iter(plan.protocols.values())).table_marks()
-    title = (
-        f"What is at work in DFAL, {plan.dataset}, "
-        f"{next(iter(plan.protocols.values())).net}"
-    )
+    protocol = next(iter(plan.protocols.values()))
+    marks = protocol.table_marks()
+    title = f"What is at work in DFAL, {plan.dataset}, {protocol.net}"
     note = (
         f'Scale "{plan.scale}". In percent: area, the mean accuracy over all counts of '
         f"annotations to {marks[-1]}, and accuracies at some; mean ± standard "
@@ -155,16 +152,13 @@ def write_ablation(plan, records, out_dir, arguments):
         return found
 
     write_tables(out_dir / "ablation.md", title, note, tables)
-    write_json(
-        out_dir / "ablation.json",
-        {
-            "settings": {t: plan.protocols[t].settings() for t in records},
-            "seed": arguments.seed,
-            "device": arguments.device,
-            "versions": package_versions(),
-            "machine": machine_name(arguments.threads),
-        },
-    )
+    settings = {training: plan.protocols[training].settings() for training in records}
+    write_run(out_dir / "ablation.json", settings, arguments)
+    _draw(plan, records, out_dir / "ablation.png")
+
+
+def _draw(plan, records, path):
+    """Draw learning curves of the main cells of the first training."""
     first = next(iter(records))
     shown = ("dfal+twins", "dfal+copies", "margin+twins", "margin+nothing")
     shown += ("random+nothing", "random+copies", "random+twins")
@@ -177,7 +171,7 @@ def write_ablation(plan, records, out_dir, arguments):
         draw_or_say(
             lambda: save_learning_curves(
                 drawn,
-                out_dir / "ablation.png",
+                path,
                 title=f"{plan.dataset}, {first}",
                 scale="log_error",
             )

@@ -118,17 +118,8 @@ class Run(NamedTuple):
 
     def write_run(self, **found):
         """Write versions, settings and results as JSON."""
-        write_json(
-            self.path("json"),
-            {
-                "settings": self.protocol.settings() | self.settings,
-                "seed": self.arguments.seed,
-                "device": self.arguments.device,
-                "versions": package_versions(),
-                "machine": machine_name(self.arguments.threads),
-                **found,
-            },
-        )
+        settings = self.protocol.settings() | self.settings
+        write_run(self.path("json"), settings, self.arguments, **found)
 
     def draw_curves(self, records, name, note, points, *, title=None, **parameters):
         """Draw learning curves together with the paper's points."""
@@ -171,6 +162,30 @@ def write_tables(path, title, note, tables, more=""):
     say("\n" + "\n\n".join([f"{title}\n{note}", *tables("simple")]) + "\n")
     text = "\n\n".join([title, note + more, *tables("github")])
     write_text(path, f"{text}\n")
+
+
+def write_run(path, settings, arguments, **found):
+    """Write settings, versions and results as JSON.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    settings : dict
+        Settings of the experiment.
+    arguments : argparse.Namespace
+        Arguments of the command: ``seed``, ``device`` and ``threads``.
+    **found : dict
+        Results.
+    """
+    about = {
+        "settings": settings,
+        "seed": arguments.seed,
+        "device": arguments.device,
+        "versions": package_versions(),
+        "machine": machine_name(arguments.threads),
+    }
+    write_json(path, about | found)
 
 
 def trials_of(records):
