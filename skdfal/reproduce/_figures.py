@@ -124,21 +124,7 @@ def confidence(run):
     two, scores, note = _two_nets(run)
     agreements = two.confidences(run.settings["n_draws"])
     _, y = two.test_samples()
-    rows = [
-        {
-            "trial": trial,
-            "sample": i,
-            "label": int(y[i]),
-            **{
-                f"{kind}_{net}": float(getattr(of_kind, f"confidence_{side}")[i])
-                for kind, of_kind in found.items()
-                for net, side in zip(NETS, "ab", strict=True)
-            },
-        }
-        for trial, found in enumerate(agreements)
-        for i in range(len(y))
-    ]
-    run.write_rows(rows)
+    run.write_rows(_confidence_rows(agreements, y))
     dataset = run.protocol.dataset
     title = (
         f"Supplement, Figure 1, {dataset}: rank correlation of the confidences of "
@@ -169,6 +155,24 @@ def confidence(run):
     run.name_files()
 
 
+def _confidence_rows(agreements, y):
+    """Return one row per trial and test sample, for the CSV."""
+    return [
+        {
+            "trial": trial,
+            "sample": i,
+            "label": int(y[i]),
+            **{
+                f"{kind}_{net}": float(getattr(of_kind, f"confidence_{side}")[i])
+                for kind, of_kind in found.items()
+                for net, side in zip(NETS, "ab", strict=True)
+            },
+        }
+        for trial, found in enumerate(agreements)
+        for i in range(len(y))
+    ]
+
+
 def regions(run):
     """Which samples two networks have in the same classification region."""
     two, scores, note = _two_nets(run)
@@ -181,25 +185,7 @@ def regions(run):
         RegionsDisplay.from_agreement(found, X, name_a=NETS[0], name_b=NETS[1])
         for found in agreements
     ]
-    rows = [
-        {
-            "trial": trial,
-            "sample": i,
-            "label": int(y[i]),
-            **{
-                name.replace("_a", f"_{NETS[0]}").replace("_b", f"_{NETS[1]}"): v[i]
-                for name, v in found._asdict().items()
-                if name not in ("agree", "anchor")
-            },
-            "anchor": found.anchor[i],
-            "state": display.state[i],
-            "tsne_1": display.embedding[i, 0],
-            "tsne_2": display.embedding[i, 1],
-        }
-        for trial, (found, display) in enumerate(zip(agreements, displays, strict=True))
-        for i in range(len(y))
-    ]
-    run.write_rows(rows)
+    run.write_rows(_region_rows(agreements, displays, y))
     dataset = run.protocol.dataset
     title = (
         f"Supplement, Figure 2, {dataset}: {len(X)} test samples, and whether "
@@ -235,3 +221,25 @@ def regions(run):
         )
     )
     run.name_files()
+
+
+def _region_rows(agreements, displays, y):
+    """Return one row per trial and test sample, for the CSV."""
+    return [
+        {
+            "trial": trial,
+            "sample": i,
+            "label": int(y[i]),
+            **{
+                name.replace("_a", f"_{NETS[0]}").replace("_b", f"_{NETS[1]}"): v[i]
+                for name, v in found._asdict().items()
+                if name not in ("agree", "anchor")
+            },
+            "anchor": found.anchor[i],
+            "state": display.state[i],
+            "tsne_1": display.embedding[i, 0],
+            "tsne_2": display.embedding[i, 1],
+        }
+        for trial, (found, display) in enumerate(zip(agreements, displays, strict=True))
+        for i in range(len(y))
+    ]
