@@ -45,12 +45,9 @@ def add_running(command):
         help="device to train on: cpu (default), cuda, ...",
         metavar="NAME",
     )
-    running.add_argument(
-        "--jobs", **count(None, "number of worker processes", "one per core")
-    )
-    running.add_argument(
-        "--threads",
-        **count(1, "threads per process; results depend on it slightly"),
+    add_count(running, "--jobs", None, "number of worker processes", "one per core")
+    add_count(
+        running, "--threads", 1, "threads per process; results depend on it slightly"
     )
     running.add_argument(
         "--out",
@@ -77,13 +74,12 @@ def add_learner(command):
         help="query strategy (default: dfal), or module:function of your own",
         metavar="NAME",
     )
-    command.add_argument(
+    add_count(
+        command,
         "--size",
-        **count(
-            None,
-            "height and width in pixels to which pictures are scaled for the network",
-            "64; 224 for a pretrained network",
-        ),
+        None,
+        "height and width in pixels to which pictures are scaled for the network",
+        "64; 224 for a pretrained network",
     )
 
 
@@ -148,15 +144,16 @@ def add_dask(command):
     )
 
 
-def count(default, text, default_text=None):
-    """Return the parameters of an option that takes an integer >= 1."""
+def add_count(command, name, default, text, default_text=None):
+    """Add an option that takes an integer >= 1."""
     default_text = default if default_text is None else default_text
-    return {
-        "type": at_least(1),
-        "default": default,
-        "help": text if default_text is None else f"{text} (default: {default_text})",
-        "metavar": "N",
-    }
+    command.add_argument(
+        name,
+        type=at_least(1),
+        default=default,
+        help=text if default_text is None else f"{text} (default: {default_text})",
+        metavar="N",
+    )
 
 
 def at_least(low):

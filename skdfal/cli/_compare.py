@@ -6,9 +6,9 @@ from skdfal.cli._arguments import (
     HelpFormatter,
     add_cache,
     add_columns,
+    add_count,
     add_running,
     at_least,
-    count,
     listed,
     positive,
 )
@@ -79,18 +79,12 @@ def add_compare(commands):
         f"(default: {','.join(_COMPARED)})",
         metavar="NAMES",
     )
-    what.add_argument("--trials", **count(3, "number of trials of each strategy"))
+    add_count(what, "--trials", 3, "number of trials of each strategy")
 
     labels = compare.add_argument_group("how many labels")
-    labels.add_argument(
-        "--n-initial", **count(10, "number of labels before the first training")
-    )
-    labels.add_argument(
-        "--n-instances", **count(10, "number of labels queried per round")
-    )
-    labels.add_argument(
-        "--max-annotations", **count(100, "number of labels at the end")
-    )
+    add_count(labels, "--n-initial", 10, "number of labels before the first training")
+    add_count(labels, "--n-instances", 10, "number of labels queried per round")
+    add_count(labels, "--max-annotations", 100, "number of labels at the end")
 
     running = add_running(compare)
     running.add_argument(
@@ -100,6 +94,12 @@ def add_compare(commands):
         "run, or add trials and strategies",
     )
 
+    _add_own_pictures(compare)
+    _add_data(compare)
+    _add_training(compare)
+
+
+def _add_own_pictures(compare):
     own = compare.add_argument_group("your own pictures (--dataset FOLDER)")
     own.add_argument(
         "--labels",
@@ -109,38 +109,36 @@ def add_compare(commands):
         metavar="FILE",
     )
     add_columns(own, ("file", "label"))
-    own.add_argument(
-        "--size",
-        **count(None, "height and width in pixels to which they are scaled", 64),
+    add_count(
+        own, "--size", None, "height and width in pixels to which they are scaled", 64
     )
     add_cache(own)
 
+
+def _add_data(compare):
     data = compare.add_argument_group("advanced: the data")
-    data.add_argument(
+    add_count(
+        data,
         "--n-candidates",
-        **count(
-            800,
-            "number of candidates per round, drawn at random from the pool (K in the "
-            "DFAL paper), for {of_candidates}; the others look at the whole pool",
-        ),
+        800,
+        "number of candidates per round, drawn at random from the pool (K in the "
+        "DFAL paper), for {of_candidates}; the others look at the whole pool",
     )
-    data.add_argument("--n-pool", **count(None, "number of samples in the pool", "all"))
-    data.add_argument(
+    add_count(data, "--n-pool", None, "number of samples in the pool", "all")
+    add_count(
+        data,
         "--n-test",
-        **count(
-            None,
-            "number of test samples",
-            "all; a random fifth of your own pictures",
-        ),
+        None,
+        "number of test samples",
+        "all; a random fifth of your own pictures",
     )
-    data.add_argument(
+    add_count(
+        data,
         "--n-validation",
-        **count(
-            None,
-            "number of training samples held out as a validation set, on which "
-            "networks are scored in place of the test set; use it to choose settings",
-            "none",
-        ),
+        None,
+        "number of training samples held out as a validation set, on which "
+        "networks are scored in place of the test set; use it to choose settings",
+        "none",
     )
     data.add_argument(
         "--marks",
@@ -151,24 +149,23 @@ def add_compare(commands):
         metavar="N,N",
     )
 
+
+def _add_training(compare):
     training = compare.add_argument_group("advanced: training")
-    training.add_argument(
-        "--epochs", **count(50, "maximum number of epochs per training")
-    )
-    training.add_argument(
+    add_count(training, "--epochs", 50, "maximum number of epochs per training")
+    add_count(
+        training,
         "--patience",
-        **count(
-            None,
-            "stop a training after this many epochs without improvement on a held-out "
-            "fifth of the labels",
-            "train on all labels, without early stopping",
-        ),
+        None,
+        "stop a training after this many epochs without improvement on a held-out "
+        "fifth of the labels",
+        "train on all labels, without early stopping",
     )
-    training.add_argument(
+    add_count(
+        training,
         "--restarts",
-        **count(
-            1, "number of trainings per round; the best is kept; requires --patience"
-        ),
+        1,
+        "number of trainings per round; the best is kept; requires --patience",
     )
     training.add_argument(
         "--width",

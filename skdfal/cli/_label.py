@@ -4,12 +4,12 @@ import argparse
 from pathlib import Path
 
 from skdfal.cli._arguments import (
+    add_count,
     add_dask,
     add_learner,
     add_seed,
     at_least,
     class_names,
-    count,
     share,
 )
 
@@ -90,11 +90,9 @@ def _add_learning(command):
         "Options that are not given keep their value from the last run.",
     )
     add_learner(group)
-    for name, default, what in [
-        ("n-instances", 10, "number of new labels after which a training starts"),
-        ("epochs", 50, "number of epochs of each training"),
-    ]:
-        group.add_argument(f"--{name}", **count(default, what))
+    what = "number of new labels after which a training starts"
+    add_count(group, "--n-instances", 10, what)
+    add_count(group, "--epochs", 50, "number of epochs of each training")
     group.add_argument(
         "--holdout",
         type=share,

@@ -7,11 +7,11 @@ from pathlib import Path
 from skdfal.cli._arguments import (
     add_cache,
     add_columns,
+    add_count,
     add_dask,
     add_learner,
     add_seed,
     class_names,
-    count,
 )
 
 _PREDICT_EXAMPLES = """\
@@ -147,7 +147,7 @@ def _add_suspects(commands):
         help_text="list the labels that are most likely wrong",
     )
     _add_pictures(command)
-    command.add_argument("-n", **count(20, "number of labels to list"))
+    add_count(command, "-n", 20, "number of labels to list")
     _add_project(command)
     _add_net(command, required=False)
     source = command.add_mutually_exclusive_group()
@@ -173,10 +173,7 @@ def _add_query(commands):
     )
     _add_pictures(command)
     _add_labels(command, "no labels, so that all pictures are drawn at random")
-    command.add_argument(
-        "-n",
-        **count(10, "number of pictures to print"),
-    )
+    add_count(command, "-n", 10, "number of pictures to print")
     command.add_argument(
         "--scores",
         action="store_true",
@@ -185,7 +182,9 @@ def _add_query(commands):
     )
     add_columns(command)
     _add_classes(command, "those of the labels")
-    _add_learning(command)
+    add_learner(command)
+    add_count(command, "--epochs", 50, "number of epochs of the training")
+    add_seed(command)
     add_cache(command)
     add_dask(command)
 
@@ -280,12 +279,6 @@ def _add_net(command, *, required):
 
 def _add_out(command, what):
     command.add_argument("--out", type=Path, help=what, metavar="FILE")
-
-
-def _add_learning(command):
-    add_learner(command)
-    command.add_argument("--epochs", **count(50, "number of epochs of the training"))
-    add_seed(command)
 
 
 def _add_classes(command, default):

@@ -9,8 +9,8 @@ import re
 
 from skdfal.cli._arguments import (
     RESULTS,
+    add_count,
     add_running,
-    count,
     listed,
     positive,
 )
@@ -131,14 +131,13 @@ def add_reproduce(commands):
         "several times (default: all)",
         metavar="NAME",
     )
-    command.add_argument(
+    add_count(
+        command,
         "--trials",
-        **count(
-            None,
-            "number of trials of each strategy; for table3, of repetitions; for "
-            "confidence and regions, of pairs of networks",
-            "set by the scale",
-        ),
+        None,
+        "number of trials of each strategy; for table3, of repetitions; for "
+        "confidence and regions, of pairs of networks",
+        "set by the scale",
     )
     add_running(command)
 
