@@ -117,7 +117,8 @@ class RunStore:
                 raise
             weakref.finalize(self, self._db.close)  # in case it is never closed
             self._process = os.getpid()
-            self._identity = _identity_of(self.path)
+            self._place = self.path.absolute()  # the working folder may change
+            self._identity = _identity_of(self._place)
             _IN_USE[self._identity] = self
 
     def _open(self, run, meta):
@@ -324,6 +325,8 @@ class RunStore:
                 " of that process: if both write to the file, data is lost. Close the "
                 "session there before you open it here."
             )
+        if self._is_of_a_person:
+            self._check_is_there()
         try:
             self._db.execute("BEGIN")
             yield
@@ -334,6 +337,15 @@ class RunStore:
             if isinstance(exc, sqlite3.Error):
                 raise _error(self.path, exc) from exc
             raise
+
+    def _check_is_there(self):
+        """Raise if what is written would go to a file that nobody finds again."""
+        if _identity_of(self._place) != self._identity:
+            raise CheckpointError(
+                f"{self._place} was deleted, moved or replaced while it was in use, so "
+                "nothing more can be saved in it. Move it back; or give another path "
+                "to a new session, and tell it the labels_ of this one."
+            )
 
     def _reading(self):
         return _reading(self.path)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import sqlite3
 
 import numpy as np
@@ -137,6 +138,31 @@ def test_one_at_a_time(path):
         store.events()
     RunStore(path, RUN, {})  # dropped at once, which closes it
     RunStore(path, RUN, {}).close()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="open files stay there on Windows")
+@pytest.mark.parametrize("how", ["delete", "move", "replace"])
+def test_no_label_goes_to_a_file_that_is_no_longer_there(how, path, monkeypatch):
+    """A sync client or a person may take an open file away."""
+    path.parent.mkdir()
+    monkeypatch.chdir(path.parent)
+    store = RunStore(path.name, RUN, {}, is_of_a_person=True)
+    monkeypatch.chdir(path.parent.parent)  # a relative path keeps its meaning
+    store.add_events(0, "told", [0], ["cat"])
+    away = path.with_name("elsewhere")
+    if how == "delete":
+        path.unlink()
+    else:
+        path.rename(away)
+    if how == "replace":
+        shutil.copy(away, path)
+    with pytest.raises(CheckpointError, match=r"deleted, moved or replaced .* labels_"):
+        store.add_events(0, "told", [1], ["dog"])
+    if how == "delete":
+        return
+    away.replace(path)
+    store.add_events(0, "told", [1], ["dog"])
+    assert [sample for _, _, sample, _ in store.events()] == [0, 1]
 
 
 def test_another_run_is_refused_by_the_names_that_differ(path):
