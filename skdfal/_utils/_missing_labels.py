@@ -17,7 +17,7 @@ def is_missing(y, missing_label):
         )
     _check_absent(y, missing_label)
     if missing_label is not None and not is_text:
-        _check_empty_texts(y)
+        _check_texts(y, missing_label)
     if y.dtype.kind in "US" and not is_text:
         return np.zeros(len(y), dtype=bool)
     if missing_label != missing_label:  # NaN
@@ -59,15 +59,15 @@ def _is_absent(value):
         return True
 
 
-def _check_empty_texts(y):
+def _check_texts(y, missing_label):
     """Raise if ``y`` contains strings that mark missing labels.
 
-    These are the empty string, and the "nan" that numpy makes of NaN. If they were
-    treated as a class, labels would be spent on them.
+    These are the empty string, and the "nan" and "-1" that numpy makes of numbers among
+    strings. If they were treated as a class, labels would be spent on them.
     """
     if y.dtype.kind not in "OU":
         return
-    for text in ("", "nan"):
+    for text in ("", "nan", str(missing_label)):
         if (y == text).any():
             raise ValueError(
                 f"y holds the string {text!r}, which would become a class. If it "

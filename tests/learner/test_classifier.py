@@ -649,6 +649,7 @@ def test_texts_of_which_each_is_said_to_be_a_class(data):
             ValueError,
             "missing_label='nan';",
         ),
+        ({}, lambda X, y: (X, _texts(y, "-1")), ValueError, "pass missing_label='-1';"),
         ({}, lambda X, y: (X, _objects(y, "")), ValueError, "pass missing_label='';"),
         ({}, lambda X, y: (X, _objects(y, None)), ValueError, "missing_label=None"),
         ({}, lambda X, y: (X, _objects(y, np.nan)), ValueError, "missing_label=np.nan"),
