@@ -718,6 +718,20 @@ def test_strategy_net_and_data_of_a_module_of_ones_own(mine, tmp_path):
     assert "mine:last_ones" in accuracy_table(records, [8])
 
 
+def test_the_trials_of_a_table_are_those_of_all_its_marks():
+    """Trials that were stopped early have their rows of the first marks only."""
+    rows = [("random", 10, 0.5), ("random", 20, 0.6), ("dfal", 10, 0.7)] * 2
+    rows += [("dfal", 20, 0.8)]
+    records = [
+        {"strategy": strategy, "trial": i, "annotations": n, "score": score}
+        for i, (strategy, n, score) in enumerate(rows)
+    ]
+    table = accuracy_table(records, [10, 20], tablefmt="plain")
+    _, dfal, random = table.splitlines()
+    assert dfal.split()[-1] == "1-2"
+    assert random.split()[-1] == "2"
+
+
 @pytest.mark.parametrize("breaks", [(), (0, 1)])
 def test_queries_that_were_cut_short_are_counted_across_kills(mine, tmp_path, breaks):
     """Two of two queries, each counted once, though a round is begun again."""

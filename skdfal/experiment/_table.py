@@ -120,11 +120,18 @@ def accuracy_table(records, marks, *, tablefmt="simple"):
         [
             name,
             *(in_percent(summaries[name][mark]) for mark in marks),
-            summaries[name][marks[-1]].n_trials,
+            _n_trials(summaries[name][mark] for mark in marks),
         ]
         for name in ranked
     ]
     return text_table(["strategy", *map(str, marks), "trials"], lines, tablefmt)
+
+
+def _n_trials(summaries):
+    """Return the number of trials as text, such as "5", or "3-5" if marks differ."""
+    counts = [summary.n_trials for summary in summaries]
+    fewest, most = min(counts), max(counts)
+    return f"{fewest}" if fewest == most else f"{fewest}-{most}"
 
 
 def guessing_note(records, mark, y_true):
