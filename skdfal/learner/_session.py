@@ -4,6 +4,7 @@ import functools
 import os
 import threading
 import time
+from collections.abc import Iterator
 
 import numpy as np
 from sklearn.base import clone
@@ -389,7 +390,7 @@ class LabelingSession:
             If an index or a label is invalid. Nothing of this call is stored then.
         """
         indices = self._as_indices(indices)
-        labels = as_numpy(labels)
+        labels = list(labels) if isinstance(labels, Iterator) else as_numpy(labels)
         if isinstance(labels, str) or not np.ndim(labels):
             labels = [labels]
         codes = [self._classes.code_of(label) for label in labels]
@@ -455,6 +456,7 @@ class LabelingSession:
             self._store.add_events(len(self.history_), kind, indices, labels)
 
     def _as_indices(self, indices):
+        indices = list(indices) if isinstance(indices, Iterator) else indices
         found = np.atleast_1d(np.asarray(indices))
         n = len(self._pool)
         if not found.size:
@@ -651,6 +653,7 @@ class LabelingSession:
 
     # Predict
 
+    @_one_at_a_time
     def predict(self, X):
         """Predict class labels.
 
@@ -667,6 +670,7 @@ class LabelingSession:
         proba = self.predict_proba(X)
         return self.classes_[predicted_codes(self.estimator_, proba)]
 
+    @_one_at_a_time
     def predict_proba(self, X):
         """Predict class probabilities.
 

@@ -353,6 +353,16 @@ def test_labels_as_tensors(data):
     assert session.labels_ == {0: 3, 1: 2, 2: 1, 3: 0}
 
 
+def test_answers_that_come_one_after_the_other(data):
+    session = make_session(data[0])
+    session.tell((i for i in range(3)), map(int, "321"))
+    assert session.labels_ == {0: 3, 1: 2, 2: 1}
+    session.retract(iter([0]))
+    session.skip(iter([0, 5]))
+    assert session.labels_ == {1: 2, 2: 1}
+    assert session.skipped_indices_.tolist() == [0, 5]
+
+
 class NotNow(Callback):
     """Fails where a net is trained."""
 
@@ -703,6 +713,35 @@ def test_a_second_thread_waits(data):
     assert done == [1]
     assert session.history_[0]["annotations"] == 8
     assert len(session.labels_) == 9
+
+
+def test_a_query_waits_for_a_prediction(data):
+    """Otherwise the query could switch dropout on while the same net predicts."""
+    X, y = data
+    is_predicting, done = threading.Event(), []
+
+    def load_slowly(name):
+        is_predicting.set()
+        time.sleep(0.1)
+        done.append("read")
+        return X[int(name)]
+
+    def query(estimator, X, n_instances):
+        done.append("query")
+        return np.arange(n_instances)
+
+    session = make_session(X, query_strategy=query)
+    session.tell(range(8), y[:8])
+    session.fit(n_instances=0)
+    pool = FilePool(["0", "1"], load_slowly)  # reads the first to know its shape
+    is_predicting.clear()
+    thread = threading.Thread(target=session.predict, args=[pool])
+    thread.start()
+    is_predicting.wait(30)
+    session.ask(1)
+    thread.join(30)
+    assert done.count("query") == 1
+    assert done[-1] == "query"
 
 
 def test_no_trace_on_generators_and_data(data):
