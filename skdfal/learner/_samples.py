@@ -58,15 +58,8 @@ def samples_for(estimator, X):
         return pool
     wanted = training_dtype(estimator, pool)
     if isinstance(pool.dtype, torch.dtype):
-        wanted = _TORCH[wanted]
+        wanted = torch.from_numpy(np.empty(0, wanted)).dtype
     return pool if wanted == pool.dtype else Samples(pool, wanted)
-
-
-_TORCH = {
-    np.dtype(np.float32): torch.float32,
-    np.dtype(np.float64): torch.float64,
-    np.dtype(np.int64): torch.int64,
-}
 
 
 def columns_of(X):

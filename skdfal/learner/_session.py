@@ -684,12 +684,12 @@ class LabelingSession:
         proba : ndarray of shape (n_samples, n_classes)
             Probabilities, in the order of ``classes_``.
         """
-        if None not in (self._columns, columns := columns_of(X)):
-            if columns != self._columns:
-                raise ValueError(
-                    f"X has the columns {columns}, but the session was made with "
-                    f"{self._columns}. Pass the same columns in the same order."
-                )
+        columns = columns_of(X)
+        if None not in (columns, self._columns) and columns != self._columns:
+            raise ValueError(
+                f"X has the columns {columns}, but the session was made with "
+                f"{self._columns}. Pass the same columns in the same order."
+            )
         return proba_of_classes(self.estimator_, X, len(self.classes_))
 
     # The file

@@ -143,13 +143,13 @@ class RunStore:
             self._db.execute("COMMIT")
         self._db.execute("PRAGMA journal_mode = DELETE")
         self._db.execute("PRAGMA synchronous = EXTRA")
-        self.meta = self._meta("meta")
+        self.meta = _meta(self._db, "meta")
 
     def _check_run(self, run):
         _check_version(self.path, self._db)
         if self._db.execute("PRAGMA quick_check").fetchone() != ("ok",):
             raise sqlite3.DatabaseError("it does not pass SQLite's own check")
-        found = self._meta("run")
+        found = _meta(self._db, "run")
         changed = {n for n in found.keys() | run.keys() if found.get(n) != run.get(n)}
         # The device does not change what a network does: labels outlive a GPU.
         changed -= {name for name in changed if name.endswith("__device")}
@@ -168,9 +168,6 @@ class RunStore:
                 " Delete it, give another path, or go back to the former values. If "
                 "checkpoint is a folder, it keeps one file per run."
             )
-
-    def _meta(self, name):
-        return _meta(self._db, name)
 
     # Writing
 
