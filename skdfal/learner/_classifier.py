@@ -561,11 +561,11 @@ default="random"
                 "is None. y plays the oracle; without labels, use a LabelingSession."
             )
         pool = self._validate_X(X, reset=True)
-        is_masked = np.ma.getmaskarray(y) if np.ma.isMaskedArray(y) else False
-        y = column_or_1d(as_numpy(np.ma.getdata(y) if np.ma.isMaskedArray(y) else y),
-                         warn=True)  # fmt: skip
+        missing = np.zeros(len(pool), dtype=bool)
+        if np.ma.isMaskedArray(y):
+            y, missing = y.data, np.ma.getmaskarray(y).flatten()
+        y = column_or_1d(as_numpy(y), warn=True)
         check_consistent_length(pool, y)
-        missing = np.broadcast_to(is_masked, y.shape).copy()
         missing[~missing] = is_missing(y[~missing], self.missing_label)
         known = y[~missing]
         if not len(known):

@@ -20,7 +20,7 @@ import torch
 from modAL.uncertainty import uncertainty_sampling as modal_uncertainty
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -796,6 +796,9 @@ def test_masked_labels_are_missing(data, run_with_gaps):
     np.testing.assert_array_equal(
         clf.annotated_indices_, run_with_gaps.annotated_indices_
     )
+    with pytest.warns(DataConversionWarning, match="column-vector"):
+        as_column = make_loop(max_annotations=24).fit(X, masked[:, None])
+    np.testing.assert_array_equal(as_column.annotated_indices_, clf.annotated_indices_)
     with pytest.raises(ValueError, match="a LabelingSession"):
         make_loop().fit(X, np.ma.masked_all(len(y), int))
     with pytest.raises(ValueError, match="160 masked entries"):
