@@ -291,8 +291,8 @@ def _add_classes(command, default):
 
 
 def _load(name):
-    from skdfal.label._checks import evaluate, suspects
     from skdfal.label._commands import export, import_, predict, query
+    from skdfal.label._evaluate import evaluate, suspects
 
     work = {
         "predict": predict,
