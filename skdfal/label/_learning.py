@@ -48,11 +48,6 @@ class Learning:
         """End the training process."""
         self._trainer.close()
 
-    @property
-    def pid(self):
-        """Process number, or None if there is no process."""
-        return self._trainer.pid
-
     def n_changed(self, labels):
         """Return how many labels have changed since the last training.
 

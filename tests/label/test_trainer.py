@@ -236,8 +236,8 @@ def test_a_killed_trainer_is_told_of_and_replaced(tmp_path):
     try:
         tell(project, 7)
         wait_until(lambda: training(project)["is_busy"])
-        wait_until(lambda: project._learning.pid)
-        os.kill(project._learning.pid, signal.SIGKILL)
+        wait_until(lambda: project._learning._trainer.pid)
+        os.kill(project._learning._trainer.pid, signal.SIGKILL)
         wait_until(lambda: training(project)["error"])
         assert "ended by signal 9" in training(project)["error"]
         # Labelling goes on; and the next training, which is as soon, starts anew.
