@@ -161,6 +161,7 @@ class Protocol:
     def __post_init__(self):
         self._check_names()
         self._check_params()
+        self._check_strategies()
         self._check_numbers()
         self._check_n_instances()
         self._check_marks()
@@ -389,27 +390,26 @@ class Protocol:
         find("net", self.net, _NETS)
 
     def _check_params(self):
+        """Check the shapes of the fields that are dicts."""
         if not isinstance(self.dataset_params, dict):
             raise ValueError(
                 f"dataset_params={self.dataset_params!r} should be a dict of "
                 "parameters of the function that loads the data set."
             )
-        for field_name in ("query_params", "augmenter_params"):
-            given = getattr(self, field_name)
-            if not isinstance(given, dict) or not all(
-                isinstance(params, dict) for params in given.values()
-            ):
-                raise ValueError(
-                    f"{field_name}={given!r} should map strategies to dicts, "
-                    'such as {"bald": {"n_draws": 10}}.'
-                )
         if not isinstance(self.net_params, dict):
             raise ValueError(
                 f"net_params={self.net_params!r} should be a dict of parameters of "
                 'make_classifier, such as {"optimizer": "sgd"}.'
             )
-        for name, params in self.query_params.items():
-            check_values(find_strategy(name).function, params)
+        for name in ("query_params", "augmenter_params"):
+            given = getattr(self, name)
+            if not isinstance(given, dict) or not all(
+                isinstance(params, dict) for params in given.values()
+            ):
+                raise ValueError(
+                    f"{name}={given!r} should map strategies to dicts, "
+                    'such as {"bald": {"n_draws": 10}}.'
+                )
         if not isinstance(self.candidates, dict) or not all(
             map(COUNT.is_satisfied_by, self.candidates.values())
         ):
@@ -417,6 +417,11 @@ class Protocol:
                 f"candidates={self.candidates!r} should map strategies to integers "
                 '>= 1, such as {"uncertainty": 300}.'
             )
+
+    def _check_strategies(self):
+        """Check that there are the strategies that those dicts name."""
+        for name, params in self.query_params.items():
+            check_values(find_strategy(name).function, params)
         for name in self.candidates:
             find_strategy(name)
         for name in self.augmenter_params:
