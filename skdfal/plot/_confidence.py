@@ -3,9 +3,8 @@
 import numpy as np
 from sklearn.utils import check_consistent_length
 
-from skdfal.plot._display import GREY, NotebookPicture
+from skdfal.plot._display import GREY, MANY, NotebookPicture
 
-MANY = 500  # with more samples, points are smaller and paler
 COLOR = "#0072B2"
 
 

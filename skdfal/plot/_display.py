@@ -5,6 +5,7 @@ import colorsys
 import io
 
 GREY = "#555555"  # of lines that are no data
+MANY = 500  # with more samples, points are smaller
 
 
 def load_matplotlib(display):

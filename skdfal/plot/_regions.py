@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skdfal.plot._display import NotebookPicture
+from skdfal.plot._display import MANY, NotebookPicture
 
 # Possible states of a sample: key, colour, marker. Agreement is drawn first.
 STATES = [
@@ -12,7 +12,6 @@ STATES = [
     ("neither", "#000000", "s"),
     ("class", "#D55E00", "X"),
 ]
-MANY = 500  # with more samples, points are smaller
 
 
 class RegionsDisplay(NotebookPicture):
