@@ -323,9 +323,7 @@ class Protocol:
         """
         sees_all = find_strategy(strategy).n_candidates is None
         usual = None if sees_all else self.n_candidates
-        return self.candidates.get(
-            strategy, self.candidates.get(_bare(strategy), usual)
-        )
+        return _of_strategy(self.candidates, strategy, usual)
 
     def params_of(self, strategy):
         """Return the query parameters of a strategy, or None if there are none.
@@ -341,8 +339,7 @@ class Protocol:
         params : dict or None
             The parameters.
         """
-        usual = self.query_params.get(_bare(strategy))
-        return self.query_params.get(strategy, usual)
+        return _of_strategy(self.query_params, strategy)
 
     def check_data(self, data):
         """Raise a ValueError if the data set has too few samples.
@@ -500,9 +497,10 @@ class Protocol:
         object.__setattr__(self, "n_instances", pairs)
 
 
-def _bare(strategy):
-    """Return the name of a strategy without its addition."""
-    return strategy.partition("+")[0]
+def _of_strategy(values, strategy, usual=None):
+    """Return the value of a strategy, or of its name without an addition."""
+    bare, _, _ = strategy.partition("+")
+    return values.get(strategy, values.get(bare, usual))
 
 
 def _shortened(rounds):
