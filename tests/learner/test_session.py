@@ -28,6 +28,7 @@ from skdfal.pool import FilePool, PoolView
 from skdfal.strategies import describe, learning_loss_score
 from tests.conftest import make_blobs_of_images, make_net, make_steps
 from tests.data_home import skdfal_data
+from tests.pool.kinds import KINDS
 from tests.processes import CONTEXT, run_in_another_process
 
 
@@ -990,39 +991,10 @@ def test_two_sessions_on_one_file(data, tmp_path):
 # Pools
 
 
-def as_memmap(X, folder):
-    memmap = np.lib.format.open_memmap(folder / "X.npy", "w+", X.dtype, X.shape)
-    memmap[:] = X
-    return np.load(folder / "X.npy", mmap_mode="r")
-
-
-def as_files(X, folder):
-    for i, x in enumerate(X):
-        np.save(folder / f"{i}.npy", x)
-    return FilePool([folder / f"{i}.npy" for i in range(len(X))], np.load)
-
-
-class Pairs(torch.utils.data.Dataset):
-    """A Dataset of samples with labels, which nobody may look at."""
-
-    def __init__(self, X):
-        self.X = torch.from_numpy(X)
-
-    def __len__(self):
-        return len(self.X)
-
-    def __getitem__(self, i):
-        return self.X[i], "secret"
-
-
 POOLS = {
-    "tensor": lambda X, folder: torch.from_numpy(X),
-    "list": lambda X, folder: list(X),
-    "memmap": as_memmap,
-    "dataset": lambda X, folder: Pairs(X),
-    "files": as_files,
-    "float64": lambda X, folder: X.astype(np.float64),
-}
+    name: KINDS[name]
+    for name in ("tensor", "list of arrays", "memmap", "dataset of pairs", "files")
+} | {"float64": lambda X, _: X.astype(np.float64)}
 
 
 @pytest.fixture(scope="module")
