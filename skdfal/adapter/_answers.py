@@ -17,7 +17,6 @@ from skdfal.adapter._find import (
     is_learner,
     leads_to_net,
     members,
-    nets_within,
 )
 from skdfal.adapter._not_finite import check_weights
 from skdfal.adapter._probe import member_nets, torch_nets
@@ -174,11 +173,10 @@ def predicted_codes(estimator, proba):
     Returns
     -------
     codes : ndarray of shape (n_samples,)
-        Columns of the largest probabilities. For a binary net with a ``threshold``,
-        column 1 where its probability is larger than that.
+        Columns of the largest probabilities. For two classes and a threshold, column 1
+        where its probability is larger than that.
     """
-    nets = nets_within(estimator) if leads_to_net(estimator) else []
-    threshold = decision_threshold(nets[0][1]) if len(nets) == 1 else 0.5
+    threshold = decision_threshold(estimator)
     if threshold == 0.5:
         return proba.argmax(axis=1)
     return (proba[:, 1] > threshold).astype(np.intp)

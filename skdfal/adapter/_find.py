@@ -54,12 +54,6 @@ def wants_float_targets(estimator):
     return issubclass(loss, nn.BCEWithLogitsLoss | nn.BCELoss)
 
 
-def decision_threshold(net):
-    """Probability above which a net predicts class 1; 0.5 unless the net is binary."""
-    is_binary = isinstance(net, NeuralNetBinaryClassifier)
-    return net.threshold if is_binary else 0.5
-
-
 def members(estimator):
     """Return the learners of a modAL Committee, or None."""
     return getattr(estimator, "learner_list", None)
@@ -187,6 +181,38 @@ def _not_fitted(estimator):
         f"This {type(estimator).__name__} instance is not fitted yet. Call 'fit' "
         "with labelled samples before a query."
     )
+
+
+def decision_threshold(estimator):
+    """Return the probability above which class 1 of two is predicted.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        Any classifier, trained on the labels 0 and 1 if it has a threshold.
+
+    Returns
+    -------
+    threshold : float
+        0.5 unless a binary net, or one of scikit-learn's threshold classifiers around
+        a net or another classifier, has another one.
+    """
+    if isinstance(estimator, NeuralNetBinaryClassifier):
+        return estimator.threshold
+    if isinstance(estimator, FrozenEstimator):
+        return decision_threshold(estimator.estimator)
+    if getattr(estimator, "steps", None):
+        return decision_threshold(estimator.steps[-1][1])
+    if hasattr(estimator, "estimator_") and hasattr(estimator, "response_method"):
+        fixed = getattr(estimator, "threshold", "auto")
+        threshold = getattr(estimator, "best_threshold_", fixed)
+        if threshold == "auto" or estimator.response_method == "decision_function":
+            return 0.5
+        scorer = getattr(estimator, "_curve_scorer", None)
+        of_label = scorer._get_pos_label() if scorer else estimator.pos_label
+        return 1 - threshold if of_label == 0 else threshold
+    within = None if is_net(estimator) else fitted_within(estimator)
+    return 0.5 if within is None else decision_threshold(within)
 
 
 def class_labels(estimator, n_classes):

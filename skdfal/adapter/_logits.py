@@ -21,7 +21,6 @@ from skdfal._utils._torch import (
     map_tensors,
 )
 from skdfal.adapter._batches import lean_copy
-from skdfal.adapter._find import decision_threshold
 from skdfal.adapter._outputs import Convention
 from skdfal.adversarial import AffineForm, affine_form
 from skdfal.nets import RestartingClassifier
@@ -81,6 +80,8 @@ class LogitModule(nn.Module):
     n_classes : int or None
         Number of known classes, the first of its outputs. If None, all outputs are
         classes.
+    threshold : float, default=0.5
+        Probability above which the estimator predicts class 1 of two.
     log_odds : float, default=0.0
         Log-odds of class 1 at which the logits of two classes are equal. With 0, their
         softmax is ``predict_proba``.
@@ -91,6 +92,7 @@ class LogitModule(nn.Module):
         net,
         convention: Convention,
         n_classes: int | None,
+        threshold: float = 0.5,
         log_odds: float = 0.0,
     ) -> None:
         super().__init__()
@@ -99,6 +101,7 @@ class LogitModule(nn.Module):
         self.net = net
         self.convention = convention
         self.n_classes = n_classes
+        self.threshold = threshold
         self.log_odds = log_odds
 
     def forward(self, x: Any) -> Tensor:
@@ -116,9 +119,9 @@ class LogitModule(nn.Module):
         Raises
         ------
         ValueError
-            If the ``threshold`` of a binary net puts all samples into one class.
+            If the threshold puts all samples into one class.
         """
-        threshold = decision_threshold(self.net)
+        threshold = self.threshold
         if threshold == 0.5:
             return self
         if not 0 < threshold < 1:
@@ -127,7 +130,11 @@ class LogitModule(nn.Module):
                 "decision boundary. Set a threshold between 0 and 1."
             )
         log_odds = math.log(threshold / (1 - threshold))
-        return LogitModule(self.net, self.convention, self.n_classes, log_odds)
+        return self._with(self.net, log_odds)
+
+    def _with(self, net, log_odds: float) -> LogitModule:
+        given = self.convention, self.n_classes, self.threshold, log_odds
+        return LogitModule(net, *given)
 
     def _answer(self, x: Any) -> Tensor:
         out = first_output(self.infer(x))
@@ -165,7 +172,7 @@ class LogitModule(nn.Module):
         """Return this module in float64, as a copy."""
         net = lean_copy(self.net)
         net.module_ = copy.deepcopy(self.module).double()
-        return LogitModule(net, self.convention, self.n_classes, self.log_odds)
+        return self._with(net, self.log_odds)
 
 
 def _ends_in_softmax(module: nn.Module) -> bool:

@@ -16,7 +16,7 @@ from skdfal._utils._torch import evaluation_mode, first_output
 from skdfal._utils._warnings import warn_caller
 from skdfal.adapter._batches import Walk
 from skdfal.adapter._check import in_short
-from skdfal.adapter._find import nets_within
+from skdfal.adapter._find import decision_threshold, nets_within
 from skdfal.adapter._logits import Consensus, LogitModule, as_module_takes
 from skdfal.adapter._not_finite import check_outputs
 from skdfal.adapter._outputs import output_convention
@@ -46,7 +46,17 @@ def torch_nets(estimator, X) -> list[TorchNet]:
     found = nets_within(estimator)
     pool = as_pool(X)
     engine_for(pool)  # raises if the workers cannot be reached, before any reading
-    nets = [_probe(net, steps, pool, type(estimator).__name__) for steps, net in found]
+    is_one = len(found) == 1
+    nets = [
+        _probe(
+            net,
+            steps,
+            pool,
+            type(estimator).__name__,
+            decision_threshold(estimator if is_one else net),
+        )
+        for steps, net in found
+    ]
     if len({net.n_classes for net in nets}) > 1:
         raise ValueError(
             "The members of the Committee have different numbers of classes: "
@@ -64,7 +74,7 @@ def member_nets(estimator, X) -> list[TorchNet]:
     return list(nets[0].members) or nets
 
 
-def _probe(net, steps: list, pool: Pool, outermost: str) -> TorchNet:
+def _probe(net, steps: list, pool: Pool, outermost: str, threshold) -> TorchNet:
     """Check the net against its input with a forward pass of one sample, twice."""
     name = type(getattr(net.module_, "_orig_mod", net.module_)).__name__
     if is_regressor(net):
@@ -80,7 +90,7 @@ def _probe(net, steps: list, pool: Pool, outermost: str) -> TorchNet:
         convention = output_convention(net, out, name)
         _check_output(out, name, convention, len(pool), x)
         n_known = _n_known_classes(net)
-        module = LogitModule(walk.net, convention, n_known)
+        module = LogitModule(walk.net, convention, n_known, threshold)
         logits = module(x)
         check_outputs(logits[:1], walk.module)
         _warn_of_cut(net, out, n_known, name)

@@ -1,15 +1,26 @@
-"""Binary nets that decide at another probability than one half."""
+"""Binary classifiers that decide at another probability than one half."""
 
 import math
 
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score, make_scorer
+from sklearn.model_selection import (
+    FixedThresholdClassifier,
+    GridSearchCV,
+    TunedThresholdClassifierCV,
+)
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from skorch import NeuralNetBinaryClassifier
 from torch import nn
 
 import skdfal
-from skdfal import ActiveLearningClassifier, AdversarialAugmenter
+from skdfal import ActiveLearningClassifier, AdversarialAugmenter, make_classifier
 from tests.adversarial_nets import small_cnn
 
 THRESHOLD = 0.2
@@ -92,3 +103,61 @@ def test_a_threshold_that_leaves_no_boundary(binary, pool, threshold):
     assert skdfal.entropy_sampling(net, pool, 3).shape == (3,)
     with pytest.raises(ValueError, match=f"threshold={threshold} .*one class"):
         skdfal.dfal(net, pool, 3)
+
+
+def identity():
+    return FunctionTransformer(inverse_func=lambda X: X, func=lambda X: X)
+
+
+# From a net or another classifier to one that decides elsewhere.
+DECIDING_ELSEWHERE = {
+    "fixed": lambda of: FixedThresholdClassifier(of, threshold=0.4),
+    "of class 0": lambda of: FixedThresholdClassifier(of, threshold=0.4, pos_label=0),
+    "tuned": lambda of: TunedThresholdClassifierCV(of, cv=2, random_state=0),
+    "tuned for class 0": lambda of: TunedThresholdClassifierCV(
+        of, scoring=make_scorer(f1_score, pos_label=0), cv=2, random_state=0
+    ),
+    "auto": lambda of: FixedThresholdClassifier(of),
+    "in a pipeline": lambda of: make_pipeline(
+        identity(), FixedThresholdClassifier(of, threshold=0.4)
+    ),
+    "in a search": lambda of: GridSearchCV(
+        FixedThresholdClassifier(of), {"threshold": [0.4]}, cv=2
+    ),
+    "frozen": lambda of: FixedThresholdClassifier(of, threshold=0.4),
+}
+
+
+@pytest.fixture(scope="module")
+def two_classes(data):
+    return data[0], data[1] % 2
+
+
+@pytest.mark.parametrize("kind", DECIDING_ELSEWHERE)
+def test_twins_cross_the_threshold_around_a_net(kind, two_classes, pool):
+    net = make_classifier(small_cnn(n_outputs=2), max_epochs=3, lr=0.01)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        clf = DECIDING_ELSEWHERE[kind](net).fit(*two_classes)
+    clf = FrozenEstimator(clf) if kind == "frozen" else clf
+    augmenter = AdversarialAugmenter(clf, prefit=True, overshoot=0.05)
+    twins = augmenter.transform(pool)
+    assert (clf.predict(twins) != clf.predict(pool)).mean() > 0.9
+
+
+@pytest.mark.parametrize("kind", DECIDING_ELSEWHERE)
+@pytest.mark.parametrize("of", ["net", "no net"])
+def test_the_loop_predicts_as_its_threshold_classifier(of, kind, two_classes):
+    X, y = two_classes
+    net = make_classifier(small_cnn(n_outputs=2), max_epochs=2, lr=0.003)
+    estimator = net if of == "net" else LogisticRegression(C=1e-4)
+    X = X if of == "net" else X.reshape(len(X), -1)
+    clf = ActiveLearningClassifier(
+        clone(DECIDING_ELSEWHERE[kind](estimator)),
+        "margin",
+        n_initial=30,
+        max_annotations=30,
+        random_state=0,
+    ).fit(X, np.array(["no", "yes"])[y])
+    expected = clf.estimator_.predict(X)
+    np.testing.assert_array_equal(clf.predict(X) == "yes", expected == 1)
