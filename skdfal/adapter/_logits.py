@@ -32,6 +32,8 @@ _PLAIN_PASSES = {
     NeuralNetBinaryClassifier.infer,
     RestartingClassifier.infer,
 }
+# A logit that is smaller than another by this much: its probability is 0.
+_OUT_OF_REACH = 1e30
 _SOFTMAX = {torch.softmax, torch.nn.functional.softmax, Tensor.softmax}
 
 
@@ -107,7 +109,9 @@ class LogitModule(nn.Module):
     def forward(self, x: Any) -> Tensor:
         logits = self._all_logits(as_module_takes(self.module, x))[:, : self.n_classes]
         logits = logits.float() if logits.dtype in HALVES else logits
-        return self._shifted(logits)
+        # A class masked by -inf is never predicted; this way, no difference is NaN.
+        lowest = logits.detach().amax(1, keepdim=True) - _OUT_OF_REACH
+        return self._shifted(torch.maximum(logits, lowest))
 
     def _shifted(self, f: Tensor) -> Tensor:
         """Lower the logit of class 1 by the log-odds."""

@@ -17,6 +17,7 @@ from skdfal._utils._torch import (
 )
 
 # Up to this many classes, all are attacked; beyond it, only the most likely ones.
+_OUT_OF_REACH = 1e6  # so far below the largest, a logit is that of a masked class
 _FEW_CLASSES = 20
 _N_LIKELIEST = 10
 
@@ -271,7 +272,7 @@ def deepfool_within(
                 top[fresh], label[fresh] = rank, rank[:, 0]
             f, w, ratio = nearest_plane(logits.gather(1, top[active]), x_i, p)
             # A step of the size of rounding could stall on the boundary: let it grow.
-            size = logits.detach().abs().amax(1) + (
+            size = _largest_in_reach(logits.detach()) + (
                 w * x_i.detach().flatten(1)
             ).abs().sum(1)
             rounding = n_iter[active].float() * precision * size.clamp_min(precision)
@@ -386,6 +387,12 @@ def _logits(module: nn.Module, x: Tensor) -> Tensor:
             "or (n_samples,) for two classes. Flatten the remaining axes."
         )
     return two_or_more
+
+
+def _largest_in_reach(logits: Tensor) -> Tensor:
+    """Compute max_k |f_k| of each row, without classes masked by -1e9 or -inf."""
+    in_reach = logits > logits.amax(1, keepdim=True) - _OUT_OF_REACH
+    return logits.abs().where(in_reach, 0).amax(1)
 
 
 def _eps(dtype: torch.dtype) -> float:

@@ -1,5 +1,6 @@
 """Nets and tools as their users have them: what each answers, and what it is told."""
 
+import copy
 import warnings
 from types import SimpleNamespace
 
@@ -409,6 +410,58 @@ def test_a_net_that_answers_nan_to_some_samples(case, pool):
     if case.score:
         with pytest.raises(ValueError, match=message):
             case.score(net, pool, **case.score_params)
+
+
+class Masked(nn.Module):
+    """Has one more class, which a mask excludes, as for classes not in use yet."""
+
+    def __init__(self, n_classes=4, seed=0, value=None):
+        super().__init__()
+        self.cnn, self.value = small_cnn(n_classes, seed), value
+
+    def forward(self, x):
+        logits = self.cnn(x)
+        if self.value is None:
+            return logits
+        return torch.cat([logits, logits.new_full((len(x), 1), self.value)], dim=1)
+
+
+def ignores_masked(case):
+    """All but one that counts classes, and one that needs a linear layer at the end."""
+    return asks_the_net(case) and str(case) not in ("prob_cover", "egl-layers")
+
+
+@pytest.mark.parametrize("case", [*filter(ignores_masked, CASES)], ids=str)
+def test_a_masked_class_is_as_if_it_were_not_there(case, pool):
+    head = {"loss_layers": ("cnn.3", "cnn.7")} if case.needs_head else {}
+    make = make_net_with_head if case.needs_head else make_net
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        without = make(module=Masked, **head).initialize()
+    expected = sample(case, without, pool)
+    for value in (-torch.inf, -1e9):
+        net = copy.deepcopy(without)
+        net.module_.value = value
+        np.testing.assert_array_equal(sample(case, net, pool), expected)
+
+
+def test_probabilities_of_a_masked_class(pool):
+    net = make_net(module=Masked, module__value=-torch.inf).initialize()
+    p = net.predict_proba(pool)
+    assert (p[:, 4] == 0).all()
+    np.testing.assert_allclose(skdfal.entropy_score(net, pool), entr(p).sum(1), 1e-5)
+    net.module_.cnn = Constant(-torch.inf)
+    with pytest.raises(ValueError, match="NaN or infinity for 1 of 1 samples"):
+        skdfal.entropy_score(net, pool)
+
+
+class Constant(nn.Module):
+    def __init__(self, value):
+        super().__init__()
+        self.value = value
+
+    def forward(self, x):
+        return x.new_full((len(x), 4), self.value)
 
 
 class Counting(nn.Module):

@@ -194,6 +194,32 @@ def test_adding_a_constant_to_all_logits_changes_nothing():
     torch.testing.assert_close(deepfool(Shifted(module), x), deepfool(module, x))
 
 
+class Masking(nn.Module):
+    """Puts a class of constant logit behind the others."""
+
+    def __init__(self, value):
+        super().__init__()
+        self.value = value
+
+    def forward(self, logits):
+        masked = logits.new_full((len(logits), 1), self.value)
+        return torch.cat([logits, masked], dim=1)
+
+
+@pytest.mark.parametrize("value", [-math.inf, torch.finfo(torch.float32).min, -1e9])
+def test_a_masked_class_changes_nothing(value):
+    """Its logit says nothing about the rounding of the others."""
+    module, x = small_cnn(), images(40)
+    expected = deepfool(module, x, overshoot=0)
+    assert (expected.n_iter > 1).any()
+    for found, what in zip(
+        deepfool(Wrapped(module, after=Masking(value)), x, overshoot=0),
+        expected,
+        strict=True,
+    ):
+        torch.testing.assert_close(found, what, rtol=0, atol=0)
+
+
 def test_batch_and_order_do_not_matter():
     module, x = small_cnn(), images(23)
     whole = deepfool(module, x, batch_size=23)
