@@ -88,10 +88,10 @@ def write_json(path, value):
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
 
-def write_csv(path, rows, columns):
-    """Write dicts as CSV, floats with all their digits."""
+def write_csv(path, rows, columns=None):
+    """Write dicts as CSV, floats with all their digits; all keys by default."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer = csv.DictWriter(text, columns or rows[0].keys(), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     write_text(path, text.getvalue())

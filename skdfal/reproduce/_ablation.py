@@ -126,10 +126,10 @@ def write_ablation(plan, records, out_dir, arguments):
         for training, own in records.items()
         for row in own
     ]
-    write_csv(out_dir / "rounds.csv", rows, tuple(rows[0]))
+    write_csv(out_dir / "rounds.csv", rows)
     effects = contrast_rows(plan.contrasts, records)
     if effects:
-        write_csv(out_dir / "ablation.csv", effects, tuple(effects[0]))
+        write_csv(out_dir / "ablation.csv", effects)
     protocol = next(iter(plan.protocols.values()))
     marks = protocol.table_marks()
     title = f"What is at work in DFAL, {plan.dataset}, {protocol.net}"

@@ -114,7 +114,7 @@ class Run(NamedTuple):
 
     def write_rows(self, rows):
         """Write the measurements as CSV."""
-        write_csv(self.path("csv"), rows, tuple(rows[0]))
+        write_csv(self.path("csv"), rows)
 
     def write_run(self, **found):
         """Write versions, settings and results as JSON."""

@@ -306,7 +306,7 @@ def _report(run, records, *, with_choices=True):
             ylabel="difference of accuracies",
         )
     if chosen:
-        write_csv(run.out_dir / "chosen.csv", chosen, tuple(chosen[0]))
+        write_csv(run.out_dir / "chosen.csv", chosen)
         draw_or_say(
             lambda: save_chosen(run.out_dir, run.protocol, run.out_dir / "chosen.png")
         )
