@@ -384,6 +384,13 @@ def test_array_dataset_falls_back_to_single_samples():
     np.testing.assert_array_equal(batch[1][0]["a"], [4, 5])
 
 
+@pytest.mark.parametrize("dtype", [str, object])
+def test_labels_that_are_no_numbers(dtype):
+    net = make_classifier("lenet5", **CHEAP, max_epochs=1)
+    with pytest.raises(TypeError, match=r"y of dtype .* Encode them"):
+        net.fit(np.zeros((4, 1, 16, 16), np.float32), np.arange(4).astype(dtype))
+
+
 def test_own_modules(data):
     X, y = data
 

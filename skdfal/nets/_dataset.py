@@ -27,6 +27,12 @@ class ArrayDataset(skorch.dataset.Dataset):
 
 def _as_labels(y):
     """Tensor of y; integers become int64, the dtype that losses expect."""
+    if isinstance(y, np.ndarray) and y.dtype.kind not in "biuf":
+        raise TypeError(
+            f"y of dtype {y.dtype} should hold numbers: a network learns labels 0, "
+            "..., n_classes - 1. Encode them, as with scikit-learn's LabelEncoder; "
+            "ActiveLearningClassifier and LabelingSession take labels of any kind."
+        )
     y = torch.as_tensor(y)
     return y if y.is_floating_point() or y.dtype == torch.bool else y.long()
 
