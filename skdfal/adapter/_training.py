@@ -54,6 +54,12 @@ def fit_samples(estimator, X, y, **fit_params):
         with _interruptible():
             estimator.fit(X, y, **fit_params)
     except TypeError as exc:
+        if "forward() got an unexpected keyword" in str(exc):
+            raise TypeError(
+                f"{exc}: skorch passes the columns of a data frame to the module by "
+                "name. If a step before the net returns one, call "
+                "set_output(transform='default') on it."
+            ) from exc
         if "'input' (position 1) must be Tensor" not in str(exc):
             raise
         raise TypeError(
@@ -79,6 +85,12 @@ def fit_samples(estimator, X, y, **fit_params):
             "forward, or train in float32 (with torch.autocast for speed)."
         ) from exc
     except ValueError as exc:
+        if "n_splits" in str(exc) and getattr(inner_net(estimator), "train_split", 0):
+            raise ValueError(
+                f"The net cannot split {len(y)} samples into training and validation "
+                f"set: {exc} Set its train_split=None, or create it with "
+                "make_classifier, whose split is not stratified."
+            ) from exc
         if "more than 1 value per channel" not in str(exc):
             raise
         raise ValueError(

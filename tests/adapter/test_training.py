@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 from sklearn.datasets import make_blobs
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from skorch import NeuralNetClassifier
 from torch import nn
 
@@ -15,6 +17,8 @@ from skdfal import (
 )
 from skdfal.adapter._not_finite import check_weights
 from skdfal.adapter._training import fit_samples
+from skdfal.nets import MLP
+from tests.adversarial_nets import small_cnn
 from tests.conftest import make_net
 
 
@@ -91,6 +95,23 @@ def test_a_training_that_diverges_is_an_error(data):
     )
     with pytest.raises(ValueError, match="has diverged"):
         loop.fit(X, y)
+
+
+def test_a_split_that_needs_more_samples_of_each_class(data):
+    net = NeuralNetClassifier(small_cnn(), criterion=nn.CrossEntropyLoss, verbose=0)
+    for n in (4, 12):  # skorch's default: a stratified fifth
+        with pytest.raises(ValueError, match=r"split \d+ samples.*train_split=None"):
+            fit_samples(net, data[0][:n], data[1][:n])
+
+
+def test_a_step_that_returns_a_data_frame(data):
+    net = make_classifier(MLP, module__n_features=4, module__n_classes=4, max_epochs=1)
+    pipeline = make_pipeline(StandardScaler(), net).set_output(transform="pandas")
+    X = data[0].reshape(len(data[0]), -1)[:, :4]
+    with pytest.raises(TypeError, match=r"'x0'.*set_output\(transform='default'\)"):
+        fit_samples(pipeline, X, data[1])
+    pipeline.set_output(transform="default")
+    assert fit_samples(pipeline, X, data[1]).predict(X).shape == data[1].shape
 
 
 def test_infinite_masks_are_no_divergence():
