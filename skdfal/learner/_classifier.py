@@ -314,6 +314,9 @@ default="random"
         self.random_state = random_state
         self.verbose = verbose
 
+    # Not an argument of its own: has_fit_parameter would promise it for any estimator.
+    __metadata_request__fit = {"sample_weight": None}
+
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, *, X_val=None, y_val=None, monitor=None, **fit_params):
         """Run the active learning loop until the budget is spent or the pool is empty.
@@ -592,12 +595,23 @@ default="random"
         if X_val is None or y_val is None:
             raise ValueError("X_val and y_val should be given together, or not at all.")
         X_val = self._validate_X(X_val, reset=False)
+        is_masked = np.ma.is_masked(y_val)
         y_val = column_or_1d(as_numpy(y_val))
         check_consistent_length(X_val, y_val)
-        if not set(y_val.tolist()) & set(self.classes_.tolist()):
+        classes = self.classes_.tolist()
+        if not set(y_val.tolist()) & set(classes):
             raise ValueError(
                 f"y_val holds {np.unique(y_val).tolist()[:5]}, none of the classes of "
-                f"y, {self.classes_.tolist()[:5]}. Both need the same kind of labels."
+                f"y, {classes[:5]}. Both need the same kind of labels."
+            )
+        if is_masked or (
+            self.missing_label not in classes
+            and is_missing(y_val, self.missing_label).any()
+        ):
+            raise ValueError(
+                "Entries of y_val are masked or equal "
+                f"missing_label={self.missing_label!r}: no prediction could be right "
+                "there. Leave these samples out of X_val and y_val."
             )
         return X_val, y_val
 

@@ -18,6 +18,7 @@ import pytest
 import skorch
 import torch
 from modAL.uncertainty import uncertainty_sampling as modal_uncertainty
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import DataConversionWarning, NotFittedError
@@ -759,6 +760,13 @@ def test_held_out_labels_of_another_kind(data):
     X, y = data
     with pytest.raises(ValueError, match="none of the classes"):
         make_loop().fit(X, y, X_val=X, y_val=y + 10)
+    for some in (np.where(y == 1, -1, y), np.ma.array(y, mask=y == 1)):
+        with pytest.raises(ValueError, match=r"y_val are masked or .* Leave"):
+            make_loop().fit(X, y, X_val=X, y_val=some)
+    loop = make_loop(missing_label=np.nan, max_annotations=8)
+    with pytest.raises(ValueError, match="missing_label=nan"):
+        loop.fit(X, y, X_val=X, y_val=np.where(y == 1, np.nan, y))
+    loop.fit(X, y - 1, X_val=X, y_val=y - 1)  # here, -1 is a class
     with pytest.raises(TypeError, match="monitor"):
         make_loop().fit(X, y, monitor=5)
 
@@ -956,6 +964,13 @@ def test_weights_of_samples(data):
         weights = np.where(y == favourite, 1.0, 1e-3)
         clf = clone(loop).fit(X, y, sample_weight=weights)
         assert (clf.predict(X) == favourite).mean() > 0.9
+        with config_context(enable_metadata_routing=True):
+            routed = clone(loop).set_fit_request(sample_weight=True)
+            params = {"sample_weight": weights}
+            scores = cross_val_score(
+                routed, X, y, cv=2, params=params, error_score="raise"
+            )
+        assert (scores < 0.5).all()  # nearly all are taken for the favourite
 
 
 def test_a_lone_sample_in_the_last_batch_is_found_before_the_training(data):
