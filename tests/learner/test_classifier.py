@@ -966,6 +966,7 @@ def test_weights_of_samples(data):
         assert (clf.predict(X) == favourite).mean() > 0.9
         with config_context(enable_metadata_routing=True):
             routed = clone(loop).set_fit_request(sample_weight=True)
+            routed.set_score_request(sample_weight=False)
             params = {"sample_weight": weights}
             scores = cross_val_score(
                 routed, X, y, cv=2, params=params, error_score="raise"
