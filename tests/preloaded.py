@@ -10,7 +10,7 @@ for _name in (
     "skdfal.cli._comparison",
     "skdfal.cli._work",
     "torch._dynamo",
-    "skdfal.label._command",
+    "skdfal.label._label",
     "tests.conftest",
     "tests.label.projects",
 ):

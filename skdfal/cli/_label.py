@@ -146,6 +146,6 @@ def _host(text):
 
 
 def _load():
-    from skdfal.label._command import label
+    from skdfal.label._label import label
 
     return label

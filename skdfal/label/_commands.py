@@ -10,7 +10,6 @@ from sklearn.base import clone
 
 from skdfal._utils._files import write_json, write_text
 from skdfal.label._answers import Answers
-from skdfal.label._command import STORE, agreed_classes, known_classes, make_folder
 from skdfal.label._formats import (
     LOCAL_FILES,
     label_studio_config,
@@ -21,6 +20,7 @@ from skdfal.label._formats import (
     write_labels,
     write_predictions,
 )
+from skdfal.label._label import STORE, agreed_classes, known_classes, make_folder
 from skdfal.label._nets import image_size_for, make_net, samples_for, strategy_for
 from skdfal.label._project import LABELS
 from skdfal.label._shared import (
@@ -215,7 +215,7 @@ def import_(arguments):
     with closing(Store(path)) as store:
         store.set("classes", classes)
         before = store.events()
-        # Earlier versions gave an event the id of its name as the file wrote it.
+        # An answer is the same however a file spelled the name of its picture.
         known = {renamed(event, event.picture).id for event in before}
         store.add([event for event in events if event.id not in known])
         after = store.events()

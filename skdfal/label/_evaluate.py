@@ -10,9 +10,9 @@ from tabulate import tabulate
 
 from skdfal.datasets._label_table import labels_of_pictures
 from skdfal.label._answers import Answers
-from skdfal.label._command import PROJECT, STORE
 from skdfal.label._event import Event
 from skdfal.label._formats import read_labels, write_judged
+from skdfal.label._label import PROJECT, STORE
 from skdfal.label._shared import (
     check_out,
     known_events,

@@ -415,6 +415,6 @@ def _as_seconds(text, where):
         raise ValueError(
             f"{where}: {text!r} should be a time like 2026-01-31T13:45:00+00:00."
         ) from error
-    if when.tzinfo is None:  # UTC, as earlier versions wrote it without saying so
+    if when.tzinfo is None:  # taken as UTC
         when = when.replace(tzinfo=timezone.utc)
     return when.timestamp()

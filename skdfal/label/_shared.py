@@ -7,8 +7,8 @@ import numpy as np
 
 from skdfal.adapter import predict_proba
 from skdfal.datasets._label_table import PictureNames, name_in
-from skdfal.label._command import PROJECT, STORE
 from skdfal.label._formats import renamed
+from skdfal.label._label import PROJECT, STORE
 from skdfal.label._net_file import load_net
 from skdfal.label._nets import samples_for
 from skdfal.label._trainer import NET

@@ -13,9 +13,9 @@ import pytest
 
 from skdfal.cli import main
 from skdfal.label import Event, Project, Recipe, Store, StoreError, load_demo
-from skdfal.label._command import agreed_classes, settle_token
 from skdfal.label._demo import TRUTH
 from skdfal.label._formats import read_labels
+from skdfal.label._label import agreed_classes, settle_token
 from skdfal.label._net_file import load_net
 from skdfal.label._nets import make_net
 from skdfal.label._status import keys_of
@@ -251,7 +251,7 @@ def test_folders_as_labels_need_folders(pictures, quick, capsys, is_new):
         "--strategy bogus",
         "--net bogus",
         "--net no.such:Net",
-        "--net tests.label.test_command:makes_no_net",
+        "--net tests.label.test_label:makes_no_net",
         "--size 9",
         "--host 192.0.2.1",
     ],
