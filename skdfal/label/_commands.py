@@ -1,5 +1,6 @@
 """The commands that read and write files, without a page."""
 
+import re
 from contextlib import closing
 from inspect import signature
 from itertools import islice
@@ -91,10 +92,19 @@ def query(arguments):
         if score is not None and session is not None and found:
             scores = score(session.estimator_, samples.view(found))
         for i, value in zip(found, scores, strict=True):
-            print(pool.names[i], *([] if score is None else [f"{value:.6g}"]), sep="\t")
+            name = _on_one_line(pool.names[i])
+            print(name, *([] if score is None else [f"{value:.6g}"]), sep="\t")
         say_broken(pool)
     if not found:
         say("All pictures that can be read have a label.")
+
+
+def _on_one_line(name):
+    """Return a file name in which control characters, such as a newline, are escaped.
+
+    A shell that reads the names line by line would take one picture for two.
+    """
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda found: repr(found[0])[1:-1], name)
 
 
 def _score_of(name):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import sqlite3
 import sys
 import unicodedata
@@ -227,6 +228,16 @@ def test_query(pictures, capsys):
     assert query(labels, "-n", "100", "--strategy", "random") == 0
     names = capsys.readouterr().out.splitlines()
     assert set(names) == set(truth(pictures)) - set(labels)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such file names")
+def test_query_prints_each_picture_on_one_line(pictures, capsys):
+    names = set(truth(pictures))
+    picture = min(names)
+    (pictures / picture).rename(pictures / "a\nb\tc é\u202f.png")
+    assert query({}, "-n", "100") == 0
+    printed = set(capsys.readouterr().out.splitlines())
+    assert printed == names - {picture} | {r"a\nb\tc é" + "\u202f.png"}
 
 
 def test_query_without_labels_of_two_classes(pictures, capsys):
