@@ -156,8 +156,13 @@ def _open(arguments, pictures, folder, store):
     from skdfal.label._trainer import Recipe
     from skdfal.pool import on_cluster
 
+    last_size = store.setting("learning", {}).get("size")
     learning = settle_learning(arguments, store)
     size = arguments.size or image_size_for(arguments.net)
+    if arguments.size != last_size and ":" not in arguments.net:
+        # Or raises here, before a cache of pictures of the former size is emptied.
+        shape = (3, size, size)
+        make_net(arguments.net, 2, shape, strategy=arguments.strategy).initialize()
     open_pool = partial(_open_pool, str(pictures), str(folder), size)
     pool = open_pool()
     classes = _classes_of(arguments, pool, store.setting("classes", []))

@@ -261,6 +261,16 @@ def test_a_typo_leaves_no_project_behind(pictures, quick, wrong):
     assert not (pictures / "skdfal").exists()
 
 
+def test_a_size_that_is_too_small_leaves_the_decoded_pictures(pictures, quick):
+    assert run(pictures, "--classes", "dark,light", "--no-browser") == 0
+    cache = pictures / "skdfal" / "cache"
+    with closing(ImagePool(pictures, cache=cache, exclude=pictures / "skdfal")) as pool:
+        pool.decode()
+    before = (cache / "pixels.npy").stat()
+    assert run(pictures, "--no-browser", "--size", "9") == 2
+    assert (cache / "pixels.npy").stat() == before
+
+
 def test_what_is_no_folder_of_classes_leaves_no_project_behind(tmp_path, quick, capsys):
     empty = tmp_path / "empty"
     empty.mkdir()
