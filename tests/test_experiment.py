@@ -43,6 +43,7 @@ from skdfal.experiment import (
     summarize,
 )
 from skdfal.experiment._folder import TrialFiles, opened
+from skdfal.experiment._source import source_digest
 from skdfal.experiment._table import guessing_note, training_note
 from skdfal.experiment._trial import samples_of_trial
 from skdfal.experiment._workers import Task, _run_task, check_end, run_tasks
@@ -716,6 +717,68 @@ def test_strategy_net_and_data_of_a_module_of_ones_own(mine, tmp_path):
     again = run_experiment(protocol, ["mine:last_ones"], 1, resume=True, **arguments)
     assert again == records
     assert "mine:last_ones" in accuracy_table(records, [8])
+
+
+def test_changed_code_does_not_pass_for_the_former(mine, tmp_path):
+    """Else a table would show a strategy that no longer exists."""
+
+    def go_on(code, strategies=("mine:last_ones",)):
+        Path(mine.__file__).write_text(code)
+        protocol, folder = Protocol(**OF_MINE), tmp_path / "results"
+        run_experiment(protocol, strategies, 0, out_dir=folder, resume=True, verbose=0)
+
+    go_on(MINE)
+    # Neither words about the code nor code for something else make a difference.
+    body = "    return np.arange(len(X) - offset"
+    go_on(MINE.replace(body, f'    """The last."""  # ones\n{body}'))
+    go_on(f"{MINE}\n\ndef first_ones(estimator, X, n_instances=1):\n    pass\n")
+    with pytest.raises(FolderError, match=r"former code of mine:last_ones\. Choose"):
+        go_on(MINE.replace(body, f"{body} * 2"))
+    with pytest.raises(FolderError, match="former code of mine:Net"):
+        go_on(MINE.replace("nn.Linear(8,", "nn.Linear(9 - 1,"), ["random"])
+
+
+LAYERED = """\
+from math import sin as wave
+N = 3
+M = 4
+
+
+def helper(x):
+    return wave(x) + N
+
+
+def outer(x):
+    return helper(x), "M"
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_other"),
+    [
+        ("N = 3", "N = 5", True),
+        ("import sin", "import cos", True),
+        ("wave(x) +", "wave(x) -", True),
+        ("M = 4", "M = 5", False),
+        ("N = 3", "N  =  3  # as ever", False),
+        ("    return helper", "    'Help.'\n    return helper", False),
+    ],
+)
+def test_the_code_of_a_name_includes_what_it_uses(
+    tmp_path, monkeypatch, old, new, is_other
+):
+    """A helper, a constant and an import count, and nothing beside them."""
+    monkeypatch.syspath_prepend(tmp_path)
+    for module, code in (("layered", LAYERED), ("other", LAYERED.replace(old, new))):
+        (tmp_path / f"{module}.py").write_text(code)
+    digests = {source_digest(f"{module}:outer") for module in ("layered", "other")}
+    for module in ("layered", "other"):
+        del sys.modules[module]
+    assert len(digests) == 1 + is_other
+
+
+def test_compiled_code_has_no_digest():
+    assert source_digest("math:sin") is None
 
 
 def test_the_trials_of_a_table_are_those_of_all_its_marks():

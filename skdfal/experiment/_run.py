@@ -27,6 +27,7 @@ from skdfal.experiment._machine import (
     package_versions,
 )
 from skdfal.experiment._names import strategy_name
+from skdfal.experiment._source import check_sources
 from skdfal.experiment._trial import check_loop, run_trial
 from skdfal.experiment._workers import Task, report, run_tasks
 
@@ -90,8 +91,8 @@ def run_experiment(
     FileExistsError
         If ``out_dir`` is not empty and ``resume`` is not set.
     FolderError
-        If ``out_dir`` holds an experiment with other settings or data, or another
-        process works in it.
+        If ``out_dir`` holds an experiment with other settings, data or code of your
+        own, or another process works in it.
     TrialError
         If a trial failed. The other trials are stopped, and can be resumed.
     BrokenProcessPool
@@ -117,7 +118,8 @@ def run_experiment(
     ...     )
     """
     strategies = _checked_strategies(strategies)
-    for name in (*strategies, protocol.net, protocol.dataset):
+    names = (*strategies, protocol.net, protocol.dataset)
+    for name in names:
         _check_workers_find(name)
     _check_counts(n_trials, seed, n_jobs, n_threads)
     out_dir = Path(out_dir)
@@ -137,6 +139,7 @@ def run_experiment(
     if (digest := _digest(data)) is not None:
         settings[DIGEST] = digest
     with opened(out_dir, settings, resume=resume):
+        check_sources(out_dir, names)
         # All strategies of a trial run before the next trial, so that the results of an
         # interrupted run can be compared.
         tasks = {
