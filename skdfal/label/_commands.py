@@ -230,7 +230,10 @@ def import_(arguments):
         store.add([event for event in events if event.id not in known])
         after = store.events()
     n_new = len(after) - len(before)
-    say(f"Imported {n_new} new answers of the {len(events)} in {arguments.file}.")
+    said = f"Imported {n_new} new answers of the {len(events)} in {arguments.file}."
+    if n_new and (path.parent / NET).exists():
+        said += ' The network learns them when you next run "skdfal label".'
+    say(said)
     _say_overruled(events, Answers(after).labels())
 
 
@@ -290,7 +293,7 @@ def _session(pool, samples, labels, arguments):
     with torch.random.fork_rng(devices=[]):
         clone(net).initialize()  # or raises, before pictures are drawn at random too
     if len(set(labels.values())) < 2:
-        say("Two classes do not have labels yet; these pictures are drawn at random.")
+        say("Fewer than two classes have labels; these pictures are drawn at random.")
         return None
     session = LabelingSession(
         samples,

@@ -48,7 +48,8 @@ class Project:
     recipe : Recipe
         Settings of the trainings, and the folder of the network and its predictions.
     n_instances : int, default=10
-        Number of new labels that start a training.
+        Number of new labels that start a training. A project that is opened again
+        starts one as soon as any label has changed since the last.
     holdout : float, default=0.1
         Proportion of the shown pictures that is held out, and so never trained on.
     budget : int, default=0
@@ -112,7 +113,7 @@ class Project:
         pool.decode_in_background()
         self._lookout = threading.Thread(target=self._look_for_pictures, daemon=True)
         self._lookout.start()
-        self._train_if_due()
+        self._catch_up()
 
     def _kept(self, name, value):
         """Return a setting as it was in the first run, and save it in the first run."""
@@ -369,6 +370,16 @@ class Project:
             }
             labels = self._labels_to_train_on()
             return self._learning.begin(Job(labels, self._order.askable, excluded))
+
+    def _catch_up(self):
+        """Train on labels that came or changed since the last training, however few.
+
+        A person who imports corrections and has no page to press a button on would wait
+        for more labels otherwise.
+        """
+        n_changed = self._learning.n_changed(self._labels_to_train_on())
+        if not (self._learning.rounds and n_changed and self.train()):
+            self._train_if_due()
 
     def _train_if_due(self):
         if self._n_until_training() <= 0:

@@ -575,6 +575,19 @@ def test_import_csv_into_a_new_project(pictures, capsys):
     assert classes == ["dark", "light"]
 
 
+@pytest.mark.parametrize("is_trained", [False, True])
+def test_an_import_says_when_the_network_learns_it(pictures, capsys, is_trained):
+    """Only if there is one, and if there is anything new."""
+    (pictures / "skdfal").mkdir()
+    if is_trained:
+        (pictures / "skdfal" / "net.skdfal").write_bytes(b"")
+    write_labels("labels.csv", events(truth(pictures)))
+    for is_new in (True, False):
+        assert main(["import", "labels.csv", "pictures"]) == 0
+        is_said = "when you next run" in capsys.readouterr().err
+        assert is_said == (is_trained and is_new)
+
+
 def test_an_import_is_known_by_the_picture_not_by_how_the_file_names_it(
     pictures, capsys
 ):

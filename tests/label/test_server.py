@@ -374,3 +374,32 @@ def test_labels_that_pass_a_budget_at_once_are_trained_on(pictures, monkeypatch)
             store.set("trained_on", {name: truth(name) for name in names[:n_known]})
         make_project(pictures, budget=4, holdout=0.0).close()
         assert len(begun) == 1
+
+
+@pytest.mark.parametrize("n_rounds", [0, 1])
+def test_a_project_that_is_opened_learns_a_single_correction(
+    pictures, monkeypatch, n_rounds
+):
+    """An import has no page on which to start a training; the first one has to wait."""
+    begun = []
+
+    def begin(learning, job):
+        begun.append(job.labels)
+        return True
+
+    monkeypatch.setattr("skdfal.label._learning.Learning.begin", begin)
+    names = sorted(path.name for path in pictures.glob("*.png"))[:6]
+    labels = {name: truth(name) for name in names}
+    (pictures / "skdfal").mkdir()
+    with closing(Store(pictures / "skdfal" / "labels.sqlite")) as store:
+        store.add([Event(n, n, "label", labels[n]) for n in names])
+        for _ in range(n_rounds):
+            store.add_round({"n_labels": 6})
+        store.set("trained_on", labels)
+    make_project(pictures, holdout=0.0).close()
+    assert not begun
+    with closing(Store(pictures / "skdfal" / "labels.sqlite")) as store:
+        store.set("trained_on", labels | {names[0]: "light"})
+    assert truth(names[0]) == "dark"
+    make_project(pictures, holdout=0.0).close()
+    assert begun == n_rounds * [labels]
