@@ -385,6 +385,17 @@ def test_a_full_disk_is_said_without_a_traceback(monkeypatch, capsys, tmp_path):
     assert "Traceback" not in error
 
 
+def test_a_trial_that_failed_is_said_with_one_full_stop(monkeypatch, capsys, tmp_path):
+    def fail(*args, **kwargs):
+        raise TrialError("Trial 1 of mine:f failed: f returned 3.") from ValueError(
+            "3."
+        )
+
+    monkeypatch.setattr(_comparison, "run_experiment", fail)
+    assert main([*TINY, "--out", str(tmp_path / "out")]) == 1
+    assert "failed: f returned 3. Finished work is kept" in capsys.readouterr().err
+
+
 def test_a_folder_that_cannot_be_written_is_refused_in_one_line(
     tmp_path, monkeypatch, capsys
 ):

@@ -45,7 +45,7 @@ def run(work, arguments, argv):
             return _refused(arguments, cause)
         if not isinstance(cause, OSError):  # a full disk says it all
             traceback.print_exception(cause)
-        return _stopped(argv, f"{error}.", FAILED)
+        return _stopped(argv, f"{str(error).rstrip('.')}.", FAILED)
     except BrokenProcessPool:
         reason = "A worker process was killed, perhaps because memory ran out."
         return _stopped(argv, reason, FAILED)
