@@ -602,15 +602,58 @@ def batch_sizes(net, epoch=0):
 
 
 @pytest.mark.parametrize(
-    ("n_samples", "expected"),
-    [(33, [16, 17]), (32, [16, 16]), (34, [16, 16, 2]), (17, [17])],
+    ("n_samples", "batch_size", "expected"),
+    [
+        (33, 16, [11, 11, 11]),
+        (32, 16, [16, 16]),
+        (34, 16, [12, 11, 11]),
+        (17, 16, [9, 8]),
+        (16, 16, [16]),
+        (15, 16, [15]),
+        (5, 2, [3, 2]),  # not [2, 2, 1]
+        (3, 2, [3]),
+    ],
 )
-def test_a_single_left_over_sample_joins_the_batch_before(n_samples, expected, data):
+def test_batches_have_even_sizes(n_samples, batch_size, expected, data):
     X, y = data
-    net = make_classifier(Normalized, n_classes=2, batch_size=16, max_epochs=2)
+    net = make_classifier(Normalized, n_classes=2, batch_size=batch_size, max_epochs=2)
     net.fit(X[:n_samples], y[:n_samples])
     for epoch in range(2):
         assert batch_sizes(net, epoch) == expected
+
+
+def test_even_batches_are_those_of_the_smaller_size(data):
+    """36 samples by 16 are 36 samples by 12: the same batches, the same weights."""
+    X, y = data[0][:36], data[1][:36]
+    found = []
+    for batch_size in (16, 12):
+        torch.manual_seed(0)
+        net = make_classifier(**CHEAP, batch_size=batch_size, max_epochs=2).fit(X, y)
+        found.append(net.predict_proba(X))
+    np.testing.assert_array_equal(*found)
+
+
+def test_a_sampler_of_the_user_s_own_may_draw_more_samples(data):
+    X, y = data
+    twice = torch.utils.data.RandomSampler(range(20), replacement=True, num_samples=34)
+    net = make_classifier(
+        Normalized, n_classes=2, batch_size=16, max_epochs=1,
+        iterator_train__shuffle=None, iterator_train__sampler=twice,
+    )  # fmt: skip
+    assert batch_sizes(net.fit(X[:20], y[:20])) == [12, 11, 11]
+
+
+def test_batches_need_not_have_even_sizes(data):
+    X, y = data
+    net = make_classifier(
+        Normalized, n_classes=2, batch_size=16, max_epochs=1, even_batches=False
+    )
+    assert batch_sizes(net.fit(X[:34], y[:34])) == [16, 16, 2]
+    with pytest.raises(ValueError, match="more than 1 value per channel"):
+        net.fit(X[:33], y[:33])
+    with pytest.raises(ValueError, match="33 samples in batches of 16 has one batch"):
+        check_trainable(net, 33)
+    check_trainable(net.set_params(even_batches=True), 33)
 
 
 class Counted(torch.utils.data.DataLoader):
@@ -623,11 +666,11 @@ class Counted(torch.utils.data.DataLoader):
         return super().__iter__()
 
 
-def test_a_loader_of_the_user_s_own_folds_too(data):
+def test_a_loader_of_the_user_s_own_has_even_batches_too(data):
     X, y = data[0][:33], data[1][:33]
     net = make_classifier(Normalized, n_classes=2, batch_size=16, max_epochs=3)
     net.set_params(iterator_train=Counted).fit(X, y)
-    assert batch_sizes(net) == [16, 17]
+    assert batch_sizes(net) == [11, 11, 11]
     assert Counted.n_epochs == 3
 
 
@@ -635,21 +678,13 @@ def test_each_sample_is_seen_once_an_epoch_and_in_another_order(data):
     net = make_classifier(Normalized, n_classes=2, batch_size=16).initialize()
     iterator = net.get_iterator(net.get_dataset(np.arange(33), np.arange(33)), True)
     epochs = [np.concatenate([x for x, _ in iterator]) for _ in range(2)]
-    assert len(iterator) == 2
+    assert len(iterator) == 3
     for seen in epochs:
         assert sorted(seen) == list(range(33))
     assert not np.array_equal(*epochs)
 
 
-@pytest.mark.parametrize("norm", [nn.Identity, nn.LayerNorm])
-def test_nets_that_can_train_on_one_sample_do(norm, data):
-    module = partial(Normalized, norm=norm)
-    net = make_classifier(module, n_classes=2, batch_size=16, max_epochs=1)
-    net.fit(data[0][:33], data[1][:33])
-    assert batch_sizes(net) == [16, 16, 1]
-
-
-def test_folding_takes_part_in_nothing_else(data):
+def test_even_batches_take_part_in_nothing_else(data):
     """Another generator, workers or prediction: all as torch's DataLoader has them."""
     X, y = data[0][:33], data[1][:33]
     settings = {"n_classes": 2, "batch_size": 16, "max_epochs": 1}

@@ -26,7 +26,7 @@ _NEEDS_SEVERAL = (nn.BatchNorm1d, nn.LazyBatchNorm1d)
 _NO_LONE_SAMPLE = (
     "batch normalization needs more than one sample in each batch. Set another "
     "batch_size or iterator_train__drop_last=True, or create the net with "
-    "make_classifier, where a single left-over sample joins the previous batch."
+    "make_classifier, which makes batches of even size."
 )
 
 
@@ -138,9 +138,10 @@ def check_trainable(estimator, n_samples):
                 f"trained. Remove this option, or set batch_size <= {n_samples}."
             )
         return
-    is_folded = isinstance(net, RestartingClassifier) and 1 < batch_size < n_samples
+    is_even = isinstance(net, RestartingClassifier) and net.even_batches
+    is_even = is_even and 1 < batch_size < n_samples
     has_lone_sample = batch_size == 1 or n_samples % batch_size == 1
-    if has_lone_sample and not net.train_split and not is_folded:
+    if has_lone_sample and not net.train_split and not is_even:
         if any(isinstance(m, _NEEDS_SEVERAL) for m in _module_of(net).modules()):
             raise ValueError(
                 f"A training on {n_samples} samples in batches of {batch_size} has one "

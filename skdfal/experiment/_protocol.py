@@ -113,7 +113,8 @@ class Protocol:
         Parameters of the augmenters of single strategies.
     net_params : dict, default={}
         Further parameters of :func:`skdfal.nets.make_classifier`, such as
-        ``{"optimizer": "sgd", "augmentation": "crop_flip"}``.
+        ``{"optimizer": "sgd", "augmentation": "crop_flip"}``. Unless ``even_batches``
+        is among them, it is False, as in the code of the papers.
     imbalance : float, default=1
         Factor by which :func:`skdfal.datasets.make_imbalanced` reduces the rare
         classes; 1 keeps all samples.
@@ -274,7 +275,7 @@ class Protocol:
             shape = {"in_channels": n_channels, "image_size": tuple(image_size)}
         else:
             shape = {"module__n_features": n_channels}
-        net_params = wanted | self.net_params
+        net_params = {"even_batches": False} | wanted | self.net_params
         if net_params.get("loss_prediction"):
             shape["sample_shape"] = data.X_train.shape[1:]
         return make_classifier(

@@ -179,6 +179,10 @@ default="lenet5"
 
     The split is not stratified, so classes with a single label are not a problem.
 
+    The batches of an epoch have even sizes, since a last batch of few samples costs
+    accuracy when labels are few; ``even_batches=False`` turns this off. See
+    :class:`RestartingClassifier`.
+
     Two changes make small nets train faster than with skorch's defaults: each batch is
     taken by a single indexing, and no accuracy is computed after an epoch. Adam is
     torch's fused version. To change this, pass ``dataset``, ``callbacks__valid_acc`` or
