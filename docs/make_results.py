@@ -62,6 +62,7 @@ TABLES = {
     "fashion_shoe_bag-lenet5": ((50, 100, 200, 500), False),
 }
 VARIANTS = {
+    "two dense layers": "two_layers",
     "one": "one_layer",
     "two, another choice": "other_choice",
     "one, another choice": "one_layer-other_choice",
@@ -166,13 +167,13 @@ def gather(folder):
         elif published.exists() and path.name == "run.json":
             _merge_trials(_read_json(path), published)
         elif path.suffix == ".md":
-            text = _unbroken(path.read_text(encoding="utf-8"))
+            text = unbroken(path.read_text(encoding="utf-8"))
             published.write_text(text, encoding="utf-8")
         else:
             shutil.copyfile(path, published)
 
 
-def _unbroken(text):
+def unbroken(text):
     """Return the text with deviations that stay on the lines of their means."""
     space = "\N{NO-BREAK SPACE}"
     return text.replace(" ± ", f"{space}±{space}")
@@ -253,7 +254,7 @@ def texts():
     found["core_set-cosine/table.md"] = metric_table((50, 100, 200, 300))
     found["paper_variants/table.md"] = variants_table()
     found |= {f"lines/{name}.inc": text for name, text in lines_of_pages().items()}
-    return {name: _unbroken(text) + "\n" for name, text in found.items()}
+    return {name: unbroken(text) + "\n" for name, text in found.items()}
 
 
 def records_of(name):
@@ -506,26 +507,30 @@ def variants_table(mark=100):
 
     Rows of one layer are those of its protocol with `net_params={}`; another choice is
     that of the whole pool (`candidates={}` or `n_candidates=None`), and of CORE-SET by
-    features of unit length.
+    features of unit length. Trials are those of two and of one layer.
     """
     published = _published("mnist-lenet5")
-    columns = {"two dense layers": summarize(records_of("mnist-lenet5-paper"), [mark])}
-    for header, name in VARIANTS.items():
-        rows = read_records(RESULTS / "paper_variants" / f"{name}.csv")
-        columns[header] = summarize(rows, [mark])
-
-    def cell(found, name):
-        return in_percent(found[name][mark]) if name in found else ""
-
-    lines = [
-        [
-            name_of(name),
-            *(cell(found, name) for found in columns.values()),
-            f"{100 * published[name][mark]:.1f}",
-        ]
-        for name in sorted(published, key=lambda name: -published[name][mark])
-    ]
-    return _table([f"{mark} labels", *columns, "paper"], lines)
+    rows = {
+        header: read_records(RESULTS / "paper_variants" / f"{name}.csv")
+        for header, name in VARIANTS.items()
+    }
+    first = next(iter(rows))  # the further trials, to this mark, of the protocol itself
+    rows[first] += records_of("mnist-lenet5-paper")
+    columns = {header: summarize(own, [mark]) for header, own in rows.items()}
+    lines = []
+    for name in sorted(published, key=lambda name: -published[name][mark]):
+        found = {h: own[name][mark] for h, own in columns.items() if name in own}
+        cells = {header: in_percent(one) for header, one in found.items()}
+        n_trials = {found[header].n_trials for header in ("two dense layers", "one")}
+        lines.append(
+            [
+                name_of(name),
+                *(cells.get(header, "") for header in columns),
+                ", ".join(map(str, sorted(n_trials))),
+                f"{100 * published[name][mark]:.1f}",
+            ]
+        )
+    return _table([f"{mark} labels", *columns, "trials", "paper"], lines)
 
 
 def tried_table():

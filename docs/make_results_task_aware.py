@@ -13,6 +13,7 @@ import statistics
 import sys
 from pathlib import Path
 
+from make_results import unbroken
 from tabulate import tabulate
 
 from skdfal._utils._records import in_points
@@ -23,7 +24,7 @@ from skdfal.reproduce import TASK_AWARE_DATASETS
 from skdfal.reproduce._task_aware import improvements
 
 RESULTS = Path(__file__).parent / "results"
-SUFFIXES = {".md", ".csv", ".json", ".png", ".svg"}
+SUFFIXES = {".csv", ".json", ".png", ".svg"}
 LEFT_OUT = {"settings.json", "chosen.svg"}
 
 
@@ -37,7 +38,10 @@ def copy_outputs(folder):
     target = RESULTS / folder.name
     target.mkdir(parents=True, exist_ok=True)
     for path in sorted(folder.iterdir()):
-        if path.suffix in SUFFIXES and path.name not in LEFT_OUT:
+        if path.suffix == ".md":
+            text = unbroken(path.read_text(encoding="utf-8"))
+            (target / path.name).write_text(text, encoding="utf-8")
+        elif path.suffix in SUFFIXES and path.name not in LEFT_OUT:
             shutil.copyfile(path, target / path.name)
 
 
@@ -104,7 +108,7 @@ def main(names):
         copy_outputs(Path(name).resolve())
     target = RESULTS / "task-aware"
     target.mkdir(parents=True, exist_ok=True)
-    text = "\n\n".join(task_aware_overview(published()))
+    text = unbroken("\n\n".join(task_aware_overview(published())))
     (target / "overview.md").write_text(f"{text}\n", encoding="utf-8")
 
 

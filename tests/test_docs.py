@@ -315,6 +315,30 @@ def test_results_claim_of_the_papers_training_what_the_published_rows_say():
     text = f"{100 * np.mean(found):.1f} ± {100 * np.std(found, ddof=1):.1f} %"
     assert f"nine at 500 ({text}, paper 73.9)" in page
     assert round(percent["egl", 500] - 100 * np.mean(found)) == 9
+    one = published_scores("paper_variants/one_layer.csv")["ceal", 100]
+    two = published_scores("paper_variants/two_layers.csv")["ceal", 100]
+    two = [*scores["ceal", 100], *two]
+    assert len(one) == len(two) == 20
+    means = f"{100 * np.mean(one):.1f} % with that single layer (paper 71.8), and "
+    assert f"{means}{100 * np.mean(two):.1f} with two" in page
+
+
+def test_results_claim_of_cifar10_what_the_published_rows_say(monkeypatch):
+    monkeypatch.syspath_prepend(str(DOCS))
+    from make_results import ablation_records
+
+    from skdfal.analysis import area_under_curve
+
+    (records,) = ablation_records("cifar10-ablation").values()
+    areas = [row["area_mean"] for row in area_under_curve(records).summary]
+    scores = {}
+    for row in records:
+        if row["annotations"] == 150:
+            scores.setdefault(row["strategy"], []).append(100 * row["score"])
+    at = [np.mean(found) for found in scores.values()]
+    page = words_of(DOCS / "results_ablation.md")
+    assert f"has {min(at):.0f} to {max(at):.0f} %" in page
+    assert f"within {100 * (max(areas) - min(areas)):.1f} points" in page
 
 
 def test_readme_claims_of_dfal_plus_what_the_intervals_say(monkeypatch):

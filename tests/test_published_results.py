@@ -1,6 +1,6 @@
 """The page on task-aware methods shows what its rows say."""
 
-import importlib.util
+import importlib
 from pathlib import Path
 
 import pytest
@@ -17,14 +17,15 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="module")
-def make_results():
-    spec = importlib.util.spec_from_file_location(
-        "make", DOCS / "make_results_task_aware.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture
+def make_results(monkeypatch):
+    monkeypatch.syspath_prepend(str(DOCS))
+    return importlib.import_module("make_results_task_aware")
+
+
+def read(path):
+    """Return a published table; on a page no line breaks before or after its ±."""
+    return path.read_text(encoding="utf-8").replace("\N{NO-BREAK SPACE}", " ")
 
 
 def test_overview_of_two_data_sets(make_results, tmp_path):
@@ -55,7 +56,7 @@ def test_overview_of_two_data_sets(make_results, tmp_path):
 def test_tables_are_those_of_the_rows(folder):
     records = read_records(folder / "rounds.csv")
     marks = sorted({row["annotations"] for row in records})
-    text = (folder / "task-aware.md").read_text(encoding="utf-8")
+    text = read(folder / "task-aware.md")
     assert accuracy_table(records, marks, tablefmt="github") in text
     better = improvements(records)
     assert improvement_table(better, marks, tablefmt="github") in text
@@ -64,5 +65,5 @@ def test_tables_are_those_of_the_rows(folder):
 
 @pytest.mark.skipif(not FOLDERS, reason="no results")
 def test_the_overview_is_that_of_the_rows(make_results):
-    text = (RESULTS / "task-aware" / "overview.md").read_text(encoding="utf-8")
+    text = read(RESULTS / "task-aware" / "overview.md")
     assert text == "\n\n".join(make_results.task_aware_overview(FOLDERS)) + "\n"
