@@ -182,7 +182,7 @@ def test_settings_of_the_paper():
 @pytest.mark.parametrize("module", ["lenet5", "vgg8"])
 def test_learns_and_predicts(module, data):
     X, y = data
-    net = make_classifier(module, **CHEAP | {"width": 0.25}, lr=0.005, max_epochs=15)
+    net = make_classifier(module, **CHEAP | {"width": 0.25}, lr=0.005, max_epochs=30)
     seeded_fit(net, X, y)
     assert net.score(X, y) > 0.9
     assert net.predict_proba(X).shape == (40, 2)
@@ -630,7 +630,7 @@ def test_even_batches_are_those_of_the_smaller_size(data):
         torch.manual_seed(0)
         net = make_classifier(**CHEAP, batch_size=batch_size, max_epochs=2).fit(X, y)
         found.append(net.predict_proba(X))
-    np.testing.assert_array_equal(*found)
+    np.testing.assert_allclose(*found, rtol=1e-5)  # predicted in other batches
 
 
 def test_a_sampler_of_the_user_s_own_may_draw_more_samples(data):
