@@ -100,6 +100,8 @@ def test_results_are_never_lost(folder, capsys):
     assert "--out" in error
     assert main([*TINY, "--out", str(folder), "--resume", "--epochs", "2"]) == 2
     assert "--epochs was 1, now 2" in capsys.readouterr().err
+    assert main([*TINY, "--out", str(folder), "--resume", "--lr", "0.01"]) == 2
+    assert "lr was 0.001, now 0.01" in capsys.readouterr().err
     assert (folder / "rounds.csv").read_bytes() == before
 
 
@@ -188,9 +190,12 @@ def test_default_folder_is_named_after_the_settings():
     )
     others = [
         default_folder(*arguments)
-        for arguments in [("--epochs", "7"), ("--epochs", "8"), ("--threads", "3")]
+        for arguments in [
+            *(("--epochs", "7"), ("--epochs", "8"), ("--threads", "3")),
+            ("--lr", "0.003"),
+        ]
     ]
-    assert len(set(others)) == 3
+    assert len(set(others)) == 4
     assert all(other.startswith(f"{usual}-") for other in others)
 
 
@@ -215,6 +220,7 @@ def test_default_folder_is_named_after_the_settings():
         (["compare", "--jobs", "-1"], "integer >= 1"),
         (["compare", "--seed", "-1"], "integer >= 0"),
         (["compare", "--width", "0"], "number > 0"),
+        (["compare", "--lr", "-0.1"], "number > 0"),
         (["compare", "--width", "1e9"], "with width=1e+09 cannot be made for samples"),
         (["compare", "--device", "meta"], "device='meta' cannot be used"),
         (["compare", "--marks", "20,33"], "marks=[33]"),

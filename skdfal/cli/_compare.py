@@ -168,6 +168,13 @@ def _add_training(compare):
         "number of trainings per round; the best is kept; requires --patience",
     )
     training.add_argument(
+        "--lr",
+        type=positive,
+        default=0.001,
+        help="learning rate of Adam (default: 0.001)",
+        metavar="X",
+    )
+    training.add_argument(
         "--width",
         type=positive,
         default=1.0,

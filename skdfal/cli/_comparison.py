@@ -28,6 +28,7 @@ _FIELDS = {
     "dataset": "dataset",
     "net": "net",
     "width": "width",
+    "lr": "lr",
     "n_pool": "n_pool",
     "n_test": "n_test",
     "n_validation": "n_validation",
