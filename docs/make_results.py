@@ -429,7 +429,7 @@ def _in_words(row):
 
 
 def effects_table():
-    """Return the comparisons of all ablations side by side, in points of area.
+    """Return the comparisons of several ablations side by side, in points of area.
 
     Bold where Holm's p-value is below 0.05.
     """
@@ -444,6 +444,7 @@ def effects_table():
     lines = [
         [words, *(cells.get(name, "") for name in ablations())]
         for words, cells in found.items()
+        if len(cells) > 1
     ]
     names = [SHORT[name.removesuffix("-ablation")] for name in ablations()]
     return _table(["points of area", *names], lines)
