@@ -321,6 +321,9 @@ def test_results_claim_of_the_papers_training_what_the_published_rows_say():
     assert len(one) == len(two) == 20
     means = f"{100 * np.mean(one):.1f} % with that single layer (paper 71.8), and "
     assert f"{means}{100 * np.mean(two):.1f} with two" in page
+    one = published_scores("paper_variants/one_layer.csv")["ceal", 500]
+    text = f"CEAL has {100 * np.mean(one):.1f} % with one (five trials) and "
+    assert f"{text}{percent['ceal', 500]:.1f} with two (paper 94.8)" in page
 
 
 def test_results_claim_of_cifar10_what_the_published_rows_say(monkeypatch):
