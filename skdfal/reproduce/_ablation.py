@@ -5,7 +5,7 @@ from collections import defaultdict
 from skdfal._utils._files import write_csv
 from skdfal._utils._records import in_points, percent, range_in_points
 from skdfal.analysis import area_under_curve, paired_contrasts
-from skdfal.experiment import Protocol, read_records, run_experiment, summarize
+from skdfal.experiment import Protocol, run_experiment, summarize
 from skdfal.experiment._differences import MIN_TRIALS, p_text
 from skdfal.experiment._names import find_strategy
 from skdfal.experiment._table import in_percent, text_table
@@ -81,24 +81,24 @@ def ablation(arguments, results):
     records = {}
     for training, protocol in plan.protocols.items():
         folder = out_dir / _folder_name(training)
-        cells = [cell for cell in plan.cells[training] if cell in chosen]
-        if training in trainings and cells:
-            records[training] = run_experiment(
-                protocol,
-                cells,
-                n_trials,
-                seed=arguments.seed,
-                out_dir=folder,
-                n_jobs=arguments.jobs,
-                n_threads=arguments.threads,
-                device=arguments.device,
-                resume=True,
-            )
-        elif (folder / "rounds.csv").exists():  # of an earlier call
-            records[training] = read_records(folder / "rounds.csv")
-        else:
+        is_wanted = training in trainings
+        cells = [c for c in plan.cells[training] if is_wanted and c in chosen]
+        if not cells and not folder.exists():
             continue
-        write_ablation(plan, records, out_dir, arguments)
+        found = run_experiment(
+            protocol,
+            cells or plan.cells[training],
+            n_trials if cells else 0,  # those of earlier calls, with the same settings
+            seed=arguments.seed,
+            out_dir=folder,
+            n_jobs=arguments.jobs,
+            n_threads=arguments.threads,
+            device=arguments.device,
+            resume=True,
+        )
+        if found:
+            records[training] = found
+            write_ablation(plan, records, out_dir, arguments)
     names = ["ablation.md", "ablation.csv", "rounds.csv", "ablation.json"]
     name_files(out_dir, names + [f"ablation.{suffix}" for suffix in PICTURES])
 

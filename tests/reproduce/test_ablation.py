@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from skdfal.analysis import paired_difference
-from skdfal.experiment import Protocol, load_data, run_trial
+from skdfal.experiment import FolderError, Protocol, load_data, run_trial
 from skdfal.experiment import _run as run_module
 from skdfal.experiment._names import ADDITIONS, find_strategy
 from skdfal.reproduce import ABLATION_DATASETS, SCALES
@@ -99,6 +99,15 @@ def test_one_training_at_a_time(tiny, tmp_path):
     # A later call keeps in its tables what earlier ones have run.
     reproduce(arguments("ablation", training=["2 epochs"]), tmp_path)
     assert trainings() == {"2 epochs", "3 steps"}
+
+
+def test_earlier_trainings_are_of_the_same_settings(tiny, tmp_path):
+    given = {"out": tmp_path / "out", "strategies": ("random+nothing",)}
+    reproduce(arguments("ablation", training=["3 steps"], **given), tmp_path)
+    with pytest.raises(FolderError, match="seed was 0, now 1"):
+        reproduce(
+            arguments("ablation", training=["2 epochs"], seed=1, **given), tmp_path
+        )
 
 
 @pytest.mark.parametrize(
