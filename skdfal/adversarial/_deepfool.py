@@ -17,9 +17,10 @@ from skdfal._utils._torch import (
 )
 
 # Up to this many classes, all are attacked; beyond it, only the most likely ones.
-_OUT_OF_REACH = 1e6  # so far below the largest, a logit is that of a masked class
 _FEW_CLASSES = 20
 _N_LIKELIEST = 10
+
+_OUT_OF_REACH = 1e6  # so far below the largest, a logit is that of a masked class
 
 
 class DeepFoolResult(NamedTuple):
