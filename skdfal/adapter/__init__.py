@@ -10,7 +10,7 @@ from skdfal.adapter._answers import (
     proba_of_classes,
 )
 from skdfal.adapter._batches import batches_a_block
-from skdfal.adapter._dropout import dropout_draws
+from skdfal.adapter._dropout import map_draws
 from skdfal.adapter._features import features
 from skdfal.adapter._find import (
     cannot_have_a_net,
@@ -29,12 +29,12 @@ __all__ = [
     "batches_a_block",
     "cannot_have_a_net",
     "class_labels",
-    "dropout_draws",
     "features",
     "hidden_features",
     "inner_net",
     "is_net",
     "labeled_samples",
+    "map_draws",
     "map_features",
     "map_proba",
     "member_nets",

@@ -46,11 +46,7 @@ def predict_proba(estimator, X, batch_size: int | None = None) -> np.ndarray:
     proba : ndarray of shape (n_samples, n_classes)
         One column per known class.
     """
-    return np.concatenate(list(map_proba(_itself, estimator, X, batch_size)))
-
-
-def _itself(proba):
-    return proba
+    return np.concatenate(list(map_proba(np.asarray, estimator, X, batch_size)))
 
 
 def map_proba(

@@ -33,16 +33,14 @@ _ROUNDS = ((30, 0xBF58476D1CE4E5B9 - 2**64), (27, 0x94D049BB133111EB - 2**64), (
 _STREAM = 1
 
 
-def dropout_draws(
-    estimator, X, n_draws, batch_size, random_state, caller, function=None
-):
-    """Yield the probabilities of all draws, (n_draws, n, C), batch by batch.
+def map_draws(function, estimator, X, n_draws, batch_size, random_state, caller):
+    """Yield the result of a function of all draws, (n_draws, n, C), for each batch.
 
-    If given, ``function`` is applied to them; it may run in another process. Each
-    member of a Committee is sampled ``n_draws`` times, or once each if none of them has
-    dropout. ``caller`` is named in the error raised if there is nothing to draw from.
-    The draws of a sample are determined by its row in ``X`` or, if ``X`` is a view, in
-    the whole pool.
+    The function gets probabilities, and may run in another process. Each member of a
+    Committee is sampled ``n_draws`` times, or once each if none of them has dropout.
+    ``caller`` is named in the error raised if there is nothing to draw from. The draws
+    of a sample are determined by its row in ``X`` or, if ``X`` is a view, in the whole
+    pool.
     """
     nets = member_nets(estimator, X)
     if len(nets) == 1 and not _dropout_layers(nets[0].module):
@@ -57,21 +55,20 @@ def dropout_draws(
     n_rows = max(1, nets[0].batch_size(batch_size) // n_draws)
     pool = nets[0].pool
     size = n_rows * batches_a_block(pool, n_rows)
-    work = partial(_draws_of_part, n_rows, function)
-    for batches in map_blocks(work, drawers, pool, size):
-        yield from batches
+    work = partial(_results_of_part, n_rows, function)
+    for results in map_blocks(work, drawers, pool, size):
+        yield from results
 
 
-def _draws_of_part(n_rows, function, drawers, part):
-    """Return the draws of each batch of a block, or a function of them."""
+def _results_of_part(n_rows, function, drawers, part):
+    """Return the function of the draws of each batch of a block."""
     rows, found = part.indices, []
     batches = zip(
         *(drawer.net.of(part).batches(n_rows) for drawer in drawers), strict=True
     )
     for some, xs in zip(gen_batches(len(rows), n_rows), batches, strict=True):
         proba = [draw(x, rows[some]) for draw, x in zip(drawers, xs, strict=True)]
-        proba = np.concatenate(proba)
-        found.append(proba if function is None else function(proba))
+        found.append(function(np.concatenate(proba)))
     return found
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from skdfal._utils._validation import SCORE_PARAMETERS, Interval, validate_params
-from skdfal.adapter import dropout_draws, predict_proba
+from skdfal.adapter import map_draws, predict_proba
 
 _PARAMETERS = {
     "n_draws": [Interval(Integral, 2, None, closed="left"), None],
@@ -92,8 +92,13 @@ def confidence(estimator, X, *, n_draws=None, batch_size=512, random_state=None)
     """
     if n_draws is None:
         return predict_proba(estimator, X, batch_size).max(axis=1)
-    draws = dropout_draws(estimator, X, n_draws, batch_size, random_state, "confidence")
-    return np.concatenate([proba.mean(axis=0).max(axis=1) for proba in draws])
+    settings = n_draws, batch_size, random_state, "confidence"
+    return np.concatenate(list(map_draws(_of_mean, estimator, X, *settings)))
+
+
+def _of_mean(proba):
+    """max_c mean_t p_t; (n_draws, n, C) -> (n,)."""
+    return proba.mean(axis=0).max(axis=1)
 
 
 @validate_params(_PARAMETERS, prefer_skip_nested_validation=True)

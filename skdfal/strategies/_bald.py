@@ -9,7 +9,7 @@ from skdfal._utils._validation import (
     SCORE_PARAMETERS,
     validate_params,
 )
-from skdfal.adapter import dropout_draws
+from skdfal.adapter import map_draws
 from skdfal.strategies._base import draw_candidates, register, top_k
 
 __all__ = ["bald_sampling", "bald_score"]
@@ -110,15 +110,8 @@ def bald_score(estimator, X, *, n_draws=10, batch_size=None, random_state=None):
 
 
 def _gains(estimator, X, n_draws, batch_size, random_state):
-    return dropout_draws(
-        estimator,
-        X,
-        n_draws,
-        batch_size,
-        random_state,
-        "bald_score",
-        _mutual_information,
-    )
+    settings = n_draws, batch_size, random_state, "bald_score"
+    return map_draws(_mutual_information, estimator, X, *settings)
 
 
 @register(

@@ -9,7 +9,7 @@ from skdfal._utils._validation import (
     SCORE_PARAMETERS,
     validate_params,
 )
-from skdfal.adapter import dropout_draws
+from skdfal.adapter import map_draws
 from skdfal.strategies._base import draw_candidates, register, top_k
 
 __all__ = ["mc_dropout_sampling", "mc_dropout_score"]
@@ -94,10 +94,8 @@ def mc_dropout_score(estimator, X, *, n_draws=10, batch_size=None, random_state=
     >>> mc_dropout_score(net, torch.rand(3, 1, 16, 16), random_state=0).shape
     (3,)
     """
-    draws = dropout_draws(
-        estimator, X, n_draws, batch_size, random_state, "mc_dropout_score"
-    )
-    return np.concatenate([_entropy_of_mean(proba) for proba in draws])
+    settings = n_draws, batch_size, random_state, "mc_dropout_score"
+    return np.concatenate(list(map_draws(_entropy_of_mean, estimator, X, *settings)))
 
 
 @register(

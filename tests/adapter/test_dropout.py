@@ -16,7 +16,7 @@ from skdfal.adapter._dropout import (
     _hash,
     _Masks,
     _seeds,
-    dropout_draws,
+    map_draws,
 )
 from skdfal.pool import as_pool
 from skdfal.strategies._base import draw_candidates, top_k
@@ -59,14 +59,16 @@ def test_batches_and_company_do_not_matter(name, pool):
     few = bald_score(net, pool[:3], random_state=0)
     np.testing.assert_allclose(few, score[:3], atol=1e-6)
     # ... or before, as long as it keeps its row.
-    (alone,) = dropout_draws(net, as_pool(pool).view([9]), 10, 512, 0, "test")
-    among = np.concatenate(list(dropout_draws(net, pool, 10, 80, 0, "test")), axis=1)
+    (alone,) = map_draws(np.asarray, net, as_pool(pool).view([9]), 10, 512, 0, "test")
+    among = np.concatenate(
+        list(map_draws(np.asarray, net, pool, 10, 80, 0, "test")), axis=1
+    )
     np.testing.assert_allclose(alone[:, 0], among[:, 9], atol=1e-6)
 
 
 def test_first_draws_stay_when_there_are_more(pool):
-    (few,) = dropout_draws(net_of("dropout"), pool, 2, 512, 0, "test")
-    many = dropout_draws(net_of("dropout"), pool, 20, 512, 0, "test")
+    (few,) = map_draws(np.asarray, net_of("dropout"), pool, 2, 512, 0, "test")
+    many = map_draws(np.asarray, net_of("dropout"), pool, 20, 512, 0, "test")
     many = np.concatenate(list(many), axis=1)
     np.testing.assert_allclose(many[:2], few, atol=1e-6)
 
@@ -99,7 +101,7 @@ def test_members_of_a_committee_drop_apart(data, pool):
     committee = committee_of([module, linear_net(1)], data)
     twin = committee.learner_list[1]
     twin.estimator = committee.learner_list[0].estimator
-    (proba,) = dropout_draws(committee, pool[:5], 10, 512, 0, "test")
+    (proba,) = map_draws(np.asarray, committee, pool[:5], 10, 512, 0, "test")
     # The first ten draws are one member's, the others the same net's by other masks.
     assert proba.shape == (20, 5, 4)
     assert (proba[:10] != proba[10:]).all()

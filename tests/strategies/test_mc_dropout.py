@@ -5,7 +5,7 @@ import pytest
 from scipy.special import entr
 
 from skdfal import bald_score, mc_dropout_score
-from skdfal.adapter import dropout_draws
+from skdfal.adapter import map_draws
 from skdfal.experiment import Protocol, load_data
 from skdfal.strategies._mc_dropout import _entropy_of_mean
 from tests.conftest import make_net
@@ -20,7 +20,9 @@ def test_entropy_of_the_mean_is_a_literal_loop():
 def test_it_is_bald_and_the_entropy_of_the_draws(plain_estimators, pool):
     settings = {"n_draws": 6, "random_state": 0}
     net = plain_estimators["net"]
-    draws = np.concatenate(list(dropout_draws(net, pool, 6, 1000, 0, "")), axis=1)
+    draws = np.concatenate(
+        list(map_draws(np.asarray, net, pool, 6, 1000, 0, "")), axis=1
+    )
     of_draws = entr(draws).sum(2).mean(0)
     total = mc_dropout_score(net, pool, **settings)
     np.testing.assert_allclose(total, bald_score(net, pool, **settings) + of_draws)
