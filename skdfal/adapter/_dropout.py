@@ -134,7 +134,7 @@ class _Drawer:
 
     def _draw_together(self, x, rows):
         masks = _Masks(self.seed, rows, self.n_draws, self.net.device)
-        with _hooked(self.layers, nn.Module.register_forward_hook, masks):
+        with _hooked(self.layers, masks):
             return self._forward(x, len(rows))
 
     def _draw_one_by_one(self, x, rows):
@@ -242,11 +242,7 @@ def _takes_masks(module, layers, x):
         return False
     for n_samples in (2, 3):
         seen = []
-        with _hooked(
-            layers,
-            nn.Module.register_forward_hook,
-            lambda layer, args, out, seen=seen: seen.append(len(out)),
-        ):
+        with _hooked(layers, lambda layer, args, out, seen=seen: seen.append(len(out))):
             module(_repeat(_rows(x, slice(1)), n_samples))
         if any(n_rows != n_samples for n_rows in seen):
             return False
@@ -287,21 +283,18 @@ def _forward_repeated(module, layers, x, n_draws):
             hooks.close()  # run only once
             return tuple(_repeat(arg, n_draws) for arg in args)
 
-        hooks.enter_context(
-            _hooked(layers, nn.Module.register_forward_pre_hook, repeat)
-        )
+        for layer in layers:
+            hooks.enter_context(layer.register_forward_pre_hook(repeat))
         return module(x)
 
 
 @contextmanager
-def _hooked(layers, register, hook):
-    """Register ``hook`` for each of ``layers`` within the context."""
-    handles = [register(layer, hook) for layer in layers]
-    try:
+def _hooked(layers, hook):
+    """Register ``hook`` for the output of each of ``layers`` within the context."""
+    with ExitStack() as hooks:
+        for layer in layers:
+            hooks.enter_context(layer.register_forward_hook(hook))
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 @contextmanager

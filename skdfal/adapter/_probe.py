@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -209,16 +209,12 @@ def _warn_of_cut(net, out, n_known: int | None, name: str) -> None:
 def _last_linear(module: nn.Module) -> Iterator[list[nn.Linear]]:
     """Collect the linear layers in the order in which a forward pass runs them."""
     seen: list[nn.Linear] = []
-    hooks = [
-        m.register_forward_hook(lambda layer, *_: seen.append(layer))
-        for m in module.modules()
-        if isinstance(m, nn.Linear)
-    ]
-    try:
+    with ExitStack() as hooks:
+        for m in module.modules():
+            if isinstance(m, nn.Linear):
+                hook = m.register_forward_hook(lambda layer, *_: seen.append(layer))
+                hooks.enter_context(hook)
         yield seen
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def _see_the_same(nets: list[TorchNet]) -> bool:

@@ -244,19 +244,16 @@ class TorchNet:
                 lambda _, args, out: seen.append(_rows(first_output(out)))
             )
         features = []
-        try:
-            with evaluation_mode(self.module), torch.no_grad():
-                for x in self.batches(batch_size):
-                    n_rows = len(self.module(x))
-                    if not seen or seen[-1] is None or len(seen[-1]) != n_rows:
-                        raise ValueError(
-                            f"{layer=} gives no row for each sample in a forward pass "
-                            f"of {self.name}. Name a layer that runs once per batch."
-                        )
-                    features.append(seen[-1])
-                    seen.clear()
-        finally:
-            hook.remove()
+        with hook, evaluation_mode(self.module), torch.no_grad():
+            for x in self.batches(batch_size):
+                n_rows = len(self.module(x))
+                if not seen or seen[-1] is None or len(seen[-1]) != n_rows:
+                    raise ValueError(
+                        f"{layer=} gives no row for each sample in a forward pass of "
+                        f"{self.name}. Name a layer that runs once per batch."
+                    )
+                features.append(seen[-1])
+                seen.clear()
         return self.finite(torch.cat(features))
 
     def _last_hidden(self) -> nn.Linear:

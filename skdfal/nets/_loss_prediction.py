@@ -6,7 +6,8 @@ own names, weights and logits.
 
 import copy
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -232,31 +233,24 @@ def pooled_maps(module: nn.Module, layers: Sequence[str]) -> Iterator[list[Tenso
     seen: dict[str, Tensor] = {}
     maps: list[Tensor] = []
 
-    def hook_for(name):
-        def pool(layer, args, out):
-            out = first_output(out)
-            # A copy, since later layers may work in place.
-            seen[name] = out.clone() if out.ndim == 2 else out.flatten(2).mean(2)
+    def pool(name, layer, args, out):
+        out = first_output(out)
+        # A copy, since later layers may work in place.
+        seen[name] = out.clone() if out.ndim == 2 else out.flatten(2).mean(2)
 
-        return pool
-
-    hooks = [
-        module.get_submodule(name).register_forward_hook(hook_for(name))
-        for name in layers
-    ]
-    try:
-        yield maps
+    with ExitStack() as hooks:
         for name in layers:
-            if name not in seen:
-                when = " in training" if module.training else ""
-                raise _LayerNotRun(
-                    f"{type(module).__name__} does not run its layer {name!r} of "
-                    f"loss_layers{when}. Name layers that every forward pass runs."
-                )
-            maps.append(seen[name])
-    finally:
-        for hook in hooks:
-            hook.remove()
+            layer = module.get_submodule(name)
+            hooks.enter_context(layer.register_forward_hook(partial(pool, name)))
+        yield maps
+    for name in layers:
+        if name not in seen:
+            when = " in training" if module.training else ""
+            raise _LayerNotRun(
+                f"{type(module).__name__} does not run its layer {name!r} of "
+                f"loss_layers{when}. Name layers that every forward pass runs."
+            )
+        maps.append(seen[name])
 
 
 class LossPredictionClassifier(RestartingClassifier):

@@ -1,7 +1,7 @@
 """EGL: how far one training step on a sample would move the weights."""
 
 import warnings
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from operator import itemgetter
 
@@ -402,12 +402,11 @@ def _recording(layers):
         calls.append((layer, first_input(args, kwargs).detach(), out))
         return out.clone()  # the next layer may work in place
 
-    hooks = [layer.register_forward_hook(record, with_kwargs=True) for layer in layers]
-    try:
+    with ExitStack() as hooks:
+        for layer in layers:
+            hook = layer.register_forward_hook(record, with_kwargs=True)
+            hooks.enter_context(hook)
         yield calls
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def _gram_of_layer(layer, h, delta):
