@@ -8,6 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from skdfal.adversarial._deepfool import dual
+
 # In evaluation mode, these layers return their input, possibly reshaped.
 _PASS_ON = (
     nn.AlphaDropout,
@@ -134,7 +136,7 @@ def affine_margins(
     >>> affine_margins(form, torch.tensor([[3.0, 1.0]]))
     tensor([1.4142])
     """
-    q = math.inf if p == 1 else 1.0 if p == math.inf else p / (p - 1)
+    q = dual(p)
     scale = form.W.abs().max().clamp_min(torch.finfo(form.W.dtype).tiny)
     W = form.W / scale  # no power overflows
     norm = scale * torch.cdist(W, W, q, "donot_use_mm_for_euclid_dist")  # ||w'_k||_q

@@ -304,7 +304,7 @@ def nearest_plane(
     (a,), w'_l of shape (a, D) and the ratio of shape (a,), which is infinite where
     undefined.
     """
-    q = _dual(p)
+    q = dual(p)
     n_classes = top_logits.shape[1]
     for k in range(1, n_classes):
         f_k = top_logits[:, k] - top_logits[:, 0]  # f'_k = f_k - f_k0
@@ -346,17 +346,15 @@ def step_onto_plane(f: Tensor, w: Tensor, p: float) -> Tensor:
         return (f / w.abs().sum(1))[:, None] * w.sign()
     largest, where = w.abs().max(1, keepdim=True)
     if p == 1:  # q = inf: the entire step goes into the steepest coordinate
-        return torch.zeros_like(w).scatter(
-            1, where, f[:, None] / w.gather(1, where).abs() * w.gather(1, where).sign()
-        )
-    q = _dual(p)
+        return torch.zeros_like(w).scatter(1, where, f[:, None] / w.gather(1, where))
+    q = dual(p)
     v = w.abs() / largest  # in [0, 1], so powers cannot overflow
     scale = f[:, None] / (largest * v.pow(q).sum(1, keepdim=True))
     return scale * v.pow(q - 1) * w.sign()
 
 
-def _dual(p: float) -> float:
-    """Exponent q with 1/p + 1/q = 1."""
+def dual(p: float) -> float:
+    """Return the exponent q with 1/p + 1/q = 1."""
     if p == 1:
         return math.inf
     return 1.0 if p == math.inf else p / (p - 1)
