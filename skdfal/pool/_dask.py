@@ -117,15 +117,6 @@ def _connect(address):
         ) from exc
 
 
-@contextmanager
-def _scheduler_may_go():
-    """Turn any error caused by a lost scheduler into one clear ConnectionError."""
-    try:
-        yield
-    except (CancelledError, CommClosedError) as exc:
-        raise ConnectionError(_GONE) from exc
-
-
 class OnDask:
     """Process the parts of a pool on the workers of a Dask client.
 
@@ -237,9 +228,11 @@ class OnDask:
 
     def _in_order(self, submit, items, is_light, keep):
         """Yield the result of a task for each item, in order, computing some ahead."""
-        with _scheduler_may_go():
+        try:
             n_ahead = self._n_ahead(is_light)
             yield from self._worked_ahead(submit, items, n_ahead, keep)
+        except (CancelledError, CommClosedError) as exc:  # the scheduler was lost
+            raise ConnectionError(_GONE) from exc
 
     def _worked_ahead(self, submit, items, n_ahead, keep):
         # Results are fetched as soon as they are ready, before a worker can be lost.
