@@ -5,7 +5,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from skdfal.nets._layers import check_counts
+from skdfal.nets._layers import check_counts, initialize_weights
 
 _N_LAYERS = 5
 
@@ -62,10 +62,7 @@ class Discriminator(nn.Module):
         for n_in, n_out in pairwise(units):
             layers += [nn.Linear(n_in, n_out), nn.ReLU()]
         self.layers = nn.Sequential(*layers, nn.Linear(n_hidden, 1))
-        for m in self.layers:
-            if isinstance(m, nn.Linear):
-                nn.init.kaiming_normal_(m.weight)
-                nn.init.zeros_(m.bias)
+        initialize_weights(self.layers)
 
     def forward(self, code: Tensor, rank: Tensor | None = None) -> Tensor:
         """Compute the log-odds that samples are labelled.

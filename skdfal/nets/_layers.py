@@ -1,7 +1,9 @@
-"""Sizes and parameter checks shared by the networks."""
+"""Sizes, parameter checks and initial weights shared by the networks."""
 
 from collections.abc import Sequence
 from numbers import Integral, Real
+
+from torch import nn
 
 
 def check_counts(**counts: int) -> None:
@@ -65,3 +67,13 @@ def size_after_pools(
     for _ in range(n_pools):
         size = tuple((side - shrink) // 2 for side in size)
     return size
+
+
+def initialize_weights(*parts: nn.Module) -> None:
+    """Draw weights of dense and convolutional layers as He et al. do; biases are 0."""
+    for part in parts:
+        for m in part.modules():
+            if isinstance(m, nn.Linear | nn.Conv2d):
+                nn.init.kaiming_normal_(m.weight)
+                if m.bias is not None:
+                    nn.init.zeros_(m.bias)

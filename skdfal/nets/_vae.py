@@ -5,7 +5,12 @@ import math
 import torch
 from torch import Tensor, nn
 
-from skdfal.nets._layers import check_counts, check_image_size, scaled
+from skdfal.nets._layers import (
+    check_counts,
+    check_image_size,
+    initialize_weights,
+    scaled,
+)
 
 _CHANNELS = (128, 256, 512, 1024)  # of the convolutions; further ones have the last
 _SMALLEST = 2  # no stage shrinks images below this side length in pixels
@@ -108,7 +113,7 @@ class VAE(nn.Module):
             *growing,
             nn.Conv2d(channels[1], in_channels, 1),
         )
-        _initialize(self.encoder, self.decoder)
+        initialize_weights(self.encoder, self.decoder)
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Encode images.
@@ -170,12 +175,3 @@ def _normalized(
     return nn.Sequential(
         kind(c_in, c_out, kernel, 2, 1, bias=False), nn.BatchNorm2d(c_out), nn.ReLU()
     )
-
-
-def _initialize(*parts: nn.Module) -> None:
-    for part in parts:
-        for m in part.modules():
-            if isinstance(m, nn.Linear | nn.Conv2d):
-                nn.init.kaiming_normal_(m.weight)
-                if m.bias is not None:
-                    nn.init.zeros_(m.bias)
