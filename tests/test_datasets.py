@@ -426,6 +426,10 @@ def test_damaged_or_missing_idx_file(tmp_path, monkeypatch):
     with pytest.raises(OSError, match=message):
         fetch_mnist()
     path.unlink()
+    path.mkdir()  # as some programs unpack it
+    with pytest.raises(OSError, match=f"{IDX_FILES[2]} is a folder; expected a file"):
+        fetch_mnist()
+    path.rmdir()
     with pytest.raises(FileNotFoundError, match=f"lacks {IDX_FILES[2]}"):
         fetch_mnist()
 

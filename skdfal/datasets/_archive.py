@@ -18,6 +18,7 @@ from skdfal.datasets._base import (
     Arrays,
     absent_error,
     cache_folder,
+    check_digest,
     data_folder,
     file_digest,
     to_bunch,
@@ -37,8 +38,9 @@ class Archive(NamedTuple):
 class ArchivedSet(NamedTuple):
     """A data set of one or several archives.
 
-    ``read`` turns the paths of the archives into arrays and class names. Arrays for
-    different parameters, such as an image size, have different values of ``name``.
+    ``read`` turns the paths of the archives, one argument each, into arrays and class
+    names. Arrays for different parameters, such as an image size, have different values
+    of ``name``.
     """
 
     name: str
@@ -64,8 +66,8 @@ def _find(archived, data_home, download_if_missing):
     placed = _placed(archived)
     if placed:
         for path, archive in zip(placed, archived.archives, strict=True):
-            _check_md5(path, archive.md5)
-        return *archived.read(placed), placed[0].parent
+            check_digest(path, "md5", archive.md5)
+        return *archived.read(*placed), placed[0].parent
     folder = cache_folder(data_home)
     kept = folder / f"{archived.name}.npz"
     if kept.exists():
@@ -121,7 +123,7 @@ def _make(kept, archived, how_to_place):
                 title=archived.title,
                 how_to_place=how_to_place,
             )
-    _keep(kept, *archived.read(paths))
+    _keep(kept, *archived.read(*paths))
     for path in paths:
         path.unlink()
 
@@ -141,20 +143,6 @@ def _placed(archived):
             f"{', '.join(missing)}. Add them, or remove the others."
         )
     return paths
-
-
-def _check_md5(path, expected):
-    if path.is_dir():
-        raise OSError(
-            f"{path} is a folder; expected a file of that name, not unpacked. "
-            "Replace or remove it."
-        )
-    got = file_digest(path, "md5")
-    if got != expected:
-        raise OSError(
-            f"{path} is damaged or another file: expected md5 {expected}, got {got}. "
-            "Replace or remove it."
-        )
 
 
 def _keep(path, arrays, names):

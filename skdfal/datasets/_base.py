@@ -96,17 +96,17 @@ def file_digest(path, algorithm):
     return digest.hexdigest()
 
 
-def sha256(path):
-    """Return the hexadecimal SHA-256 of a file."""
-    return file_digest(path, "sha256")
-
-
-def check_sha256(path, expected):
+def check_digest(path, algorithm, expected):
     """Raise an OSError naming file and digests unless the file is as published."""
-    got = sha256(path)
+    if path.is_dir():
+        raise OSError(
+            f"{path} is a folder; expected a file of that name, not unpacked. "
+            "Replace or remove it."
+        )
+    got = file_digest(path, algorithm)
     if got != expected:
         raise OSError(
-            f"{path} is damaged or another file: expected sha256 {expected}, got "
+            f"{path} is damaged or another file: expected {algorithm} {expected}, got "
             f"{got}. Replace or remove it."
         )
 

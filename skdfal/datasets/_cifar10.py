@@ -105,7 +105,7 @@ def fetch_cifar10(*, data_home=None, download_if_missing=True, scaled=True):
             "cifar10",
             "CIFAR-10",
             (_cifar.CIFAR10,),
-            lambda paths: _cifar.read_cifar10(*paths),
+            _cifar.read_cifar10,
             _DESCR,
         ),
         data_home=data_home,

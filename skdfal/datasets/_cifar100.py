@@ -78,7 +78,7 @@ def fetch_cifar100(*, data_home=None, download_if_missing=True, scaled=True):
             "cifar100",
             "CIFAR-100",
             (_cifar.CIFAR100,),
-            lambda paths: _cifar.read_cifar100(*paths),
+            _cifar.read_cifar100,
             _DESCR,
         ),
         data_home=data_home,

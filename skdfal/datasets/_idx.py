@@ -9,10 +9,10 @@ from skdfal.datasets._base import (
     Arrays,
     cache_folder,
     cached,
-    check_sha256,
+    check_digest,
     check_split,
     data_folder,
-    sha256,
+    file_digest,
     to_bunch,
 )
 from skdfal.datasets._openml import from_openml
@@ -85,7 +85,7 @@ def _find_idx_folder(idx_set):
     # All these data sets use the same file names. Files in SKDFAL_DATA itself are used
     # only if one of them has our digest: they may be intact but from another data set.
     for file, digest in zip(_FILES, idx_set.sha256, strict=True):
-        if (root / file).exists() and sha256(root / file) == digest:
+        if (root / file).exists() and file_digest(root / file, "sha256") == digest:
             return root
     return None
 
@@ -98,7 +98,7 @@ def _read_idx_folder(idx_set, folder):
             f"{', '.join(missing)}. Add them, or remove the others."
         )
     for file, digest in zip(_FILES, idx_set.sha256, strict=True):
-        check_sha256(folder / file, digest)
+        check_digest(folder / file, "sha256", digest)
     X_train, y_train, X_test, y_test = (read_idx(folder / file) for file in _FILES)
     arrays = Arrays(X_train[:, None], y_train, X_test[:, None], y_test)
     check_split(

@@ -97,7 +97,7 @@ def fetch_svhn(*, data_home=None, download_if_missing=True, scaled=True):
     )
 
 
-def _read(paths):
+def _read(*paths):
     """Return arrays and class names of the two files."""
     arrays = Arrays(*(array for path in paths for array in _read_mat(path)))
     check_split("SVHN", arrays, (3, 32, 32), _TRAIN_COUNTS, _TEST_COUNTS)
