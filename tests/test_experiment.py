@@ -390,7 +390,6 @@ def test_candidates_of_single_strategies():
     names = ("dfal", "uncertainty", "entropy", "bald", "random")
     seen = [protocol.candidates_of(name) for name in names]
     assert seen == [30, 20, None, 10, None]
-    assert "candidates" not in Protocol().settings()  # folders from before go on
     assert protocol.settings()["candidates"] == {"uncertainty": 20, "bald": 10}
     for wrong in ({"bald": 0}, 300, {"bald": True}):
         with pytest.raises(ValueError, match=r"candidates=.* should map strategies"):
@@ -941,11 +940,21 @@ def test_samples_that_are_no_images_are_named_with_a_remedy(mine, shape, hint):
     Protocol().make_net(Bunch(**data | {"X_train": np.zeros((40, 4, 16, 16))}))
 
 
-def test_no_parameters_of_augmenters_are_as_before():
-    """Folders and run.json of before the field was there are gone on with."""
-    assert "augmenter_params" not in Protocol().settings()
-    given = Protocol(augmenter_params={"dfal": {"p": 1}})
+def test_a_protocol_is_made_again_from_its_settings():
+    given = Protocol(augmenter_params={"dfal": {"p": 1}}, even_batches=False)
     assert Protocol(**given.settings()) == given
+
+
+def test_batches_are_even_but_in_the_experiments_of_the_papers():
+    """As in make_classifier; the papers' code leaves a small last batch."""
+    data = load_data(Protocol())
+    assert Protocol().make_net(data).even_batches
+    assert not Protocol(even_batches=False).make_net(data).even_batches
+    for net in ("lenet5", "vgg8"):
+        for scale in ("paper", "laptop", "smoke"):
+            assert not load_protocol("mnist", net, scale).protocol.even_batches
+    with pytest.raises(ValueError, match="even_batches=1 should be True or False"):
+        Protocol(even_batches=1)
 
 
 def test_paper_strategies_are_those_of_the_registry():

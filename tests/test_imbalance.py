@@ -94,13 +94,6 @@ def test_an_experiment_thins_what_it_trains_on_alone():
     assert np.bincount(held.y_test).min() > 30
 
 
-def test_folders_of_earlier_versions_go_on():
-    assert {"imbalance", "net_params"}.isdisjoint(Protocol().settings())
-    changed = Protocol(imbalance=10, net_params={"optimizer": "sgd"}).settings()
-    assert changed["imbalance"] == 10
-    assert changed["net_params"] == {"optimizer": "sgd"}
-
-
 @pytest.mark.parametrize(
     ("params", "message"),
     [

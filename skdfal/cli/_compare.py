@@ -175,6 +175,13 @@ def _add_training(compare):
         metavar="X",
     )
     training.add_argument(
+        "--no-even-batches",
+        action="store_false",
+        dest="even_batches",
+        help="let the last batch of an epoch take what is left, even a single sample, "
+        "as in the code of the papers (default: batches of even size)",
+    )
+    training.add_argument(
         "--width",
         type=positive,
         default=1.0,

@@ -39,6 +39,7 @@ _FIELDS = {
     "epochs": "max_epochs",
     "patience": "patience",
     "restarts": "n_restarts",
+    "even_batches": "even_batches",
 }
 _IN_FOLDER_NAME = {"dataset", "net", "max_annotations"}
 

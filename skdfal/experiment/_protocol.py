@@ -25,15 +25,6 @@ PAPER_STRATEGIES = tuple(
 
 _N_MARKS = 4
 
-# Fields that are missing in folders written by earlier versions.
-_YOUNGER = {
-    "initial": "random",
-    "augmenter_params": {},
-    "candidates": {},
-    "net_params": {},
-    "imbalance": 1,
-}
-
 _COUNTS = ("n_initial", "max_annotations", "max_epochs", "n_restarts", "batch_size")
 _COUNTS_OR_NONE = (
     *("n_pool", "n_test", "n_validation"),
@@ -107,14 +98,17 @@ class Protocol:
         Learning rate.
     batch_size : int, default=32
         Number of samples per training step.
+    even_batches : bool, default=True
+        Whether the batches of an epoch are of even size, as in
+        :class:`skdfal.nets.RestartingClassifier`. If False, the last batch takes what
+        is left, as in the code of the papers; ``skdfal reproduce`` does the same.
     query_params : dict of str to dict, default={}
         Query parameters of single strategies, such as ``{"bald": {"n_draws": 10}}``.
     augmenter_params : dict of str to dict, default={}
         Parameters of the augmenters of single strategies.
     net_params : dict, default={}
         Further parameters of :func:`skdfal.nets.make_classifier`, such as
-        ``{"optimizer": "sgd", "augmentation": "crop_flip"}``. Unless ``even_batches``
-        is among them, it is False, as in the code of the papers.
+        ``{"optimizer": "sgd", "augmentation": "crop_flip"}``.
     imbalance : float, default=1
         Factor by which :func:`skdfal.datasets.make_imbalanced` reduces the rare
         classes; 1 keeps all samples.
@@ -153,6 +147,7 @@ class Protocol:
     n_restarts: int = 1
     lr: float = 0.001
     batch_size: int = 32
+    even_batches: bool = True
     query_params: dict = field(default_factory=dict)
     augmenter_params: dict = field(default_factory=dict)
     net_params: dict = field(default_factory=dict)
@@ -223,10 +218,8 @@ class Protocol:
         Returns
         -------
         settings : dict
-            All fields except ``marks``, which affect only the table. Fields that were
-            added in later versions are left out if they have their default values,
-            because older folders lack them. The dict survives a round trip through
-            JSON unchanged.
+            All fields except ``marks``, which affect only the table. The dict survives
+            a round trip through JSON unchanged.
 
         Raises
         ------
@@ -235,9 +228,6 @@ class Protocol:
         """
         settings = dataclasses.asdict(self)
         del settings["marks"]
-        for name, default in _YOUNGER.items():
-            if settings[name] == default:
-                del settings[name]
         try:
             return json.loads(json.dumps(settings))
         except TypeError as error:
@@ -275,7 +265,7 @@ class Protocol:
             shape = {"in_channels": n_channels, "image_size": tuple(image_size)}
         else:
             shape = {"module__n_features": n_channels}
-        net_params = {"even_batches": False} | wanted | self.net_params
+        net_params = wanted | self.net_params
         if net_params.get("loss_prediction"):
             shape["sample_shape"] = data.X_train.shape[1:]
         return make_classifier(
@@ -288,6 +278,7 @@ class Protocol:
             n_restarts=self.n_restarts,
             lr=self.lr,
             batch_size=self.batch_size,
+            even_batches=self.even_batches,
             device=device,
             **(shape | net_params),
         )
@@ -430,6 +421,10 @@ class Protocol:
                 )
 
     def _check_numbers(self):
+        if not isinstance(self.even_batches, bool):
+            raise ValueError(
+                f"even_batches={self.even_batches!r} should be True or False."
+            )
         if self.initial not in ("random", "cluster"):
             raise ValueError(
                 f"initial={self.initial!r} should be 'random' or 'cluster'."

@@ -115,7 +115,6 @@ def test_an_experiment_begins_with_them(tmp_path):
     rows = run_trial(protocol, "random", 0, out_dir=tmp_path)
     assert [row["annotations"] for row in rows] == [10, 20]
     assert protocol.settings()["initial"] == "cluster"
-    assert "initial" not in Protocol().settings()
     with pytest.raises(ValueError, match="initial='stratified' should be 'random' or"):
         Protocol(initial="stratified")
 
