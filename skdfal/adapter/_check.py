@@ -3,17 +3,17 @@
 import numpy as np
 import torch
 from sklearn.base import clone
-from torch import Tensor, nn
+from torch import Tensor
 
 from skdfal._utils._seeds import seeded
 from skdfal._utils._torch import HALVES, evaluation_mode, first_output
 from skdfal.adapter._batches import generators_kept, sees_samples_as_they_are
 from skdfal.adapter._find import wants_float_targets
 from skdfal.nets import VGG8, LeNet5, ResNet18
+from skdfal.nets._layers import has_channels_last
 
 _OWN = (LeNet5, VGG8, ResNet18)
 _KNOWN_PACKAGES = {"skorch", "skdfal"}
-_N_CHANNELS = (1, 3, 4)  # of images: grey, colour, colour with transparency
 
 
 def check_net(estimator, pool, classes):
@@ -57,11 +57,11 @@ def check_net(estimator, pool, classes):
             with evaluation_mode(module), torch.no_grad():
                 out = first_output(net.infer(_draw(shape, pool.dtype, net.device)))
         except (RuntimeError, ValueError, IndexError) as exc:
-            if isinstance(module, _OWN) and len(shape) != 3:
-                raise  # the message explains the shape of images
+            if isinstance(module, _OWN):
+                raise  # the message explains the shape of its images
             raise ValueError(
                 f"{name} cannot take X of shape {(len(pool), *shape)}: "
-                f"{in_short(exc)}. {_remedy(module, shape)}"
+                f"{in_short(exc)}. {_remedy(shape)}"
             ) from exc
         except Exception:
             return  # another parameter, an attribute set in training, its own check
@@ -88,13 +88,6 @@ def in_short(exc):
     return str(exc).partition("\n")[0].strip().rstrip(".")
 
 
-def has_channels_last(shape):
-    """Whether a sample looks like an image whose channels are its last axis."""
-    if len(shape) != 3 or shape[2] not in _N_CHANNELS:
-        return False
-    return shape[0] not in _N_CHANNELS and shape[1] > max(_N_CHANNELS)
-
-
 def _draw(shape, dtype, device):
     """Return two samples: numbers in [0, 1), or zeros for integers."""
     if not isinstance(dtype, torch.dtype):
@@ -112,20 +105,14 @@ def _is_made_ready_in_training(net):
     return not packages <= _KNOWN_PACKAGES
 
 
-def _remedy(module, shape):
+def _remedy(shape):
     """Say what to do if samples and module do not fit together."""
     if has_channels_last(shape):
         return "The channels are the last axis: pass X.transpose(0, 3, 1, 2)."
-    if not isinstance(module, _OWN):
-        return (
-            "Pass X of shape (n_samples, n_channels, height, width) to a CNN, and "
-            "build the module for samples of this shape."
-        )
-    wanted = f"image_size={shape[1:]}"
-    first = next(m for m in module.modules() if isinstance(m, nn.Conv2d))
-    if shape[0] != first.in_channels:
-        wanted = f"in_channels={shape[0]}, {wanted}"
-    return f"Build the network for these images: {wanted}."
+    return (
+        "Pass X of shape (n_samples, n_channels, height, width) to a CNN, and build "
+        "the module for samples of this shape."
+    )
 
 
 def _some(classes):

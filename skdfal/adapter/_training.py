@@ -14,10 +14,10 @@ from skdfal._utils._interrupts import noting_interrupts
 from skdfal._utils._seeds import seeded
 from skdfal._utils._torch import first_float, first_output
 from skdfal._utils._warnings import warn_caller
-from skdfal.adapter._check import has_channels_last
 from skdfal.adapter._find import inner_net, is_net, wants_float_targets
 from skdfal.adapter._not_finite import check_weights
 from skdfal.nets import MLP, RestartingClassifier, make_classifier
+from skdfal.nets._layers import has_channels_last
 from skdfal.pool import Pool, as_pool
 
 # They fail on a batch of one; for the others, it may still have several values per

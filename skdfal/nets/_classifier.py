@@ -21,6 +21,7 @@ from skdfal._utils._progress import progress
 from skdfal._utils._torch import first_float
 from skdfal._utils._validation import COUNT
 from skdfal._utils._warnings import warn_caller
+from skdfal.nets._layers import has_channels_last
 from skdfal.nets._lenet5 import LeNet5
 from skdfal.nets._resnet18 import ResNet18
 from skdfal.nets._vgg8 import VGG8
@@ -445,11 +446,11 @@ class RestartingClassifier(skorch.NeuralNetClassifier):
         ------
         ValueError
             If the module is an image network of this package, and the batch does not
-            consist of images with channels.
+            consist of images of its channels and size.
         """
         is_own = type(self.module_) in (LeNet5, VGG8, ResNet18)  # not a subclass
         if is_own:
-            _check_images(x)
+            _check_images(x, self.module_)
             if vars(self).pop("looks_", False):
                 _check_scale(x, type(self.module_).__name__)
         if isinstance(x, torch.Tensor) and (is_own or x.is_floating_point()):
@@ -484,15 +485,30 @@ class RestartingClassifier(skorch.NeuralNetClassifier):
         return float(np.average(losses, weights=n_samples))
 
 
-def _check_images(x):
-    """Raise a ValueError unless a batch has the shape of images."""
-    shape = tuple(np.shape(x))
+def _check_images(x, module):
+    """Raise a ValueError unless a batch consists of images that a network takes."""
+    shape, name = tuple(np.shape(x)), type(module).__name__
     if len(shape) != 4:
         remedy = " For grey images, pass X[:, None]." if len(shape) == 3 else ""
         raise ValueError(
-            f"X gave a batch of shape {shape}, but the network takes images of shape "
+            f"X gave a batch of shape {shape}, but {name} takes images of shape "
             f"(n_samples, n_channels, height, width).{remedy}"
         )
+    (n_channels, *size), wanted = shape[1:], module.image_size
+    if n_channels == module.in_channels and wanted in (None, tuple(size)):
+        return
+    takes = (module.in_channels, *(wanted or ("height", "width")))
+    if has_channels_last(shape[1:]):
+        remedy = "The channels are the last axis: pass X.transpose(0, 3, 1, 2)."
+    else:
+        remedy = (
+            f"Build the network for these images: in_channels={n_channels}, "
+            f"image_size={tuple(size)}."
+        )
+    raise ValueError(
+        f"X has images of shape {shape[1:]}, but this {name} takes images of shape "
+        f"({', '.join(map(str, takes))}). {remedy}"
+    )
 
 
 def _check_scale(x, name):

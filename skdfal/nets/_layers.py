@@ -5,6 +5,8 @@ from numbers import Integral, Real
 
 from torch import nn
 
+_N_CHANNELS = (1, 3, 4)  # of images: grey, colour, colour with transparency
+
 
 def check_counts(**counts: int) -> None:
     """Raise a ValueError unless all counts are positive integers."""
@@ -35,6 +37,13 @@ def check_image_size(
             f"height and width should be >= {minimum}. Enlarge or pad the images."
         )
     return size
+
+
+def has_channels_last(shape: tuple[int, ...]) -> bool:
+    """Whether a sample looks like an image whose channels are its last axis."""
+    if len(shape) != 3 or shape[2] not in _N_CHANNELS:
+        return False
+    return shape[0] not in _N_CHANNELS and shape[1] > max(_N_CHANNELS)
 
 
 def dropout_rates(dropout: float | tuple[float, float]) -> tuple[float, float]:

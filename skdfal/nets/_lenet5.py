@@ -42,6 +42,10 @@ class LeNet5(nn.Module):
 
     Attributes
     ----------
+    in_channels : int
+        Number of input channels.
+    image_size : tuple of (int, int)
+        Height and width of the input in pixels.
     features : nn.Sequential
         Convolutional part.
     classifier : nn.Sequential
@@ -98,9 +102,9 @@ class LeNet5(nn.Module):
         c1, c2, c3, n_hidden = (scaled(c, width) for c in (6, 16, 120, 84))
         # A 5x5 convolution without padding removes 4 pixels, then pooling halves the
         # rest.
-        height, width_ = size_after_pools(
-            check_image_size(image_size, minimum=16, net="LeNet5"), n_pools=2, shrink=4
-        )
+        self.in_channels = in_channels
+        self.image_size = check_image_size(image_size, minimum=16, net="LeNet5")
+        height, width_ = size_after_pools(self.image_size, n_pools=2, shrink=4)
 
         self.features = nn.Sequential(
             nn.Conv2d(in_channels, c1, 5),

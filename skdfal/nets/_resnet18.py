@@ -46,6 +46,10 @@ class ResNet18(nn.Module):
 
     Attributes
     ----------
+    in_channels : int
+        Number of input channels.
+    image_size : None
+        The network takes images of any size.
     layer1, layer2, layer3, layer4 : nn.Sequential
         Stages, each of which outputs one feature map; named as in torchvision.
     fc : nn.Linear
@@ -79,6 +83,7 @@ class ResNet18(nn.Module):
     """
 
     feature_layers = ("layer1", "layer2", "layer3", "layer4")
+    image_size = None  # the last pooling takes images of any size
 
     def __init__(
         self,
@@ -95,6 +100,7 @@ class ResNet18(nn.Module):
         if not isinstance(dropout, Real) or not 0 <= dropout < 1:
             raise ValueError(f"dropout={dropout!r} should be a rate in [0, 1).")
         size = check_image_size(image_size, minimum=16, net="ResNet18")
+        self.in_channels = in_channels
         c1, c2, c3, c4 = (scaled(c, width) for c in _STAGES)
 
         is_large = stem == "large" or (stem == "auto" and min(size) >= _LARGE)

@@ -40,6 +40,10 @@ class VGG8(nn.Module):
 
     Attributes
     ----------
+    in_channels : int
+        Number of input channels.
+    image_size : tuple of (int, int)
+        Height and width of the input in pixels.
     features : nn.Sequential
         Convolutional part.
     classifier : nn.Sequential
@@ -87,7 +91,8 @@ class VGG8(nn.Module):
     ) -> None:
         super().__init__()
         check_counts(n_classes=n_classes, in_channels=in_channels)
-        size = check_image_size(image_size, minimum=16, net="VGG8")
+        self.in_channels = in_channels
+        self.image_size = check_image_size(image_size, minimum=16, net="VGG8")
         conv_rate, dense_rate = dropout_rates(dropout)
 
         layers: list[nn.Module] = []
@@ -99,7 +104,9 @@ class VGG8(nn.Module):
             layers += [nn.MaxPool2d(2), nn.Dropout(conv_rate)]
         self.features = nn.Sequential(*layers, nn.Flatten())
 
-        height, width_ = size_after_pools(size, n_pools=len(_STAGES), shrink=0)
+        height, width_ = size_after_pools(
+            self.image_size, n_pools=len(_STAGES), shrink=0
+        )
         n_hidden = scaled(_N_HIDDEN, width)
         self.classifier = nn.Sequential(
             nn.Linear(c_in * height * width_, n_hidden),

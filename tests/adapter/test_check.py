@@ -27,12 +27,12 @@ def zeros(*shape):
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        ((16, 16, 1), "X of shape (30, 16, 16, 1): ... X.transpose(0, 3, 1, 2)."),
-        ((16, 16, 3), "X of shape (30, 16, 16, 3): ... X.transpose(0, 3, 1, 2)."),
+        ((16, 16, 1), "images of shape (16, 16, 1), ... X.transpose(0, 3, 1, 2)."),
+        ((16, 16, 3), "images of shape (16, 16, 3), ... X.transpose(0, 3, 1, 2)."),
         ((16, 16), "For grey images, pass X[:, None]."),
         ((256,), "images of shape (n_samples, n_channels, height, width)."),
         ((3, 16, 16), "for these images: in_channels=3, image_size=(16, 16)."),
-        ((1, 32, 32), "for these images: image_size=(32, 32)."),
+        ((1, 32, 32), "for these images: in_channels=1, image_size=(32, 32)."),
     ],
 )
 def test_nothing_is_saved_where_the_net_cannot_take_X(module, shape, message, tmp_path):
@@ -43,7 +43,16 @@ def test_nothing_is_saved_where_the_net_cannot_take_X(module, shape, message, tm
         LabelingSession(X, [0, 1], net, path=path)
     with pytest.raises(ValueError, match=message):
         ActiveLearningClassifier(net, checkpoint=path).fit(X, y)
+    with pytest.raises(ValueError, match=message):
+        net.fit(X, y)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_images_of_a_resnet_may_have_any_size():
+    net = make_classifier("resnet18", **SMALL | {"in_channels": 3})
+    net.fit(zeros(3, 24, 32), np.arange(30) % 2)
+    with pytest.raises(ValueError, match=r"takes images of shape \(3, height, width\)"):
+        net.predict(zeros(1, 16, 16))
 
 
 def test_too_few_outputs_for_the_classes():
