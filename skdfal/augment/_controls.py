@@ -5,13 +5,12 @@ leaves out one aspect that might explain the benefit of the twins.
 """
 
 import math
-from numbers import Real
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
-from skdfal._utils._validation import ATTACK_PARAMETERS, COUNT, Interval
+from skdfal._utils._validation import ATTACK_PARAMETERS, COUNT
 from skdfal.augment._adversarial import AdversarialAugmenter
 from skdfal.pool import as_pool
 
@@ -83,8 +82,8 @@ class _AroundTwins(BaseEstimator):
     """Base class for samples made from the perturbations of twins."""
 
     _parameter_constraints = {
-        name: ATTACK_PARAMETERS[name] for name in ("p", "max_iter")
-    } | {"overshoot": [Interval(Real, 0, None, closed="left")]}
+        name: ATTACK_PARAMETERS[name] for name in ("p", "max_iter", "overshoot")
+    }
 
     is_lasting = True
     uses_pool = False
