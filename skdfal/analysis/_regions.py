@@ -404,9 +404,8 @@ class _PathSearch:
                     for rows in active.split(self.batch_size)
                 ]
                 r[active] += torch.cat(steps)
-                inside = self._is_in(
-                    x[active] + (1 + _OVERSHOOT) * r[active], target[active]
-                )
+                moved = x[active] + (1 + _OVERSHOOT) * r[active]
+                inside = self._logits(moved).argmax(1) == target[active]
                 active = active[~inside]
         inside = torch.ones(len(x), dtype=torch.bool, device=x.device)
         inside[active] = False
@@ -428,9 +427,6 @@ class _PathSearch:
         points = torch.stack([x + (1 + push) * r for push in _PUSHES])
         lead = torch.stack([_lead(self._logits(p), target) for p in points])
         return points[lead.argmax(0), torch.arange(len(x), device=x.device)]
-
-    def _is_in(self, x, target):
-        return self._logits(x).argmax(1) == target
 
     def _logits(self, x):
         with evaluation_mode(self.module), torch.no_grad():
