@@ -76,7 +76,7 @@ class _Twins(MetaEstimatorMixin, BaseEstimator):
 
         Returns
         -------
-        self : AdversarialAugmenter
+        self : AdversarialAugmenter or AdversarialSampler
             The fitted augmenter.
         """
         self._fit(X, y)
@@ -152,7 +152,7 @@ class _Twins(MetaEstimatorMixin, BaseEstimator):
             return
         if y is None:
             raise ValueError(
-                "AdversarialAugmenter requires y to be passed, but the target y is "
+                f"{type(self).__name__} requires y to be passed, but the target y is "
                 "None. Pass the labels, or a fitted estimator with prefit=True."
             )
         X = self._validate_X(X, reset=True)
@@ -406,8 +406,7 @@ class AdversarialSampler(_Twins):
         scikit-learn's ``FrozenEstimator`` to prevent retraining.
     prefit : bool, default=False
         Whether ``estimator`` is already fitted. If True, it is attacked and left
-        unchanged, and ``transform`` works without ``fit``. If False, ``fit`` trains a
-        clone.
+        unchanged. If False, ``fit`` trains a clone.
     p : float in [1, inf], default=2
         Order of the lp norm that DeepFool minimises.
     max_iter : int, default=50

@@ -299,6 +299,8 @@ def test_the_sampler_gives_what_the_augmenter_gives(data):
     np.testing.assert_array_equal(one[0], other[0])
     np.testing.assert_array_equal(one[1], other[1])
     assert not hasattr(AdversarialSampler(), "transform")
+    with pytest.raises(ValueError, match="AdversarialSampler requires y"):
+        AdversarialSampler().fit(X)
 
 
 @pytest.mark.parametrize("augmenter", [AdversarialAugmenter, AdversarialSampler])
