@@ -190,7 +190,7 @@ def cover_radius(X, centers, *, X_labeled=None, n_outliers=0):
 
     Examples
     --------
-    >>> from skdfal.cover._k_center import cover_radius
+    >>> from skdfal import cover_radius
     >>> X = [[0.0], [1.0], [2.0], [9.0]]
     >>> cover_radius(X, [1])
     8.0
@@ -275,7 +275,7 @@ def k_center_greedy(X, n_centers, *, X_labeled=None):
 
     Examples
     --------
-    >>> from skdfal.cover._k_center import k_center_greedy
+    >>> from skdfal import k_center_greedy
     >>> result = k_center_greedy([[0.0], [1.0], [2.0], [9.0]], 2)
     >>> result.centers, result.radius
     (array([2, 3]), 2.0)
@@ -439,7 +439,7 @@ def k_center_mip(X, n_centers, *, X_labeled=None, outlier_fraction=1e-4, time_li
 
     Examples
     --------
-    >>> from skdfal.cover._k_center import k_center_mip
+    >>> from skdfal import k_center_mip
     >>> X = [[0.0], [1.0], [2.0], [8.0], [9.0], [10.0], [99.0]]
     >>> result = k_center_mip(X, 2, outlier_fraction=0.15)
     >>> sorted(result.centers.tolist()), result.radius, result.proven
