@@ -53,54 +53,54 @@ def fit_samples(estimator, X, y, **fit_params):
     try:
         with _interruptible():
             estimator.fit(X, y, **fit_params)
-    except TypeError as exc:
-        if "forward() got an unexpected keyword" in str(exc):
-            raise TypeError(
-                f"{exc}: skorch passes the columns of a data frame to the module by "
-                "name. If a step before the net returns one, call "
-                "set_output(transform='default') on it."
-            ) from exc
-        if "'input' (position 1) must be Tensor" not in str(exc):
-            raise
+    except (TypeError, IndexError, RuntimeError, ValueError) as exc:
+        _raise_with_remedy(exc, estimator, X, y)
+        raise
+    module = getattr(inner_net(estimator), "module_", None)
+    if module is not None:
+        check_weights(getattr(module, "_orig_mod", module))
+    return estimator
+
+
+def _raise_with_remedy(exc, estimator, X, y):
+    """Raise an error that says what to do, if that is known."""
+    net, message = inner_net(estimator), str(exc)
+    if isinstance(exc, TypeError) and "forward() got an unexpected keyword" in message:
+        raise TypeError(
+            f"{exc}: skorch passes the columns of a data frame to the module by name. "
+            "If a step before the net returns one, call "
+            "set_output(transform='default') on it."
+        ) from exc
+    if isinstance(exc, TypeError) and "'input' (position 1) must be Tensor" in message:
         raise TypeError(
             f"The criterion cannot take the output of the module ({exc}). Create the "
             "classifier with skdfal.make_classifier, which uses the field .logits of "
             "the outputs of transformer models, or return a tensor from forward."
         ) from exc
-    except IndexError as exc:
-        if "out of bounds" not in str(exc):
-            raise
+    if isinstance(exc, IndexError) and "out of bounds" in message:
         raise ValueError(
             f"Label {int(y.max())} of y (as a code from 0) is out of bounds: the "
             "module has too few outputs. Give it one output per class."
         ) from exc
-    except RuntimeError as exc:
-        net = inner_net(estimator)
-        if "same dtype" not in str(exc) or net is None:
-            raise
+    if isinstance(exc, RuntimeError) and "same dtype" in message and net is not None:
         dtypes = {str(p.dtype) for p in _module_of(net).parameters()}
         raise ValueError(
             f"The module has weights of {', '.join(sorted(dtypes))} and does not take "
             f"samples of {getattr(X, 'dtype', type(X).__name__)}. Cast them in its "
             "forward, or train in float32 (with torch.autocast for speed)."
         ) from exc
-    except ValueError as exc:
-        if "n_splits" in str(exc) and getattr(inner_net(estimator), "train_split", 0):
-            raise ValueError(
-                f"The net cannot split {len(y)} samples into training and validation "
-                f"set: {exc} Set its train_split=None, or create it with "
-                "make_classifier, whose split is not stratified."
-            ) from exc
-        if "more than 1 value per channel" not in str(exc):
-            raise
+    if isinstance(exc, ValueError) and "more than 1 value per channel" in message:
         raise ValueError(
             f"A batch of the {len(y)} training samples consists of one sample, but "
             f"{_NO_LONE_SAMPLE}"
         ) from exc
-    module = getattr(inner_net(estimator), "module_", None)
-    if module is not None:
-        check_weights(getattr(module, "_orig_mod", module))
-    return estimator
+    is_split = "n_splits" in message and getattr(net, "train_split", 0)
+    if isinstance(exc, ValueError) and is_split:
+        raise ValueError(
+            f"The net cannot split {len(y)} samples into training and validation set: "
+            f"{exc} Set its train_split=None, or create it with make_classifier, whose "
+            "split is not stratified."
+        ) from exc
 
 
 def check_trainable(estimator, n_samples):
