@@ -72,6 +72,11 @@ def first_input(args: tuple, kwargs: Mapping) -> Any:
     return next(iter((*args, *kwargs.values())))
 
 
+def uncompiled(module: nn.Module) -> nn.Module:
+    """Return a module as it was before ``torch.compile``, if it was compiled."""
+    return getattr(module, "_orig_mod", module)
+
+
 def first_float(module: nn.Module) -> Tensor | None:
     """Return the first weights that are floating point, whose precision is its own."""
     return next((p for p in module.parameters() if p.is_floating_point()), None)

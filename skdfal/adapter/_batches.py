@@ -21,7 +21,7 @@ from skorch.utils import to_device, to_tensor
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from skdfal._utils._torch import HALVES, first_float
+from skdfal._utils._torch import HALVES, first_float, uncompiled
 from skdfal.adapter._find import is_net
 from skdfal.nets._dataset import ArrayDataset, collate
 
@@ -61,7 +61,7 @@ class Walk:
 
     def __init__(self, net, steps) -> None:
         self.net = lean_copy(net)
-        self.net.module_ = getattr(net.module_, "_orig_mod", net.module_)
+        self.net.module_ = uncompiled(net.module_)
         settings = vars(self.net)
         settings["iterator_valid__drop_last"] = False
         settings["iterator_valid__shuffle"] = False

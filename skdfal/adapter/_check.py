@@ -6,7 +6,7 @@ from sklearn.base import clone
 from torch import Tensor
 
 from skdfal._utils._seeds import seeded
-from skdfal._utils._torch import HALVES, evaluation_mode, first_output
+from skdfal._utils._torch import HALVES, evaluation_mode, first_output, uncompiled
 from skdfal.adapter._batches import generators_kept, sees_samples_as_they_are
 from skdfal.adapter._find import wants_float_targets
 from skdfal.nets import VGG8, LeNet5, ResNet18
@@ -48,8 +48,7 @@ def check_net(estimator, pool, classes):
         net = clone(estimator).initialize()
         if _is_made_ready_in_training(net):
             return
-        # Without torch.compile, which takes long.
-        module = vars(net)["module_"] = getattr(net.module_, "_orig_mod", net.module_)
+        module = vars(net)["module_"] = uncompiled(net.module_)  # compiling takes long
         if any(p.dtype in HALVES for p in module.parameters()):
             return
         name = type(module).__name__

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from skdfal._utils._torch import uncompiled
 from skdfal._utils._warnings import warn_caller
 
 _ROUNDING = 1e-3  # of a sum of probabilities, in half precision
@@ -61,7 +62,7 @@ def output_convention(net, out, name: str) -> Convention:
         If the module returns probabilities although the criterion expects logits, or if
         this is unknown and they are treated as what they look like.
     """
-    loss = getattr(net.criterion_, "_orig_mod", net.criterion_)
+    loss = uncompiled(net.criterion_)
     is_binary = isinstance(loss, nn.BCEWithLogitsLoss | nn.BCELoss)
     if not isinstance(out, Tensor) or out.ndim not in (1, 2):
         return Convention("logits", _identity, is_binary)  # rejected later, by shape

@@ -12,7 +12,7 @@ from sklearn.base import is_regressor
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from skdfal._utils._torch import evaluation_mode, first_output
+from skdfal._utils._torch import evaluation_mode, first_output, uncompiled
 from skdfal._utils._warnings import warn_caller
 from skdfal.adapter._batches import Walk
 from skdfal.adapter._check import in_short
@@ -76,7 +76,7 @@ def member_nets(estimator, X) -> list[TorchNet]:
 
 def _probe(net, steps: list, pool: Pool, outermost: str, threshold) -> TorchNet:
     """Check the net against its input with a forward pass of one sample, twice."""
-    name = type(getattr(net.module_, "_orig_mod", net.module_)).__name__
+    name = type(uncompiled(net.module_)).__name__
     if is_regressor(net):
         raise TypeError(
             f"{outermost} is a regressor, so it has no classes and no decision "

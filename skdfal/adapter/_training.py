@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from skdfal._utils._interrupts import noting_interrupts
 from skdfal._utils._seeds import seeded
-from skdfal._utils._torch import first_float, first_output
+from skdfal._utils._torch import first_float, first_output, uncompiled
 from skdfal._utils._warnings import warn_caller
 from skdfal.adapter._find import inner_net, is_net, wants_float_targets
 from skdfal.adapter._not_finite import check_weights
@@ -58,7 +58,7 @@ def fit_samples(estimator, X, y, **fit_params):
         raise
     module = getattr(inner_net(estimator), "module_", None)
     if module is not None:
-        check_weights(getattr(module, "_orig_mod", module))
+        check_weights(uncompiled(module))
     return estimator
 
 
@@ -169,10 +169,10 @@ def _interruptible():
 
 def fit_own(estimator, X, y, n_classes, random_state=None):
     """Fit a clone of ``estimator``, or the default net if it is None, on codes."""
-    if estimator is None and random_state is None:
-        random_state = 0  # the default net belongs to the meta-estimator: no chance
     if estimator is None:
         estimator = default_classifier(X, n_classes)
+        if random_state is None:
+            random_state = 0  # the net belongs to the meta-estimator: no chance
     X = X.astype(training_dtype(estimator, as_pool(X)), copy=False)
     if random_state is None:
         return fit_samples(clone(estimator), X, y)
