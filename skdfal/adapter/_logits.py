@@ -166,8 +166,7 @@ class LogitModule(nn.Module):
         elif self.convention.kind != "logits":
             return None
         form = affine_form(layers)
-        has_own_pass = type(self.net).infer not in _PLAIN_PASSES
-        if form is None or has_own_pass or any(_hooks(self.module)):
+        if form is None or type(self.net).infer not in _PLAIN_PASSES:
             return None
         W, b = form.W[: self.n_classes], form.b[: self.n_classes]
         return AffineForm(W, self._shifted(b))
@@ -180,12 +179,13 @@ class LogitModule(nn.Module):
 
 
 def _ends_in_softmax(module: nn.Module) -> bool:
-    is_long = type(module) is nn.Sequential and len(module) > 1
-    return is_long and type(module[-1]) is nn.Softmax and module[-1].dim in (1, -1)
-
-
-def _hooks(module: nn.Module) -> list:
-    return [module._forward_hooks, module._forward_pre_hooks]
+    """Whether this is a ``Sequential`` that ends in a softmax, both without hooks."""
+    if type(module) is not nn.Sequential or len(module) < 2:
+        return False
+    last = module[-1]
+    if any(m._forward_hooks or m._forward_pre_hooks for m in (module, last)):
+        return False
+    return type(last) is nn.Softmax and last.dim in (1, -1)
 
 
 class Consensus(nn.Module):

@@ -163,6 +163,15 @@ class OwnInfer(NeuralNetClassifier):
         return super().infer(x, **params) ** 3
 
 
+@pytest.mark.parametrize("where", ["", "1"])
+def test_a_hook_at_the_end_of_a_net_is_attacked(where):
+    module = nn.Sequential(nn.Linear(6, 3), nn.Softmax(dim=1))
+    module.get_submodule(where).register_forward_hook(lambda layer, args, out: out**3)
+    net = NeuralNetClassifier(module).initialize()
+    (inner,) = torch_nets(net, np.zeros((2, 6), dtype=np.float32))
+    assert inner.module.affine_form() is None
+
+
 def test_a_net_with_a_pass_of_its_own_is_attacked():
     net = OwnInfer(nn.Linear(6, 3), criterion=nn.CrossEntropyLoss).initialize()
     (inner,) = torch_nets(net, np.zeros((2, 6), dtype=np.float32))
