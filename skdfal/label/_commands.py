@@ -33,6 +33,7 @@ from skdfal.label._shared import (
     predicted,
     project_folder,
     say,
+    say_alike,
     say_broken,
     some_good,
 )
@@ -268,6 +269,7 @@ def _classes_for(events, path, arguments):
                 "--classes A,B. Nothing was imported."
             )
         wanted = labels
+        say_alike(labels)
     unknown = set(labels).difference(wanted or known)
     if unknown:
         first = next(event for event in events if event.label in unknown)
@@ -282,7 +284,10 @@ def _classes_for(events, path, arguments):
 
 def _session(pool, samples, labels, arguments):
     """Return a session trained on the labels, or None without labels of two classes."""
-    classes = arguments.classes or sorted(set(labels.values()))
+    classes = arguments.classes
+    if not classes:
+        classes = sorted(set(labels.values()))
+        say_alike(classes)
     net = make_net(
         arguments.net,
         max(2, len(classes)),

@@ -190,6 +190,20 @@ def say_left_out(unknown, folder):
         )
 
 
+def say_alike(classes):
+    """Say which classes are the same but for capital letters, perhaps by mistake."""
+    by_name = {}
+    for name in classes:
+        by_name.setdefault(name.casefold(), []).append(name)
+    for names in by_name.values():
+        if len(names) > 1:
+            say(
+                f"warning: {' and '.join(map(repr, names))} are different classes. If "
+                "that is a mistake, correct the labels, or name the classes: "
+                "--classes A,B."
+            )
+
+
 def say_broken(pool):
     """Say which pictures cannot be read, and why."""
     for name, reason in pool.broken.items():

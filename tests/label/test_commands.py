@@ -248,6 +248,23 @@ def test_query_without_labels_of_two_classes(pictures, capsys):
     assert sorted(out.splitlines()) == sorted(set(truth(pictures)) - set(labels))
 
 
+def test_classes_that_differ_in_case_alone_are_named(pictures, capsys):
+    """They are probably one class; the labels say nothing against two."""
+    labels = dict(sorted(truth(pictures).items())[:6])
+    alike = "'Dark' and 'dark' are different classes"
+    labels[next(name for name, label in labels.items() if label == "dark")] = "Dark"
+    assert query(labels, "-n", "1", "--epochs", "1") == 0
+    assert alike in capsys.readouterr().err
+    assert (
+        query(labels, "-n", "1", "--epochs", "1", "--classes", "dark,Dark,light") == 0
+    )
+    assert alike not in capsys.readouterr().err
+    rows = [f"{name},{label}" for name, label in labels.items()]
+    Path("alike.csv").write_text("\n".join(["file,label", *rows]))
+    assert main(["import", "alike.csv", "pictures"]) == 0
+    assert alike in capsys.readouterr().err
+
+
 def test_query_says_that_nothing_is_left(pictures, capsys):
     assert query(truth(pictures), "-n", "3", "--strategy", "random") == 0
     out, err = capsys.readouterr()
