@@ -5,10 +5,7 @@ import torch
 from torch import nn
 
 from skdfal.nets import ResNet18, make_classifier
-
-
-def n_parameters(module):
-    return sum(p.numel() for p in module.parameters())
+from tests.nets.test_lenet5_and_vgg8 import n_parameters
 
 
 def feature_maps(net, x):

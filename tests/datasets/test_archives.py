@@ -24,18 +24,7 @@ from skdfal.datasets import (
     fetch_cifar100,
     fetch_svhn,
 )
-from tests.stand_in import files_below, serving
-
-
-@pytest.fixture(autouse=True)
-def _no_data_folder(monkeypatch):
-    monkeypatch.delenv("SKDFAL_DATA", raising=False)
-
-
-@pytest.fixture
-def server(monkeypatch):
-    with serving(monkeypatch) as server:
-        yield server
+from tests.datasets.stand_in import files_below
 
 
 def md5(content):

@@ -30,14 +30,9 @@ from skdfal.datasets import (
 )
 from skdfal.datasets._base import scaled_pixels
 from tests.data_home import skdfal_data
-from tests.stand_in import files_below, serving
+from tests.datasets.stand_in import files_below
 
 IDX_FILES = _idx._FILES
-
-
-@pytest.fixture(autouse=True)
-def _no_data_folder(monkeypatch):
-    monkeypatch.delenv("SKDFAL_DATA", raising=False)
 
 
 @pytest.fixture
@@ -65,12 +60,6 @@ def npy(n_rows, seed=0):
 def google_headers(body):
     md5 = base64.b64encode(hashlib.md5(body).digest()).decode()
     return {"x-goog-hash": f"crc32c=AAAAAA==, md5={md5}"}
-
-
-@pytest.fixture
-def server(monkeypatch):
-    with serving(monkeypatch) as server:
-        yield server
 
 
 @pytest.fixture
