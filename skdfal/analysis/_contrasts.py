@@ -9,7 +9,7 @@ import numpy as np
 
 from skdfal._utils._validation import Interval, StrOptions, validate_params
 from skdfal.analysis._curves import read_curves
-from skdfal.analysis._difference import _measure, _t_test
+from skdfal.analysis._difference import measure, t_test
 
 
 class Contrast(NamedTuple):
@@ -124,7 +124,7 @@ def paired_contrasts(records, contrasts, *, annotations="area", confidence=0.95)
         for strategy in weights
         for trial in trials[name]
     ]
-    _, value = _measure(every, annotations, "trials of the contrasts")
+    _, value = measure(every, annotations, "trials of the contrasts")
     level = 1 - (1 - confidence) / len(contrasts)
     found = []
     for name, weights in contrasts.items():
@@ -134,7 +134,7 @@ def paired_contrasts(records, contrasts, *, annotations="area", confidence=0.95)
                 for trial in trials[name]
             ]
         )
-        found.append((name, float(values.mean()), *_t_test(values, level), len(values)))
+        found.append((name, float(values.mean()), *t_test(values, level), len(values)))
     corrected = _holm([p_value for *_, p_value, _ in found])
     return [
         Contrast(name, mean, low, high, p_value, n_trials)

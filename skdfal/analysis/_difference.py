@@ -159,9 +159,9 @@ def paired_difference(
         )
     pairs = [(a[trial], b[trial]) for trial in trials]
     curves = [curve for pair in pairs for curve in pair]
-    annotations, value = _measure(curves, annotations, "pairs of trials")
+    annotations, value = measure(curves, annotations, "pairs of trials")
     differences = np.array([value(one) - value(other) for one, other in pairs])
-    low, high, p_value_t = _t_test(differences, confidence)
+    low, high, p_value_t = t_test(differences, confidence)
     return PairedDifference(
         difference=float(differences.mean()),
         low=low,
@@ -176,7 +176,7 @@ def paired_difference(
     )
 
 
-def _measure(curves, annotations, whose):
+def measure(curves, annotations, whose):
     """Return the kind of comparison, and the function that measures a curve."""
     if annotations == "area":
         start, stop = covered_range(curves)
@@ -191,7 +191,8 @@ def _measure(curves, annotations, whose):
     return float(mark), lambda curve: float(score_at(curve, mark))
 
 
-def _t_test(differences, confidence):
+def t_test(differences, confidence):
+    """Return the confidence interval of the mean, and the p-value of its being 0."""
     mean = float(differences.mean())
     if np.ptp(differences) < _ROUNDING:  # no variance: t is infinite or 0 / 0
         return mean, mean, float(abs(mean) < _ROUNDING)
