@@ -260,13 +260,17 @@ class Two(nn.Module):
         return self.last(self.drop(torch.cat([picture, age], dim=1)))
 
 
+def two_inputs(n_samples):
+    rng = np.random.default_rng(0)
+    return {
+        "picture": rng.random((n_samples, 4), dtype=np.float32),
+        "age": rng.random((n_samples, 1), dtype=np.float32),
+    }
+
+
 @all_cases
 def test_inputs_by_name(case):
-    rng = np.random.default_rng(0)
-    X = {
-        "picture": rng.random((30, 4), dtype=np.float32),
-        "age": rng.random((30, 1), dtype=np.float32),
-    }
+    X = two_inputs(30)
     net = NeuralNetClassifier(Two, criterion=nn.CrossEntropyLoss).initialize()
     if case.needs_gradients_of_x:
         with pytest.raises(TypeError, match=r"dict.*no gradient"):
@@ -279,11 +283,7 @@ def test_inputs_by_name(case):
 
 
 def test_a_committee_of_nets_with_inputs_by_name():
-    rng = np.random.default_rng(0)
-    X = {
-        "picture": rng.random((9, 4), dtype=np.float32),
-        "age": rng.random((9, 1), dtype=np.float32),
-    }
+    X = two_inputs(9)
     nets = [
         NeuralNetClassifier(Two, criterion=nn.CrossEntropyLoss).initialize()
         for _ in range(2)

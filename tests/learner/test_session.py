@@ -548,18 +548,20 @@ def test_parents_that_are_none(parents, data):
         answer(make_session(augmenter=Wrong()), data[1])
 
 
+class Looks(Shifted):
+    """Adds nothing; notes which samples of the pool it sees."""
+
+    def __init__(self, uses_pool, seen):
+        self.uses_pool, self.seen = uses_pool, seen
+
+    def augment(self, estimator, X, y, X_pool, n_round):
+        self.seen.append(X_pool.indices)
+        return X[:0], y[:0]
+
+
 def test_the_unlabelled_are_seen_and_the_skipped_are_not(data):
-    y = data[1]
-    seen = []
-
-    class Looks(Shifted):
-        uses_pool = True
-
-        def augment(self, estimator, X, y, X_pool, n_round):
-            seen.append(X_pool.indices)
-            return X[:0], y[:0]
-
-    session = make_session(augmenter=Looks())
+    y, seen = data[1], []
+    session = make_session(augmenter=Looks(True, seen))
     session.tell(range(4), y[:4])
     session.skip([100, 101])
     session.fit()
@@ -570,17 +572,9 @@ def test_the_unlabelled_are_seen_and_the_skipped_are_not(data):
 
 
 def test_candidates_are_as_many_as_the_query_has(data):
-    y = data[1]
-    seen = []
-
-    class Looks(Shifted):
-        uses_pool = "candidates"
-
-        def augment(self, estimator, X, y, X_pool, n_round):
-            seen.append(X_pool.indices)
-            return X[:0], y[:0]
-
-    session = answer(make_session(augmenter=Looks(), n_candidates=30), y, n_rounds=4)
+    y, seen = data[1], []
+    session = make_session(augmenter=Looks("candidates", seen), n_candidates=30)
+    answer(session, y, n_rounds=4)
     assert [len(set(indices)) for indices in seen] == [30, 30, 30]
     assert len(np.unique(np.concatenate(seen))) > 40  # drawn anew each round
     for n_told, indices in zip((12, 16, 20), seen, strict=True):
