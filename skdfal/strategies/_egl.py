@@ -251,22 +251,7 @@ def _score_last_of_block(batch_size, net):
 
 def _check_last(net):
     """Raise unless the last linear layer outputs the logits and is trainable."""
-    is_last = net.linear is not None
-    if is_last:
-        x = net.batch(np.arange(min(2, len(net))))
-        with evaluation_mode(net.module), torch.no_grad():
-            with _recording([net.linear]) as calls:
-                logits = net.module(x)
-            out = calls[-1][-1].to(logits)
-            f = logits[:, 1:] - logits[:, :1]
-            out = out if out.shape[1:] == (1,) else out[:, 1:] - out[:, :1]
-            out = out[:, : f.shape[1]]
-            is_last = (
-                len(calls) == 1
-                and f.shape == out.shape
-                and torch.allclose(f, out, rtol=1e-3, atol=1e-4)
-            )
-    if not is_last:
+    if net.linear is None or not _outputs_logits(net):
         raise ValueError(
             f'layers="last" needs a module that ends in a linear layer, but {net.name} '
             'does not. Use layers="all".'
@@ -276,6 +261,20 @@ def _check_last(net):
             f"The last linear layer of {net.name} has no trainable weight "
             '(requires_grad), so there is no gradient. Use layers="all".'
         )
+
+
+def _outputs_logits(net):
+    """Whether the last linear layer runs once, and outputs the logits up to a shift."""
+    x = net.batch(np.arange(min(2, len(net))))
+    with evaluation_mode(net.module), torch.no_grad():
+        with _recording([net.linear]) as calls:
+            logits = net.module(x)
+    out = calls[-1][-1].to(logits)
+    f = logits[:, 1:] - logits[:, :1]
+    out = out if out.shape[1:] == (1,) else out[:, 1:] - out[:, :1]
+    out = out[:, : f.shape[1]]
+    is_close = f.shape == out.shape and torch.allclose(f, out, rtol=1e-3, atol=1e-4)
+    return len(calls) == 1 and is_close
 
 
 # All layers
