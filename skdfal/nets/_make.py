@@ -238,27 +238,20 @@ default="lenet5"
     settings["callbacks"] = _callbacks(
         kwargs.pop("callbacks", None), patience, loss_prediction, optimizer, max_batches
     )
-    module = _MODULES.get(module, module) if isinstance(module, str) else module
+    module = _MODULES[module] if isinstance(module, str) else module
     if isinstance(module, type) and not issubclass(module, nn.Module):
         raise TypeError(
             f"module={module.__name__} is not a subclass of nn.Module. Pass such a "
             "class, an instance of one, or a function that returns an instance."
         )
-    shape = {
-        "n_classes": n_classes,
-        "in_channels": in_channels,
-        "image_size": image_size,
-        "width": width,
-    }
-    if module not in _MODULES.values() and width == 1:
-        del shape["width"]  # a user's own width may be a number of units
     if not isinstance(module, nn.Module):
-        names = _names_of_parameters(module)
-        settings |= {f"module__{names[k]}": v for k, v in shape.items() if k in names}
-        if "n_classes" in names:
-            # The columns of predict_proba, even if a class has no label yet.
-            given = kwargs.get(f"module__{names['n_classes']}", n_classes)
-            settings["classes"] = range(given)
+        shape = {
+            "n_classes": n_classes,
+            "in_channels": in_channels,
+            "image_size": image_size,
+            "width": width,
+        }
+        settings |= _settings_of_shape(module, shape, kwargs)
     if loss_prediction is not None:
         sides = (image_size,) * 2 if isinstance(image_size, Integral) else image_size
         settings |= {
@@ -314,8 +307,21 @@ def _callbacks(own, patience, loss_prediction, optimizer, max_batches):
     return callbacks or None
 
 
-def _names_of_parameters(module):
-    """Map the parameters of `make_classifier` to the names used by a class or function.
+def _settings_of_shape(module, shape, given):
+    """Return the parameters of a class or function that determine its shape."""
+    if module not in _MODULES.values() and shape["width"] == 1:
+        del shape["width"]  # a user's own width may be a number of units
+    names = _names_of_parameters(module, shape)
+    settings = {f"module__{names[k]}": v for k, v in shape.items() if k in names}
+    if "n_classes" in names:
+        # The columns of predict_proba, even if a class has no label yet.
+        n_classes = given.get(f"module__{names['n_classes']}", shape["n_classes"])
+        settings["classes"] = range(n_classes)
+    return settings
+
+
+def _names_of_parameters(module, wanted):
+    """Map parameters of `make_classifier` to the names used by a class or function.
 
     Functions of torchvision and timm accept ``num_classes`` through ``**kwargs``.
     Parameters already set by a ``functools.partial`` are not set again.
@@ -327,7 +333,7 @@ def _names_of_parameters(module):
         known -= set(module.keywords)
         is_open = is_open and "num_classes" not in module.keywords
     names = {}
-    for name in ("n_classes", "in_channels", "image_size", "width"):
+    for name in wanted:
         for other in (name, _OTHER_NAMES.get(name)):
             if other in known:
                 names.setdefault(name, other)
