@@ -53,8 +53,9 @@ def ceal_pseudo_labels(estimator, X, *, threshold=0.05, batch_size=None):
     indices : ndarray of shape (n_sure,)
         Indices into ``X`` in increasing order; may be empty.
     labels : ndarray of shape (n_sure,)
-        Most likely class of each sample, as returned by ``predict``: a class code if
-        the estimator ends in a net, an entry of ``classes_`` otherwise.
+        Most likely class of each sample, in the form that ``predict`` returns: a class
+        code if the estimator ends in a net, an entry of ``classes_`` otherwise. A
+        decision threshold of the estimator plays no part.
 
     Raises
     ------
