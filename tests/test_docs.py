@@ -95,6 +95,10 @@ SHORTER = {
         "len(X), 100,": "len(X), 20,",
         "max_annotations=140": "max_annotations=24",
     },
+    "how_to/grid_search.rst": {
+        "max_epochs=15": "max_epochs=2",
+        "n_jobs=2)": "n_jobs=1)",  # starting processes takes seconds
+    },
     "how_to/large_pool.rst": {
         "max_epochs=10": "max_epochs=2",
         "max_annotations=30": "max_annotations=20",
