@@ -297,8 +297,15 @@ def _session(pool, samples, labels, arguments):
     )
     with torch.random.fork_rng(devices=[]):
         clone(net).initialize()  # or raises, before pictures are drawn at random too
-    if len(set(labels.values())) < 2:
-        say("Fewer than two classes have labels; these pictures are drawn at random.")
+    told = []
+    if len(set(labels.values())) > 1:
+        told = some_good(pool, _labelled(pool, labels), "labelled ")
+    if len({labels[pool.names[i]] for i in told}) < 2:
+        readable = " of pictures that can be read" if told else ""
+        say(
+            f"Fewer than two classes have labels{readable}; these pictures are drawn "
+            "at random."
+        )
         return None
     session = LabelingSession(
         samples,
@@ -308,7 +315,6 @@ def _session(pool, samples, labels, arguments):
         n_instances=arguments.n,
         random_state=arguments.seed,
     )
-    told = some_good(pool, _labelled(pool, labels), "labelled ")
     session.tell(told, [labels[pool.names[i]] for i in told])
     session.fit()
     return session

@@ -248,6 +248,19 @@ def test_query_without_labels_of_two_classes(pictures, capsys):
     assert sorted(out.splitlines()) == sorted(set(truth(pictures)) - set(labels))
 
 
+def test_query_without_readable_pictures_of_two_classes(pictures, capsys):
+    """A labelled picture that has broken since does not end a query every night."""
+    names = {label: name for name, label in truth(pictures).items()}
+    (pictures / names["dark"]).write_text("broken by now")
+    labels = {name: label for label, name in names.items()}
+    assert query(labels, "-n", "100") == 0
+    out, err = capsys.readouterr()
+    assert "of pictures that can be read; these pictures are drawn at random" in err
+    assert f"skipped: {names['dark']}: No picture of a known format." in err
+    rest = {*truth(pictures)} - {*labels}
+    assert sorted(out.splitlines()) == sorted(rest)
+
+
 def test_classes_that_differ_in_case_alone_are_named(pictures, capsys):
     """They are probably one class; the labels say nothing against two."""
     labels = dict(sorted(truth(pictures).items())[:6])
