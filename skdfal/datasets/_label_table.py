@@ -69,6 +69,11 @@ def label_rows(path, columns=None):
         ) from error
     n_before, rows = _parse_csv(path, text)
     header = next(rows, [])
+    if not any(map(str.strip, header)):
+        raise ValueError(
+            f"{path} begins without the names of its columns. They are needed even if "
+            "there are no labels yet: begin the file with the line file,label."
+        )
     places = _find_columns(path, header, columns or {})
     found = []
     for number, row in enumerate(rows, n_before + 2):
@@ -121,8 +126,10 @@ def _find_columns(path, header, columns):
             places[name] = known[0]
         elif name in _NEEDED or name in columns:
             raise ValueError(
-                f"{path} has no column {columns.get(name, name)!r}; it has {header}. "
-                f"Say which of them is the {name}: --columns {name}=..."
+                f"{path} has no column {columns.get(name, name)!r}; its first line has "
+                f"{header}. If these are names of columns, say which of them is the "
+                f"{name}: --columns {name}=... If not, put a line of names before it, "
+                "such as file,label."
             )
     return places
 

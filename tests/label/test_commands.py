@@ -483,7 +483,7 @@ def test_query_with_columns_of_others(pictures, capsys):
     arguments = ["query", "pictures", "--labels", "mine.csv", "--strategy", "random"]
     assert main([*arguments, "--size", "16", "--epochs", "1"]) == 2
     error = capsys.readouterr().err
-    assert "no column 'file'; it has ['kind', 'where']" in error
+    assert "no column 'file'; its first line has ['kind', 'where']" in error
     assert "--columns file=..." in error
     columns = ["--columns", "file=where,label=kind"]
     assert main([*arguments, "--size", "16", "--epochs", "1", *columns]) == 0

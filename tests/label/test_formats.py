@@ -148,12 +148,14 @@ def test_csv_of_others(tmp_path, delimiter, encoding, first):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "no column 'file'"),
-        ("a,b\n1,2\n", "no column 'file'; it has .'a', 'b'.. Say which"),
+        ("", "begins without the names of its columns.* the line file,label"),
+        ("\nfile,label\n1,2\n", "begins without the names of its columns"),
+        ("a,b\n1,2\n", "no column 'file'; its first line has .'a', 'b'"),
+        ("a.png,b\n", "put a line of names before it, such as file,label"),
         ("file\n1\n", "no column 'label'"),
         ("file,label\n1\n", "row 2: 1 of 2 cells"),
         ("sep=;\nfile;label\n1\n", "row 3: 1 of 2 cells"),
-        ("sep=;\nfile,label\n1,2\n", "no column 'file'; it has .'file,label'"),
+        ("sep=;\nfile,label\n1,2\n", "its first line has .'file,label'"),
         ("file,label,time\n1,cat,yesterday\n", "row 2: 'yesterday' should be a time"),
         ("file,label\nü,cat\n".encode("latin-1"), "not in UTF-8"),
         ("file,label\n".encode("utf-16"), "not in UTF-8"),
@@ -178,7 +180,7 @@ def test_a_quote_that_is_not_closed_is_looked_for_in_its_line(tmp_path):
 
 def test_a_column_that_was_named_must_be_there(tmp_path):
     (tmp_path / "x.csv").write_text("file,label\n1,2\n")
-    with pytest.raises(ValueError, match=r"no column 'who'.*Say which of them is the"):
+    with pytest.raises(ValueError, match=r"no column 'who'.*say which of them is the"):
         read_labels(tmp_path / "x.csv", {"annotator": "who"})
 
 
