@@ -325,6 +325,19 @@ def test_results_claim_of_the_papers_training_what_the_published_rows_say():
     assert len(one) == len(two) == 20
     means = f"{100 * np.mean(one):.1f} % with that single layer (paper 71.8), and "
     assert f"{means}{100 * np.mean(two):.1f} with two" in page
+    ones = published_scores("paper_variants/one_layer.csv")["random", 100]
+    twos = published_scores("paper_variants/two_layers.csv")["random", 100]
+    twos = [*scores["random", 100], *twos]
+
+    def distance(found, mean):  # from the mean of five such trials, in standard errors
+        error = np.std(found, ddof=1) * np.sqrt(1 / len(found) + 1 / 5)
+        return abs(np.mean(found) - mean) / error
+
+    assert (
+        f"this difference is {distance(twos, 0.7756):.1f} standard errors "
+        f"({distance(ones, 0.7756):.1f} with one layer), and that of CEAL with two "
+        f"layers {distance(two, 0.7181):.1f}"
+    ) in page
     one = published_scores("paper_variants/one_layer.csv")["ceal", 500]
     text = f"CEAL has {100 * np.mean(one):.1f} % with one (five trials) and "
     assert f"{text}{percent['ceal', 500]:.1f} with two (paper 94.8)" in page
