@@ -14,7 +14,8 @@ _OURS = tuple(  # folders, each with a separator at its end
     for path in (
         os.path.dirname(__file__),
         sklearn.__file__,
-        *(find_spec(name).origin for name in ("skorch", "torch")),  # not imported here
+        # Not imported here.
+        *(find_spec(name).origin for name in ("skorch", "torch")),  # type: ignore[union-attr]
     )
 )
 

@@ -56,11 +56,11 @@ def as_module_takes(module: nn.Module, x: Any) -> Any:
     For a module of half precision, samples are rounded to its precision.
     """
     weights = first_float(module)
-    is_half = weights is not None and weights.dtype in HALVES
+    dtype = None if weights is None else weights.dtype
 
     def copied(part: Tensor) -> Tensor:
-        if is_half and part.is_floating_point():
-            return part.to(weights.dtype, copy=True)
+        if dtype in HALVES and part.is_floating_point():
+            return part.to(dtype, copy=True)
         return part.clone()
 
     return map_tensors(copied, x)

@@ -22,6 +22,7 @@ from skdfal._utils._torch import (
     sample_bytes,
 )
 from skdfal.adapter._batches import Walk, batches_a_block
+from skdfal.adapter._logits import Consensus, LogitModule
 from skdfal.adapter._not_finite import check_outputs
 from skdfal.adapter._travel import own_device
 from skdfal.pool import Pool, map_blocks
@@ -36,7 +37,7 @@ class TorchNet:
 
     Attributes
     ----------
-    module : nn.Module
+    module : LogitModule or Consensus
         Module from a batch to logits of shape (n, n_classes), n_classes >= 2.
     pool : Pool
         Samples, in the user's format.
@@ -54,7 +55,7 @@ class TorchNet:
         Nets of the members of a Committee; empty otherwise.
     """
 
-    module: nn.Module
+    module: LogitModule | Consensus
     pool: Pool
     walk: Walk
     n_classes: int
@@ -266,11 +267,10 @@ class TorchNet:
 
     def _layer(self, layer: str | nn.Module) -> nn.Module:
         """Find a layer by its name in the user's module, or check a given module."""
-        layers = dict(self.module.module.named_modules())
-        if layer in layers:
-            return layers[layer]
-        if any(layer is module for module in layers.values()):
-            return layer
+        layers = dict(self.module.get_submodule("module").named_modules())
+        for name, module in layers.items():
+            if layer is module or layer == name:
+                return module
         raise ValueError(
             f"{layer=} is not in {self.name}. Its layers are {', '.join(layers)[2:]}."
         )

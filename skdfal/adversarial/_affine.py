@@ -76,18 +76,19 @@ def affine_form(module: nn.Module) -> AffineForm | None:
         layers = layers[:-1]
     if any(getattr(m, name) for m in module.modules() for name in _HOOKS):
         return None
-    kinds = [type(layer) for layer in layers]
-    if kinds.count(nn.Linear) != 1 or not {nn.Linear, *_PASS_ON}.issuperset(kinds):
+    linears = [layer for layer in layers if type(layer) is nn.Linear]
+    kinds = {type(layer) for layer in layers}
+    if len(linears) != 1 or not kinds.issubset({nn.Linear, *_PASS_ON}):
         return None
-    place = kinds.index(nn.Linear)
-    linear, after = layers[place], layers[place + 1 :]
+    linear = linears[0]
+    after = layers[layers.index(linear) + 1 :]
     if any(type(layer) is nn.Flatten and layer.start_dim != 0 for layer in after):
         return None  # the input may have had several vectors per sample
     W = linear.weight.detach()
     if W.dtype not in (torch.float32, torch.float64):
         return None
-    b = linear.bias
-    b = W.new_zeros(len(W)) if b is None else b.detach()
+    bias = linear.bias
+    b = W.new_zeros(len(W)) if bias is None else bias.detach()
     if len(W) == 1:
         return AffineForm(torch.cat([torch.zeros_like(W), W]), torch.cat([0 * b, b]))
     return AffineForm(W, b)

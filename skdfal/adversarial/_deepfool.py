@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from numbers import Integral, Real
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -236,8 +236,8 @@ def deepfool_within(
         adversarial_label, n_iter = label.clone(), label.clone()
         converged = torch.zeros(n, dtype=torch.bool, device=device)
         stuck = converged.clone()
-        top = None
-        active, n_started = label[:0], 0
+        top = active = label[:0]
+        n_started = 0
 
         while True:
             if len(active):
@@ -268,7 +268,7 @@ def deepfool_within(
             if n_fresh:  # k0 and its rivals, by rank, are determined at x_0
                 rank = logits[-n_fresh:].argsort(dim=1, descending=True, stable=True)
                 rank = rank[:, : n_top_classes or _n_attacked(logits.shape[1])]
-                if top is None:
+                if not len(top):
                     top = rank.new_empty(n, rank.shape[1])
                 top[fresh], label[fresh] = rank, rank[:, 0]
             f, w, ratio = nearest_plane(logits.gather(1, top[active]), x_i, p)
@@ -428,7 +428,7 @@ def check_attack_parameters(
 ) -> None:
     """Raise if a parameter of DeepFool has the wrong type or is out of range."""
 
-    def check(name: str, value: object, kind: type, low: float) -> None:
+    def check(name: str, value: Any, kind: Any, low: float) -> None:
         if isinstance(value, bool) or not isinstance(value, kind):
             expected = "an integer" if kind is Integral else "a number"
             raise TypeError(f"{name}={value!r} should be {expected} >= {low}.")

@@ -268,7 +268,7 @@ def _named_as(frame, X):
     return X if frame is None else type(frame)(X, columns=frame.columns)
 
 
-class AdversarialAugmenter(TransformerMixin, _Twins, auto_wrap_output_keys=None):
+class AdversarialAugmenter(TransformerMixin, _Twins, auto_wrap_output_keys=None):  # type: ignore[call-arg]
     """Give each sample its adversarial twin, with the same label.
 
     The twin of x is an adversarial example of x that keeps the label of x: ``x + (1 +

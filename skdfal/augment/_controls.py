@@ -205,7 +205,7 @@ class MirrorAugmenter(_AroundTwins):
         return X_new, np.tile(y, 2), np.tile(parents, 2)
 
 
-class RenewedAugmenter(AdversarialAugmenter, auto_wrap_output_keys=None):
+class RenewedAugmenter(AdversarialAugmenter, auto_wrap_output_keys=None):  # type: ignore[call-arg]
     """Give all annotated samples new twins in each round, made with the newest net.
 
     In contrast, :class:`AdversarialAugmenter` makes each twin once, with the net of

@@ -4,6 +4,7 @@ import io
 import re
 import tarfile
 import zipfile
+from pathlib import PurePosixPath
 
 import numpy as np
 
@@ -23,6 +24,7 @@ _CALTECH256 = _archive.Archive(
     "67b4f42ca05d46448c6bb8ecd2220f6d",
 )
 _TAR_IN_ZIP = "caltech-101/101_ObjectCategories.tar.gz"
+_SUFFIXES = (".jpg", ".jpeg")
 _CLUTTER = {"BACKGROUND_Google", "clutter"}  # background images without an object
 
 _DESCR101 = """
@@ -240,10 +242,10 @@ def _pictures(file, path):
     try:
         with tarfile.open(fileobj=file, mode="r|*") as archive:
             for member in archive:
-                *_, folder, name = ("", *member.name.split("/"))
-                if not member.isfile() or not name.lower().endswith((".jpg", ".jpeg")):
+                picture = PurePosixPath(member.name)
+                if not member.isfile() or picture.suffix.lower() not in _SUFFIXES:
                     continue
-                category = re.sub(r"^\d+\.", "", folder)  # 001.ak47
+                category = re.sub(r"^\d+\.", "", picture.parent.name)  # 001.ak47
                 if category not in _CLUTTER:
                     yield category, archive.extractfile(member).read()
     except (tarfile.TarError, EOFError) as error:

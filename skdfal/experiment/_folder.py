@@ -28,8 +28,8 @@ SECONDS_COLUMNS = (
 )
 _SETTINGS, _LOCK = "settings.json", ".lock"
 DIGEST = "data_digest"  # the setting that tells one content of a data set from another
-_NUMBERS = dict.fromkeys(("trial", "round", "annotations", "labeled_data"), int)
-_NUMBERS["score"] = float
+_COUNTS = ("trial", "round", "annotations", "labeled_data")
+_NUMBERS = {**dict.fromkeys(_COUNTS, int), "score": float}
 
 
 class FolderError(ValueError):

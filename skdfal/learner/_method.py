@@ -193,7 +193,7 @@ class Method:
                 f"{name}.augment should return samples, labels and, optionally, "
                 f"parents; got {answer!r}."
             )
-        X_new, y_new, parents = *answer, *[None] * (3 - len(answer))
+        X_new, y_new, parents = (*answer, None)[:3]
         y_new = np.asarray(y_new)
         try:
             n_new = len(y_new) if y_new.ndim == 1 else -1

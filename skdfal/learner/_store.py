@@ -51,7 +51,7 @@ CREATE TABLE rankings (
 
 # Files that this process has open. It must not open one a second time, not even to
 # read: on POSIX systems, closing the second would release SQLite's lock on the first.
-_IN_USE = weakref.WeakValueDictionary()
+_IN_USE: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
 _OPENING = threading.Lock()
 
 

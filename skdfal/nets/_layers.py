@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from numbers import Integral, Real
+from typing import Any
 
 from torch import nn
 
@@ -25,12 +26,11 @@ def check_image_size(
     image_size: int | tuple[int, int], *, minimum: int, net: str
 ) -> tuple[int, int]:
     """Return height and width, each at least minimum."""
-    size = (image_size,) * 2 if isinstance(image_size, Integral) else image_size
-    if not _is_pair(size, Integral):
+    size = _pair(image_size, Integral)
+    if size is None:
         raise ValueError(
             f"image_size={image_size!r} should be an integer or (height, width)."
         )
-    size = tuple(size)
     if min(size) < minimum:
         raise ValueError(
             f"image_size={image_size!r} is too small for the pooling layers of {net}: "
@@ -46,20 +46,31 @@ def has_channels_last(shape: tuple[int, ...]) -> bool:
     return shape[0] not in _N_CHANNELS and shape[1] > max(_N_CHANNELS)
 
 
+def check_rate(name: str, value: Any) -> None:
+    """Raise a ValueError unless value is a rate in [0, 1)."""
+    if not isinstance(value, Real) or not 0 <= float(value) < 1:
+        raise ValueError(f"{name}={value!r} should be a rate in [0, 1).")
+
+
 def dropout_rates(dropout: float | tuple[float, float]) -> tuple[float, float]:
     """Dropout rates of the convolutional and the dense part."""
-    rates = (dropout,) * 2 if isinstance(dropout, Real) else dropout
-    if not _is_pair(rates, Real) or not all(0 <= rate < 1 for rate in rates):
+    rates = _pair(dropout, Real)
+    if rates is None or not all(0 <= rate < 1 for rate in rates):
         raise ValueError(
             f"dropout={dropout!r} should be a rate in [0, 1), or two of them: after "
             "the pooling layers, and between the dense layers."
         )
-    return tuple(rates)
+    return rates
 
 
-def _is_pair(values: object, kind: type) -> bool:
-    is_long = isinstance(values, Sequence) and len(values) == 2
-    return is_long and all(isinstance(value, kind) for value in values)
+def _pair(value: Any, kind: type) -> tuple[Any, Any] | None:
+    """Return two numbers of a kind, one number twice, or None for anything else."""
+    pair = (value, value) if isinstance(value, kind) else value
+    if not isinstance(pair, Sequence) or len(pair) != 2:
+        return None
+    first, second = pair
+    are_both = isinstance(first, kind) and isinstance(second, kind)
+    return (first, second) if are_both else None
 
 
 def scaled(n_units: int, width: float) -> int:
@@ -73,9 +84,10 @@ def size_after_pools(
     size: tuple[int, int], *, n_pools: int, shrink: int
 ) -> tuple[int, int]:
     """Height and width after stages that cut off shrink pixels and halve the rest."""
+    height, width = size
     for _ in range(n_pools):
-        size = tuple((side - shrink) // 2 for side in size)
-    return size
+        height, width = (height - shrink) // 2, (width - shrink) // 2
+    return height, width
 
 
 def initialize_weights(*parts: nn.Module) -> None:

@@ -1,13 +1,12 @@
 """ResNet18, the network of the task-aware experiments."""
 
-from numbers import Real
-
 from torch import Tensor, nn
 
 from skdfal.nets._layers import (
     check_choice,
     check_counts,
     check_image_size,
+    check_rate,
     scaled,
 )
 
@@ -97,8 +96,7 @@ class ResNet18(nn.Module):
         super().__init__()
         check_counts(n_classes=n_classes, in_channels=in_channels)
         check_choice("stem", stem, ("auto", "small", "large"))
-        if not isinstance(dropout, Real) or not 0 <= dropout < 1:
-            raise ValueError(f"dropout={dropout!r} should be a rate in [0, 1).")
+        check_rate("dropout", dropout)
         size = check_image_size(image_size, minimum=16, net="ResNet18")
         self.in_channels = in_channels
         c1, c2, c3, c4 = (scaled(c, width) for c in _STAGES)

@@ -163,7 +163,8 @@ def _sizes(size: tuple[int, int]) -> list[tuple[int, int]]:
     while min(sizes[-1]) > _SMALLEST and (
         len(sizes) <= len(_CHANNELS) or max(sizes[-1]) > _LARGEST
     ):
-        sizes.append(tuple((side + 1) // 2 for side in sizes[-1]))
+        height, width = sizes[-1]
+        sizes.append(((height + 1) // 2, (width + 1) // 2))
     return sizes
 
 

@@ -8,6 +8,7 @@ whole.
 import hashlib
 import os
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -135,7 +136,11 @@ class Pool:
     """
 
     is_in_memory = True
-    sample_shape = dtype = None
+    sample_shape: tuple | None = None
+    dtype: Any = None
+
+    def __len__(self):
+        raise TypeError(f"{type(self).__name__} should define __len__.")
 
     @property
     def root(self):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 # Objects that each worker thread keeps unpacked: the nets and pools of a few queries.
 _N_UNPACKED = 4
 
-_REDUCERS = {}
+_REDUCERS: dict = {}
 _local = threading.local()
 
 
