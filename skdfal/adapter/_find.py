@@ -143,8 +143,10 @@ def _unwrap(estimator, outermost):
             "nets, or a modAL Committee of them. Entropy, margin, least_confidence and "
             "random sampling accept it unchanged."
         )
+    own = type(estimator).__name__
+    name = own if own == outermost else f"{own} in {outermost}"
     raise TypeError(
-        f"{outermost} is not a torch net. Expected a fitted skorch net (such as "
+        f"{name} is not a torch net. Expected a fitted skorch net (such as "
         "NeuralNetClassifier), a Pipeline ending in one, or a modAL learner or "
         "committee wrapping these. Strategies that only need probabilities, such as "
         "entropy, accept any fitted classifier with predict_proba."

@@ -748,7 +748,8 @@ def test_a_committee_of_a_net_and_a_forest(case, mixed, data):
 @of_nets
 def test_a_committee_with_a_forest_has_no_gradient(case, mixed, data):
     X = data[0].reshape(len(data[0]), -1)[60:100]
-    with pytest.raises(TypeError, match="not a torch net"):
+    told = "RandomForestClassifier in Committee is not a torch net"
+    with pytest.raises(TypeError, match=told):
         sample(case, mixed, X)
 
 
