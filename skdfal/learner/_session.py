@@ -88,7 +88,8 @@ class LabelingSession:
         Parameters of the strategy's own augmenter, such as ``clip_range`` for the
         twins of "dfal".
     n_instances : int, default=10
-        Number of samples that :meth:`fit` ranks for the next :meth:`ask`.
+        Number of samples that :meth:`fit` ranks for the next :meth:`ask`. If you ask
+        for more, :meth:`ask` queries the rest, which takes as long as another query.
     n_candidates : int, "auto" or None, default="auto"
         Number of candidates drawn at random from the pool in each round; only these
         are scored. This is the paper's K. "auto" uses the number that suits the
