@@ -22,14 +22,15 @@ def skeleton(node):
 
 
 def _kind_and_message(node):
-    """Return what a statement raises or warns of: (kind, message), or None."""
-    if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
-        call = node.exc
-        kind = ast.unparse(call.func).rpartition(".")[2]
-    elif (
-        isinstance(node, ast.Call)
-        and ast.unparse(node.func).rpartition(".")[2] in ("warn", "warn_caller")
-    ):  # fmt: skip
+    """Return what a statement raises, returns or warns of: (kind, message), or None."""
+    if isinstance(node, ast.Raise | ast.Return):
+        call = node.exc if isinstance(node, ast.Raise) else node.value
+        if not isinstance(call, ast.Call):
+            return None
+        kind = _name(call.func)
+        if isinstance(node, ast.Return) and not kind.endswith("Error"):
+            return None
+    elif isinstance(node, ast.Call) and _name(node.func) in ("warn", "warn_caller"):
         call = node
         kind = ast.unparse(call.args[1]) if len(call.args) > 1 else "UserWarning"
     else:
@@ -38,6 +39,10 @@ def _kind_and_message(node):
     if message is None or len(message.replace(VALUE, "").split()) < 3:
         return None
     return kind, _one_line(message)
+
+
+def _name(function):
+    return ast.unparse(function).rpartition(".")[2]
 
 
 def _one_line(text):
