@@ -234,12 +234,13 @@ class Method:
     def _check_can_be_asked(self):
         """Raise if the loop could not call a user-defined strategy."""
         function = self.strategy.function
-        if modal.is_modal_strategy(function):
-            return
         signature = inspect.signature(function)
         named = self._parameters.keys() | (_KNOWLEDGE & self._accepted)
+        by_position = ["estimator", "X", "n_instances"]
+        if modal.is_modal_strategy(function):
+            named.add(by_position.pop())
         try:
-            signature.bind("estimator", "X", "n_instances", **dict.fromkeys(named))
+            signature.bind(*by_position, **dict.fromkeys(named))
         except TypeError as exc:
             raise TypeError(
                 f"query_strategy={self.name} should take (estimator, X, n_instances), "
