@@ -18,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.stats import ttest_1samp
@@ -670,6 +671,10 @@ def last_ones(estimator, X, n_instances=1, *, offset=0):
     return np.arange(len(X) - offset - n_instances, len(X) - offset)
 
 
+def split_anew():
+    return digits_of_noise(seed=None)
+
+
 def half_a_bunch():
     return {"X_train": []}
 """
@@ -735,6 +740,26 @@ def test_changed_code_does_not_pass_for_the_former(mine, tmp_path):
         go_on(MINE.replace(body, f"{body} * 2"))
     with pytest.raises(FolderError, match="former code of mine:Net"):
         go_on(MINE.replace("nn.Linear(8,", "nn.Linear(9 - 1,"), ["random"])
+
+
+def test_data_that_differ_from_trial_to_trial_are_refused(mine, tmp_path):
+    """Else trials of one number would not share their data, and nobody would know."""
+    protocol = Protocol(
+        **OF_MINE | {"dataset": "mine:split_anew", "dataset_params": {}}
+    )
+    with pytest.raises(TrialError, match="mine:split_anew draws at random, give it a"):
+        run_experiment(protocol, ["random"], 1, out_dir=tmp_path / "a", verbose=0)
+
+
+def test_a_run_is_resumed_only_on_the_same_data_of_ones_own(mine, tmp_path):
+    """Such as a file that has more rows today; no code has changed."""
+    go_on = partial(run_experiment, out_dir=tmp_path / "a", resume=True, verbose=0)
+    protocol = Protocol(**OF_MINE)
+    for name in ("random", "entropy"):
+        go_on(protocol, [name], 0)
+    mine.digits_of_noise.__defaults__ = 80, 1  # another seed
+    with pytest.raises(FolderError, match=r"labels or split .* are not the same"):
+        go_on(protocol, ["random"], 0)
 
 
 LAYERED = """\
@@ -915,6 +940,13 @@ def test_data_of_ones_own_must_be_whole(mine):
         ({"y_train": np.arange(39) % 2}, r"y_train, a ndarray of \(39,\)"),
         ({"X_train": [[0.0]] * 40}, "X_train, a list of shape"),
         ({"y_test": [0] * 40}, "y_test, a list of"),
+        ({"y_train": pd.Series(np.arange(40) % 2)}, "y_train, a Series of"),
+        ({"X_test": torch.zeros(40, 5)}, "X_test, a Tensor of"),
+        ({"X_test": np.zeros((40, 6))}, r"of shape \(6,\).*the shape \(5,\) of the tr"),
+        (
+            {"X_test": np.zeros((0, 5)), "y_test": np.zeros(0, int)},
+            "returned 0 test samples",
+        ),
     ],
 )
 def test_data_of_ones_own_are_arrays_of_samples_and_positions(

@@ -10,6 +10,7 @@ from sklearn.utils import Bunch
 
 from skdfal import datasets
 from skdfal.experiment._names import find
+from skdfal.learner._identity import digest
 
 DATASETS = {
     "digits": datasets.load_digits,
@@ -114,6 +115,8 @@ def _load(dataset, params, n_validation, imbalance):
         )
     data = Bunch(**data)
     _check_samples(data, dataset)
+    if ":" in dataset and "digest" not in data:  # of one's own, which may change
+        data.digest = digest([data[name] for name in _DATA], dataset)
     if n_validation is not None:
         data = _with_validation(data, dataset, n_validation)
     if imbalance > 1:
@@ -128,18 +131,26 @@ def _check_samples(data, dataset):
     n_classes = len(data.target_names)
     for part in ("train", "test"):
         X, y = data[f"X_{part}"], data[f"y_{part}"]
-        are_arrays = hasattr(X, "shape") and hasattr(y, "dtype")
+        # Data frames and Series would be indexed by label, not by position.
+        are_arrays = isinstance(X, np.ndarray) and isinstance(y, np.ndarray)
         if not are_arrays or y.shape != X.shape[:1]:
             raise ValueError(
                 f"dataset={dataset!r} returned X_{part}, a {type(X).__name__} of shape "
                 f"{np.shape(X)}, and y_{part}, a {type(y).__name__} of {np.shape(y)}. "
-                "They should be arrays with one label per sample."
+                "They should be NumPy arrays with one label per sample."
             )
         if y.dtype.kind not in "iu" or not ((y >= 0) & (y < n_classes)).all():
             raise ValueError(
                 f"dataset={dataset!r} returned y_{part}={y!r}. Labels should be "
                 f"indices into its target_names, integers in [0, {n_classes})."
             )
+    shape, shape_of_test = data.X_train.shape[1:], data.X_test.shape[1:]
+    if not len(data.X_test) or shape_of_test != shape:
+        raise ValueError(
+            f"dataset={dataset!r} returned {len(data.X_test)} test samples of shape "
+            f"{shape_of_test}. There should be at least one, of the shape {shape} of "
+            "the training samples."
+        )
 
 
 def _with_validation(data, dataset, n_validation):

@@ -44,9 +44,11 @@ class Protocol:
     dataset : str, default="digits"
         Name of a data set in ``DATASETS``, or ``"module:function"`` of your own
         function. It returns a Bunch with ``X_train``, ``y_train``, ``X_test``,
-        ``y_test`` and ``target_names``; labels are indices into ``target_names``. If
-        the Bunch has a ``digest``, a string that identifies its samples and labels, a
-        run is resumed only on data with the same digest, whatever ``dataset_params``.
+        ``y_test`` and ``target_names``; samples and labels are NumPy arrays, and labels
+        are indices into ``target_names``. A run is resumed only on the same samples and
+        labels, whatever ``dataset_params``: your function must not draw at random
+        without a fixed seed. If the Bunch has a ``digest``, a string that identifies
+        them, it saves the time to compute one.
     dataset_params : dict, default={}
         Parameters of the function that loads the data set, such as
         ``{"classes": ["cat", "dog"]}``; "image_folder" needs

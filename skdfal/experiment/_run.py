@@ -286,10 +286,13 @@ def _run_trial(protocol, seed, out_dir, device, digest, strategy, trial):
         warnings.simplefilter("ignore", UserWarning)
         data = load_data(protocol)
     if _digest(data) != digest:
+        hint = ""
+        if ":" in protocol.dataset:
+            hint = f" If {protocol.dataset} draws at random, give it a fixed seed."
         raise FolderError(
             "The data set has changed since the experiment began: its samples, labels "
             "or split are others than those of the other trials. Put them back and "
-            "resume, or begin in another folder."
+            f"resume, or begin in another folder.{hint}"
         )
     run_trial(
         protocol,
