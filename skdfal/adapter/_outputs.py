@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
+from skorch import NeuralNetClassifier
 from torch import Tensor, nn
 
 from skdfal._utils._torch import uncompiled
@@ -59,13 +60,22 @@ def output_convention(net, out, name: str) -> Convention:
     Warns
     -----
     UserWarning
-        If the module returns probabilities although the criterion expects logits, or if
-        this is unknown and they are treated as what they look like.
+        If the module returns probabilities although the criterion expects logits, or
+        the other way round, or if this is unknown and they are treated as what they
+        look like.
     """
     loss = uncompiled(net.criterion_)
     is_binary = isinstance(loss, nn.BCEWithLogitsLoss | nn.BCELoss)
     if not isinstance(out, Tensor) or out.ndim not in (1, 2):
         return Convention("logits", _identity, is_binary)  # rejected later, by shape
+    if _takes_logarithm(net, loss) and not _are_probabilities(out):
+        warn_caller(
+            f"{name} returns numbers that are no probabilities, but "
+            f"{type(net).__name__} takes their logarithm for NLLLoss, so the training "
+            "is of no use. Set criterion=torch.nn.CrossEntropyLoss for logits, or end "
+            "the module in a softmax.",
+            UserWarning,
+        )
     if net.predict_nonlinearity != "auto":
         return _custom(net, out, is_binary)
     if isinstance(loss, nn.NLLLoss | nn.BCELoss):
@@ -89,6 +99,12 @@ def output_convention(net, out, name: str) -> Convention:
         )
         return Convention("probabilities", _identity, is_binary)
     return Convention("logits", _identity, is_binary)
+
+
+def _takes_logarithm(net, loss) -> bool:
+    """Whether the net passes the logarithm of the module's output to the loss."""
+    own = getattr(type(net), "get_loss", None)
+    return isinstance(loss, nn.NLLLoss) and own is NeuralNetClassifier.get_loss
 
 
 def _custom(net, out: Tensor, is_binary: bool) -> Convention:

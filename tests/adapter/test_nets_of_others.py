@@ -20,7 +20,7 @@ from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier
 from torch import nn
 
 import skdfal
-from skdfal import ActiveLearningClassifier, make_classifier
+from skdfal import ActiveLearningClassifier, RestartingClassifier, make_classifier
 from skdfal.adapter import proba_of_classes
 from skdfal.strategies import STRATEGIES
 from tests.adversarial_nets import small_cnn
@@ -657,6 +657,22 @@ def test_probabilities_under_cross_entropy_are_warned_of(data, pool):
     with pytest.warns(UserWarning, match="probabilities under CrossEntropyLoss"):
         score = skdfal.entropy_score(net, pool)
     np.testing.assert_allclose(score, entropy_of(net, pool), rtol=1e-4)
+
+
+@pytest.mark.parametrize("last", [nn.Identity(), nn.LogSoftmax(dim=1)])
+def test_what_skorch_takes_the_logarithm_of_should_be_probabilities(last, pool):
+    """NLLLoss is skorch's default; only NeuralNetClassifier takes the logarithm."""
+    module = nn.Sequential(small_cnn(), last)
+    for kind in (NeuralNetClassifier, RestartingClassifier):
+        net = kind(module, criterion=nn.NLLLoss).initialize()
+        with pytest.warns(UserWarning, match="no probabilities, but .* for NLLLoss"):
+            skdfal.entropy_score(net, pool)
+    plain = skorch.NeuralNet(nn.Sequential(small_cnn(), nn.LogSoftmax(1)), nn.NLLLoss)
+    softmax = NeuralNetClassifier(ends_in_softmax())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for net in (plain, softmax):
+            skdfal.entropy_score(net.initialize(), pool)
 
 
 def test_probabilities_under_an_unknown_loss(data, pool):
