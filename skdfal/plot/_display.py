@@ -55,6 +55,12 @@ class NotebookPicture:
         if ax is None:
             figure = matplotlib.figure.Figure(figsize=figsize, layout="constrained")
             ax = figure.subplots()
+        if not isinstance(ax, matplotlib.axes.Axes):
+            raise TypeError(
+                f"ax should be one matplotlib Axes, or None for a new figure, got "
+                f"{type(ax).__name__}. plt.subplots(1, 2) returns an array of Axes: "
+                "pass one of them."
+            )
         self.ax_, self.figure_ = ax, ax.figure
         # The colour of the text tells, since the background may be transparent.
         text = matplotlib.colors.to_rgb(ax.xaxis.label.get_color())

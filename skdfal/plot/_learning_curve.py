@@ -238,7 +238,8 @@ class ActiveLearningCurveDisplay(NotebookPicture):
         ----------
         histories : dict of str to list
             For each strategy its history (a list of dicts, one per round, with the
-            keys `x` and `y`), or a list of histories, one per trial.
+            keys `x` and `y`, or a DataFrame of these), or a list of histories, one per
+            trial.
         x, y : str, default="annotations", "score"
             Keys of the two axes.
         interpolate : bool, default=True
@@ -277,7 +278,8 @@ class ActiveLearningCurveDisplay(NotebookPicture):
             )
         records = []
         for strategy, trials in histories.items():
-            trials = list(trials)
+            is_table = hasattr(trials, "to_dict")  # a DataFrame of one history
+            trials = [trials] if is_table else list(trials)
             if trials and isinstance(trials[0], Mapping):
                 trials = [trials]
             if not trials:
@@ -423,8 +425,10 @@ class ActiveLearningCurveDisplay(NotebookPicture):
             If matplotlib is not installed.
         ValueError
             If `spread` is not one of the four values, if a reference or point is not a
-            number, or if `scale` is "log_error" and a score is not a fraction, or all
-            are 1.
+            number, or if `scale` is "log_error" and a score, reference or point is not
+            a fraction, or all scores are 1.
+        TypeError
+            If `ax` is not axes.
 
         Examples
         --------
@@ -445,7 +449,7 @@ class ActiveLearningCurveDisplay(NotebookPicture):
                 f'spread={spread!r} should be "std", "sem", "minmax" or None.'
             )
         reference, points = _checked_references(reference), _checked_points(points)
-        self._set_scale(scale)
+        self._set_scale(scale, reference, points)
         ax = self._take_axes(ax, figsize=(5.6, 4.2))
 
         styles = strategy_styles([*self.curves, *(set(points) - set(self.curves))])
@@ -495,18 +499,20 @@ class ActiveLearningCurveDisplay(NotebookPicture):
             )
         return curve
 
-    def _set_scale(self, scale):
+    def _set_scale(self, scale, reference, points):
         if scale not in ("score", "log_error"):
             raise ValueError(f'scale={scale!r} should be "score" or "log_error".')
         self._is_error = scale == "log_error"
         self._y_shown = "error" if self._is_error else self.y_name
         if not self._is_error:
             return
-        for strategy, trials in self.scores.items():
-            scores = np.concatenate(trials)
-            if scores.min() < 0 or scores.max() > 1:
+        drawn = {repr(name): np.concatenate(y) for name, y in self.scores.items()}
+        drawn |= {f"reference {name!r}": np.array([y]) for name, y in reference.items()}
+        drawn |= {f"points[{name!r}]": pairs[:, 1] for name, pairs in points.items()}
+        for name, scores in drawn.items():
+            if ((scores < 0) | (scores > 1)).any():
                 raise ValueError(
-                    f"scale='log_error' needs scores in [0, 1], but {strategy!r} has "
+                    f"scale='log_error' needs scores in [0, 1], but {name} has "
                     f"{scores.min():g} to {scores.max():g}."
                 )
         if all((curve.mean == 1).all() for curve in self.curves.values()):

@@ -4,6 +4,7 @@ import sys
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.exceptions import NotFittedError
 
@@ -102,6 +103,7 @@ def test_single_history_and_single_estimator():
     history = [{"annotations": 10, "score": 0.5}, {"annotations": 20, "score": 0.6}]
     for display in (
         ActiveLearningCurveDisplay.from_histories({"dfal": history}),
+        ActiveLearningCurveDisplay.from_histories({"dfal": pd.DataFrame(history)}),
         ActiveLearningCurveDisplay.from_estimators({"dfal": Learner(history)}),
     ):
         np.testing.assert_array_equal(display.curves["dfal"].mean, [0.5, 0.6])
@@ -336,6 +338,14 @@ def test_errors_by_their_logarithms(mpl):
     assert display.plot().ax_.get_yscale() == "linear"
 
 
+def test_all_axes_of_a_figure_are_not_one(mpl):
+    display = ActiveLearningCurveDisplay(annotations={"a": [[10]]}, scores={"a": [[0]]})
+    several = mpl.figure.Figure().subplots(1, 2)
+    with pytest.raises(TypeError, match=r"got ndarray.* pass one of them"):
+        display.plot(several)
+    assert display.plot(several[1]).ax_ is several[1]
+
+
 def test_an_error_of_nothing_is_not_drawn(mpl):
     display = ActiveLearningCurveDisplay(
         annotations={"a": [[10, 20]]}, scores={"a": [[0.5, 1.0]]}
@@ -347,6 +357,10 @@ def test_an_error_of_nothing_is_not_drawn(mpl):
     )
     with pytest.raises(ValueError, match=r"needs scores in \[0, 1\], but 'a' has 97"):
         percent.plot(scale="log_error")
+    with pytest.raises(ValueError, match=r"but reference 'all' has 99\.2"):
+        display.plot(scale="log_error", reference={"all": 99.2})
+    with pytest.raises(ValueError, match=r"but points\['a'\] has 80 to 80"):
+        display.plot(scale="log_error", points={"a": [(10, 80.0)]})
     perfect = ActiveLearningCurveDisplay(
         annotations={"a": [[10, 20]]}, scores={"a": [[1.0, 1.0]]}
     )
