@@ -1,7 +1,8 @@
 """The commands that read and write files, without a page."""
 
+import os
 import re
-from contextlib import closing
+from contextlib import closing, contextmanager
 from inspect import signature
 from itertools import islice
 
@@ -80,7 +81,11 @@ def query(arguments):
     events = [] if given is None else read_labels(given, arguments.columns)
     score = _score_of(arguments.strategy) if arguments.scores else None
     size = arguments.size or image_size_for(arguments.net)
-    with on_cluster(arguments.dask), open_pool(arguments, size) as pool:
+    with (
+        _one_thread(),
+        on_cluster(arguments.dask),
+        open_pool(arguments, size) as pool,
+    ):
         known = known_events(events, pool.names, arguments.pictures, given)
         _check_labels(known, arguments)
         labels = Answers(known).labels()
@@ -98,6 +103,22 @@ def query(arguments):
         say_broken(pool)
     if not found:
         say("All pictures that can be read have a label.")
+
+
+@contextmanager
+def _one_thread():
+    """Compute with one thread, unless OMP_NUM_THREADS is set.
+
+    Small networks gain nothing from more and are slow with them on busy cores, and the
+    same seed gives other weights, and other answers, with another number.
+    """
+    before = torch.get_num_threads()
+    if not os.environ.get("OMP_NUM_THREADS"):
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _on_one_line(name):

@@ -22,6 +22,7 @@ from skdfal.label._commands import _first_good
 from skdfal.label._formats import read_labels, write_labels
 from skdfal.label._net_file import save_net
 from skdfal.label._nets import make_net
+from skdfal.learner import LabelingSession
 from skdfal.pool import ImagePool
 from skdfal.strategies import register, unregister
 from skdfal.strategies._base import top_k
@@ -228,6 +229,33 @@ def test_query(pictures, capsys):
     assert query(labels, "-n", "100", "--strategy", "random") == 0
     names = capsys.readouterr().out.splitlines()
     assert set(names) == set(truth(pictures)) - set(labels)
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize(("wanted", "n_threads"), [(None, 1), ("2", 2)])
+def test_query_computes_with_one_thread(pictures, monkeypatch, wanted, n_threads):
+    """With another number, the same seed gives other answers."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if wanted:
+        monkeypatch.setenv("OMP_NUM_THREADS", wanted)
+    seen, fit = [], LabelingSession.fit
+
+    def noting(session):
+        seen.append(torch.get_num_threads())
+        return fit(session)
+
+    monkeypatch.setattr(LabelingSession, "fit", noting)
+    assert query(dict(list(truth(pictures).items())[:8]), "--epochs", "1") == 0
+    assert seen == [n_threads]
+    assert torch.get_num_threads() == 2
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such file names")
