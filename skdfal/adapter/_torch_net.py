@@ -301,7 +301,8 @@ class TorchNet:
         x = self.batch(np.arange(n))
         if not isinstance(X, np.ndarray | Tensor):
             return
-        X = torch.as_tensor(X).to(x)
+        # Not as_tensor, which warns of read-only arrays, as data frames have.
+        X = (X if isinstance(X, Tensor) else torch.tensor(X)).to(x)
         if X.shape != x.shape or not torch.allclose(X, x, rtol=1e-5, atol=1e-6):
             raise TypeError(
                 f"The dataset of the net ({self.walk.net.dataset.__name__}) changes "

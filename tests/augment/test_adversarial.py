@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -332,3 +333,12 @@ def test_twins_of_a_net_that_was_trained_on_a_frame():
     pipeline[0].__dict__.pop("feature_names_in_")
     of_array = AdversarialAugmenter(pipeline, prefit=True).transform(X)
     np.testing.assert_array_equal(X_twin, of_array)
+
+
+def test_the_read_only_array_of_a_frame_is_no_reason_for_a_warning():
+    X = np.random.default_rng(0).random((20, 2))
+    y = (X[:, 0] > 0.5).astype(int)
+    net = skdfal.make_classifier(torch.nn.Linear(2, 2), max_epochs=20).fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        AdversarialAugmenter(net, prefit=True).transform(pd.DataFrame(X))
