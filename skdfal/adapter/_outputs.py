@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from skdfal._utils._torch import uncompiled
 from skdfal._utils._warnings import warn_caller
+from skdfal.nets import RestartingClassifier
 
 _ROUNDING = 1e-3  # of a sum of probabilities, in half precision
 
@@ -104,7 +105,8 @@ def output_convention(net, out, name: str) -> Convention:
 def _takes_logarithm(net, loss) -> bool:
     """Whether the net passes the logarithm of the module's output to the loss."""
     own = getattr(type(net), "get_loss", None)
-    return isinstance(loss, nn.NLLLoss) and own is NeuralNetClassifier.get_loss
+    of_skorch = NeuralNetClassifier.get_loss, RestartingClassifier.get_loss
+    return isinstance(loss, nn.NLLLoss) and own in of_skorch
 
 
 def _custom(net, out: Tensor, is_binary: bool) -> Convention:

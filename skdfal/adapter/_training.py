@@ -77,7 +77,7 @@ def _raise_with_remedy(exc, estimator, X, y):
             "classifier with skdfal.make_classifier, which uses the field .logits of "
             "the outputs of transformer models, or return a tensor from forward."
         ) from exc
-    if isinstance(exc, IndexError) and "out of bounds" in message:
+    if isinstance(exc, IndexError | ValueError) and "out of bounds" in message:
         raise ValueError(
             f"Label {int(y.max())} of y (as a code from 0) is out of bounds: the "
             "module has too few outputs. Give it one output per class."

@@ -23,6 +23,7 @@ from skdfal._utils._validation import COUNT
 from skdfal._utils._warnings import warn_caller
 from skdfal.nets._layers import has_channels_last
 from skdfal.nets._lenet5 import LeNet5
+from skdfal.nets._mlp import MLP
 from skdfal.nets._resnet18 import ResNet18
 from skdfal.nets._vgg8 import VGG8
 
@@ -448,16 +449,47 @@ class RestartingClassifier(skorch.NeuralNetClassifier):
             If the module is an image network of this package, and the batch does not
             consist of images of its channels and size.
         """
-        is_own = type(self.module_) in (LeNet5, VGG8, ResNet18)  # not a subclass
-        if is_own:
+        kind = type(self.module_)  # not a subclass, which may take anything
+        is_of_images = kind in (LeNet5, VGG8, ResNet18)
+        if is_of_images:
             _check_images(x, self.module_)
             if vars(self).pop("looks_", False):
                 _check_scale(x, type(self.module_).__name__)
+        is_own = is_of_images or kind is MLP
         if isinstance(x, torch.Tensor) and (is_own or x.is_floating_point()):
             weights = first_float(self.module_)
             x = x if weights is None else x.to(weights.dtype)
         output = super().infer(x, **fit_params)
         return getattr(output, "logits", output)
+
+    def get_loss(self, y_pred, y_true, *args, **kwargs):
+        """Return the loss of a batch.
+
+        Parameters
+        ----------
+        y_pred : Tensor
+            Output of the module.
+        y_true : Tensor
+            Labels.
+        *args : tuple
+            Passed to skorch.
+        **kwargs : dict
+            Passed to skorch.
+
+        Returns
+        -------
+        loss : Tensor
+            Result of the criterion.
+
+        Raises
+        ------
+        ValueError
+            If the criterion is the cross-entropy, and labels are not integers from 0 to
+            n_classes - 1.
+        """
+        if isinstance(self.criterion_, nn.CrossEntropyLoss):
+            _check_labels(y_pred, y_true, self.criterion_.ignore_index)
+        return super().get_loss(y_pred, y_true, *args, **kwargs)
 
     def _check_restarts(self):
         if not COUNT.is_satisfied_by(self.n_restarts):
@@ -509,6 +541,30 @@ def _check_images(x, module):
         f"X has images of shape {shape[1:]}, but this {name} takes images of shape "
         f"({', '.join(map(str, takes))}). {remedy}"
     )
+
+
+def _check_labels(y_pred, y, ignored):
+    """Raise a ValueError unless the labels of a batch are those of the outputs.
+
+    torch's own errors name neither y nor a remedy, and on a GPU end the process.
+    """
+    if not isinstance(y, torch.Tensor) or y_pred.ndim != 2 or y.shape == y_pred.shape:
+        return  # labels per pixel, or probabilities
+    n_classes = y_pred.shape[1]
+    remedy = (
+        f"This net has {n_classes} outputs, for labels from 0 to {n_classes - 1}. "
+        "Encode the labels, as with scikit-learn's LabelEncoder, or give it one output "
+        "per class; ActiveLearningClassifier and LabelingSession take labels of any "
+        "kind."
+    )
+    if y.ndim != 1 or y.is_floating_point() or y.dtype == torch.bool:
+        raise ValueError(
+            f"y gave labels of {y.dtype} and shape {tuple(y.shape)} for a batch of "
+            f"{len(y_pred)}; expected one integer per sample. {remedy}"
+        )
+    strange = y[((y < 0) | (y >= n_classes)) & (y != ignored)]
+    if len(strange):
+        raise ValueError(f"Label {strange[0].item()} of y is out of bounds. {remedy}")
 
 
 def _check_scale(x, name):

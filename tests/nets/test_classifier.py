@@ -20,7 +20,7 @@ from torch import nn
 
 from skdfal import ActiveLearningClassifier
 from skdfal.adapter._training import check_trainable, fit_encoded
-from skdfal.nets import LeNet5, RestartingClassifier, make_classifier
+from skdfal.nets import MLP, LeNet5, RestartingClassifier, make_classifier
 from skdfal.nets._dataset import ArrayDataset
 
 # Cheap settings for the classifier: two classes on 16x16 images, a slim net.
@@ -267,6 +267,45 @@ def test_labels_that_are_no_numbers(dtype):
     net = make_classifier("lenet5", **CHEAP, max_epochs=1)
     with pytest.raises(TypeError, match=r"y of dtype .* Encode them"):
         net.fit(np.zeros((4, 1, 16, 16), np.float32), np.arange(4).astype(dtype))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda y: y + 1, r"Label 2 of y is out of bounds.* labels from 0 to 1\. Enc"),
+        (lambda y: 2 * y - 1, "Label -1 of y is out of bounds"),
+        (lambda y: y.astype(float), r"y gave labels of torch.float64 .* one integer"),
+        (lambda y: y > 0, r"y gave labels of torch.bool .* one integer per sample"),
+        (lambda y: y[:, np.newaxis], r"shape \(32, 1\) for a batch of 32"),
+    ],
+)
+@pytest.mark.parametrize("loss_prediction", [None, "margin"])
+def test_labels_that_are_not_those_of_the_outputs(
+    change, message, loss_prediction, data
+):
+    X, y = data
+    net = make_classifier(
+        **CHEAP, max_epochs=1, even_batches=False, loss_prediction=loss_prediction
+    )
+    with pytest.raises(ValueError, match=message):
+        net.fit(X, change(y))
+
+
+def test_labels_may_be_probabilities_or_ignored(data):
+    X, y = data
+    net = make_classifier(**CHEAP, max_epochs=2)
+    hard, soft = (weights(seeded_fit(net, X, t)) for t in (y, np.eye(2)[y].astype("f")))
+    for a, b in zip(hard, soft, strict=True):
+        torch.testing.assert_close(a, b)
+    one = weights(seeded_fit(net, X, np.where(np.arange(40) < 20, y, -100)))
+    assert not all(torch.equal(a, b) for a, b in zip(one, hard, strict=True))
+
+
+def test_integers_of_a_table(data):
+    X = np.random.default_rng(0).integers(0, 9, (40, 5))
+    net = make_classifier(MLP, module__n_features=5, module__n_classes=2, max_epochs=2)
+    one, two = (weights(seeded_fit(net, x, data[1])) for x in (X, X.astype("float32")))
+    assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
 
 
 def test_own_modules(data):
