@@ -18,6 +18,19 @@ _CUDA_SAMPLES = 4096
 
 HALVES = (torch.float16, torch.bfloat16)
 
+ALL_THREADS = torch.get_num_threads()  # before a command lowers it for small networks
+
+
+@contextmanager
+def threads(n: int) -> Iterator[None]:
+    """Compute with ``n`` threads within the context."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
 
 def has_doubles(device: torch.device) -> bool:
     """Whether a device computes in double precision; Apple's GPUs do not."""

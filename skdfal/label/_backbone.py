@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from skdfal._utils._torch import ALL_THREADS, threads
+
 IMAGE_SIZE = 224  # pixels; nearly all of them were trained at this size
 _BATCH = 32
 _LIBRARIES = ("torchvision", "timm")
@@ -52,7 +54,7 @@ class Backbone(NamedTuple):
             Output of the last layer but one.
         """
         x = torch.from_numpy(X).expand(-1, 3, -1, -1)
-        with torch.inference_mode():
+        with torch.inference_mode(), threads(ALL_THREADS):
             batches = [
                 self.module((part - self.mean) / self.std).flatten(1)
                 for part in x.split(_BATCH)

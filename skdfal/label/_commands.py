@@ -2,7 +2,7 @@
 
 import os
 import re
-from contextlib import closing, contextmanager
+from contextlib import closing
 from inspect import signature
 from itertools import islice
 
@@ -11,6 +11,7 @@ import torch
 from sklearn.base import clone
 
 from skdfal._utils._files import write_json, write_text
+from skdfal._utils._torch import threads
 from skdfal.label._answers import Answers
 from skdfal.label._formats import (
     LOCAL_FILES,
@@ -105,20 +106,14 @@ def query(arguments):
         say("All pictures that can be read have a label.")
 
 
-@contextmanager
 def _one_thread():
     """Compute with one thread, unless OMP_NUM_THREADS is set.
 
     Small networks gain nothing from more and are slow with them on busy cores, and the
     same seed gives other weights, and other answers, with another number.
     """
-    before = torch.get_num_threads()
-    if not os.environ.get("OMP_NUM_THREADS"):
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    is_set = os.environ.get("OMP_NUM_THREADS")
+    return threads(torch.get_num_threads() if is_set else 1)
 
 
 def _on_one_line(name):

@@ -10,7 +10,7 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import get_num_threads, nn
 
 from skdfal.adapter import predict_proba
 from skdfal.cli import main
@@ -94,6 +94,16 @@ def test_features_are_those_of_the_layer_before_the_last(weights):
     np.testing.assert_allclose(
         backbone.features(X[:, :1]), backbone.features(X[:, :1].repeat(3, 1)), rtol=1e-5
     )
+
+
+def test_features_are_computed_with_all_threads(weights, monkeypatch):
+    """Training has a single thread, which is for small networks."""
+    monkeypatch.setattr("skdfal.label._backbone.ALL_THREADS", 2)
+    backbone, seen = load_backbone(NAME), []
+    backbone.module.register_forward_hook(lambda *_: seen.append(get_num_threads()))
+    before = get_num_threads()
+    backbone.features(np.zeros((1, 3, 16, 16), np.float32))
+    assert (before, seen, get_num_threads()) == (1, [2], 1)
 
 
 def test_random_numbers_are_left_alone(weights):
