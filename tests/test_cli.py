@@ -285,6 +285,23 @@ def test_reproduce_prints_ours_beside_the_paper(tmp_path, monkeypatch, capsys):
     assert (out / "learning_curves.svg").exists()
 
 
+def test_lists_may_have_spaces_after_their_commas():
+    given = ["compare", "--strategies", "random, dfal", "--marks", "20, 50"]
+    arguments = make_parser().parse_args(given)
+    assert arguments.strategies == ("random", "dfal")
+    assert arguments.marks == (20, 50)
+
+
+def test_a_changed_setting_is_named_by_an_option_that_exists(tmp_path, capsys):
+    options = "--n-test 50 --n-initial 4 --max-annotations 4 --epochs 1 --trials 1 "
+    options += "--strategies random --jobs 1 --out"
+    given = ["compare", *options.split(), str(tmp_path / "a")]
+    assert main([*given, "--no-even-batches"]) == 0
+    assert main([*given, "--resume", "--epochs", "2"]) == 2
+    error = capsys.readouterr().err
+    assert "even_batches was False, now True; --epochs was 1, now 2. Go" in error
+
+
 def test_all_means_those_of_the_paper():
     arguments = make_parser().parse_args(["compare", "--strategies", "all"])
     assert strategy_names(arguments.strategies) == PAPER_STRATEGIES

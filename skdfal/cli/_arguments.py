@@ -199,7 +199,7 @@ def folder(text):
 
 def listed(text):
     """Return names separated by commas, without duplicates."""
-    return tuple(dict.fromkeys(text.split(",")))
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",")))
 
 
 def class_names(text):

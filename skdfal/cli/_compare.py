@@ -191,7 +191,7 @@ def _add_training(compare):
 
 
 def _marks(text):
-    return tuple(map(at_least(1), text.split(",")))
+    return tuple(map(at_least(1), listed(text)))
 
 
 def _load():

@@ -85,7 +85,8 @@ def _run(protocol, arguments):
 def _in_options(message):
     """Replace the fields of a protocol in a message by options of the command."""
     for name, field in _FIELDS.items():
-        if "_" in field:  # others may be ordinary words of the message
+        # Others may be ordinary words of the message; even_batches has no such option.
+        if "_" in field and field != "even_batches":
             option = f"--{name.replace('_', '-')}"
             message = re.sub(rf"\b{field}=", f"{option} ", message)
             message = re.sub(rf"\b{field}\b", option, message)
