@@ -83,6 +83,12 @@ def map_proba(
         return map_blocks(work, estimator, pool, _ROWS_A_BLOCK)
     within = fitted_within(estimator) if is_learner(estimator) else estimator
     check_is_fitted(within)
+    if not hasattr(within, "predict_proba"):  # its class has it, as that of SVC
+        raise TypeError(
+            f"{type(within).__name__} has no predict_proba with its present "
+            "parameters. Choose others, or wrap it in scikit-learn's "
+            "CalibratedClassifierCV."
+        )
     return map_blocks(partial(_proba_of, function), within, pool, _ROWS_A_BLOCK)
 
 

@@ -13,7 +13,7 @@ from scipy.special import entr, softmax
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import BaggingClassifier, RandomForestClassifier, VotingClassifier
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import LinearRegression, SGDClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier
@@ -759,6 +759,16 @@ def test_a_committee_of_a_net_and_a_forest(case, mixed, data):
         np.testing.assert_allclose(
             skdfal.entropy_score(mixed, X), entr(proba).sum(1), rtol=1e-4
         )
+
+
+@pytest.mark.parametrize("wrap", [lambda s: s, make_pipeline, ActiveLearner])
+def test_a_classifier_whose_parameters_leave_no_probabilities(wrap):
+    """Like SVC() and SGDClassifier(), whose classes have the method."""
+    X, y = np.random.default_rng(0).normal(size=(20, 3)), np.arange(20) % 2
+    with pytest.raises(TypeError, match=r"has no predict_proba with .* Calibrated"):
+        skdfal.entropy_sampling(wrap(SGDClassifier().fit(X, y)), X)
+    likely = SGDClassifier(loss="log_loss").fit(X, y)
+    assert len(skdfal.entropy_sampling(wrap(likely), X)) == 1
 
 
 @of_nets
