@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,10 @@ import torch
 
 import skdfal
 from skdfal import ActiveLearningClassifier, AdversarialAugmenter, LabelingSession
+from skdfal.cli import main
+from skdfal.label._backbone import Backbone
+from skdfal.label._net_file import load_net, save_net
+from skdfal.label._nets import make_net as make_label_net
 from tests import pretended
 from tests.conftest import make_net, make_net_for, make_net_with_head
 from tests.strategy_cases import CASES, cheap_params
@@ -177,3 +182,40 @@ def test_every_strategy_in_the_loop(strategy, data, device):
             random_state=0,
         ).fit(*data)
     assert len(set(clf.annotated_indices_.tolist())) == 16
+
+
+def test_a_net_saved_there_is_loaded_anywhere(data, tmp_path, device):
+    X, y = data[0].repeat(2, axis=2).repeat(2, axis=3), data[1]
+    there = make_label_net("lenet5", 4, X.shape[1:], max_epochs=1, device=device)
+    there.fit(X, y)
+    save_net(tmp_path / "net", there, "abcd", X.shape[2:], "L", "lenet5")
+    for where in ("cpu", device):
+        found = load_net(tmp_path / "net", device=where).estimator
+        assert next(found.module_.parameters()).device.type == where
+        expected = there.predict_proba(X)
+        np.testing.assert_allclose(found.predict_proba(X), expected, atol=1e-4)
+
+
+def test_features_of_a_backbone(device):
+    module = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.AvgPool2d(6))
+    mean, std = torch.full((1, 3, 1, 1), 0.4), torch.full((1, 3, 1, 1), 0.3)
+    on_cpu = Backbone("timm/tiny", module.eval(), mean, std, 4)
+    there, X = on_cpu.on(device), np.random.default_rng(0).random((40, 3, 8, 8))
+    assert next(there.module.parameters()).device.type == device
+    assert next(module.parameters()).device.type == "cpu"
+    X = X.astype(np.float32)
+    np.testing.assert_allclose(there.features(X), on_cpu.features(X), atol=1e-5)
+    assert there.digest() == on_cpu.digest()
+
+
+def test_a_query_of_the_command(tmp_path, device, monkeypatch, capsys):
+    from tests.label.projects import write_pictures
+
+    monkeypatch.chdir(tmp_path)
+    pictures = write_pictures(tmp_path / "pictures", n=12)
+    names = sorted(path.name for path in pictures.iterdir())
+    rows = [f"{name},{'ab'[i % 2]}" for i, name in enumerate(names[:6])]
+    Path("labels.csv").write_text("\n".join(["file,label", *rows]))
+    command = "query pictures --labels labels.csv --size 16 --epochs 1 -n 3 --device"
+    assert main([*command.split(), device]) == 0
+    assert set(capsys.readouterr().out.split()) <= set(names[6:])

@@ -39,12 +39,7 @@ def add_running(command):
     """
     running = command.add_argument_group("running")
     add_seed(running)
-    running.add_argument(
-        "--device",
-        default="cpu",
-        help="device to train on: cpu (default), cuda, ...",
-        metavar="NAME",
-    )
+    add_device(running)
     add_count(running, "--jobs", None, "number of worker processes", "one per core")
     add_count(
         running, "--threads", 1, "threads per process; results depend on it slightly"
@@ -57,6 +52,16 @@ def add_running(command):
         metavar="FOLDER",
     )
     return running
+
+
+def add_device(command):
+    """Add the option of the device."""
+    command.add_argument(
+        "--device",
+        default="cpu",
+        help="device of the network: cpu (default), cuda, ...",
+        metavar="NAME",
+    )
 
 
 def add_learner(command):

@@ -6,6 +6,7 @@ from pathlib import Path
 from skdfal.cli._arguments import (
     add_count,
     add_dask,
+    add_device,
     add_learner,
     add_seed,
     at_least,
@@ -101,6 +102,7 @@ def _add_learning(command):
         metavar="X",
     )
     add_seed(group)
+    add_device(group)
     add_dask(group)
     # The defaults that the texts name are filled in where the project is known.
     command.set_defaults(

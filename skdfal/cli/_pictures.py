@@ -9,6 +9,7 @@ from skdfal.cli._arguments import (
     add_columns,
     add_count,
     add_dask,
+    add_device,
     add_learner,
     add_seed,
     class_names,
@@ -183,6 +184,7 @@ def _add_query(commands):
     add_columns(command)
     _add_classes(command, "those of the labels")
     add_learner(command)
+    add_device(command)
     add_count(command, "--epochs", 50, "number of epochs of the training")
     add_seed(command)
     add_cache(command)
@@ -275,6 +277,7 @@ def _add_net(command, *, required):
         help="module:Class of the network, if it is your own code",
         metavar="NAME",
     )
+    add_device(command)
 
 
 def _add_out(command, what):

@@ -3,6 +3,7 @@
 Nothing is downloaded: the weights must be where those libraries keep them.
 """
 
+import copy
 import functools
 import hashlib
 import os
@@ -54,12 +55,32 @@ class Backbone(NamedTuple):
             Output of the last layer but one.
         """
         x = torch.from_numpy(X).expand(-1, 3, -1, -1)
+        device = self.mean.device
         with torch.inference_mode(), threads(ALL_THREADS):
             batches = [
-                self.module((part - self.mean) / self.std).flatten(1)
+                self.module((part.to(device) - self.mean) / self.std).flatten(1).cpu()
                 for part in x.split(_BATCH)
             ]
         return torch.cat(batches).numpy()
+
+    def on(self, device):
+        """Return the backbone on a device.
+
+        Parameters
+        ----------
+        device : str
+            Device to compute the features on.
+
+        Returns
+        -------
+        backbone : Backbone
+            A copy there, or this one for the CPU.
+        """
+        if device == "cpu":  # where it was loaded
+            return self
+        module = copy.deepcopy(self.module).to(device)
+        mean, std = self.mean.to(device), self.std.to(device)
+        return self._replace(module=module, mean=mean, std=std)
 
     def digest(self):
         """Return a hash of the weights.
@@ -72,7 +93,7 @@ class Backbone(NamedTuple):
         state = hashlib.sha256()
         for name, tensor in self.module.state_dict().items():
             state.update(name.encode())
-            state.update(tensor.numpy().tobytes())
+            state.update(tensor.cpu().numpy().tobytes())
         return state.hexdigest()
 
 

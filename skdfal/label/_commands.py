@@ -90,7 +90,7 @@ def query(arguments):
         known = known_events(events, pool.names, arguments.pictures, given)
         _check_labels(known, arguments)
         labels = Answers(known).labels()
-        samples = samples_for(arguments.net, pool)
+        samples = samples_for(arguments.net, pool, arguments.device)
         session = _session(pool, samples, labels, arguments)
         found = _first_good(
             pool, _ranking(session, pool, labels, arguments), arguments.n
@@ -310,6 +310,7 @@ def _session(pool, samples, labels, arguments):
         samples.sample_shape,
         arguments.epochs,
         arguments.strategy,
+        arguments.device,
     )
     with torch.random.fork_rng(devices=[]):
         clone(net).initialize()  # or raises, before pictures are drawn at random too

@@ -124,7 +124,9 @@ def _check_new(arguments, pictures, folder):
     with ImagePool(pictures, image_size=1, mode=mode, exclude=folder) as pool:
         shape = (pool.sample_shape[0], size, size)
         classes = _classes_of(arguments, pool, ())
-    make_net(net, len(classes), shape, strategy=strategy).initialize()
+    make_net(
+        net, len(classes), shape, strategy=strategy, device=arguments.device
+    ).initialize()
     with on_cluster(arguments.dask):
         pass
 
@@ -176,9 +178,14 @@ def _open(arguments, pictures, folder, store):
         n_ranked=max(50, 5 * arguments.n_instances),
         seed=arguments.seed,
         dask=arguments.dask,
+        device=arguments.device,
     )
     net = make_net(
-        recipe.net, len(classes), pool.sample_shape, strategy=recipe.strategy
+        recipe.net,
+        len(classes),
+        pool.sample_shape,
+        strategy=recipe.strategy,
+        device=recipe.device,
     )
     net.initialize()  # or raises
     with on_cluster(recipe.dask):

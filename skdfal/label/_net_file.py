@@ -97,7 +97,7 @@ def save_net(path, net, classes, image_size, mode, net_name):
             "python": platform.python_version(),
         },
     }
-    state = net.module_.state_dict()
+    state = {name: part.cpu() for name, part in net.module_.state_dict().items()}
     _made(about, state)
     weights = io.BytesIO()
     torch.save(state, weights)
@@ -106,7 +106,7 @@ def save_net(path, net, classes, image_size, mode, net_name):
         archive.writestr(_WEIGHTS, weights.getvalue())
 
 
-def load_net(path, net_name=None):
+def load_net(path, net_name=None, device="cpu"):
     """Load a network saved by :func:`save_net`.
 
     Parameters
@@ -116,6 +116,8 @@ def load_net(path, net_name=None):
     net_name : str, default=None
         Name of a network of your own, ``module:Class``, whose code runs only if you
         name it.
+    device : str, default="cpu"
+        Device for the network, such as "cuda".
 
     Returns
     -------
@@ -140,7 +142,7 @@ def load_net(path, net_name=None):
     try:
         if about.get("backbone") != _backbone_digest(name):
             raise ValueError(f"it was trained with other pretrained weights of {name}.")
-        estimator = _made(about, state)
+        estimator = _made(about, state, device)
     except ValueError as error:
         raise NetFileError(f"{path} cannot be used: {error}") from error
     size = tuple(about["image_size"])
@@ -151,13 +153,14 @@ def _backbone_digest(net_name):
     return load_backbone(net_name).digest() if is_backbone(net_name) else None
 
 
-def _made(about, state):
+def _made(about, state, device="cpu"):
     """Return the described network with these weights, or raise a ValueError."""
     n_channels = 1 if about["mode"] == "L" else 3
     shape = (n_channels, *about["image_size"])
     try:
         with torch.random.fork_rng(devices=[]):
-            net = make_net(about["net"], len(about["classes"]), shape).initialize()
+            net = make_net(about["net"], len(about["classes"]), shape, device=device)
+            net.initialize()
         net.module_.load_state_dict(state)
     except (RuntimeError, TypeError, AttributeError) as error:
         raise ValueError(

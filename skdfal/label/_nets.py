@@ -15,13 +15,14 @@ from skdfal.label._backbone import (
 )
 from skdfal.label._feature_pool import FeaturePool
 from skdfal.nets import make_classifier
+from skdfal.nets._classifier import check_device
 from skdfal.strategies import STRATEGIES, describe
 
 _SIZE = 64  # pixels, for a network that is trained from scratch
 _HEAD_LR = 0.01  # one layer: ten times the rate of a whole net
 
 
-def make_net(name, n_classes, shape, max_epochs=50, strategy=None):
+def make_net(name, n_classes, shape, max_epochs=50, strategy=None, device="cpu"):
     """Make the classifier of a name.
 
     Parameters
@@ -41,6 +42,8 @@ def make_net(name, n_classes, shape, max_epochs=50, strategy=None):
     strategy : str, default=None
         Query strategy, as for :func:`strategy_for`. What it needs of the network is
         added, such as a loss-prediction head or dropout.
+    device : str, default="cpu"
+        Device to train on.
 
     Returns
     -------
@@ -69,7 +72,7 @@ def make_net(name, n_classes, shape, max_epochs=50, strategy=None):
     if "loss_prediction" in settings:
         settings["sample_shape"] = tuple(shape)
     net = make_classifier(
-        module, n_classes=n_classes, max_epochs=max_epochs, **settings
+        module, n_classes=n_classes, max_epochs=max_epochs, device=device, **settings
     )
     if ":" in name:
         _check(net, name)
@@ -115,7 +118,7 @@ def strategy_for(name):
     return name if name in STRATEGIES else found
 
 
-def samples_for(name, pool):
+def samples_for(name, pool, device="cpu"):
     """Return the input of a network: pictures, or their features for a linear head.
 
     Parameters
@@ -124,13 +127,23 @@ def samples_for(name, pool):
         Name of the network, as for :func:`make_net`.
     pool : ImagePool
         The pictures.
+    device : str, default="cpu"
+        Device to compute the features on.
 
     Returns
     -------
     samples : Pool
         One sample per picture, at the same positions.
+
+    Raises
+    ------
+    ValueError
+        If the device does not exist.
     """
-    return FeaturePool(pool, load_backbone(name)) if is_backbone(name) else pool
+    check_device(device)
+    if not is_backbone(name):
+        return pool
+    return FeaturePool(pool, load_backbone(name).on(device))
 
 
 def image_size_for(name):

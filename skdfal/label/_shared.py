@@ -57,7 +57,7 @@ def net_in(path, arguments):
             f"There is no trained network: {path} does not exist. skdfal label writes "
             "it after the first training; name another file with --net."
         )
-    return load_net(path, arguments.net_class)
+    return load_net(path, arguments.net_class, arguments.device)
 
 
 def _file_for(net):
@@ -92,7 +92,7 @@ def predicted(saved, pool, indices, arguments):
     Each picture is decoded once. Without a cache or a cluster that would use the pixels
     again, those of one chunk at a time are on the disk.
     """
-    samples = samples_for(saved.net_name, pool)
+    samples = samples_for(saved.net_name, pool, arguments.device)
     is_kept = getattr(arguments, "cache", None) or getattr(arguments, "dask", None)
     size = max(len(indices), 1) if is_kept else _CHUNK
     good, proba = [], []

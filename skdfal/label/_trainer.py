@@ -61,6 +61,8 @@ class Recipe(NamedTuple):
         Seed of all random numbers.
     dask : str or None
         Address of the Dask scheduler whose workers process the pictures.
+    device : str
+        Device to train on.
 
     Examples
     --------
@@ -81,6 +83,7 @@ class Recipe(NamedTuple):
     max_epochs: int = 50
     seed: int = 0
     dask: str | None = None
+    device: str = "cpu"
 
 
 class Job(NamedTuple):
@@ -243,7 +246,7 @@ class _Learner:
         """Open a session on the pictures that exist now."""
         if self._pool is None:
             pool = self._recipe.open_pool()
-            self._samples = samples_for(self._recipe.net, pool)
+            self._samples = samples_for(self._recipe.net, pool, self._recipe.device)
             self._pool = pool
         else:
             self._pool.refresh()
@@ -270,6 +273,7 @@ class _Learner:
                 shape,
                 recipe.max_epochs,
                 recipe.strategy,
+                recipe.device,
             ),
             "query_strategy": strategy_for(recipe.strategy),
             "random_state": recipe.seed,

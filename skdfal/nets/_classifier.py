@@ -381,7 +381,7 @@ class RestartingClassifier(skorch.NeuralNetClassifier):
             If this machine has no such device, or the device cannot hold numbers.
         """
         if self.device is not None:
-            _check_device(self.device)
+            check_device(self.device)
         return super().initialize()
 
     def initialize_module(self):
@@ -582,7 +582,7 @@ def _check_scale(x, name):
         )
 
 
-def _check_device(device):
+def check_device(device):
     """Raise a ValueError unless tensors with values can be created on a device."""
     reason = None
     try:

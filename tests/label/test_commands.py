@@ -322,7 +322,10 @@ def test_query_without_labels(pictures, capsys):
 
 @pytest.mark.parametrize(
     "wrong",
-    ["--strategy dfall", "--strategy no.such:one", "--net nonsense", "--net timm/none"],
+    [
+        *("--strategy dfall", "--strategy no.such:one"),
+        *("--net nonsense", "--net timm/none", "--device gpu"),
+    ],
 )
 def test_query_without_labels_refuses_what_label_refuses(pictures, wrong, capsys):
     told = []

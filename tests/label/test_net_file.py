@@ -190,7 +190,7 @@ def test_a_description_without_an_end(saved):
 def test_a_net_that_memory_cannot_hold(saved, monkeypatch):
     path, _, _ = saved
 
-    def too_large(*args):
+    def too_large(*args, **kwargs):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
     monkeypatch.setattr(_net_file, "make_net", too_large)
