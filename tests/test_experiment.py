@@ -1040,6 +1040,7 @@ def test_protocol_survives_json():
         ({"dataset": "imagenet"}, "should be one of digits, mnist"),
         ({"net": "resnet"}, "should be one of lenet5, vgg8"),
         ({"max_annotations": 0}, "max_annotations=0 should be an integer >= 1"),
+        ({"net_params": {"lr": 1}}, "has lr, which a protocol has .* pass lr="),
         ({"n_initial": 200}, "n_initial=200 should be <= max_annotations=100"),
         ({"n_pool": 20}, "n_pool=20 should be >= max_annotations - n_initial = 90"),
         ({"n_restarts": 5}, "n_restarts=5 needs patience"),

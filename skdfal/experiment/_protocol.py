@@ -392,6 +392,12 @@ class Protocol:
                 f"net_params={self.net_params!r} should be a dict of parameters of "
                 'make_classifier, such as {"optimizer": "sgd"}.'
             )
+        fields = {field.name for field in dataclasses.fields(self)}
+        if twice := sorted(fields & self.net_params.keys()):
+            raise ValueError(
+                f"net_params has {', '.join(twice)}, which a protocol has as a "
+                f"parameter of its own: pass {twice[0]}=... to Protocol."
+            )
         for name in ("query_params", "augmenter_params"):
             given = getattr(self, name)
             if not isinstance(given, dict) or not all(
