@@ -43,9 +43,9 @@ from skdfal.reproduce import (
 from skdfal.reproduce._command import _REPORTS
 from skdfal.reproduce._task_aware import TASK_AWARE
 from skdfal.strategies import STRATEGIES, register, unregister
-from tests.test_experiment import MINE
+from tests.experiment.test_experiment import MINE
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 TINY = (
     "compare --n-pool 30 --n-test 30 --n-initial 4 --n-instances 4 "
