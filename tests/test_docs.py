@@ -350,6 +350,23 @@ def test_results_claim_of_the_papers_training_what_the_published_rows_say():
     ) in page
 
 
+def test_results_claim_of_early_stopping_what_the_published_tables_say():
+    effects = (DOCS / "results" / "effects.md").read_text(encoding="utf-8")
+
+    def cells(comparison):
+        line = re.search(rf"^\| {comparison}; early stopping.*$", effects, re.M)[0]
+        return [cell.strip("* ") for cell in line.split("|")[2:5]]
+
+    steps, leads = cells("steps: copies, not nothing"), cells("DFAL, not RANDOM.*")
+    page = words_of(DOCS / "results_ablation.md")
+    mnist, fashion, drawings = (cell.removeprefix("+") for cell in steps)
+    assert (
+        f"copies add {mnist} points to RANDOM on MNIST, {fashion} on Fashion-MNIST and "
+        f"{drawings} on Quick-Draw, and DFAL is level with RANDOM with copies on all "
+        f"three ({leads[0]}, {leads[1]} and {leads[2]})"
+    ) in page
+
+
 def test_results_claim_of_cifar10_what_the_published_rows_say(monkeypatch):
     monkeypatch.syspath_prepend(str(DOCS))
     from make_results import ablation_records
