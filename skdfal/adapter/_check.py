@@ -10,7 +10,7 @@ from skdfal._utils._torch import HALVES, evaluation_mode, first_output, uncompil
 from skdfal.adapter._batches import generators_kept, sees_samples_as_they_are
 from skdfal.adapter._find import wants_float_targets
 from skdfal.nets import VGG8, LeNet5, ResNet18
-from skdfal.nets._layers import has_channels_last
+from skdfal.nets._layers import CHANNELS_LAST, has_channels_last
 
 _OWN = (LeNet5, VGG8, ResNet18)
 _KNOWN_PACKAGES = {"skorch", "skdfal"}
@@ -107,7 +107,7 @@ def _is_made_ready_in_training(net):
 def _remedy(shape):
     """Say what to do if samples and module do not fit together."""
     if has_channels_last(shape):
-        return "The channels are the last axis: pass X.transpose(0, 3, 1, 2)."
+        return CHANNELS_LAST
     return (
         "Pass X of shape (n_samples, n_channels, height, width) to a CNN, and build "
         "the module for samples of this shape."

@@ -21,7 +21,7 @@ from skdfal._utils._progress import progress
 from skdfal._utils._torch import first_float
 from skdfal._utils._validation import COUNT
 from skdfal._utils._warnings import warn_caller
-from skdfal.nets._layers import has_channels_last
+from skdfal.nets._layers import CHANNELS_LAST, has_channels_last
 from skdfal.nets._lenet5 import LeNet5
 from skdfal.nets._mlp import MLP
 from skdfal.nets._resnet18 import ResNet18
@@ -531,7 +531,7 @@ def _check_images(x, module):
         return
     takes = (module.in_channels, *(wanted or ("height", "width")))
     if has_channels_last(shape[1:]):
-        remedy = "The channels are the last axis: pass X.transpose(0, 3, 1, 2)."
+        remedy = CHANNELS_LAST
     else:
         remedy = (
             f"Build the network for these images: in_channels={n_channels}, "

@@ -8,6 +8,9 @@ from torch import nn
 
 _N_CHANNELS = (1, 3, 4)  # of images: grey, colour, colour with transparency
 
+# What to do about the images that has_channels_last finds.
+CHANNELS_LAST = "The channels are the last axis: pass X.transpose(0, 3, 1, 2)."
+
 
 def check_counts(**counts: int) -> None:
     """Raise a ValueError unless all counts are positive integers."""
